@@ -1,0 +1,69 @@
+"""Finds probes, sinks, reports and exporters by name: the built-in ones, and other packages' by entry point.
+
+The built-in ones are registered as entry points in pyproject.toml as anybody's are, and a test keeps that table and
+`BUILT_IN` the same. They are named here too because reading entry points imports `importlib.metadata`, which costs the
+traced process more than a whole resident session.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from .errors import SettingsError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+BUILT_IN: dict[str, dict[str, str]] = {
+    "fwmemtrace.probes": {
+        "resident": "fwmemtrace.probes.resident:ResidentProbe",
+        "python_heap": "fwmemtrace.probes.python_heap:PythonHeapProbe",
+        "native": "fwmemtrace.probes.native:NativeProbe",
+        "objects": "fwmemtrace.probes.objects:ObjectsProbe",
+    },
+    "fwmemtrace.sinks": {
+        "trace_file": "fwmemtrace.sinks.trace_file:TraceFileSink",
+        "memory": "fwmemtrace.sinks.memory:MemorySink",
+        "jsonl": "fwmemtrace.sinks.jsonl:JsonLinesSink",
+        "callback": "fwmemtrace.sinks.callback:CallbackSink",
+        "logging": "fwmemtrace.sinks.logging:LoggingSink",
+        "fan_out": "fwmemtrace.sinks.fan_out:FanOutSink",
+    },
+    "fwmemtrace.reports": {
+        "text": "fwmemtrace.reports.terminal:TerminalReport",
+        "markdown": "fwmemtrace.reports.markdown:MarkdownReport",
+        "json": "fwmemtrace.reports.json:JsonReport",
+    },
+    "fwmemtrace.exporters": {},
+}
+
+
+def names(group: str) -> list[str]:
+    """The names that `load` knows in a group, built-in ones first."""
+    found = [entry.name for entry in _entry_points(group)]
+    return list(dict.fromkeys([*BUILT_IN[group], *found]))
+
+
+def load(group: str, name: str) -> Any:
+    """The object registered under a name.
+
+    Raises:
+        SettingsError: if nothing is registered under it, naming what is.
+    """
+    target = BUILT_IN[group].get(name)
+    if target is not None:
+        module_name, _, attribute = target.partition(":")
+        __import__(module_name)
+        return getattr(sys.modules[module_name], attribute)
+    for entry in _entry_points(group):
+        if entry.name == name:
+            return entry.load()
+    kind = group.rpartition(".")[2].removesuffix("s")
+    raise SettingsError(f"found the {kind} {name!r}, expected one of {', '.join(names(group))}")
+
+
+def _entry_points(group: str) -> list[Any]:
+    from importlib.metadata import entry_points
+
+    return list(entry_points(group=group))

@@ -1,0 +1,145 @@
+"""What the operating system counts: RSS over time, USS and PSS at the edges of outer phases, the control group.
+
+RSS and its peak at every phase edge ride on the phase records themselves; the session reads them from the same meter.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from time import perf_counter_ns
+from typing import ClassVar
+
+from ..phases import Span
+from ..records import CgroupReading, Footprint, Note, Sample
+from .base import BaseProbe, ProbeContext
+
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+SELF_CGROUP = Path("/proc/self/cgroup")
+
+# A timeline point says something only if RSS moved, and one a second keeps the curve honest where it did not.
+_WORTH_A_POINT = 64 * 1024
+_QUIET_POINT_NS = 1_000_000_000
+# smaps_rollup walks the page tables, milliseconds in a big process: at most this share of the time goes to it.
+_FOOTPRINT_SHARE = 0.01
+
+
+class ResidentProbe(BaseProbe):
+    """Always on."""
+
+    name: ClassVar[str] = "resident"
+    frugal: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self._timeline: _Timeline | None = None
+        self._cgroup: Path | None = None
+        self._next_footprint_ns = 0
+        self._footprints = True
+
+    def start(self, context: ProbeContext) -> None:
+        self._context = context
+        self._cgroup = find_cgroup()
+        self._read_cgroup()
+        if context.settings.interval:
+            self._timeline = _Timeline(context)
+
+    def phase_began(self, span: Span) -> None:
+        if span.parent is None and perf_counter_ns() >= self._next_footprint_ns:
+            span.state = {**(span.state or {}), "footprint": True}
+            self._footprint(span.id, "begin")
+
+    def phase_ended(self, span: Span) -> None:
+        if span.parent is None and span.state is not None and "footprint" in span.state:
+            self._footprint(span.id, "end")
+
+    def _footprint(self, span: int, edge: str) -> None:
+        if not self._footprints:
+            return
+        began = perf_counter_ns()
+        try:
+            usage = self._context.meter.usage()
+        except (OSError, KeyError) as error:
+            self._footprints = False
+            self._context.emit(Note(began, self.name, f"USS and PSS cannot be read here: {error!r}"))
+            return
+        self._context.emit(Footprint(span, edge, began, usage.rss, usage.vms, usage.uss, usage.pss, usage.swap))
+        self._read_cgroup()
+        ended = perf_counter_ns()
+        self._next_footprint_ns = ended + round((ended - began) / _FOOTPRINT_SHARE)
+
+    def _read_cgroup(self) -> None:
+        if self._cgroup is None:
+            return
+        current = read_cgroup_figure(self._cgroup / "memory.current")
+        if current is None:
+            self._cgroup = None
+            return
+        peak, limit = (read_cgroup_figure(self._cgroup / name) for name in ("memory.peak", "memory.max"))
+        self._context.emit(CgroupReading(perf_counter_ns(), current, peak, limit))
+
+    def stop(self) -> None:
+        if self._timeline is not None:
+            self._timeline.stop()
+            self._timeline = None
+        self._footprint(0, "end")
+        self._read_cgroup()
+
+    def after_fork(self, context: ProbeContext) -> None:
+        self._timeline = None  # its thread stayed with the parent
+        self.start(context)
+
+
+class _Timeline:
+    """A thread that samples RSS."""
+
+    def __init__(self, context: ProbeContext) -> None:
+        self._emit = context.emit
+        self._meter = context.meter
+        self._interval = context.settings.interval / 1e9
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="fwmemtrace timeline", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        last_rss, last_ns = 0, 0
+        while not self._stopped.wait(self._interval):
+            try:
+                rss, now = self._meter.rss(), perf_counter_ns()
+                if abs(rss - last_rss) >= _WORTH_A_POINT or now - last_ns >= _QUIET_POINT_NS:
+                    self._emit(Sample(now, rss, self._meter.vms()))
+                    last_rss, last_ns = rss, now
+            except Exception as error:  # a thread must not print its traceback into the program's output
+                self._emit(Note(perf_counter_ns(), ResidentProbe.name, f"timeline switched off: {error!r}"))
+                return
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join(timeout=1.0)
+
+
+def find_cgroup() -> Path | None:
+    """The folder of this process's control group (version 2), or None where it has none with memory counts."""
+    try:
+        lines = SELF_CGROUP.read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        hierarchy, _, rest = line.partition(":")
+        if hierarchy != "0":
+            continue
+        path = rest.partition(":")[2].strip().lstrip("/")
+        # In a container the root is mounted where the path does not exist: the root is then the process's own.
+        for folder in (CGROUP_ROOT / path, CGROUP_ROOT / "unified" / path, CGROUP_ROOT):
+            if (folder / "memory.current").exists():
+                return folder
+    return None
+
+
+def read_cgroup_figure(path: Path) -> int | None:
+    """A figure of a memory controller's file in bytes; None for "max" or where this kernel has no such file."""
+    try:
+        text = path.read_text().strip()
+    except OSError:
+        return None
+    return int(text) if text.isdigit() else None

@@ -1,0 +1,59 @@
+"""One JSON object a line: for `jq`, log shippers and people."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from ..errors import SinkError
+from ..records import CaptureChunk, Record
+
+
+def as_json_object(record: Record) -> dict[str, object]:
+    """A record's fields by name, with its kind's name first.
+
+    The bytes of a capture are left out: they belong in a trace file or beside it.
+    """
+    fields = {name: getattr(record, name) for name in record.__struct_fields__}
+    if isinstance(record, CaptureChunk):
+        fields["data"] = len(record.data)
+    return {"record": type(record).__name__, **fields}
+
+
+class JsonLinesSink:
+    """Writes each record as one line of JSON in one `write`.
+
+    Args:
+        path: the file; an existing one is replaced.
+
+    Raises:
+        SinkError: if the file cannot be created.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] = "trace.jsonl") -> None:
+        self._encode = msgspec.json.Encoder().encode
+        self._open(Path(path))
+
+    def _open(self, path: Path) -> None:
+        self._path = path.absolute()
+        try:
+            self._file = self._path.open("wb", buffering=0)
+        except OSError as error:
+            raise SinkError(
+                f"found that {path} cannot be written ({error.strerror}), expected a path for JSON lines: give one in "
+                "a folder that exists and can be written"
+            ) from error
+
+    def write(self, record: Record) -> None:
+        self._file.write(self._encode(as_json_object(record)) + b"\n")
+
+    def flush(self) -> None: ...
+
+    def after_fork(self, pid: int) -> None:
+        self._file.close()
+        self._open(self._path.with_name(f"{self._path.stem}.{pid}{self._path.suffix}"))
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,36 @@
+"""Sends records to the standard library's logging, with the fields where a structured handler finds them."""
+
+from __future__ import annotations
+
+import logging
+
+from ..records import CaptureChunk, Note, Record, Sample
+from .jsonl import as_json_object
+
+
+class LoggingSink:
+    """Logs each record: notes as warnings, phases and the rest at `level`; timeline samples at DEBUG.
+
+    Args:
+        logger: the logger or its name, "fwmemtrace" by default.
+        level: a level of `logging`.
+    """
+
+    def __init__(self, logger: str | logging.Logger = "fwmemtrace", level: int = logging.INFO) -> None:
+        self._logger = logging.getLogger(logger) if isinstance(logger, str) else logger
+        self._level = level
+
+    def write(self, record: Record) -> None:
+        if isinstance(record, CaptureChunk):
+            return
+        level = logging.WARNING if isinstance(record, Note) else self._level
+        if isinstance(record, Sample):
+            level = logging.DEBUG
+        if self._logger.isEnabledFor(level):
+            fields = as_json_object(record)
+            words = " ".join(f"{name}={value}" for name, value in fields.items() if name != "record")
+            self._logger.log(level, "%s %s", fields["record"], words, extra={"fwmemtrace": fields})
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None: ...

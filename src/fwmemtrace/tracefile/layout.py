@@ -1,0 +1,21 @@
+"""The constants of trace.bin, which docs/trace-format.md is made from.
+
+A file is a header, then frames:
+
+    header  magic, format version, byte-order mark, pid, reserved
+    frame   payload length, kind, payload (MessagePack array), CRC-32 of the three before it
+"""
+
+from __future__ import annotations
+
+import struct
+
+MAGIC = b"fwmtrace"
+FORMAT_VERSION = 1
+BYTE_ORDER_MARK = 0xFEFF  # reads 0xFFFE where a file was written in the other order
+HEADER = struct.Struct("<8sHHII")  # magic, format version, byte-order mark, pid, reserved (0)
+FRAME_HEAD = struct.Struct("<IH")  # payload length, kind
+FRAME_CRC = struct.Struct("<I")
+FRAME_OVERHEAD = FRAME_HEAD.size + FRAME_CRC.size
+MAX_PAYLOAD = 64 * 2**20  # a longer length is damage
+CAPTURE_SUFFIX = ".memray"  # of the capture beside a trace file
