@@ -147,8 +147,14 @@ class Guard:
 
     def check(self, texts: list[str], session: str = "default") -> list[Verdict]:
         """One verdict for each text."""
-        verdicts = {text: self._cache.get(session, text) or self._gate.check(text) for text in texts}
-        unsure = [text for text, verdict in verdicts.items() if verdict is None]
+        verdicts: dict[str, Verdict] = {}
+        unsure = []
+        for text in dict.fromkeys(texts):
+            verdict = self._cache.get(session, text) or self._gate.check(text)
+            if verdict is None:
+                unsure.append(text)
+            else:
+                verdicts[text] = verdict
         if unsure:
             verdicts.update(zip(unsure, self._detector.check(unsure), strict=True))
         for text, verdict in verdicts.items():

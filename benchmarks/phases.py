@@ -1,0 +1,62 @@
+"""What a phase costs: with no session on, and written to a trace file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+import fwmemtrace
+from benchmarks.harness import Pair, Row, time_statements
+from fwmemtrace import phase
+
+_CALLS = 200_000
+_TRACED = 5_000
+
+
+def _function() -> None:
+    pass
+
+
+def _passed_through(function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+@contextmanager
+def _nothing() -> Any:
+    yield
+
+
+def run() -> list[Row]:
+    """Compare each with the least that could do the same job."""
+    names = {
+        "phase": phase,
+        "decorated": phase("decorated")(_function),
+        "passed_through": _passed_through(_function),
+        "nothing": _nothing,
+        "process": psutil.Process(),
+    }
+    decorated = time_statements("decorated()", "passed_through()", names, number=_CALLS)
+    block = time_statements("with phase('x'): pass", "with nothing(): pass", names, number=_CALLS)
+    plain = _traced(names, exact_peak=False)
+    exact = _traced(names, exact_peak=True)
+    return [
+        Row("decorated call, no session / empty wrapper", *decorated, target=1.3, unit="ns"),
+        Row("with phase(), no session / no-op @contextmanager", *block, target=0.25, unit="ns"),
+        Row("phase to trace.bin / psutil memory_info()", *plain, target=0.5, unit="ns"),
+        Row("the same with exact peak / psutil memory_info()", *exact, target=2.0, unit="ns"),
+    ]
+
+
+def _traced(names: dict[str, Any], *, exact_peak: bool) -> Pair:
+    # Inside an outer phase, where nearly every phase of a service is: an outermost one may read USS and PSS too.
+    with tempfile.TemporaryDirectory() as folder:
+        with fwmemtrace.session(Path(folder) / "trace.bin", exact_peak=exact_peak), phase("outer"):
+            return time_statements("with phase('x'): pass", "process.memory_info()", names, number=_TRACED)
