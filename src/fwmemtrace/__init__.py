@@ -27,6 +27,7 @@ from .errors import (
     SessionError,
     SettingsError,
     SinkError,
+    SuiteError,
     TraceFileError,
 )
 from .phases import Phase, phase
@@ -49,6 +50,7 @@ __all__ = [
     "SessionError",
     "SettingsError",
     "SinkError",
+    "SuiteError",
     "Trace",
     "TraceFileError",
     "__version__",
@@ -70,17 +72,23 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    module_name = _LAZY.get(name)
-    if module_name is None:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    full_name = f"{__name__}.{module_name}"
+    full_name = f"{__name__}.{_LAZY[name]}"
     __import__(full_name)
-    # Importing a submodule binds its own name here too, which is the function's name for `session`: bind them all anew.
-    module = _sys.modules[full_name]
-    for public, home in _LAZY.items():
-        if home == module_name:
-            globals()[public] = getattr(module, public)
-    return globals()[name]
+    value = globals()[name] = getattr(_sys.modules[full_name], name)
+    return value
+
+
+class _Package(type(_sys)):  # type: ignore[misc]  # types.ModuleType, without importing types
+    def __setattr__(self, name: str, value: Any) -> None:
+        # The import system binds a submodule to its name here: the module `session` must not hide the function.
+        if name == "session" and isinstance(value, type(_sys)):
+            value = value.session
+        super().__setattr__(name, value)
+
+
+_sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:
@@ -94,7 +102,6 @@ def _start_from_environment() -> None:
     if not own_command and (worker or _os.environ.get("FWMEMTRACE")):
         from .session import start_from_environment
 
-        globals()["session"] = __getattr__("session")
         start_from_environment()
 
 

@@ -23,7 +23,7 @@ class SessionError(FwmemtraceError, RuntimeError):
     """A session was started twice, or stopped without one."""
 
 
-class ProbeUnavailable(FwmemtraceError, RuntimeError):
+class ProbeUnavailable(FwmemtraceError, RuntimeError):  # noqa: N818  (the state it tells of is the name users know)
     """A probe cannot work here. Raised by `Probe.start`; an error only for probes named in `required`."""
 
 
@@ -41,3 +41,7 @@ class CaptureError(FwmemtraceError, ValueError):
 
 class ProgramError(FwmemtraceError, RuntimeError):
     """`run` was given a program that cannot be started."""
+
+
+class SuiteError(FwmemtraceError, ValueError):
+    """A suite's components cannot be found, or are none."""

@@ -230,8 +230,8 @@ def _flags(function: Any) -> int:
     while hasattr(function, "func"):  # functools.partial
         function = function.func
     function = getattr(function, "__func__", function)  # a bound method
-    if not hasattr(function, "__code__"):
-        function = getattr(type(function), "__call__", function)
+    if not hasattr(function, "__code__"):  # an object whose class has __call__
+        function = type(function).__call__
     code = getattr(function, "__code__", None)
     return code.co_flags if code is not None else 0
 

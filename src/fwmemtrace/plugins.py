@@ -58,7 +58,12 @@ def load(group: str, name: str) -> Any:
         return getattr(sys.modules[module_name], attribute)
     for entry in _entry_points(group):
         if entry.name == name:
-            return entry.load()
+            try:
+                return entry.load()
+            except Exception as error:
+                raise SettingsError(
+                    f"found that {entry.value!r}, registered as {name!r} in {group}, cannot be loaded: {error!r}"
+                ) from error
     kind = group.rpartition(".")[2].removesuffix("s")
     raise SettingsError(f"found the {kind} {name!r}, expected one of {', '.join(names(group))}")
 

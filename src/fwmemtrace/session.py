@@ -20,7 +20,7 @@ from .probes.base import Probe, ProbeContext
 from .probes.panel import Panel
 from .probes.peaks import PeakMeter
 from .probes.process_memory import Meter, open_meter
-from .records import SCHEMA_VERSION, PhaseBegin, PhaseEnd, SessionBegin, SessionEnd
+from .records import SCHEMA_VERSION, PhaseBegin, PhaseEnd, Record, SessionBegin, SessionEnd
 from .sinks.base import Sink
 from .sinks.outlet import Outlet, warn
 
@@ -60,6 +60,11 @@ class Session:
         if self._outlet.path is not None:
             workers.announce(self.id, settings, self._outlet.path)
         phases.install(self)
+
+    @property
+    def path(self) -> str | None:
+        """The trace file that is written, if one is."""
+        return self._outlet.path
 
     # -- what every phase calls --------------------------------------------------------------------------------------
 
@@ -109,6 +114,10 @@ class Session:
         if parent is None or self._panel.at_edges:
             self._panel.ended(span)
         self._emit(PhaseEnd(span.id, now, rss, peak, None if error is None else _type_name(error)))
+
+    def record(self, record: Record) -> None:
+        """Write a record of one's own into the trace; never raises."""
+        self._emit(record)
 
     def switch(self, span: Span | None) -> None:
         """This thread goes on inside another phase, which began before, or in none."""
@@ -230,7 +239,7 @@ def session(
     required: str | Sequence[str] | None = None,
     **settings: Any,
 ) -> Session:
-    """Switch tracing on for this process, until the block ends: `with session("trace.bin"):`.
+    """Switch tracing on for this process until the block ends, as in `with fwmemtrace.session("trace.bin"):`.
 
     Args:
         target: path of the trace file, or a sink; `trace.bin` if nothing else is said anywhere.
@@ -303,13 +312,21 @@ def start_from_environment() -> None:
 
 
 def _make_probes(settings: Settings) -> list[Probe]:
-    known = plugins.names("fwmemtrace.probes") if "all" in settings.probes else []
-    wanted = dict.fromkeys(["resident", *settings.probes, *settings.required, *known])
-    wanted.pop("all", None)
+    named = dict.fromkeys(["resident", *settings.probes, *settings.required])
+    everything = "all" in named
+    named.pop("all", None)
+    names = dict.fromkeys([*named, *(plugins.names("fwmemtrace.probes") if everything else [])])
     rank = {name: number for number, name in enumerate(PROBE_ORDER)}
+    probes: list[Probe] = []
     # Other packages' probes come right behind `resident`: outside of everything that measures finely.
-    ordered = sorted(wanted, key=lambda name: rank.get(name, 0.5))
-    return [plugins.load("fwmemtrace.probes", name)() for name in ordered]
+    for name in sorted(names, key=lambda name: rank.get(name, 0.5)):
+        try:
+            probes.append(plugins.load("fwmemtrace.probes", name)())
+        except Exception as error:
+            if name in named:
+                raise
+            warn(f"the probe {name!r} cannot be loaded and is left out: {error!r}")
+    return probes
 
 
 def _make_sink(settings: Settings) -> Sink:

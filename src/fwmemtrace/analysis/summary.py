@@ -1,0 +1,117 @@
+"""Puts the results of all processes of a trace together into one report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..records import Record
+from . import results
+from .process import ProcessFold
+
+
+class Health(Protocol):
+    """How much of a trace could be read; see `tracefile.reader.Health`."""
+
+    damaged_bytes: int
+    unknown_records: int
+
+
+class Source(Protocol):
+    """The records of one process, wherever they come from."""
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+
+    @property
+    def health(self) -> Health:
+        """What the latest iteration found."""
+
+    def __iter__(self) -> Iterator[Record]: ...
+
+
+@dataclass
+class ProcessInput:
+    """One process's records, and what its memray capture says.
+
+    Attributes:
+        source: the records.
+        native: the rows of the capture by phase path; None where there is no capture.
+        notes: what the reader of the report must know of the capture.
+    """
+
+    source: Source
+    native: Mapping[str, results.Native] | None = None
+    notes: Sequence[str] = field(default_factory=list)
+
+
+def summarise(inputs: Sequence[ProcessInput], *, budget_bytes: int | None = None) -> results.Report:
+    """Analyse a trace.
+
+    Args:
+        inputs: a process each, the session's first one first.
+        budget_bytes: a limit that the peak RSS is held against.
+
+    Returns:
+        The report, with `None` wherever a probe was not on.
+    """
+    info = results.TraceInfo(complete=True, lost_records=0, damaged_bytes=0, notes=[], processes=[])
+    report = results.Report(trace=info, phases=[])
+    origin_ns: int | None = None
+    for given in inputs:
+        fold = ProcessFold()
+        fold.read(given.source)
+        if fold.session is not None and origin_ns is None:
+            origin_ns = fold.session.time_ns
+        pid = fold.session.pid if fold.session is not None else given.source.pid
+        process = fold.process(pid)
+        info.processes.append(process)
+        info.lost_records += process.lost_records
+        info.damaged_bytes += given.source.health.damaged_bytes
+        info.notes.extend([*fold.notes, *_health_notes(given.source.health), *given.notes])
+        report.phases.extend(_with_native(fold.phases.rows(pid), given.native, pid))
+        report.overhead.extend(fold.overhead(pid))
+        report.timeline.extend(fold.points(pid, origin_ns or 0))
+    info.notes = list(dict.fromkeys(info.notes))
+    info.complete = (
+        not info.lost_records
+        and not info.damaged_bytes
+        and all(process.ended == "closed" for process in info.processes)
+    )
+    if budget_bytes is not None:
+        report.budget = check_budget(info.processes, budget_bytes)
+    return report
+
+
+def check_budget(processes: Sequence[results.Process], limit_bytes: int) -> results.Budget:
+    """Hold the largest peak of a process against a limit."""
+    peak = max((process.peak_bytes for process in processes), default=0)
+    return results.Budget(limit_bytes=limit_bytes, peak_bytes=peak, exceeded=peak > limit_bytes)
+
+
+def _health_notes(health: Health) -> list[str]:
+    if not health.unknown_records:
+        return []
+    return [
+        f"{health.unknown_records} records are of a kind that this version does not know: "
+        "read the trace with the version that wrote it to see them"
+    ]
+
+
+def _with_native(
+    rows: list[results.Phase], native: Mapping[str, results.Native] | None, pid: int
+) -> list[results.Phase]:
+    if native is None:
+        return rows
+    known = {row.path for row in rows}
+    for row in rows:
+        row.native = native.get(row.path)
+    # A damaged trace may lack a phase that the capture, a file of its own, still tells of.
+    missing = [
+        results.Phase(path=path, pid=pid, calls=0, errors=0, wall_ns=0, resident=None, native=found)
+        for path, found in native.items()
+        if path not in known
+    ]
+    return [*rows[:-1], *missing, *rows[-1:]]

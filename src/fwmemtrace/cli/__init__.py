@@ -1,0 +1,48 @@
+"""The command line. Each command is a module with `add(subparsers)`, and a function that returns the exit status.
+
+0 is good, 1 a budget or limit exceeded, 2 wrong usage or unreadable input: one line on stderr, no traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from .._version import __version__
+from ..errors import FwmemtraceError
+
+COMMANDS = ("run", "report", "check", "doctor")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        argv: the words behind the program's name; those of this process by default.
+
+    Returns:
+        The exit status.
+    """
+    arguments = _parser(sys.argv[1:] if argv is None else argv)
+    try:
+        status: int = arguments.command(arguments)
+    except FwmemtraceError as error:
+        print(f"fwmemtrace: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output, `head` for one, has seen enough
+        sys.stderr.close()
+        return 0
+    return status
+
+
+def _parser(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="fwmemtrace", description="Finds where the memory of a Python service went.")
+    parser.add_argument("--version", action="version", version=f"fwmemtrace {__version__}")
+    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    # A program that `run` traces has to live with whatever was imported before it: load its command alone.
+    named = next((word for word in argv if not word.startswith("-")), None)
+    for command in (named,) if named in COMMANDS else COMMANDS:
+        import_module(f"{__name__}.{command}").add(subparsers)
+    return parser.parse_args(argv)

@@ -1,0 +1,81 @@
+"""The places that memory comes from, as rows of figures and a place, for every report that lists them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..analysis import results
+from ..units import format_bytes, format_count
+
+_FRAMES = 3  # of a stack, the innermost ones that say something
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One row: the figures, and where they belong."""
+
+    figures: list[str]
+    place: str
+
+
+def tables(phase: results.Phase, top: int) -> list[tuple[str, list[Site]]]:
+    """The tables of top allocations of a phase that have a row, each with its title."""
+    found = [
+        ("native memory still live, by stack", _native(phase, top)),
+        ("Python heap growth, by line", _python_heap(phase, top)),
+        ("objects, by type", _objects(phase, top)),
+    ]
+    return [(title, rows) for title, rows in found if rows]
+
+
+def _native(phase: results.Phase, top: int) -> list[Site]:
+    if phase.native is None:
+        return []
+    return [
+        Site(
+            [format_bytes(site.live_bytes), f"{format_count(site.allocations)} x"],
+            " < ".join(f"{frame.function} {short(frame.file)}:{frame.line}" for frame in site.stack[:_FRAMES])
+            + (f"  [{site.library}]" if site.library else ""),
+        )
+        for site in phase.native.top[:top]
+        if site.live_bytes
+    ]
+
+
+def _python_heap(phase: results.Phase, top: int) -> list[Site]:
+    if phase.python_heap is None:
+        return []
+    return [
+        Site(
+            [format_bytes(row.delta_bytes, signed=True), f"{format_count(row.delta_count, signed=True)} x"],
+            f"{short(row.file)}:{row.line}",
+        )
+        for row in phase.python_heap.top[:top]
+        if row.delta_bytes > 0
+    ]
+
+
+def _objects(phase: results.Phase, top: int) -> list[Site]:
+    if phase.objects is None:
+        return []
+    return [
+        Site([format_count(row.delta_count, signed=True), format_bytes(row.delta_bytes, signed=True)], row.type)
+        for row in phase.objects.top[:top]
+        if row.delta_count > 0
+    ]
+
+
+def short(file: str) -> str:
+    """A file's path from its package on, which is what a reader knows it by.
+
+    >>> short("/venv/lib/python3.11/site-packages/torch/nn/modules/linear.py")
+    'torch/nn/modules/linear.py'
+    """
+    for marker in ("/site-packages/", "/dist-packages/"):
+        if marker in file:
+            return file.rpartition(marker)[2]
+    parts = file.split("/")
+    for number, part in enumerate(parts):
+        if part.startswith("python3.") and number + 1 < len(parts):
+            return "/".join(parts[number + 1 :])
+    return "/".join(parts[-2:]) if len(parts) > 2 else file
