@@ -38,6 +38,12 @@ class ResidentProbe(BaseProbe):
 
     def start(self, context: ProbeContext) -> None:
         self._context = context
+        if context.settings.exact_peak and context.meter.peak_source != "kernel":
+            message = (
+                "the kernel's high-water mark cannot be reset here: each phase's peak RSS is the largest of the "
+                "readings at its edges and of the timeline, which a short peak escapes"
+            )
+            context.emit(Note(perf_counter_ns(), self.name, message))
         self._cgroup = find_cgroup()
         self._read_cgroup()
         if context.settings.interval:

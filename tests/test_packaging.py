@@ -1,0 +1,99 @@
+"""What is shipped: entry points, typing marker, and an import that costs next to nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError, entry_points, version
+from pathlib import Path
+
+import pytest
+
+import fwmemtrace
+from fwmemtrace import plugins
+
+ROOT = Path(__file__).parent.parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def run_python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def test_entry_points_are_the_built_in_ones():
+    table = PYPROJECT["project"]["entry-points"]
+    assert table == {group: entries for group, entries in plugins.BUILT_IN.items() if entries}
+
+
+def test_an_installed_package_registers_them():
+    try:
+        version("fwmemtrace")
+    except PackageNotFoundError:
+        pytest.skip("runs from a checkout, not installed")
+    for group, entries in plugins.BUILT_IN.items():
+        registered = {entry.name: entry.value for entry in entry_points(group=group)}
+        assert {name: registered.get(name) for name in entries} == entries
+
+
+@pytest.mark.parametrize(
+    ("group", "name"), [(group, name) for group, entries in plugins.BUILT_IN.items() for name in entries]
+)
+def test_every_built_in_plugin_is_there(group, name):
+    assert callable(plugins.load(group, name))
+
+
+def test_py_typed_is_shipped():
+    assert Path(fwmemtrace.__file__).with_name("py.typed").is_file()
+
+
+def test_the_public_names_exist():
+    assert sorted(fwmemtrace.__all__) == dir(fwmemtrace)
+    missing = [name for name in fwmemtrace.__all__ if not hasattr(fwmemtrace, name)]
+    assert missing == []
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        _ = fwmemtrace.no_such_thing
+
+
+def test_importing_it_loads_nothing_heavy():
+    code = """
+import sys, json
+before = set(sys.modules)
+import fwmemtrace
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+    loaded = json.loads(run_python(code))
+    heavy = {
+        *("memray", "rich", "pympler", "objgraph", "tracemalloc", "psutil", "msgspec", "torch", "numpy"),
+        *("argparse", "asyncio", "typing", "inspect", "functools", "threading", "dataclasses", "logging"),
+    }
+    # typing and functools may be there already, by way of site; what counts is that fwmemtrace did not bring them.
+    assert {name.partition(".")[0] for name in loaded} & heavy == set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_importing_it_costs_at_most_4_megabytes():
+    code = """
+import os
+def rss():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+before = rss()
+import fwmemtrace
+print(rss() - before)
+"""
+    assert int(run_python(code)) <= 4_000_000
+
+
+def test_torch_is_pinned_wherever_it_is_named():
+    """An unpinned torch brings gigabytes of CUDA libraries along."""
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    named = [need for needs in extras.values() for need in needs if re.match(r"torch\b", need)]
+    assert named
+    assert all("==" in need for need in named)
+    assert not re.search(r"\btorch\b(?!==)", (ROOT / "tox.ini").read_text().replace("real torch", ""))
