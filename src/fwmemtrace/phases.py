@@ -47,6 +47,7 @@ class Span:
 
     __slots__ = ("closed", "id", "mark", "parent", "phase", "state", "thread_id", "tracer")
 
+    # The session's `begin` sets all of them; a constructor would cost it as much as the rest of the making.
     id: int
     parent: Span | None
     phase: Phase
@@ -55,15 +56,6 @@ class Span:
     closed: bool
     mark: int  # of the peak meter, when the span began
     state: dict[str, Any] | None  # what probes keep from begin to end, by probe name
-
-    def __init__(self, id: int, parent: Span | None, phase: Phase, tracer: Tracer, thread_id: int) -> None:
-        self.id = id
-        self.parent = parent
-        self.phase = phase
-        self.tracer = tracer
-        self.thread_id = thread_id
-        self.closed = False
-        self.state = None
 
     @property
     def path(self) -> str:

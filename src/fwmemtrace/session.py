@@ -28,8 +28,9 @@ _get_thread_id = threading.get_ident
 _active: Session | None = None
 
 # Outermost first: at the edges of a phase the last one's readings lie closest to it. The census allocates, so it stays
-# outside of what tracemalloc sees, and both outside of memray's markers.
-PROBE_ORDER = ("resident", "objects", "python_heap", "native")
+# outside of what tracemalloc sees, and both outside of memray's markers. A reading of the mappings has to be next to the
+# phase but leave no allocation in its figures. Imports are watched when every other probe has imported what it needs.
+PROBE_ORDER = ("resident", "objects", "mappings", "python_heap", "native", "imports")
 
 
 class Session:
@@ -73,7 +74,14 @@ class Session:
         parent = current.get()
         while parent is not None and (parent.closed or parent.tracer is not self):
             parent = parent.parent
-        span = Span(next(self._ids), parent, phase, self, _get_thread_id())
+        span = Span()
+        span.id = next(self._ids)
+        span.parent = parent
+        span.phase = phase
+        span.tracer = self
+        span.thread_id = _get_thread_id()
+        span.closed = False
+        span.state = None
         if parent is None or self._panel.at_edges:
             self._panel.began(span)
         current.set(span)

@@ -57,7 +57,7 @@ def open_meter(*, exact_peak: bool = True) -> Meter:
     """
     try:
         return ProcMeter(exact_peak=exact_peak)
-    except (OSError, AttributeError, ValueError):
+    except (OSError, ImportError, ValueError):
         return PsutilMeter()
 
 
@@ -65,6 +65,9 @@ class ProcMeter:
     """Linux: /proc/self/statm for RSS, VmHWM of status for its peak, clear_refs to reset that, smaps_rollup."""
 
     def __init__(self, *, exact_peak: bool) -> None:
+        from resource import getrusage
+
+        self._getrusage = getrusage
         self._fds: list[int] = []
         page = os.sysconf("SC_PAGE_SIZE")
         statm = self._open("statm", os.O_RDONLY)
@@ -78,7 +81,7 @@ class ProcMeter:
         self._statm = statm
         self._status = self._open("status", os.O_RDONLY)
         self.peak_source = "kernel"
-        self.peak_before = self.peak()
+        self.peak_before = self._mark()
         try:
             self._clear_refs = self._open("clear_refs", os.O_WRONLY) if exact_peak else -1
             self.reset_peak()
@@ -86,6 +89,7 @@ class ProcMeter:
             self._clear_refs = -1
         if self._clear_refs < 0:
             self.peak_source = "sampled"
+        self._inherited = self._getrusage(0).ru_maxrss * 1024
         rss()
 
     def _open(self, name: str, flags: int) -> int:
@@ -97,6 +101,12 @@ class ProcMeter:
         return int(os.pread(self._statm, 64, 0).split(None, 1)[0]) * self._page
 
     def peak(self) -> int:
+        # getrusage is eight times faster, but tells the largest of the mark and what this process inherited when it
+        # was started (the mark of the process that called exec): it is the answer only above what it said at first.
+        peak: int = self._getrusage(0).ru_maxrss * 1024  # 0: RUSAGE_SELF
+        return peak if peak > self._inherited else self._mark()
+
+    def _mark(self) -> int:
         status = os.pread(self._status, 4096, 0)
         start = status.index(b"VmHWM:") + 6
         return int(status[start : status.index(b"kB", start)]) * 1024

@@ -10,6 +10,7 @@ from ..records import Record
 from ..tracefile.encode import frame, header
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_write = os.write
 
 
 class TraceFileSink:
@@ -39,7 +40,7 @@ class TraceFileSink:
 
     def write(self, record: Record) -> None:
         whole = frame(record)
-        if os.write(self._fd, whole) != len(whole):
+        if _write(self._fd, whole) != len(whole):
             raise SinkError(f"found no room for a whole record in {self.path}")
 
     def flush(self) -> None:
