@@ -1,0 +1,129 @@
+"""The markdown report: for an issue, a wiki page or a file kept beside each release."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..analysis import results
+from ..units import format_bytes, format_count, format_duration
+from . import columns, sites
+from .base import Options
+from .sentences import executive_summary, process_title
+
+_SNAPSHOTS = 24  # rows of the timeline: more than that nobody reads
+
+
+class MarkdownReport:
+    """Writes the sections that the firewall's team had, with nothing in them that is not from this trace."""
+
+    def render(self, report: results.Report, options: Options) -> str:
+        blocks = ["# Memory report", *_executive_summary(report)]
+        for process in report.trace.processes:
+            phases = [phase for phase in report.phases if phase.pid == process.pid]
+            blocks += _process(report, process, phases, options)
+        blocks += [*_overhead(report), *_notes(report)]
+        return "\n\n".join(blocks) + "\n"
+
+
+def _executive_summary(report: results.Report) -> list[str]:
+    return ["## Executive summary", " ".join(executive_summary(report))]
+
+
+def _process(
+    report: results.Report, process: results.Process, phases: Sequence[results.Phase], options: Options
+) -> list[str]:
+    several = len(report.trace.processes) > 1
+    suffix = f" (pid {process.pid})" if several else ""
+    blocks = [f"Process: `{process_title(process)}`"]
+    points = [point for point in report.timeline if point.pid == process.pid]
+    if points:
+        blocks += [f"## Timeline of snapshots{suffix}", _timeline(points)]
+    blocks += [f"## Profile per phase{suffix}", _profile(process, phases)]
+    top = [block for phase in phases for block in _sites(phase, options)]
+    if top:
+        blocks += [f"## Top allocations{suffix}", *top]
+    return blocks
+
+
+def _timeline(points: Sequence[results.TimelinePoint]) -> str:
+    chosen = thin(points, _SNAPSHOTS)
+    rows, before = [], None
+    for point in chosen:
+        change = "" if before is None else format_bytes(point.rss_bytes - before, signed=True)
+        phase = f"`{point.phase}`" if point.phase else "outside any phase"
+        rows.append([format_duration(point.at_ns), format_bytes(point.rss_bytes), change, phase])
+        before = point.rss_bytes
+    return table(["at", "RSS", "change", "phase"], rows, right=(0, 1, 2))
+
+
+def thin(points: Sequence[results.TimelinePoint], limit: int) -> list[results.TimelinePoint]:
+    """The first point, the last, and between them those that RSS moved most to, in order of time.
+
+    Points that differ from the one before by less than half a percent of the highest are left out.
+    """
+    least = max(point.rss_bytes for point in points) / 200
+    moves = {at: abs(points[at].rss_bytes - points[at - 1].rss_bytes) for at in range(1, len(points) - 1)}
+    largest = sorted((at for at in moves if moves[at] >= least), key=lambda at: moves[at], reverse=True)
+    kept = sorted({0, len(points) - 1, *largest[: limit - 2]})
+    return [points[at] for at in kept]
+
+
+def _profile(process: results.Process, phases: Sequence[results.Phase]) -> str:
+    shown = columns.for_phases(phases)
+    rows = []
+    for row in columns.rows(process, phases, shown):
+        depth = len(row.guide) // 2
+        name = "&nbsp;&nbsp;" * depth + (f"`{row.name}`" if row.is_phase else f"*{row.name}*")
+        rows.append([name, *row.cells])
+    titles = ["phase", *(column.title for column in shown)]
+    return table(titles, rows, right=range(1, len(titles)))
+
+
+def _sites(phase: results.Phase, options: Options) -> list[str]:
+    tables = sites.tables(phase, options.top)
+    if not tables:
+        return []
+    blocks = [f"### {f'`{phase.path}`' if phase.path else 'Outside any phase'}"]
+    for title, rows in tables:
+        heads = [*[""] * len(rows[0].figures), title]
+        blocks.append(table(heads, [[*row.figures, f"`{row.place}`"] for row in rows], right=range(len(heads) - 1)))
+    return blocks
+
+
+def _overhead(report: results.Report) -> list[str]:
+    rows = [
+        [cost.probe, format_count(cost.pid), format_duration(cost.wall_ns), format_bytes(cost.rss_bytes, signed=True)]
+        for cost in report.overhead
+    ]
+    if not rows:
+        return []
+    heads = ["probe", "pid", "time at phase edges, start and stop", "RSS left behind"]
+    return ["## What the measuring cost", table(heads, rows, right=(1, 2, 3))]
+
+
+def _notes(report: results.Report) -> list[str]:
+    info = report.trace
+    notes = [*info.notes]
+    if info.lost_records:
+        notes.insert(0, f"{format_count(info.lost_records)} records were lost.")
+    if info.damaged_bytes:
+        notes.insert(0, f"{format_count(info.damaged_bytes)} bytes of the trace are damaged and were passed over.")
+    return ["## Notes", "\n".join(f"- {note}" for note in notes)] if notes else []
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
+    r"""A table in markdown.
+
+    Args:
+        heads: a title a column.
+        rows: the cells; a bar in one is escaped.
+        right: numbers of the columns that are set to the right.
+
+    >>> print(table(["what", "size"], [["a|b", "1 kB"]], right=[1]))
+    | what | size |
+    | --- | ---: |
+    | a\\|b | 1 kB |
+    """
+    rule = ["---:" if number in right else "---" for number in range(len(heads))]
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [heads, rule, *escaped])
