@@ -117,6 +117,26 @@ class HeapRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     delta_count: int
 
 
+class PackageRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One package and what tracemalloc holds against its lines."""
+
+    package: str
+    size_bytes: int
+    delta_bytes: int
+    count: int
+    delta_count: int
+
+
+class StackRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One stack and what tracemalloc holds against it."""
+
+    frames: list[tuple[str, int]]  # file and line, innermost first
+    size_bytes: int
+    delta_bytes: int
+    count: int
+    delta_count: int
+
+
 class PythonHeap(Record, frozen=True, gc=False):
     """tracemalloc over one phase: its growth, its peak, and the lines that grew most."""
 
@@ -126,7 +146,11 @@ class PythonHeap(Record, frozen=True, gc=False):
     before_bytes: int
     after_bytes: int
     peak_bytes: int
-    top: list[HeapRow]
+    top: list[HeapRow]  # by growth
+    detailed: bool = True  # False: this run was measured without a look at the lines; the lists are empty for it
+    largest: list[HeapRow] = []  # by size when the phase ended
+    packages: list[PackageRow] = []  # by growth
+    stacks: list[StackRow] = []  # by growth; only where tracemalloc keeps more than one frame
 
 
 class ObjectRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -194,6 +218,168 @@ class SessionEnd(Record, frozen=True, gc=False):
     peak_rss_bytes: int  # of the whole session
     lost_records: int
     errors: dict[str, int] = {}  # exceptions of probes and sinks, by name
+
+
+class ModuleImport(Record, frozen=True, gc=False):
+    """One run of a module's code: it was imported, reloaded, or failed to be."""
+
+    kind: ClassVar[int] = 40
+
+    span: int
+    module: str
+    parent: str | None  # the module whose code asked for it, while that was being imported itself
+    asked_by: str  # "module:line" of the statement that asked, where `parent` is None
+    depth: int  # how many imports were open around it in its thread
+    thread_id: int
+    time_ns: int  # when it began
+    own_bytes: int  # of RSS, while this module's own code ran
+    cumulative_bytes: int  # with all that it imported first
+    own_ns: int
+    cumulative_ns: int
+    file: str | None = None
+    error: str | None = None  # the exception's type
+    reload: bool = False
+
+
+class MappingRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The resident pages of one owner; see `proc_pid_smaps(5)` for the figures."""
+
+    category: str  # one of those in probes/owners.py and probes/anonymous.py
+    owner: str
+    rss_bytes: int
+    pss_bytes: int  # pages shared with other processes divided among them
+    private_bytes: int  # in no other process's map
+    evictable_bytes: int  # clean pages of files: the kernel takes them back when it needs to
+    anonymous_bytes: int  # of no file: each process has to have its own, unless it was forked and nobody wrote
+
+
+class AllocatorFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What the allocators say of their own; None where they cannot be asked."""
+
+    malloc_in_use_bytes: int | None = None  # mallinfo2's uordblks: in arenas, all threads
+    malloc_mapped_bytes: int | None = None  # its hblkhd: blocks with a mapping of their own
+    python_arena_bytes: int | None = None  # of _PyObject_DebugMallocStats
+    python_in_use_bytes: int | None = None  # objects in those arenas
+    tracemalloc_bytes: int | None = None  # its tables, which lie in malloc's heap
+
+
+class MappingsReading(Record, frozen=True, gc=False):
+    """Whose pages were resident at one time: the rows add up to what smaps gives as RSS."""
+
+    kind: ClassVar[int] = 41
+
+    reading: int  # unique in the process
+    time_ns: int
+    wall_ns: int  # what it cost
+    rss_bytes: int  # by the counter that phases read, at the same time
+    rows: list[MappingRow]
+    allocators: AllocatorFigures
+
+
+class MappingsEdge(Record, frozen=True, gc=False):
+    """Which reading stands for an edge of a phase; one may stand for the end of a phase and the begin of the next."""
+
+    kind: ClassVar[int] = 42
+
+    span: int
+    edge: str  # "begin" or "end"
+    reading: int
+
+
+class SuiteBegin(Record, frozen=True, gc=False):
+    """A suite of components begins: what holds for every process that it starts. Only in the suite's own process."""
+
+    kind: ClassVar[int] = 50
+
+    file: str  # the suite file or module
+    repeat: int
+    timeout_ns: int  # 0: none
+    memory_limit_bytes: int  # 0: none
+    limited_by: str  # "cgroup" or "RLIMIT_AS"; "" without a limit
+    budget_bytes: int  # 0: none was given
+    bare_rss_bytes: int  # of an interpreter that imports nothing and runs nothing
+
+
+class SuiteMember(Record, frozen=True, gc=False):
+    """One component of the suite, in the order of the service."""
+
+    kind: ClassVar[int] = 51
+
+    name: str
+    position: int
+    inputs: int
+    batch: int  # requests of the phase `batch`
+    variants: list[str]
+    problem: str = ""  # why it cannot be run at all
+
+
+class SuiteRun(Record, frozen=True, gc=False):
+    """One process of the suite has ended: what it was for, and how it went."""
+
+    kind: ClassVar[int] = 52
+
+    pid: int  # its trace is the worker's trace of that pid; 0 where it never came to write one
+    component: str  # "" for the process that held all of them together
+    purpose: str  # "resident", "native", "python", "use", "together", "variant", "deferred", "arenas"
+    repetition: int
+    variant: str  # the variant's name, or the module that was deferred
+    outcome: str  # "ok", "raised", "timed out", "killed", "out of memory", "left"
+    phase: str  # where it ended, unless all went well
+    message: str
+    wall_ns: int
+
+
+class SuiteUse(Record, frozen=True, gc=False):
+    """Which modules the requests of a component made use of."""
+
+    kind: ClassVar[int] = 53
+
+    ran: list[str]  # modules of which a function was called
+    read: list[str]  # modules of which an attribute was read, other than by `from ... import` at import time
+    requests: int
+
+
+class SuiteArray(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Storages of tensors or arrays of one element type."""
+
+    library: str  # "torch" or "numpy"
+    dtype: str
+    item_bytes: int
+    count: int
+    bytes: int
+    resident_bytes: int
+    private_bytes: int  # resident, and neither a clean page of a file nor shared
+    parameters: bool  # belongs to a torch module
+
+
+class SuiteTwin(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One content that lies in memory more than once."""
+
+    library: str
+    dtype: str
+    shape: list[int]
+    copies: int
+    bytes: int  # of one copy
+    extra_bytes: int  # private and resident bytes of all copies but one
+    names: list[str]  # where known: the parameters' names, or the type of what holds them
+
+
+class SuiteArrays(Record, frozen=True, gc=False):
+    """Tensors and arrays that live after the requests, each storage once, and those whose content is there twice."""
+
+    kind: ClassVar[int] = 54
+
+    arrays: list[SuiteArray]
+    twins: list[SuiteTwin]
+
+
+class SuiteDeferred(Record, frozen=True, gc=False):
+    """Modules whose import was put off until something is read from them, and which of them were loaded after all."""
+
+    kind: ClassVar[int] = 55
+
+    asked: list[str]
+    loaded: dict[str, str]  # module: the phase in which it was loaded
 
 
 def kinds() -> dict[int, type[Record]]:

@@ -1,0 +1,97 @@
+"""Reads the traces of a suite's processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..analysis import results
+from ..records import (
+    PhaseBegin,
+    PhaseEnd,
+    Record,
+    SuiteArrays,
+    SuiteBegin,
+    SuiteDeferred,
+    SuiteMember,
+    SuiteRun,
+    SuiteUse,
+)
+from .child import BATCH_PHASE, REQUEST
+
+
+@dataclass
+class OwnRecords:
+    """What a process of a suite tells besides what every session does.
+
+    Attributes:
+        begin: of the suite's own process.
+        members: the components, in their order.
+        runs: what each process was for.
+        use: of a process that watched what the requests make use of.
+        arrays: of the same.
+        deferred: of a process that put imports off.
+        requests: RSS after each request of the batch, in bytes.
+    """
+
+    begin: SuiteBegin | None = None
+    members: list[SuiteMember] = field(default_factory=list)
+    runs: list[SuiteRun] = field(default_factory=list)
+    use: SuiteUse | None = None
+    arrays: SuiteArrays | None = None
+    deferred: SuiteDeferred | None = None
+    requests: list[int] = field(default_factory=list)
+
+    def read(self, records: Iterable[Record]) -> OwnRecords:
+        """Take the records of one process."""
+        names: dict[int, str] = {}
+        batch = 0
+        for record in records:
+            if isinstance(record, PhaseBegin):
+                if record.name == BATCH_PHASE and not record.parent:
+                    batch = record.span
+                elif record.name == REQUEST and record.parent == batch and batch:
+                    names[record.span] = record.name
+            elif isinstance(record, PhaseEnd):
+                if record.span in names:
+                    self.requests.append(record.rss_bytes)
+            elif isinstance(record, SuiteBegin):
+                self.begin = record
+            elif isinstance(record, SuiteMember):
+                self.members.append(record)
+            elif isinstance(record, SuiteRun):
+                self.runs.append(record)
+            elif isinstance(record, SuiteUse):
+                self.use = record
+            elif isinstance(record, SuiteArrays):
+                self.arrays = record
+            elif isinstance(record, SuiteDeferred):
+                self.deferred = record
+        return self
+
+
+@dataclass
+class SuiteProcess:
+    """One process of a suite, and what its trace says.
+
+    Attributes:
+        run: what it was for; see `records.SuiteRun`.
+        report: the analysis of its trace; None where it left none.
+        own: its own records.
+    """
+
+    run: SuiteRun
+    report: results.Report | None
+    own: OwnRecords
+
+
+def read_process(path: Path, *, top: int = 10) -> tuple[results.Report, OwnRecords] | None:
+    """Analyse one process's trace file; None where there is none."""
+    from ..trace import Trace
+    from ..tracefile.reader import open_trace_file
+
+    if not path.exists():
+        return None
+    file = open_trace_file(path)
+    return Trace([file]).summary(top=top), OwnRecords().read(file)
