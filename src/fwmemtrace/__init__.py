@@ -95,10 +95,17 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
+def _is_multiprocessing_worker() -> bool:
+    process = _sys.modules.get("multiprocessing.process")
+    if process is None:
+        return False
+    # A spawned worker imports the program's main module before it knows its parent; until then it is "inheriting".
+    return process.parent_process() is not None or getattr(process.current_process(), "_inheriting", False)
+
+
 def _start_from_environment() -> None:
     own_command = _sys.orig_argv[1:3] == ["-m", __name__] or _os.path.basename(_sys.argv[0] or "") == __name__
-    process = _sys.modules.get("multiprocessing.process")
-    worker = process is not None and process.parent_process() is not None and "FWMEMTRACE_PARENT" in _os.environ
+    worker = "FWMEMTRACE_PARENT" in _os.environ and _is_multiprocessing_worker()
     if not own_command and (worker or _os.environ.get("FWMEMTRACE")):
         from .session import start_from_environment
 

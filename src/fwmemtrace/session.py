@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Sequence
-from itertools import count
 from time import perf_counter_ns, time_ns
 from types import TracebackType
 from typing import Any
@@ -14,17 +12,15 @@ from typing import Any
 from . import config, phases, plugins, workers
 from ._version import __version__
 from .config import Settings
+from .edges import Edges
 from .errors import SessionError, SettingsError, SinkError
-from .phases import Phase, Span, current
 from .probes.base import Probe, ProbeContext
 from .probes.panel import Panel
-from .probes.peaks import PeakMeter
-from .probes.process_memory import Meter, open_meter
-from .records import SCHEMA_VERSION, PhaseBegin, PhaseEnd, Record, SessionBegin, SessionEnd
+from .probes.process_memory import open_meter
+from .records import SCHEMA_VERSION, Note, Record, SessionBegin, SessionEnd
 from .sinks.base import Sink
 from .sinks.outlet import Outlet, warn
 
-_get_thread_id = threading.get_ident
 _active: Session | None = None
 
 # Outermost first: at the edges of a phase the last one's readings lie closest to it. The census allocates, so it stays
@@ -39,18 +35,19 @@ class Session:
     Attributes:
         settings: what it goes by.
         id: the same in every process of the session.
+        inherited: whether it was started in a worker because the parent process has one.
     """
 
     def __init__(self, settings: Settings, sink: Sink, probes: Sequence[Probe], session_id: str | None = None) -> None:
         self.settings = settings
         self.id = session_id or os.urandom(8).hex()
+        self.inherited = False
         self._outlet = Outlet(sink)
-        self._emit = self._outlet.emit
-        self._ids = count(1)
         self._panel = Panel(warn)
         self._stopped = False
-        self._open_meter()
-        self._announce([probe.name for probe in probes])
+        self._meter = open_meter(exact_peak=settings.exact_peak)
+        self._probe_names = [probe.name for probe in probes]
+        self._announce()
         try:
             self._panel.start(probes, self._context())
         except BaseException:
@@ -58,97 +55,39 @@ class Session:
             self._meter.close()
             raise
         self._lifetime = workers.Lifetime(self._after_fork, self.stop)
-        if self._outlet.path is not None:
+        if self._outlet.path is not None and session_id is None:
             workers.announce(self.id, settings, self._outlet.path)
-        phases.install(self)
+        self._edges = Edges(
+            self._outlet.emit, self._panel, self._meter, exact_peak=settings.exact_peak, failed=self._edges_failed
+        )
+        phases.install(self._edges)
 
     @property
     def path(self) -> str | None:
         """The trace file that is written, if one is."""
         return self._outlet.path
 
-    # -- what every phase calls --------------------------------------------------------------------------------------
-
-    def begin(self, phase: Phase) -> Span:
-        """A phase begins in this thread and context."""
-        parent = current.get()
-        while parent is not None and (parent.closed or parent.tracer is not self):
-            parent = parent.parent
-        span = Span()
-        span.id = next(self._ids)
-        span.parent = parent
-        span.phase = phase
-        span.tracer = self
-        span.thread_id = _get_thread_id()
-        span.closed = False
-        span.state = None
-        if parent is None or self._panel.at_edges:
-            self._panel.began(span)
-        current.set(span)
-        if self._peaks is not None:
-            with self._lock:
-                if not self._open:
-                    self._peaks.forget()
-                self._open += 1
-                span.mark = self._peaks.edge()
-        self._emit(
-            PhaseBegin(
-                span.id,
-                0 if parent is None else parent.id,
-                phase.name,
-                span.thread_id,
-                perf_counter_ns(),
-                self._rss(),
-                phase.attributes,
-            )
-        )
-        return span
-
-    def end(self, span: Span, error: type[BaseException] | None) -> None:
-        """The span's phase ended, in whatever thread or context this is."""
-        if span.closed:
-            return
-        peak = rss = self._rss()
-        now = perf_counter_ns()
-        span.closed = True
-        if self._peaks is not None:
-            with self._lock:
-                self._peaks.edge()
-                self._open -= 1
-                peak = max(rss, self._peaks.since(span.mark))
-        parent = span.parent
-        if current.get() is span:
-            current.set(parent)
-        if parent is None or self._panel.at_edges:
-            self._panel.ended(span)
-        self._emit(PhaseEnd(span.id, now, rss, peak, None if error is None else _type_name(error)))
+    @property
+    def lost_records(self) -> int:
+        """How many records reached no sink."""
+        return self._outlet.lost
 
     def record(self, record: Record) -> None:
         """Write a record of one's own into the trace; never raises."""
-        self._emit(record)
-
-    def switch(self, span: Span | None) -> None:
-        """This thread goes on inside another phase, which began before, or in none."""
-        if self._panel.at_edges:
-            self._panel.switched(span)
-
-    # -- start, fork, stop -------------------------------------------------------------------------------------------
-
-    def _open_meter(self) -> None:
-        self._lock = threading.RLock()  # re-entrant: a finaliser or signal handler may run a phase inside it
-        self._open = 0
-        self._meter: Meter = open_meter(exact_peak=self.settings.exact_peak)
-        self._rss = self._meter.rss
-        self._peaks = PeakMeter(self._meter.peak, self._meter.reset_peak) if self.settings.exact_peak else None
+        self._outlet.emit(record)
 
     def _context(self) -> ProbeContext:
-        return ProbeContext(self._emit, self.settings, self._outlet.path, self._meter)
+        path = self._outlet.path
 
-    def _announce(self, probes: list[str]) -> None:
+        def delivered() -> bool:
+            return self._outlet.failure is None and self._outlet.path == path
+
+        return ProbeContext(self._outlet.emit, self.settings, path, self._meter, delivered)
+
+    def _announce(self) -> None:
         """Write the first record, with readings taken before any probe could move them."""
-        rss = self._rss()
-        self._probe_names = probes
-        self._emit(
+        rss = self._meter.rss()
+        self._outlet.emit(
             SessionBegin(
                 schema=SCHEMA_VERSION,
                 session_id=self.id,
@@ -163,7 +102,7 @@ class Session:
                 rss_bytes=rss,
                 peak_rss_bytes=max(rss, self._meter.peak_before),
                 peak_source=self._meter.peak_source,
-                probes=probes,
+                probes=self._probe_names,
                 settings={name: str(getattr(self.settings, name)) for name in self.settings.__struct_fields__},
             )
         )
@@ -171,25 +110,16 @@ class Session:
     def _after_fork(self) -> None:
         """This is a forked worker: go on in a trace of its own, inside the phases that were open at the fork."""
         self._meter.close()
+        self._meter = open_meter(exact_peak=self.settings.exact_peak)
         self._outlet.after_fork(os.getpid())
-        self._open_meter()
-        self._announce(self._probe_names)
+        self._announce()
         self._panel.after_fork(self._context())
-        for span in reversed(_open_spans(current.get(), self)):
-            self._open += 1
-            span.mark = self._peaks.edge() if self._peaks is not None else 0
-            parent = 0 if span.parent is None else span.parent.id
-            self._emit(
-                PhaseBegin(
-                    span.id,
-                    parent,
-                    span.phase.name,
-                    _get_thread_id(),
-                    perf_counter_ns(),
-                    self._rss(),
-                    span.phase.attributes,
-                )
-            )
+        self._edges.after_fork(self._meter)
+
+    def _edges_failed(self, error: Exception) -> None:
+        message = f"phases are no longer recorded: reading this process's memory raised {error!r}"
+        self._outlet.emit(Note(perf_counter_ns(), "session", message))
+        warn(message)
 
     def stop(self) -> None:
         """Switch everything off and complete the trace. A second call does nothing."""
@@ -200,19 +130,14 @@ class Session:
         if _active is self:
             _active = None
         phases.install(None)
-        rss = peak = self._rss()
-        now = perf_counter_ns()
-        if self._peaks is not None:
-            with self._lock:
-                self._peaks.edge()
-                peak = self._peaks.largest
+        now, rss, peak = self._edges.finish()
         self._panel.stop()
         errors = dict(self._panel.errors)
-        self._emit(SessionEnd(now, rss, max(rss, peak, self._meter.peak_before), self._outlet.lost, errors))
+        self._outlet.emit(SessionEnd(now, rss, max(peak, self._meter.peak_before), self._outlet.lost, errors))
         self._outlet.close()
         self._meter.close()
         self._lifetime.over()
-        workers.withdraw()
+        workers.withdraw(self.id, self._outlet.path)
 
     def __enter__(self) -> Session:
         return self
@@ -221,21 +146,6 @@ class Session:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
-
-
-def _open_spans(span: Span | None, tracer: Session) -> list[Span]:
-    spans = []
-    while span is not None:
-        if not span.closed and span.tracer is tracer:
-            spans.append(span)
-        span = span.parent
-    return spans
-
-
-def _type_name(error: type[BaseException]) -> str:
-    if error.__module__ in ("builtins", "__main__"):
-        return error.__qualname__
-    return f"{error.__module__}.{error.__qualname__}"
 
 
 def session(
@@ -279,11 +189,17 @@ def session(
         "required": required,
         **settings,
     }
-    return _start(config.load(arguments), given)
+    made = config.load(arguments)
+    told = workers.inherited() if _active is None or _active.inherited else None
+    if told is None or given is not None or not workers.same_target(told, made):
+        return _start(made, given)
+    return _start(workers.as_worker(told, made), None, told.session_id)
 
 
 def _start(settings: Settings, sink: Sink | None = None, session_id: str | None = None) -> Session:
     global _active
+    if _active is not None and _active.inherited:
+        _active.stop()  # it was started unasked in a worker: the program's own session goes before it
     if _active is not None:
         raise SessionError(
             f"found a session that is on already (pid {os.getpid()}), expected one a process: stop the first one, "
@@ -314,7 +230,7 @@ def start_from_environment() -> None:
     """What importing fwmemtrace does where FWMEMTRACE is set, or in a spawned worker of a traced process."""
     told = workers.inherited()
     if told is not None:
-        _start(told.settings, None, told.session_id)
+        _start(workers.as_worker(told, told.settings), None, told.session_id).inherited = True
     else:
         session()
 

@@ -33,19 +33,34 @@ def announce(session_id: str, settings: Settings, path: str) -> None:
     os.environ[VARIABLE] = msgspec.json.encode(told).decode()
 
 
-def withdraw() -> None:
-    """The session is over: processes started from here on are none of its workers."""
-    os.environ.pop(VARIABLE, None)
+def withdraw(session_id: str, path: str | None) -> None:
+    """The session that this process began is over: processes started from here on are none of its workers."""
+    told = inherited()
+    if told is not None and told.session_id == session_id and told.settings.target == path:
+        del os.environ[VARIABLE]
 
 
 def inherited() -> Inheritance | None:
-    """The session that this process is a worker of, with this worker's own path as its target."""
+    """The session that this process is a worker of, with the first process's path as its target."""
     try:
-        told = msgspec.json.decode(os.environ.get(VARIABLE, ""), type=Inheritance)
+        return msgspec.json.decode(os.environ.get(VARIABLE, ""), type=Inheritance)
     except msgspec.DecodeError:
         return None
-    target = str(worker_path(Path(told.settings.target or "trace.bin"), os.getpid()))
-    return Inheritance(told.session_id, msgspec.structs.replace(told.settings, target=target))
+
+
+def as_worker(told: Inheritance, settings: Settings) -> Settings:
+    """The settings for a worker: those given, with a path of the worker's own."""
+    target = worker_path(Path(told.settings.target or "trace.bin"), os.getpid())
+    return msgspec.structs.replace(settings, target=str(target))
+
+
+def same_target(told: Inheritance, settings: Settings) -> bool:
+    """Whether settings name the very file that the first process writes.
+
+    A program that starts its session when it is imported does so again in each spawned worker.
+    """
+    mine = os.path.abspath(settings.target or "trace.bin")
+    return settings.sink == told.settings.sink and mine == told.settings.target
 
 
 def worker_path(path: Path, pid: int) -> Path:

@@ -21,6 +21,7 @@ class Panel:
 
     Attributes:
         at_edges: whether any probe but `resident` is on, that is, whether inner phases need a call too.
+        heavy: whether one of them may itself take memory worth mention at the edges.
         errors: how many exceptions each probe raised, by its name.
     """
 
@@ -30,7 +31,7 @@ class Panel:
         self._emit: Emit
         self._rss: Callable[[], int]
         self._small_costs: dict[str, tuple[int, int]] = {}
-        self.at_edges = False
+        self.at_edges = self.heavy = False
         self.errors: dict[str, int] = {}
 
     def start(self, probes: Sequence[Probe], context: ProbeContext) -> None:
@@ -97,7 +98,7 @@ class Panel:
         """Stop each probe, the last one first, and record what was too small for a record before."""
         for probe in reversed(list(self._running)):
             began, rss = perf_counter_ns(), self._rss()
-            self._call(probe, probe.stop)
+            self._stop_one(probe)
             self._emit(Overhead(0, probe.name, perf_counter_ns() - began, self._rss() - rss))
         for name, (wall_ns, rss_bytes) in self._small_costs.items():
             self._emit(Overhead(0, name, wall_ns, rss_bytes))
@@ -124,19 +125,27 @@ class Panel:
             self._switch_off(probe, error)
 
     def _switch_off(self, probe: Probe, error: Exception) -> None:
-        self.errors[probe.name] = self.errors.get(probe.name, 0) + 1
+        self._count(probe)
         if probe not in self._running:
             return
         self._running = [other for other in self._running if other is not probe]
         self._look_again()
         self._note(probe, f"the probe {probe.name!r} raised {error!r} and was switched off")
+        self._stop_one(probe)
+
+    def _stop_one(self, probe: Probe) -> None:
         try:
             probe.stop()
-        except Exception as second:
-            self._note(probe, f"the probe {probe.name!r} could not be stopped either: {second!r}")
+        except Exception as error:
+            self._count(probe)
+            self._note(probe, f"the probe {probe.name!r} raised {error!r} when it was stopped")
+
+    def _count(self, probe: Probe) -> None:
+        self.errors[probe.name] = self.errors.get(probe.name, 0) + 1
 
     def _look_again(self) -> None:
         self.at_edges = any(probe.name != "resident" for probe in self._running)
+        self.heavy = any(not probe.frugal for probe in self._running)
 
     def _note(self, probe: Probe, message: str) -> None:
         self._emit(Note(perf_counter_ns(), probe.name, message))

@@ -42,6 +42,10 @@ class PeakMeter:
             self.largest = peak
         return self._edges
 
+    def skip(self) -> None:
+        """Begin the next window without a count of what came since the latest edge."""
+        self._reset()
+
     def since(self, edge: int) -> int:
         """The largest value between that edge and the latest one; 0 if they are the same."""
         windows = self._windows

@@ -34,12 +34,12 @@ class JsonLinesSink:
 
     def __init__(self, path: str | os.PathLike[str] = "trace.jsonl") -> None:
         self._encode = msgspec.json.Encoder().encode
-        self._open(Path(path))
+        self._first = Path(path).absolute()
+        self._open(self._first)
 
     def _open(self, path: Path) -> None:
-        self._path = path.absolute()
         try:
-            self._file = self._path.open("wb", buffering=0)
+            self._file = path.open("wb", buffering=0)
         except OSError as error:
             raise SinkError(
                 f"found that {path} cannot be written ({error.strerror}), expected a path for JSON lines: give one in "
@@ -53,7 +53,7 @@ class JsonLinesSink:
 
     def after_fork(self, pid: int) -> None:
         self._file.close()
-        self._open(self._path.with_name(f"{self._path.stem}.{pid}{self._path.suffix}"))
+        self._open(self._first.with_name(f"{self._first.stem}.{pid}{self._first.suffix}"))
 
     def close(self) -> None:
         self._file.close()

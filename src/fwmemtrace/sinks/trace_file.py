@@ -24,7 +24,7 @@ class TraceFileSink:
     """
 
     def __init__(self, path: str | os.PathLike[str] = "trace.bin") -> None:
-        self.path = os.path.abspath(os.fspath(path))
+        self.path = self._first = os.path.abspath(os.fspath(path))
         self._fd = self._create()
 
     def _create(self) -> int:
@@ -48,7 +48,7 @@ class TraceFileSink:
 
     def after_fork(self, pid: int) -> None:
         os.close(self._fd)
-        path = Path(self.path)
+        path = Path(self._first)
         self.path = str(path.with_name(f"{path.stem}.{pid}{path.suffix}"))
         self._fd = self._create()
 

@@ -1,0 +1,165 @@
+"""What happens at the edges of phases while a session is on: readings, probes, records. Every phase pays for this file.
+
+The readings lie innermost: probes are called before the first reading of a phase and after its last, and what they
+themselves take in between, in RSS at its highest too, is kept out of every phase's peak.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from itertools import count
+from time import perf_counter_ns
+
+from .phases import Phase, Span, current
+from .probes.base import Emit
+from .probes.panel import Panel
+from .probes.peaks import PeakMeter
+from .probes.process_memory import Meter
+from .records import PhaseBegin, PhaseEnd
+
+_get_thread_id = threading.get_ident
+
+
+class Edges:
+    """The tracer that phases report to; see `phases.Tracer`. Nothing that it does raises into the program.
+
+    Args:
+        emit: takes a record to the sink.
+        panel: the probes.
+        meter: reads the process's memory.
+        exact_peak: whether to take the high-water mark at every edge.
+        failed: told of an error in here; called at most once.
+    """
+
+    def __init__(
+        self, emit: Emit, panel: Panel, meter: Meter, *, exact_peak: bool, failed: Callable[[Exception], None]
+    ) -> None:
+        self._emit = emit
+        self._panel = panel
+        self._failed = failed
+        self._exact_peak = exact_peak
+        self._ids = count(1)
+        self._over = False
+        self.use(meter)
+
+    def use(self, meter: Meter) -> None:
+        """Read from this meter from now on, as after a fork."""
+        self._rss = meter.rss
+        self._lock = threading.RLock()  # re-entrant: a finaliser or signal handler may run a phase inside it
+        self._open = 0
+        self._peaks = PeakMeter(meter.peak, meter.reset_peak) if self._exact_peak else None
+
+    def begin(self, phase: Phase) -> Span:
+        """A phase begins in this thread and context."""
+        parent = current.get()
+        while parent is not None and (parent.closed or parent.tracer is not self):
+            parent = parent.parent
+        span = Span()
+        span.id = next(self._ids)
+        span.parent = parent
+        span.phase = phase
+        span.tracer = self
+        span.thread_id = _get_thread_id()
+        span.closed = False
+        span.state = None
+        current.set(span)
+        try:
+            self._announce(span)
+        except Exception as error:
+            self._fail(error)
+        return span
+
+    def _announce(self, span: Span) -> None:
+        parent, phase = span.parent, span.phase
+        if parent is None or self._panel.at_edges:
+            self._tell_probes(self._panel.began, span)
+        if self._peaks is not None:
+            with self._lock:
+                if not self._open:
+                    self._peaks.forget()
+                self._open += 1
+                span.mark = self._peaks.edge()
+        rss = self._rss()
+        parent_id = 0 if parent is None else parent.id
+        now = perf_counter_ns()
+        self._emit(PhaseBegin(span.id, parent_id, phase.name, span.thread_id, now, rss, phase.attributes))
+
+    def end(self, span: Span, error: type[BaseException] | None) -> None:
+        """The span's phase ended, in whatever thread or context this is."""
+        if span.closed:
+            return
+        span.closed = True
+        parent = span.parent
+        if current.get() is span:
+            current.set(parent)
+        if self._over:
+            return
+        try:
+            peak = rss = self._rss()
+            now = perf_counter_ns()
+            if self._peaks is not None:
+                with self._lock:
+                    self._peaks.edge()
+                    self._open -= 1
+                    peak = max(rss, self._peaks.since(span.mark))
+            if parent is None or self._panel.at_edges:
+                self._tell_probes(self._panel.ended, span)
+            self._emit(PhaseEnd(span.id, now, rss, peak, None if error is None else _type_name(error)))
+        except Exception as failure:
+            self._fail(failure)
+
+    def switch(self, span: Span | None) -> None:
+        """This thread goes on inside another phase, which began before, or in none."""
+        if self._panel.at_edges and not self._over:
+            self._panel.switched(span)
+
+    def after_fork(self, meter: Meter) -> None:
+        """This is a forked worker: only the phases around the fork are open here, and its trace begins with them."""
+        self.use(meter)
+        open_spans = []
+        span = current.get()
+        while span is not None:
+            if not span.closed and span.tracer is self:
+                open_spans.append(span)
+            span = span.parent
+        for span in reversed(open_spans):
+            span.thread_id = _get_thread_id()
+            self._announce(span)
+
+    def finish(self) -> tuple[int, int, int]:
+        """The session is being stopped: phases that are still open end without a record.
+
+        Returns:
+            The time in nanoseconds, RSS and its peak since the session began, in bytes.
+        """
+        self._over = True
+        rss = peak = self._rss()
+        now = perf_counter_ns()
+        if self._peaks is not None:
+            with self._lock:
+                self._peaks.edge()
+                peak = max(rss, self._peaks.largest)
+        return now, rss, peak
+
+    def _tell_probes(self, tell: Callable[[Span], None], span: Span) -> None:
+        if self._peaks is None or not self._panel.heavy:
+            tell(span)
+            return
+        with self._lock:
+            self._peaks.edge()
+        tell(span)
+        with self._lock:
+            self._peaks.skip()
+
+    def _fail(self, error: Exception) -> None:
+        """Tell of a failure, once, and be silent ever after."""
+        if not self._over:
+            self._over = True
+            self._failed(error)
+
+
+def _type_name(error: type[BaseException]) -> str:
+    if error.__module__ in ("builtins", "__main__"):
+        return error.__qualname__
+    return f"{error.__module__}.{error.__qualname__}"
