@@ -30,6 +30,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         exact_peak: whether each phase's peak RSS is the kernel's own, for which /proc/self/clear_refs is written.
         top: rows kept per phase by `python_heap` and `objects`.
         frames: frames that tracemalloc keeps per allocation.
+        include: globs of source files; if there are any, `python_heap` lists lines of matching files only.
+        exclude: globs of source files whose lines `python_heap` leaves out; the tracer's own always are.
+        detail_share: the most of the session's time that walks over the whole heap may take (`python_heap`'s lists,
+            the censuses of `objects` and `tensors`), the first run of each phase aside; 1 for every run.
         native_traces: whether memray records C and C++ frames too.
         python_allocators: whether memray records each object of Python's own allocator.
     """
@@ -42,6 +46,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     exact_peak: bool = True
     top: int = 20
     frames: int = 1
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    detail_share: float = 0.1
     native_traces: bool = False
     python_allocators: bool = False
 
@@ -136,6 +143,13 @@ def _positive(value: Any) -> int:
     return number
 
 
+def _share(value: Any) -> float:
+    share = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else -1.0
+    if not 0 <= share <= 1:
+        raise ValueError(f"found {value!r}, expected a number from 0 to 1")
+    return share
+
+
 _PARSERS: dict[str, Callable[[Any], Any]] = {
     "target": _text,
     "sink": _text,
@@ -145,6 +159,9 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "exact_peak": _switch,
     "top": _positive,
     "frames": _positive,
+    "include": _names,
+    "exclude": _names,
+    "detail_share": _share,
     "native_traces": _switch,
     "python_allocators": _switch,
 }

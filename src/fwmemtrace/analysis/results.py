@@ -119,12 +119,43 @@ class HeapSite(Result, kw_only=True):
     delta_count: int
 
 
+class HeapPackage(Result, kw_only=True):
+    """One package and what tracemalloc holds against its lines."""
+
+    package: str
+    size_bytes: int
+    delta_bytes: int
+    count: int
+    delta_count: int
+
+
+class HeapLine(Result, kw_only=True):
+    """One frame of a stack that tracemalloc kept; it keeps no function's name."""
+
+    file: str
+    line: int
+
+
+class HeapStack(Result, kw_only=True):
+    """One stack and what tracemalloc holds against it."""
+
+    stack: list[HeapLine]  # innermost first
+    size_bytes: int
+    delta_bytes: int
+    count: int
+    delta_count: int
+
+
 class PythonHeap(Result, kw_only=True):
     """tracemalloc over a phase, inner phases included."""
 
     delta_bytes: int
     peak_bytes: int
-    top: list[HeapSite]
+    top: list[HeapSite]  # by growth, over the runs that were looked at line by line
+    detailed_calls: int = 0  # how many runs those were
+    largest: list[HeapSite] = []  # by size, when the latest of them ended
+    packages: list[HeapPackage] = []  # by growth
+    stacks: list[HeapStack] = []  # by growth; empty where tracemalloc keeps one frame
 
 
 class TypeGrowth(Result, kw_only=True):
@@ -143,6 +174,7 @@ class Objects(Result, kw_only=True):
     delta_count: int
     delta_bytes: int
     top: list[TypeGrowth]
+    calls: int = 0  # runs of the phase that had a census
 
 
 class Tensors(Result, kw_only=True):

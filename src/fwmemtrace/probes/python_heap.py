@@ -1,0 +1,159 @@
+"""The Python heap as tracemalloc sees it: its growth and exact peak over every phase, and the lines that grew.
+
+What Python objects take, and what numpy tells tracemalloc of its arrays; no byte of a torch tensor on the CPU, nor of
+anything else that calls malloc or mmap itself. Current and peak bytes are read at every edge, which costs microseconds.
+The lines need a walk over every live trace, which does not: see `edge_budget`.
+"""
+
+from __future__ import annotations
+
+import threading
+from time import perf_counter_ns
+from typing import ClassVar
+
+from ..errors import ProbeUnavailable
+from ..phases import Span
+from ..records import Note, PythonHeap
+from .base import BaseProbe, ProbeContext
+from .edge_budget import EdgeBudget
+from .heap_rows import FileFilter, HeapRows, rows
+from .peaks import PeakMeter
+
+try:  # the C module: `tracemalloc` itself brings modules that only its statistics need
+    import _tracemalloc
+except ImportError:  # not CPython
+    _tracemalloc = None  # type: ignore[assignment]
+
+_BYTES_HEADER = bytes.__basicsize__
+
+
+class _Begin:
+    """What a phase's begin leaves for its end."""
+
+    __slots__ = ("before", "mark", "packed")
+
+    mark: int  # of the peak meter
+    before: int  # bytes
+
+    def __init__(self) -> None:
+        self.packed: bytes | None = None  # the heap by line; None where this run goes without
+
+
+class PythonHeapProbe(BaseProbe):
+    """Switches tracemalloc on, unless the program did; then it is left on, and its traces untouched, afterwards.
+
+    Figures that tracemalloc has of the tracer's own are taken out of them: what the probe keeps from begin to end of a
+    phase is one block of known size, and what it needs in between lies in no phase's window. tracemalloc has one peak
+    a process, which is reset at each edge: a program that reads `tracemalloc.get_traced_memory()[1]` itself meanwhile
+    reads the peak since the latest edge.
+    """
+
+    name: ClassVar[str] = "python_heap"
+
+    def __init__(self) -> None:
+        self._started = False
+        self._open = 0
+        self._held = 0
+        self._lost = False
+
+    def start(self, context: ProbeContext) -> None:
+        if _tracemalloc is None:
+            raise ProbeUnavailable("found no _tracemalloc here, expected CPython: leave python_heap out")
+        from . import heap_fold  # before tracing is on: its own code is not to be traced
+
+        self._heap = heap_fold
+        self._context = context
+        self._budget = EdgeBudget(context.settings.detail_share)
+        self._filter = FileFilter(context.settings.include, context.settings.exclude)
+        self._lock = threading.RLock()
+        self._peaks = PeakMeter(self._peak, _tracemalloc.reset_peak)
+        if not _tracemalloc.is_tracing():
+            _tracemalloc.start(context.settings.frames)
+            self._started = True
+        elif _tracemalloc.get_traceback_limit() != context.settings.frames:
+            self._note(
+                f"tracemalloc was on already, with {_tracemalloc.get_traceback_limit()} frames an allocation: "
+                f"the setting frames={context.settings.frames} has no effect"
+            )
+
+    def phase_began(self, span: Span) -> None:
+        if self._switched_off():
+            return
+        begin = _Begin()
+        if span.state is None:
+            span.state = {}
+        span.state[self.name] = begin
+        with self._lock:
+            if not self._open:
+                self._peaks.forget()
+            self._open += 1
+            if self._budget.grants(span.path):
+                self._peaks.edge()  # what the walk needs counts for nobody
+                begin.packed = self._walk()
+                self._held += len(begin.packed) + _BYTES_HEADER
+                _tracemalloc.reset_peak()
+            begin.mark = self._peaks.edge()
+            begin.before = self._current()
+
+    def phase_ended(self, span: Span) -> None:
+        begin: _Begin | None = (span.state or {}).pop(self.name, None)
+        if begin is None:
+            return
+        with self._lock:
+            self._open -= 1
+            if self._switched_off():
+                return
+            self._peaks.edge()
+            after = self._current()
+            peak = max(self._peaks.since(begin.mark), begin.before, after)
+            found = None
+            if begin.packed is not None:
+                found = self._compare(begin.packed)
+                self._held -= len(begin.packed) + _BYTES_HEADER
+                begin.packed = None
+                _tracemalloc.reset_peak()
+        detailed = found is not None
+        growth, size, packages, stacks = found or HeapRows([], [], [], [])
+        self._context.emit(PythonHeap(span.id, begin.before, after, peak, growth, detailed, size, packages, stacks))
+
+    def after_fork(self, context: ProbeContext) -> None:
+        # tracemalloc goes on in the child with all its traces, and so do the phases that are open.
+        self._context = context
+        self._lock = threading.RLock()
+
+    def stop(self) -> None:
+        if self._started and _tracemalloc.is_tracing():
+            _tracemalloc.stop()
+        self._started = False
+
+    def _walk(self) -> bytes:
+        began = perf_counter_ns()
+        packed = self._heap.pack(self._filter.apply(self._heap.fold_heap()))
+        self._budget.spend(perf_counter_ns() - began)
+        return packed
+
+    def _compare(self, packed: bytes) -> HeapRows:
+        began = perf_counter_ns()
+        after = self._filter.apply(self._heap.fold_heap())
+        several = _tracemalloc.get_traceback_limit() > 1
+        found = rows(self._heap.unpack(packed), after, self._context.settings.top, with_stacks=several)
+        self._budget.spend(perf_counter_ns() - began)
+        return found
+
+    def _peak(self) -> int:
+        return _tracemalloc.get_traced_memory()[1] - self._held
+
+    def _current(self) -> int:
+        return _tracemalloc.get_traced_memory()[0] - self._held
+
+    def _switched_off(self) -> bool:
+        """Whether somebody stopped tracemalloc: its figures are gone, and starting it anew would be to guess."""
+        if _tracemalloc.is_tracing():
+            return False
+        if not self._lost:
+            self._lost = True
+            self._note("something stopped tracemalloc: phases from here on have no Python heap")
+        return True
+
+    def _note(self, message: str) -> None:
+        self._context.emit(Note(perf_counter_ns(), self.name, message))

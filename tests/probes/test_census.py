@@ -1,0 +1,201 @@
+"""The census, judged by pympler's muppy and summary on the same heap."""
+
+from __future__ import annotations
+
+import array
+import gc
+import weakref
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fwmemtrace
+from fwmemtrace import phase
+from fwmemtrace.probes.census import census_of, take_census, totals, type_name
+from fwmemtrace.probes.objects import changes
+from fwmemtrace.records import ObjectCensus, PhaseBegin
+from fwmemtrace.sinks.memory import MemorySink
+
+
+class Plain:
+    def __init__(self, value):
+        self.value = value
+
+
+class Liar:
+    def __sizeof__(self):
+        raise RuntimeError("no size")
+
+
+class Odd(type):
+    @property
+    def __module__(cls):
+        raise RuntimeError("no module")
+
+
+def heap():
+    kept = [Plain({"key": [float(number), str(number)]}) for number in range(2000)]
+    kept += [(number, number + 0.5) for number in range(1000)]
+    kept += [bytearray(number) for number in range(100)]
+    kept += [array.array("d", range(number)) for number in range(50)]
+    kept += [{number} for number in range(100)]
+    kept += [range(10**6, 10**6 + number) for number in range(10)]
+    kept.append(weakref.proxy(kept[0]))
+    return kept
+
+
+def by_pympler():
+    from pympler import muppy
+
+    found = {}
+    objects = muppy.get_objects()
+    for thing in objects:
+        name = type_name(type(thing))
+        count, size = found.get(name, (0, 0))
+        found[name] = (count + 1, size + muppy.getsizeof(thing))
+    return found
+
+
+def test_equal_to_pympler():
+    kept = heap()
+    by_pympler()  # what it makes on its first use is there before either counts
+    gc.collect()
+    gc.disable()
+    try:
+        ours = take_census()
+        theirs = by_pympler()
+    finally:
+        gc.enable()
+    # Whoever counts second finds the first one's result (a text and a pair of integers a type) and its own frames' few.
+    for name in {*ours, *theirs}:
+        count, size = ours.get(name, (0, 0))
+        their_count, their_size = theirs.get(name, (0, 0))
+        slack = 2 * len(ours) if name in ("builtins.int", "builtins.str", "builtins.tuple", "builtins.dict") else 20
+        assert abs(count - their_count) <= slack, name
+        if count == their_count:
+            assert abs(size - their_size) <= 1000, name  # a dict or list of ours that grew
+    assert sum(ours[name] == theirs.get(name) for name in ours) >= 0.95 * len(ours)
+    for name in (f"{__name__}.Plain", "builtins.bytearray", "array.array", "builtins.range"):
+        assert ours[name] == theirs[name]
+    assert ours[f"{__name__}.Plain"][0] == 2000
+    assert kept
+
+
+def test_equal_to_pymplers_summary_on_the_same_objects():
+    from pympler import muppy, summary
+
+    kept = heap()
+    objects = muppy.get_objects()
+    theirs = {row[0]: tuple(row[1:]) for row in summary.summarize(objects)}
+    ours = census_of(objects)
+    # summary names functions, modules and the like one by one; what it names by type is comparable if unique.
+    kinds = set(map(type, objects))
+    texts, names = Counter(map(str, kinds)), Counter(map(type_name, kinds))
+    comparable = {
+        str(kind): type_name(kind)
+        for kind in kinds
+        if str(kind) in theirs and texts[str(kind)] == names[type_name(kind)] == 1
+    }
+    assert len(comparable) > 40
+    assert {text: ours[name] for text, name in comparable.items()} == {text: theirs[text] for text in comparable}
+    assert sum(count for count, _ in ours.values()) == sum(count for count, _ in theirs.values())
+    assert sum(size for _, size in ours.values()) == sum(size for _, size in theirs.values())
+    assert kept
+
+
+@settings(max_examples=50)
+@given(st.lists(st.one_of(st.integers(), st.text(), st.binary(), st.floats(), st.lists(st.integers(), max_size=3))))
+def test_any_objects_are_counted_once_each(things):
+    import sys
+
+    found = census_of(things)
+    assert totals(found) == (len(things), sum(map(sys.getsizeof, things)))
+
+
+def test_a_size_that_raises_counts_as_none():
+    found = census_of([Liar(), Liar(), 12345678])
+    assert found[f"{__name__}.Liar"] == (2, 0)
+    assert found["builtins.int"] == (1, 28)
+
+
+def test_a_type_that_will_not_say_its_name():
+    kind = Odd("Strange", (), {})
+    assert type_name(kind).endswith("Strange")
+    assert census_of([kind()])[type_name(kind)][0] == 1
+
+
+def test_a_census_keeps_nothing_alive():
+    kept = heap()
+    watched = weakref.ref(kept[0])
+    del kept[-1]  # the proxy
+    found = take_census()
+    del kept
+    assert watched() is None
+    assert found
+
+
+# -- per phase ---------------------------------------------------------------------------------------------------------
+
+
+def trace(body, **given):
+    sink = MemorySink()
+    with fwmemtrace.session(sink, probes=["objects"], interval=0, **given):
+        body()
+    names = {record.span: record.name for record in sink.records if isinstance(record, PhaseBegin)}
+    return [(names[record.span], record) for record in sink.records if isinstance(record, ObjectCensus)]
+
+
+def test_growth_by_type():
+    kept = []
+
+    def body():
+        with phase("grow"):
+            kept.extend(Plain(number) for number in range(500))
+        with phase("shrink"):
+            del kept[100:]
+
+    gc.collect()
+    censuses = dict(trace(body))
+    rows = {row.type: row for row in censuses["grow"].top}
+    assert rows[f"{__name__}.Plain"].delta_count == 500
+    assert rows[f"{__name__}.Plain"].count == 500
+    rows = {row.type: row for row in censuses["shrink"].top}
+    assert rows[f"{__name__}.Plain"].delta_count == -400
+    assert censuses["shrink"].delta_count <= -400
+
+
+def test_a_phase_that_does_nothing_grew_by_nothing_but_a_few():
+    def body():
+        with phase("outer"):
+            with phase("inner"):
+                pass
+
+    trace(body)
+    gc.collect()
+    censuses = dict(trace(body))
+    for name in ("outer", "inner"):
+        assert abs(censuses[name].delta_count) <= 60, censuses[name]
+        assert not [row for row in censuses[name].top if row.type.startswith("fwmemtrace.")]
+
+
+def test_hot_phases_get_a_census_now_and_then():
+    def body():
+        for _ in range(200):
+            with phase("hot"):
+                pass
+
+    assert len(trace(body, detail_share=0)) == 1
+    assert 1 <= len(trace(body, detail_share=0.1)) < 200
+
+
+CENSUSES = st.dictionaries(st.sampled_from("abcdef"), st.tuples(st.integers(1, 100), st.integers(0, 10_000)))
+
+
+@given(CENSUSES, CENSUSES)
+def test_changes_add_up(before, after):
+    rows = changes(before, after, 100)
+    count, size = totals(after)
+    count_before, size_before = totals(before)
+    assert sum(row.delta_count for row in rows) == count - count_before
+    assert sum(row.delta_bytes for row in rows) == size - size_before
