@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from .suite_results import Suite
+
 REPORT_FORMAT = "fwmemtrace-report"
 REPORT_VERSION = 1
 
@@ -211,7 +213,36 @@ class Import(Result, kw_only=True):
     parent: str | None
     own_bytes: int
     cumulative_bytes: int
-    wall_ns: int
+    wall_ns: int  # with all that it imported first, as `cumulative_bytes`
+    own_ns: int = 0
+    phase: str = ""  # where it was imported first
+    chain: list[str] = []  # the modules through which it came, the outermost first; it itself is not among them
+    asked_by: str = ""  # "module:line" of the import statement that began the chain
+    file: str | None = None
+    error: str | None = None  # it failed to import: the exception's type
+    loads: int = 1  # how often its code ran
+
+
+class ImportPackage(Result, kw_only=True):
+    """All modules of one top-level package."""
+
+    package: str
+    own_bytes: int
+    own_ns: int
+    modules: int
+    phase: str  # where the first of its modules was imported
+    chain: list[str]  # the modules through which that came
+    asked_by: str = ""
+
+
+class ImportPhase(Result, kw_only=True):
+    """What the imports account for in the RSS change of a phase that imported something, inner phases included."""
+
+    path: str
+    modules: int
+    imported_bytes: int  # the sum of the modules' own
+    rss_delta_bytes: int
+    unaccounted_bytes: int  # what RSS changed by while no import was open
 
 
 class LedgerItem(Result, kw_only=True):
@@ -220,6 +251,9 @@ class LedgerItem(Result, kw_only=True):
     category: str
     owner: str
     bytes: int
+    private_bytes: int = 0  # of it, in no other process's map
+    evictable_bytes: int = 0  # of it, clean pages of files, which the kernel takes back when it needs to
+    anonymous_bytes: int = 0  # of it, pages of no file: every worker has to have its own
 
 
 class Ledger(Result, kw_only=True):
@@ -227,8 +261,33 @@ class Ledger(Result, kw_only=True):
 
     path: str
     rss_delta_bytes: int
+    unexplained_bytes: int  # anonymous memory without a name, and the change over runs that were not read
+    items: list[LedgerItem]
+    pid: int = 0
+    calls: int = 0
+    read_calls: int = 0  # of these, runs at both of whose edges the mappings were read
+    unread_bytes: int = 0  # part of `unexplained_bytes`: the change over the other runs
+
+
+class Composition(Result, kw_only=True):
+    """What RSS consisted of at one time: the items and `unexplained_bytes` add up to `rss_bytes`."""
+
+    pid: int
+    moment: Literal["begin", "largest", "end"]  # of the session; "largest": of those that were read
+    path: str  # the phase at whose edge it was read
+    rss_bytes: int
     unexplained_bytes: int
     items: list[LedgerItem]
+
+
+class Workers(Result, kw_only=True):
+    """What a number of workers like this process would take together."""
+
+    workers: int
+    once_bytes: int  # pages of files and shared memory: one copy for all
+    each_bytes: int  # anonymous memory, a copy a worker
+    total_bytes: int
+    sum_of_rss_bytes: int  # what adding up the workers' RSS would say
 
 
 class Growth(Result, kw_only=True):
@@ -287,8 +346,12 @@ class Report(Result, kw_only=True):
     phases: list[Phase]
     imports: list[Import] | None = None
     ledger: list[Ledger] | None = None
+    import_packages: list[ImportPackage] | None = None
+    import_phases: list[ImportPhase] | None = None
+    composition: list[Composition] | None = None
     growth: list[Growth] | None = None
     advice: list[Advice] = []
     budget: Budget | None = None
     overhead: list[Overhead] = []
     timeline: list[TimelinePoint] = []
+    suite: Suite | None = None

@@ -9,6 +9,9 @@ from typing import Protocol
 from ..records import Record
 from . import results
 from .process import ProcessFold
+from .suite.build import build
+from .suite.reading import OwnRecords, SuiteProcess
+from .suite_results import Suite
 
 
 class Health(Protocol):
@@ -60,8 +63,9 @@ def summarise(inputs: Sequence[ProcessInput], *, budget_bytes: int | None = None
     info = results.TraceInfo(complete=True, lost_records=0, damaged_bytes=0, notes=[], processes=[])
     report = results.Report(trace=info, phases=[])
     origin_ns: int | None = None
+    suite = OwnRecords()
     for given in inputs:
-        fold = ProcessFold()
+        fold = ProcessFold([suite])
         fold.read(given.source)
         if fold.session is not None and origin_ns is None:
             origin_ns = fold.session.time_ns
@@ -82,7 +86,24 @@ def summarise(inputs: Sequence[ProcessInput], *, budget_bytes: int | None = None
     )
     if budget_bytes is not None:
         report.budget = check_budget(info.processes, budget_bytes)
+    if suite.begin is not None:
+        report.suite = _suite(suite, inputs, budget_bytes)
     return report
+
+
+def _suite(own: OwnRecords, inputs: Sequence[ProcessInput], budget_bytes: int | None) -> Suite | None:
+    """What a suite found, from a report of each of its processes by itself."""
+    if own.begin is None:
+        return None
+    by_pid = {given.source.pid: given for given in inputs}
+    processes = []
+    for run in own.runs:
+        given = by_pid.get(run.pid)
+        if given is None:
+            processes.append(SuiteProcess(run, None, OwnRecords()))
+        else:
+            processes.append(SuiteProcess(run, summarise([given]), OwnRecords().read(given.source)))
+    return build(own.begin, own.members, processes, budget_bytes)
 
 
 def check_budget(processes: Sequence[results.Process], limit_bytes: int) -> results.Budget:

@@ -16,16 +16,18 @@ from typing import Any
 
 import msgspec
 
+from ..analysis.suite.stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, FIRST, IMPORT, INIT, REQUEST
 from ..config import Settings
 from ..phases import current, phase
 from ..records import SuiteDeferred
 from ..session import Session, _start
 from ..workers import worker_path
-from .component import BATCH, ComponentLike, load_entries, name_of, resolve
+from .component import REQUESTS, load_entries, name_of, resolve
 
-IMPORT, INIT, FIRST, BATCH_PHASE, AFTER_GC = "import", "init", "first request", "batch", "after gc"
-AFTER_TRIM, AGAIN = "after trim", "batch again"
-REQUEST = "request"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .component import ComponentLike
+
 _AGAIN_AT_MOST = 10  # requests after the trim: enough to show which of the memory comes back with work
 
 
@@ -107,7 +109,7 @@ def _listed(entry: Any) -> Listed:
     return Listed(
         name=component.name,
         inputs=len(list(component.inputs)),
-        batch=getattr(component, "batch", BATCH),
+        batch=getattr(component, "batch", REQUESTS),
         variants=list(getattr(component, "variants", None) or {}),
     )
 
@@ -185,8 +187,8 @@ class _Run:
     def _serve(self, component: ComponentLike, made: Any, inputs: list[Any]) -> None:
         with self._enter(FIRST):
             _settled(component.request(made, inputs[0]))
-        with self._enter(BATCH_PHASE):
-            _requests(component, made, inputs, getattr(component, "batch", BATCH))
+        with self._enter(BATCH):
+            _requests(component, made, inputs, getattr(component, "batch", REQUESTS))
 
     def _trim(self, component: ComponentLike, made: Any, inputs: list[Any]) -> None:
         from .allocator import find_trim
@@ -197,14 +199,14 @@ class _Run:
         with self._enter(AFTER_TRIM):
             trim()
         with self._enter(AGAIN):
-            _requests(component, made, inputs, min(_AGAIN_AT_MOST, getattr(component, "batch", BATCH)))
+            _requests(component, made, inputs, min(_AGAIN_AT_MOST, getattr(component, "batch", REQUESTS)))
 
     def _watch_use(self, component: ComponentLike, inputs: list[Any]) -> None:
         from ..records import SuiteUse
         from .arrays import take_stock
         from .usage import Usage
 
-        requests = min(len(inputs), getattr(component, "batch", BATCH))
+        requests = min(len(inputs), getattr(component, "batch", REQUESTS))
         with Usage() as usage:
             with self._enter(INIT):
                 made = _settled(component.init())

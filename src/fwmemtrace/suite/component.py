@@ -32,7 +32,7 @@ if TYPE_CHECKING:
             """Answer one request with what `init` made."""
 
 
-BATCH = 100
+REQUESTS = 100
 DEFAULT_LIST = "components"
 
 
@@ -62,7 +62,7 @@ class Component:
         inputs: Sequence[Any],
         variants: Mapping[str, Callable[[], Any]] | None = None,
         imports: Sequence[str] = (),
-        batch: int = BATCH,
+        batch: int = REQUESTS,
     ) -> None:
         self.name = name
         self.init = init
@@ -187,7 +187,7 @@ def resolve(entry: Any) -> ComponentLike:
     inputs = getattr(component, "inputs", None)
     if inputs is None or isinstance(inputs, (str, bytes)) or not hasattr(inputs, "__iter__") or not list(inputs):
         raise SuiteError(f"found the inputs {inputs!r} in the component {called!r}, expected a list of at least one")
-    batch = getattr(component, "batch", BATCH)
+    batch = getattr(component, "batch", REQUESTS)
     if not isinstance(batch, int) or batch < 1:
         raise SuiteError(f"found batch={batch!r} in the component {called!r}, expected a whole number of at least 1")
     return component

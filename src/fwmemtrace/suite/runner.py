@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from ..analysis.suite.reading import OwnRecords, SuiteProcess
+from ..analysis.suite.stages import AFTER_TRIM
+from ..analysis.suite.unused import unused_imports
 from ..errors import TraceFileError
 from ..records import Note, SuiteBegin, SuiteMember, SuiteRun
 from ..session import Session, session
+from ..trace import read
 from ..workers import worker_path
-from .child import AFTER_TRIM, Listed, Plan
+from .child import Listed, Plan
 from .limits import CgroupLimit, find_cgroup
 from .process import bare_rss, carry_out, list_components
-from .reading import OwnRecords, SuiteProcess, read_process
-from .unused import unused_imports
 
 _TRUTH = ("resident", "mappings", "imports")
 _NATIVE = ("resident", "native")
@@ -202,17 +204,16 @@ class Runner:
         )
         self._session.record(run)
         try:
-            found = read_process(path) if purpose in ("resident", "use", "deferred") else None
+            if path.exists() and purpose in ("resident", "use", "deferred"):
+                found = read(path)
+                return SuiteProcess(run, found.summary(), OwnRecords().read(found.files[0]))
         except TraceFileError as error:
             self._session.record(Note(0, "suite", f"the trace of pid {ended.pid} cannot be read: {error}"))
-            found = None
-        return SuiteProcess(run, *(found or (None, OwnRecords())))
+        return SuiteProcess(run, None, OwnRecords())
 
 
 def _forget(trace: Path) -> None:
     """Remove the processes' traces of the suite that this one replaces: without its first file nothing finds them."""
-    from ..trace import read
-
     with suppress(TraceFileError, OSError):
         old = read(trace)
         for file in old.files[1:]:

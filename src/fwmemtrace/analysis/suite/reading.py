@@ -1,13 +1,11 @@
-"""Reads the traces of a suite's processes."""
+"""What the processes of a suite tell besides what every session does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from ..analysis import results
-from ..records import (
+from ...records import (
     PhaseBegin,
     PhaseEnd,
     Record,
@@ -18,7 +16,8 @@ from ..records import (
     SuiteRun,
     SuiteUse,
 )
-from .child import BATCH_PHASE, REQUEST
+from .. import results
+from .stages import BATCH, REQUEST
 
 
 @dataclass
@@ -45,30 +44,36 @@ class OwnRecords:
 
     def read(self, records: Iterable[Record]) -> OwnRecords:
         """Take the records of one process."""
-        names: dict[int, str] = {}
+        open_requests: set[int] = set()
         batch = 0
         for record in records:
             if isinstance(record, PhaseBegin):
-                if record.name == BATCH_PHASE and not record.parent:
+                if record.name == BATCH and not record.parent:
                     batch = record.span
                 elif record.name == REQUEST and record.parent == batch and batch:
-                    names[record.span] = record.name
+                    open_requests.add(record.span)
             elif isinstance(record, PhaseEnd):
-                if record.span in names:
+                if record.span in open_requests:
+                    open_requests.remove(record.span)
                     self.requests.append(record.rss_bytes)
-            elif isinstance(record, SuiteBegin):
-                self.begin = record
-            elif isinstance(record, SuiteMember):
-                self.members.append(record)
-            elif isinstance(record, SuiteRun):
-                self.runs.append(record)
-            elif isinstance(record, SuiteUse):
-                self.use = record
-            elif isinstance(record, SuiteArrays):
-                self.arrays = record
-            elif isinstance(record, SuiteDeferred):
-                self.deferred = record
+            else:
+                self.add(record, "")
         return self
+
+    def add(self, record: Record, path: str) -> None:
+        """Take one record that is of no kind that every session writes."""
+        if isinstance(record, SuiteBegin):
+            self.begin = record
+        elif isinstance(record, SuiteMember):
+            self.members.append(record)
+        elif isinstance(record, SuiteRun):
+            self.runs.append(record)
+        elif isinstance(record, SuiteUse):
+            self.use = record
+        elif isinstance(record, SuiteArrays):
+            self.arrays = record
+        elif isinstance(record, SuiteDeferred):
+            self.deferred = record
 
 
 @dataclass
@@ -84,14 +89,3 @@ class SuiteProcess:
     run: SuiteRun
     report: results.Report | None
     own: OwnRecords
-
-
-def read_process(path: Path, *, top: int = 10) -> tuple[results.Report, OwnRecords] | None:
-    """Analyse one process's trace file; None where there is none."""
-    from ..trace import Trace
-    from ..tracefile.reader import open_trace_file
-
-    if not path.exists():
-        return None
-    file = open_trace_file(path)
-    return Trace([file]).summary(top=top), OwnRecords().read(file)

@@ -1,0 +1,71 @@
+"""Puts a suite's results together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...records import SuiteBegin, SuiteMember
+from ..suite_results import Suite, SuiteBudget, SuiteComponent, SuiteSharing
+from .matrix import Evidence, decision_matrix, used_modules
+from .profile import component_profile
+from .reading import SuiteProcess
+from .sharing import share
+
+
+def build(
+    begin: SuiteBegin, members: Sequence[SuiteMember], processes: Sequence[SuiteProcess], budget_bytes: int | None
+) -> Suite:
+    """Everything that a suite found.
+
+    Args:
+        begin: the suite's own record.
+        members: its components in the order of the service.
+        processes: all that it started, in their order.
+        budget_bytes: a limit for the service; None for the one that the suite was started with, if any.
+    """
+    own = {
+        member.name: [process for process in processes if process.run.component == member.name] for member in members
+    }
+    components = [component_profile(member, own[member.name]) for member in members]
+    alone = [_with_imports(own[member.name]) for member in members]
+    together = next((process for process in processes if process.run.purpose == "together"), None)
+    sharing = share(components, alone, together)
+    budget = _budget(budget_bytes or begin.budget_bytes, begin.bare_rss_bytes, components, sharing)
+    used = {name: used_modules(found) or frozenset() for name, found in own.items()}
+    evidence = [
+        Evidence(
+            component,
+            own[component.name],
+            {name: modules for name, modules in used.items() if name != component.name},
+        )
+        for component in components
+    ]
+    return Suite(
+        file=begin.file,
+        repeat=begin.repeat,
+        bare_bytes=begin.bare_rss_bytes,
+        memory_limit_bytes=begin.memory_limit_bytes,
+        limited_by=begin.limited_by,
+        components=components,
+        sharing=sharing,
+        matrix=decision_matrix(evidence, budget.need_bytes if budget is not None else 0),
+        budget=budget,
+    )
+
+
+def _with_imports(processes: Sequence[SuiteProcess]) -> SuiteProcess | None:
+    found = [process for process in processes if process.run.purpose == "resident" and process.report is not None]
+    return found[-1] if found else None
+
+
+def _budget(
+    limit: int, bare: int, components: Sequence[SuiteComponent], sharing: SuiteSharing | None
+) -> SuiteBudget | None:
+    """Hold what the service needs at its peak, with a bare interpreter in it, against the limit."""
+    if not limit:
+        return None
+    if sharing is not None:
+        peak = sharing.together_peak_bytes
+    else:
+        peak = max((component.peak.median_bytes for component in components if component.peak), default=0)
+    return SuiteBudget(limit_bytes=limit, peak_bytes=bare + peak, need_bytes=max(0, bare + peak - limit))

@@ -1,0 +1,411 @@
+"""The decision matrix: what could be done, what each would save, and how that is known.
+
+Nothing is listed that this suite has no figure for, and nothing that saves less than the runs differ by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ...records import SuiteArray
+from ..suite_results import Spread, SuiteComponent, SuiteFact, SuiteLever
+from .profile import held, resident, row_of
+from .reading import SuiteProcess
+from .spreads import saving, spread
+from .stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, IMPORT, INIT, STAGES
+from .unused import UnusedImport, unused_imports
+
+WORTH_A_ROW = 1_000_000  # bytes; below it a page more or less in the allocator decides
+_NARROWER = {"float64": (("float32", 4),), "float32": (("float16", 2), ("int8", 1)), "bfloat16": (("int8", 1),)}
+_NARROWER["float16"] = _NARROWER["bfloat16"]
+_NAMED = 4  # things that a sentence lists
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What there is to go by for one component.
+
+    Attributes:
+        component: its profile.
+        processes: those that were started for it alone.
+        others: names of modules that other components of the suite make use of, by component.
+    """
+
+    component: SuiteComponent
+    processes: Sequence[SuiteProcess]
+    others: dict[str, frozenset[str]]
+
+    def of(self, purpose: str, variant: str | None = None) -> list[SuiteProcess]:
+        """The processes of one purpose that came through."""
+        return [
+            process
+            for process in self.processes
+            if process.run.purpose == purpose
+            and process.run.outcome == "ok"
+            and process.report is not None
+            and (variant is None or process.run.variant == variant)
+        ]
+
+    @property
+    def noise(self) -> int:
+        """How far the runs of the component as it is lie apart, in bytes."""
+        before = self.component.held
+        return 0 if before is None else before.high_bytes - before.low_bytes
+
+
+def decision_matrix(evidence: Sequence[Evidence], need_bytes: int = 0) -> list[SuiteLever]:
+    """All levers that there is evidence for, the one that brings most towards the need first.
+
+    Args:
+        evidence: of each component.
+        need_bytes: what the service needs less of; 0 where it is within its budget, or there is none.
+    """
+    levers = [lever for one in evidence if one.component.held is not None for lever in _levers(one)]
+
+    def value(lever: SuiteLever) -> tuple[int, int]:
+        saves = (lever.saves_low_bytes + lever.saves_high_bytes) // 2
+        # More than is needed is no better than enough; between two that are enough the surer one comes first.
+        return (min(saves, need_bytes) if need_bytes else saves, lever.saves_low_bytes)
+
+    return sorted(levers, key=value, reverse=True)
+
+
+def used_modules(processes: Sequence[SuiteProcess]) -> frozenset[str] | None:
+    """Modules that a component's requests made use of; None where that was not watched to the end."""
+    use = next((process.own.use for process in processes if process.own.use is not None), None)
+    return None if use is None else frozenset({*use.ran, *use.read})
+
+
+def _levers(one: Evidence) -> Iterator[SuiteLever]:
+    yield from _imports(one)
+    yield from _dtypes(one)
+    yield from _twins(one)
+    yield from _allocator(one)
+    yield from _growth(one)
+    yield from _variants(one)
+
+
+def _row(
+    one: Evidence,
+    *,
+    lever: str,
+    kind: str,
+    low: int,
+    high: int,
+    basis: str,
+    phase: str,
+    evidence: list[SuiteFact],
+    after: int | None = None,
+) -> Iterator[SuiteLever]:
+    """The row, if it is worth one. It saves no less than nothing, where nothing is sure, and no more than there is."""
+    before = one.component.held
+    if before is None:
+        return
+    now = before.median_bytes
+    low, high = max(0, min(low, now)), min(high, now)
+    if (low + high) // 2 < WORTH_A_ROW:
+        return
+    yield SuiteLever(
+        component=one.component.name,
+        lever=lever,
+        kind=kind,  # type: ignore[arg-type]
+        now_bytes=now,
+        saves_low_bytes=low,
+        saves_high_bytes=high,
+        after_bytes=now - (low + high) // 2 if after is None else after,
+        basis=basis,  # type: ignore[arg-type]
+        phase=phase,
+        evidence=evidence,
+    )
+
+
+# -- imports ---------------------------------------------------------------------------------------------------------
+
+
+def _imports(one: Evidence) -> Iterator[SuiteLever]:
+    truth, used = one.of("resident"), used_modules(one.of("use"))
+    if not truth or used is None:
+        return
+    report = truth[-1].report
+    imports = report.imports if report is not None else None
+    for unused in unused_imports(imports or [], used):
+        if unused.bytes < WORTH_A_ROW:
+            break
+        yield from _unused_import(one, unused, _requests_watched(one))
+
+
+def _requests_watched(one: Evidence) -> int:
+    return max((process.own.use.requests for process in one.of("use") if process.own.use is not None), default=0)
+
+
+def _unused_import(one: Evidence, unused: UnusedImport, requests: int) -> Iterator[SuiteLever]:
+    others = [name for name, modules in one.others.items() if _uses(modules, unused.root)]
+    said = [
+        _fact(
+            f"none of its functions was called and none of its attributes read by init or {requests} requests, "
+            f"while {unused.modules} modules were imported for it, with {{}} of RSS",
+            unused.bytes,
+        )
+    ]
+    if unused.chain:
+        said.append(_fact("imported by " + " > ".join(unused.chain[-_NAMED:])))
+    if unused.with_it:
+        more = len(unused.with_it) - _NAMED
+        said.append(_fact("with it " + ", ".join(unused.with_it[:_NAMED]) + (f" and {more} more" if more > 0 else "")))
+    if others:
+        said.append(_fact(f"in one process with {', '.join(others)} nothing is saved: there it is in use"))
+    phase = _phase_of_import(one, unused.root)
+    measured = [process for process in one.of("deferred", unused.root) if not _was_loaded(process, unused.root)]
+    before, after = one.component.held, held(measured)
+    if before is not None and after is not None:
+        low, high = saving(before, after)
+        said.append(_fact(f"measured in {len(measured)} fresh processes with its import put off: it was never loaded"))
+        yield from _row(
+            one,
+            lever=f"do not import {unused.root}",
+            kind="import",
+            low=0 if others else low,
+            high=high,
+            basis="measured",
+            phase=phase,
+            evidence=said,
+            after=after.median_bytes,
+        )
+        return
+    where = _loaded_where(one, unused.root)
+    if where is not None:
+        said.append(
+            _fact(f"not to be had by putting the import off: something takes names from it in the phase {where}")
+        )
+    yield from _row(
+        one,
+        lever=f"do not import {unused.root}",
+        kind="import",
+        low=0 if others else unused.bytes,
+        high=unused.bytes,
+        basis="computed",
+        phase=phase,
+        evidence=said,
+    )
+
+
+def _uses(modules: frozenset[str], root: str) -> bool:
+    return any(module == root or module.startswith(root + ".") for module in modules)
+
+
+def _was_loaded(process: SuiteProcess, root: str) -> bool:
+    deferred = process.own.deferred
+    return deferred is None or root in deferred.loaded
+
+
+def _loaded_where(one: Evidence, root: str) -> str | None:
+    for process in one.of("deferred"):
+        if process.own.deferred is not None and root in process.own.deferred.loaded:
+            return process.own.deferred.loaded[root]
+    return None
+
+
+def _phase_of_import(one: Evidence, root: str) -> str:
+    """The stage whose ledger or growth the import belongs to: where the suite's file itself imports nothing, `init`."""
+    grown = {stage: rss.delta_bytes for stage in (IMPORT, INIT) if (rss := resident(one.of("resident")[-1], stage))}
+    return max(grown, key=lambda stage: grown[stage], default=IMPORT)
+
+
+# -- tensors ---------------------------------------------------------------------------------------------------------
+
+
+def _dtypes(one: Evidence) -> Iterator[SuiteLever]:
+    stock = next((process.own.arrays for process in one.of("use") if process.own.arrays is not None), None)
+    for row in stock.arrays if stock is not None else []:
+        if not row.parameters:
+            continue
+        for name, item_bytes in _NARROWER.get(row.dtype, ()):
+            # Clean pages of a mapped file can be had back by the kernel at any time: narrowing them saves nothing.
+            saves = row.private_bytes * (row.item_bytes - item_bytes) // row.item_bytes
+            yield from _row(
+                one,
+                lever=f"weights as {name}",
+                kind="dtype",
+                low=saves,
+                high=saves,
+                basis="computed",
+                phase=_where_weights_came(one),
+                evidence=[
+                    _weights(row),
+                    _fact("{} an element instead of {}", item_bytes, row.item_bytes),
+                ],
+            )
+
+
+def _weights(row: SuiteArray) -> SuiteFact:
+    mapped = row.resident_bytes - row.private_bytes
+    text = f"{row.count} storages of {row.dtype} parameters with {{}}, of which {{}} are private"
+    if mapped:
+        return _fact(text + " and {} clean pages of a file, which are left out", row.bytes, row.private_bytes, mapped)
+    return _fact(text, row.bytes, row.private_bytes)
+
+
+def _where_weights_came(one: Evidence) -> str:
+    return INIT
+
+
+def _twins(one: Evidence) -> Iterator[SuiteLever]:
+    stock = next((process.own.arrays for process in one.of("use") if process.own.arrays is not None), None)
+    twins = stock.twins if stock is not None else []
+    if not twins:
+        return
+    extra = sum(twin.extra_bytes for twin in twins)
+    said = [_fact(f"{len(twins)} contents lie in memory more than once")]
+    for twin in twins[:_NAMED]:
+        shape = "x".join(map(str, twin.shape))
+        names = f" ({', '.join(twin.names)})" if twin.names else ""
+        said.append(_fact(f"{twin.copies} equal {twin.library} {twin.dtype} of {shape}, {{}} each{names}", twin.bytes))
+    yield from _row(
+        one,
+        lever="keep equal tensors once",
+        kind="twin",
+        low=extra,
+        high=extra,
+        basis="computed",
+        phase=INIT,
+        evidence=said,
+    )
+
+
+# -- what the allocator and caches keep ------------------------------------------------------------------------------
+
+
+def _allocator(one: Evidence) -> Iterator[SuiteLever]:
+    returned, kept = [], []
+    for process in one.of("resident"):
+        trim, again = resident(process, AFTER_TRIM), resident(process, AGAIN)
+        if trim is not None and again is not None:
+            returned.append(-trim.delta_bytes)
+            kept.append(-trim.delta_bytes - max(again.delta_bytes, 0))
+    high, low = spread(returned), spread(kept)
+    if high is not None and low is not None:
+        said = [_fact("a trim of the allocator after the requests returned {}", high.median_bytes)]
+        if low.median_bytes < high.median_bytes:
+            said.append(_fact("of which {} came back with the next requests", high.median_bytes - low.median_bytes))
+        yield from _row(
+            one,
+            lever="trim the allocator",
+            kind="allocator",
+            low=low.low_bytes,
+            high=high.high_bytes,
+            basis="measured",
+            phase=AFTER_TRIM,
+            evidence=said,
+        )
+    before = one.component.held
+    for variant in dict.fromkeys(process.run.variant for process in one.of("arenas")):
+        runs = one.of("arenas", variant)
+        after = held(runs)
+        if before is None or after is None or saving(before, after)[0] < one.noise:
+            continue
+        less, most = saving(before, after)
+        yield from _row(
+            one,
+            lever=f"start with {variant}",
+            kind="allocator",
+            low=less,
+            high=most,
+            basis="measured",
+            phase=AFTER_GC,
+            evidence=[_range("before", before), _range("after", after)],
+            after=after.median_bytes,
+        )
+
+
+def _growth(one: Evidence) -> Iterator[SuiteLever]:
+    growth = one.component.growth
+    if growth is None or growth.verdict not in ("growing", "saturating"):
+        return
+    gained = growth.bytes_per_request * growth.requests
+    figures = [round(gained)]
+    said = [
+        _fact(f"RSS grows by {{}} a request over {growth.requests} requests", round(growth.bytes_per_request))
+        if growth.verdict == "growing"
+        else _fact(f"RSS grew by {{}} in {growth.requests} requests, and had all but stopped at the end", round(gained))
+    ]
+    for process in one.of("python"):
+        row = row_of(process, BATCH)
+        if row is None or row.python_heap is None or row.python_heap.delta_bytes < WORTH_A_ROW:
+            continue
+        figures.append(row.python_heap.delta_bytes)
+        said.append(_fact("the Python heap by {} in the same requests", row.python_heap.delta_bytes))
+        said += [
+            _fact(f"most at {site.file}:{site.line}, {{}} in {site.delta_count} blocks", site.delta_bytes)
+            for site in row.python_heap.top[:1]
+        ]
+    lever = "bound what grows with requests" if growth.verdict == "growing" else "bound it lower"
+    yield from _row(
+        one,
+        lever=lever,
+        kind="growth",
+        low=min(figures),
+        high=max(figures),
+        basis="measured",
+        phase=BATCH,
+        evidence=said,
+    )
+
+
+# -- what the user declared ------------------------------------------------------------------------------------------
+
+
+def _variants(one: Evidence) -> Iterator[SuiteLever]:
+    before = one.component.held
+    for variant in one.component.variants:
+        if before is None or variant.held is None or variant.saves_low_bytes is None:
+            continue
+        low, high = variant.saves_low_bytes, variant.saves_high_bytes or 0
+        if low < max(one.noise, variant.held.high_bytes - variant.held.low_bytes):
+            continue
+        yield from _row(
+            one,
+            lever=variant.name,
+            kind="variant",
+            low=low,
+            high=high,
+            basis="measured",
+            phase=AFTER_GC,
+            evidence=[_range("before", before), _range("after", variant.held), *_where_it_went(one, variant.name)],
+            after=variant.held.median_bytes,
+        )
+
+
+def _range(what: str, figure: Spread) -> SuiteFact:
+    if figure.runs == 1 or figure.low_bytes == figure.high_bytes:
+        return _fact(f"{what} {{}}", figure.median_bytes)
+    return _fact(f"{what} {{}} to {{}} in {figure.runs} runs", figure.low_bytes, figure.high_bytes)
+
+
+def _fact(text: str, *sizes: int) -> SuiteFact:
+    return SuiteFact(text=text, bytes=list(sizes))
+
+
+def _where_it_went(one: Evidence, variant: str) -> list[SuiteFact]:
+    """The ledger's own account of the difference: its biggest change."""
+    before, after = one.of("resident"), one.of("variant", variant)
+    if not before or not after:
+        return []
+    was, became = holders(before[-1]), holders(after[-1])
+    change = {key: was.get(key, 0) - became.get(key, 0) for key in {*was, *became}}
+    if not change:
+        return []
+    category, owner = max(change, key=lambda key: change[key])
+    return [_fact(f"the ledger has {{}} less of {category} {owner}".rstrip(), change[category, owner])]
+
+
+def holders(process: SuiteProcess) -> dict[tuple[str, str], int]:
+    """What the ledger's rows of the stages add up to, by category and owner."""
+    found: dict[tuple[str, str], int] = {}
+    ledger = process.report.ledger if process.report is not None else None
+    for row in ledger or []:
+        if row.path in STAGES:
+            for item in row.items:
+                key = (item.category, item.owner)
+                found[key] = found.get(key, 0) + item.bytes
+    return found

@@ -1,0 +1,86 @@
+"""The parts against the whole: what components share is told once, and what each adds to those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..suite_results import SuiteComponent, SuiteShare, SuiteShared, SuiteSharing
+from .profile import resident, start_of
+from .reading import SuiteProcess
+from .stages import AFTER_GC, IMPORT
+
+_WORTH_A_ROW = 500_000
+
+
+def share(
+    components: Sequence[SuiteComponent], alone: Sequence[SuiteProcess | None], together: SuiteProcess | None
+) -> SuiteSharing | None:
+    """Compare each component in a process of its own with all of them in one.
+
+    Args:
+        components: in the order of the service.
+        alone: of each the process whose imports are looked at.
+        together: the process that held all of them; without it nothing can be said.
+    """
+    if together is None or together.report is None:
+        return None
+    start, end = start_of(together), resident(together, AFTER_GC)
+    if start is None:
+        return None
+    packages = [_packages(process) for process in alone]
+    order: list[SuiteShare] = []
+    peaks = [row.resident.peak_bytes for row in together.report.phases if row.path and row.resident is not None]
+    for position, component in enumerate(components):
+        row = resident(together, component.name)
+        if component.held is None and row is None:
+            continue
+        before: set[str] = set().union(*(set(found) for found in packages[:position]))
+        order.append(
+            SuiteShare(
+                name=component.name,
+                alone_bytes=0 if component.held is None else component.held.median_bytes,
+                marginal_bytes=0 if row is None else row.delta_bytes,
+                shared_bytes=sum(size for name, size in packages[position].items() if name in before),
+                failed=row is None or component.outcome != "ok",
+            )
+        )
+    first = resident(together, IMPORT)
+    if order and first is not None:
+        # The suite file itself is imported before all of them: it belongs to the first that needs it.
+        order[0].marginal_bytes += first.delta_bytes
+    last = end.after_bytes if end is not None else start + sum(part.marginal_bytes for part in order)
+    return SuiteSharing(
+        order=order,
+        sum_of_parts_bytes=sum(part.alone_bytes for part in order),
+        together_bytes=last - start,
+        together_peak_bytes=max(peaks, default=start) - start,
+        shared=_shared(components, packages),
+    )
+
+
+def _packages(process: SuiteProcess | None) -> dict[str, int]:
+    if process is None or process.report is None or process.report.imports is None:
+        return {}
+    sizes: dict[str, int] = {}
+    for row in process.report.imports:
+        name = row.module.partition(".")[0]
+        sizes[name] = sizes.get(name, 0) + row.own_bytes
+    return sizes
+
+
+def _shared(components: Sequence[SuiteComponent], packages: Sequence[dict[str, int]]) -> list[SuiteShared]:
+    users: dict[str, list[int]] = {}
+    for position, found in enumerate(packages):
+        for name in found:
+            users.setdefault(name, []).append(position)
+    made = [
+        SuiteShared(
+            package=name,
+            # Which modules of a package come in depends on who asks: what both have is at most the smaller.
+            bytes=min(packages[position][name] for position in positions),
+            components=[components[position].name for position in positions],
+        )
+        for name, positions in users.items()
+        if len(positions) > 1
+    ]
+    return sorted((row for row in made if row.bytes >= _WORTH_A_ROW), key=lambda row: -row.bytes)

@@ -1,0 +1,9 @@
+"""The names of the phases that every process of a component goes through: they tie its processes together."""
+
+from __future__ import annotations
+
+IMPORT, INIT, FIRST, BATCH, AFTER_GC = "import", "init", "first request", "batch", "after gc"
+AFTER_TRIM, AGAIN = "after trim", "batch again"  # only where nothing else is measured but RSS
+REQUEST = "request"  # each one of the batch
+
+STAGES = (IMPORT, INIT, FIRST, BATCH, AFTER_GC)
