@@ -21,6 +21,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "python_heap": "fwmemtrace.probes.python_heap:PythonHeapProbe",
         "native": "fwmemtrace.probes.native:NativeProbe",
         "objects": "fwmemtrace.probes.objects:ObjectsProbe",
+        "imports": "fwmemtrace.probes.imports:ImportsProbe",
+        "mappings": "fwmemtrace.probes.mappings:MappingsProbe",
     },
     "fwmemtrace.sinks": {
         "trace_file": "fwmemtrace.sinks.trace_file:TraceFileSink",

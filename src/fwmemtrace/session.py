@@ -24,8 +24,8 @@ from .sinks.outlet import Outlet, warn
 _active: Session | None = None
 
 # Outermost first: at the edges of a phase the last one's readings lie closest to it. The census allocates, so it stays
-# outside of what tracemalloc sees, and both outside of memray's markers. A reading of the mappings has to be next to the
-# phase but leave no allocation in its figures. Imports are watched when every other probe has imported what it needs.
+# outside of what tracemalloc sees, and both outside of memray's markers. A reading of the mappings has to be close to
+# the phase, but none of its own allocations in their figures. Imports are watched once every other probe has its own.
 PROBE_ORDER = ("resident", "objects", "mappings", "python_heap", "native", "imports")
 
 

@@ -1,0 +1,259 @@
+"""What importing each module costs: RSS and time, its own and with all that it pulls in.
+
+The import system looks `_find_and_load_unlocked` up in its own module each time, so replacing it there is enough: it
+runs once for every module that is not in sys.modules yet, whatever finder or loader it comes from. `importlib.reload`
+goes through `_exec`.
+"""
+
+from __future__ import annotations
+
+import _frozen_importlib as _bootstrap  # what importlib._bootstrap is; it is loaded in every interpreter
+import sys
+import threading
+from collections.abc import Callable
+from time import perf_counter_ns
+from types import CodeType, FrameType
+from typing import Any, ClassVar
+
+from ..phases import current
+from ..records import ModuleImport, Note
+from .base import BaseProbe, ProbeContext
+
+_FIND_AND_LOAD = "_find_and_load_unlocked"
+_EXEC = "_exec"
+# The interpreter leaves frames of this file out of the traceback of a failed import: one of ours stays unseen too.
+_BOOTSTRAP_FILE = "<frozen importlib._bootstrap>"
+
+
+class _Open:
+    """One module that is being imported."""
+
+    __slots__ = (
+        "asked_by",
+        "began_ns",
+        "depth",
+        "inner_bytes",
+        "inner_ns",
+        "module",
+        "outside_ns",
+        "own_bytes",
+        "parent",
+        "repeated",
+    )
+
+    def __init__(self, module: str, parent: _Open | None, depth: int) -> None:
+        self.module = module
+        self.parent = parent
+        self.depth = depth
+        self.asked_by = ""
+        self.began_ns = 0
+        self.own_bytes = 0
+        self.inner_bytes = 0  # of what it imported
+        self.inner_ns = 0
+        self.outside_ns = 0  # of packages around it that had to be imported first
+        self.repeated = False  # such a package has imported it meanwhile, and nothing is left to do
+
+
+class ImportsProbe(BaseProbe):
+    """Reads RSS around every import.
+
+    Each stretch of time between two edges of imports belongs to the innermost module of the thread that closes it, so
+    that no byte is counted twice, in whatever threads modules are imported. A package that must be imported before the
+    module inside it belongs to whoever asked for that module, not to the module.
+    """
+
+    name: ClassVar[str] = "imports"
+    frugal: ClassVar[bool] = True  # at the edges of phases it does nothing
+
+    def __init__(self) -> None:
+        self._on = False
+        self._open: dict[int, list[_Open]] = {}  # by thread
+        self._lock = threading.RLock()  # a finaliser that runs inside may import something
+        self._last_rss = 0
+        self._replaced: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {}
+
+    def start(self, context: ProbeContext) -> None:
+        self._context = context
+        self._rss = context.meter.rss
+        self._on = True
+        self._replace(_FIND_AND_LOAD, _around_find_and_load)
+        self._replace(_EXEC, _around_exec)
+
+    def after_fork(self, context: ProbeContext) -> None:
+        self._context = context
+        self._rss = context.meter.rss
+        self._lock = threading.RLock()
+        mine = threading.get_ident()  # the other threads stayed with the parent
+        self._open = {mine: self._open[mine]} if mine in self._open else {}
+        self._last_rss = self._rss()
+
+    def stop(self) -> None:
+        self._on = False
+        for name, (original, wrapper) in self._replaced.items():
+            if getattr(_bootstrap, name) is wrapper:  # else somebody wrapped ours: it passes on from here
+                setattr(_bootstrap, name, original)
+        self._replaced = {}
+
+    def _replace(self, name: str, around: Callable[..., Callable[..., Any]]) -> None:
+        original = getattr(_bootstrap, name)
+        wrapper = around(self, original)
+        self._replaced[name] = original, wrapper
+        setattr(_bootstrap, name, wrapper)
+
+    def began(self, module: str) -> _Open | None:
+        """The calling thread begins to import a module; None if nobody wants to know. Never raises."""
+        if not self._on:
+            return None
+        try:
+            with self._lock:
+                thread = threading.get_ident()
+                stack = self._open.get(thread)
+                if stack is None:
+                    stack = self._open[thread] = []
+                self._close_window(stack)
+                opened = _Open(module, _asker(stack, module), len(stack))
+                if opened.parent is None:
+                    opened.asked_by = _caller()
+                for waiting in stack:
+                    if waiting.module == module:
+                        waiting.repeated = True
+                stack.append(opened)
+                opened.began_ns = perf_counter_ns()
+            return opened
+        except Exception as error:
+            self._switch_off(error)
+            return None
+
+    def ended(self, opened: _Open, module: Any, error: BaseException | None, *, reload: bool = False) -> None:
+        """The import ended, in the thread in which it began. Never raises."""
+        if not self._on:
+            return
+        try:
+            now = perf_counter_ns()
+            thread = threading.get_ident()
+            with self._lock:
+                stack = self._open.get(thread, [])
+                self._close_window(stack)
+                if opened not in stack:
+                    return
+                while stack.pop() is not opened:  # what the import system left without telling
+                    pass
+                if not stack:
+                    del self._open[thread]
+                if opened.repeated and error is None:
+                    if opened.parent is not None:
+                        opened.parent.own_bytes += opened.own_bytes
+                        opened.parent.inner_bytes += opened.inner_bytes
+                    return
+                took = now - opened.began_ns
+                for waiting in reversed(stack):
+                    if waiting is opened.parent:
+                        waiting.inner_ns += took - opened.outside_ns
+                        waiting.inner_bytes += opened.own_bytes + opened.inner_bytes
+                        break
+                    waiting.outside_ns += took
+            span = current.get()
+            self._context.emit(
+                ModuleImport(
+                    span=0 if span is None or span.closed else span.id,
+                    module=opened.module,
+                    parent=None if opened.parent is None else opened.parent.module,
+                    asked_by=opened.asked_by,
+                    depth=opened.depth,
+                    thread_id=thread,
+                    time_ns=opened.began_ns,
+                    own_bytes=opened.own_bytes,
+                    cumulative_bytes=opened.own_bytes + opened.inner_bytes,
+                    own_ns=took - opened.outside_ns - opened.inner_ns,
+                    cumulative_ns=took - opened.outside_ns,
+                    file=_file_of(module),
+                    error=None if error is None else type(error).__qualname__,
+                    reload=reload,
+                )
+            )
+        except Exception as problem:
+            self._switch_off(problem)
+
+    def _close_window(self, stack: list[_Open]) -> None:
+        """Give what RSS changed by since the last edge to the module that was being imported."""
+        rss = self._rss()
+        if stack:
+            stack[-1].own_bytes += rss - self._last_rss
+        else:
+            for other in self._open.values():
+                if other:
+                    other[-1].own_bytes += rss - self._last_rss
+                    break
+        self._last_rss = rss
+
+    def _switch_off(self, error: Exception) -> None:
+        self.stop()
+        self._open = {}
+        self._context.emit(Note(perf_counter_ns(), self.name, f"raised {error!r} and was switched off"))
+
+
+def _asker(stack: list[_Open], module: str) -> _Open | None:
+    """The module that asked for this one: none inside this package, which only has to have it imported first."""
+    inside = module + "."
+    for opened in reversed(stack):
+        if not opened.module.startswith(inside):
+            return opened
+    return None
+
+
+def _caller() -> str:
+    """The module and line whose import statement this is."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "?")
+        if not frame.f_code.co_filename.startswith("<frozen importlib") and module not in ("importlib", __name__):
+            return f"{module}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
+def _file_of(module: Any) -> str | None:
+    # Not getattr: a module may load itself when it is asked for an attribute.
+    try:
+        file = object.__getattribute__(module, "__dict__").get("__file__")
+    except AttributeError:
+        return None
+    return file if isinstance(file, str) else None
+
+
+def _around_find_and_load(probe: ImportsProbe, original: Callable[..., Any]) -> Callable[..., Any]:
+    def _find_and_load_unlocked(name: str, import_: Any) -> Any:
+        opened = probe.began(name)
+        if opened is None:
+            return original(name, import_)
+        try:
+            module = original(name, import_)
+        except BaseException as error:
+            probe.ended(opened, None, error)
+            raise
+        probe.ended(opened, module, None)
+        return module
+
+    return _disguised(_find_and_load_unlocked)
+
+
+def _around_exec(probe: ImportsProbe, original: Callable[..., Any]) -> Callable[..., Any]:
+    def _exec(spec: Any, module: Any) -> Any:
+        opened = probe.began(getattr(spec, "name", "?"))
+        if opened is None:
+            return original(spec, module)
+        try:
+            result = original(spec, module)
+        except BaseException as error:
+            probe.ended(opened, module, error, reload=True)
+            raise
+        probe.ended(opened, module, None, reload=True)
+        return result
+
+    return _disguised(_exec)
+
+
+def _disguised(function: Callable[..., Any]) -> Callable[..., Any]:
+    code: CodeType = function.__code__
+    function.__code__ = code.replace(co_filename=_BOOTSTRAP_FILE)
+    return function
