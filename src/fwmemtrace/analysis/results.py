@@ -23,136 +23,136 @@ class Result(msgspec.Struct, kw_only=True):
 class Process(Result, kw_only=True):
     """One process of the session."""
 
-    pid: int
-    parent_pid: int
-    python: str
-    platform: str
-    command: list[str]
-    started_unix_ns: int
-    ended: Literal["closed", "not closed"]
+    pid: int  # its number, which the rows of the other tables name it by
+    parent_pid: int  # of the process that started it
+    python: str  # the interpreter's version, such as "3.11.7"
+    platform: str  # `sys.platform`
+    command: list[str]  # `sys.orig_argv`
+    started_unix_ns: int  # when the session began, by the clock on the wall
+    ended: Literal["closed", "not closed"]  # "not closed": the records stop without the session's end, as after a kill
     last_phase: str | None  # the innermost phase open where the records stop; None after an orderly end
-    peak_source: Literal["kernel", "sampled"]
-    probes: list[str]
+    peak_source: Literal["kernel", "sampled"]  # "kernel": exact; "sampled": the largest of the readings, a lower bound
+    probes: list[str]  # the probes that were asked for
     wall_ns: int  # from the session's begin to its last record
     before_session_bytes: int  # RSS when the session began
     end_bytes: int  # RSS when it ended, or at the last reading
     peak_bytes: int  # the largest RSS of the session
     outside_phases_bytes: int  # RSS change while no phase was open
     overlap_bytes: int  # counted by two outermost phases that ran at once: their deltas less this add up
-    lost_records: int
-    cgroup: Cgroup | None = None
+    lost_records: int  # records that the sink could not take
+    cgroup: Cgroup | None = None  # None where there is no control group of version 2 with a memory controller
     uss_bytes: int | None = None  # the latest reading
-    pss_bytes: int | None = None
+    pss_bytes: int | None = None  # the latest reading; shared pages divided among their users
 
 
 class Cgroup(Result, kw_only=True):
     """The control group's own figures, the largest of those read."""
 
-    current_bytes: int
-    peak_bytes: int | None
-    limit_bytes: int | None
+    current_bytes: int  # memory.current, the largest that was read
+    peak_bytes: int | None  # memory.peak; None where the kernel does not tell
+    limit_bytes: int | None  # memory.max; None for no limit
 
 
 class TraceInfo(Result, kw_only=True):
     """What the figures come from, and how far they can be trusted."""
 
-    complete: bool
-    lost_records: int
-    damaged_bytes: int
-    notes: list[str]
-    processes: list[Process]
+    complete: bool  # all processes ended in order, no record is lost, no byte damaged
+    lost_records: int  # over all processes
+    damaged_bytes: int  # bytes of the files that belong to no whole record
+    notes: list[str]  # what the probes, sinks and readers had to say
+    processes: list[Process]  # the session's first process, then its workers
 
 
 class Resident(Result, kw_only=True):
     """RSS over a phase, inner phases included. `before`, `after` and `peak` are absolute."""
 
-    before_bytes: int
-    after_bytes: int
-    delta_bytes: int
-    peak_bytes: int
+    before_bytes: int  # RSS when the phase's first run began
+    after_bytes: int  # RSS when its latest run ended
+    delta_bytes: int  # after less before, added up over the runs
+    peak_bytes: int  # the largest RSS during any run
     tracer_bytes: int = 0  # of the delta: what probes left resident at the edges of phases inside this one
 
 
 class Frame(Result, kw_only=True):
     """One frame of a stack."""
 
-    function: str
-    file: str
-    line: int
+    function: str  # its name, demangled
+    file: str  # as the interpreter or the debug information names it
+    line: int  # 0 where it is not known
 
 
 class NativeSite(Result, kw_only=True):
     """One stack that allocated."""
 
-    live_bytes: int
-    allocated_bytes: int
-    allocations: int
-    library: str | None
+    live_bytes: int  # not freed when the capture ended
+    allocated_bytes: int  # all that it asked for
+    allocations: int  # how often
+    library: str | None  # the shared library that called the allocator; None without native frames
     stack: list[Frame]  # innermost first
 
 
 class NativeTotals(Result, kw_only=True):
     """What memray's capture says of a phase; see the field list in docs/report.md."""
 
-    allocated_bytes: int = 0
-    allocations: int = 0
-    freed_bytes: int = 0
-    held_bytes: int = 0
-    live_bytes: int = 0
-    peak_bytes: int = 0
-    file_backed_bytes: int = 0
+    allocated_bytes: int = 0  # all that was asked for, mappings of files too
+    allocations: int = 0  # how often
+    freed_bytes: int = 0  # freed while the phase ran, whoever had allocated it
+    held_bytes: int = 0  # allocated by the phase and not freed when it ended
+    live_bytes: int = 0  # allocated by the phase and not freed when the capture ended
+    peak_bytes: int = 0  # the most of its own that was live at once
+    file_backed_bytes: int = 0  # mapped from files, not unmapped when the capture ended; not in `live_bytes`
 
 
 class Native(NativeTotals, kw_only=True):
     """The phase's own allocations, inner phases left out, so that the rows add up to the capture's totals."""
 
-    including_inner: NativeTotals
-    top: list[NativeSite]
+    including_inner: NativeTotals  # the same figures with the inner phases in
+    top: list[NativeSite]  # the stacks that hold most
 
 
 class HeapSite(Result, kw_only=True):
     """One line of the program and what tracemalloc holds against it."""
 
-    file: str
-    line: int
-    size_bytes: int
-    delta_bytes: int
-    count: int
-    delta_count: int
+    file: str  # of the line
+    line: int  # its number
+    size_bytes: int  # held when the phase ended
+    delta_bytes: int  # change over the phase
+    count: int  # blocks held when it ended
+    delta_count: int  # change of that
 
 
 class HeapPackage(Result, kw_only=True):
     """One package and what tracemalloc holds against its lines."""
 
-    package: str
-    size_bytes: int
-    delta_bytes: int
-    count: int
-    delta_count: int
+    package: str  # its name
+    size_bytes: int  # held when the phase ended
+    delta_bytes: int  # change over the phase
+    count: int  # blocks held when it ended
+    delta_count: int  # change of that
 
 
 class HeapLine(Result, kw_only=True):
     """One frame of a stack that tracemalloc kept; it keeps no function's name."""
 
-    file: str
-    line: int
+    file: str  # of the frame
+    line: int  # its line
 
 
 class HeapStack(Result, kw_only=True):
     """One stack and what tracemalloc holds against it."""
 
     stack: list[HeapLine]  # innermost first
-    size_bytes: int
-    delta_bytes: int
-    count: int
-    delta_count: int
+    size_bytes: int  # held when the phase ended
+    delta_bytes: int  # change over the phase
+    count: int  # blocks held when it ended
+    delta_count: int  # change of that
 
 
 class PythonHeap(Result, kw_only=True):
     """tracemalloc over a phase, inner phases included."""
 
-    delta_bytes: int
-    peak_bytes: int
+    delta_bytes: int  # change of what tracemalloc traces
+    peak_bytes: int  # the most that it traced at once
     top: list[HeapSite]  # by growth, over the runs that were looked at line by line
     detailed_calls: int = 0  # how many runs those were
     largest: list[HeapSite] = []  # by size, when the latest of them ended
@@ -163,45 +163,45 @@ class PythonHeap(Result, kw_only=True):
 class TypeGrowth(Result, kw_only=True):
     """One type and how its instances changed."""
 
-    type: str
-    delta_count: int
-    delta_bytes: int
-    count: int = 0
-    size_bytes: int = 0
+    type: str  # module and qualified name
+    delta_count: int  # change over the phase
+    delta_bytes: int  # change of their shallow sizes
+    count: int = 0  # when the latest run ended
+    size_bytes: int = 0  # of those
 
 
 class Objects(Result, kw_only=True):
     """The census over a phase, inner phases included."""
 
-    delta_count: int
-    delta_bytes: int
-    top: list[TypeGrowth]
+    delta_count: int  # change of the number of live objects
+    delta_bytes: int  # change of their shallow sizes
+    top: list[TypeGrowth]  # the types that grew most
     calls: int = 0  # runs of the phase that had a census
 
 
 class Tensors(Result, kw_only=True):
     """Live tensors and arrays at a phase's end, each storage counted once."""
 
-    live_bytes: int
-    delta_bytes: int
-    by_dtype: dict[str, int]
-    file_backed_bytes: int
+    live_bytes: int  # of all storages when the phase ended
+    delta_bytes: int  # change over the phase
+    by_dtype: dict[str, int]  # live bytes by element type
+    file_backed_bytes: int  # of the live ones, those mapped from files
 
 
 class Phase(Result, kw_only=True):
     """All runs of the phases of one path in one process."""
 
     path: str  # "" is what happened in no phase
-    pid: int
-    calls: int
-    errors: int
-    wall_ns: int
-    resident: Resident | None
-    native: Native | None = None
-    python_heap: PythonHeap | None = None
-    objects: Objects | None = None
-    tensors: Tensors | None = None
-    error_types: dict[str, int] = {}
+    pid: int  # of the process
+    calls: int  # runs that began
+    errors: int  # runs that an exception ended
+    wall_ns: int  # time from begin to end, added up over the runs
+    resident: Resident | None  # None only for a phase that a capture tells of and the trace does not
+    native: Native | None = None  # the probe `native`
+    python_heap: PythonHeap | None = None  # the probe `python_heap`
+    objects: Objects | None = None  # the probe `objects`
+    tensors: Tensors | None = None  # the probe `tensors`
+    error_types: dict[str, int] = {}  # how often each type of exception ended it
     attributes: dict[str, str | int | float | bool] = {}  # of its first run
     open_calls: int = 0  # runs that had not ended when the records stop
 
@@ -209,16 +209,16 @@ class Phase(Result, kw_only=True):
 class Import(Result, kw_only=True):
     """One imported module."""
 
-    module: str
-    parent: str | None
-    own_bytes: int
-    cumulative_bytes: int
+    module: str  # its full name
+    parent: str | None  # the module whose import statement brought it in; None for the program's own
+    own_bytes: int  # RSS change less that of the modules it imported
+    cumulative_bytes: int  # RSS change while it was imported
     wall_ns: int  # with all that it imported first, as `cumulative_bytes`
-    own_ns: int = 0
+    own_ns: int = 0  # less that of the modules it imported
     phase: str = ""  # where it was imported first
     chain: list[str] = []  # the modules through which it came, the outermost first; it itself is not among them
     asked_by: str = ""  # "module:line" of the import statement that began the chain
-    file: str | None = None
+    file: str | None = None  # where its code is
     error: str | None = None  # it failed to import: the exception's type
     loads: int = 1  # how often its code ran
 
@@ -226,31 +226,31 @@ class Import(Result, kw_only=True):
 class ImportPackage(Result, kw_only=True):
     """All modules of one top-level package."""
 
-    package: str
-    own_bytes: int
-    own_ns: int
-    modules: int
+    package: str  # its name
+    own_bytes: int  # the sum over its modules
+    own_ns: int  # the sum over its modules
+    modules: int  # how many
     phase: str  # where the first of its modules was imported
     chain: list[str]  # the modules through which that came
-    asked_by: str = ""
+    asked_by: str = ""  # "module:line" of the import statement that began the chain
 
 
 class ImportPhase(Result, kw_only=True):
     """What the imports account for in the RSS change of a phase that imported something, inner phases included."""
 
-    path: str
-    modules: int
+    path: str  # of the phase
+    modules: int  # how many were imported in it
     imported_bytes: int  # the sum of the modules' own
-    rss_delta_bytes: int
+    rss_delta_bytes: int  # of the phase
     unaccounted_bytes: int  # what RSS changed by while no import was open
 
 
 class LedgerItem(Result, kw_only=True):
     """A part of a change in RSS."""
 
-    category: str
-    owner: str
-    bytes: int
+    category: str  # what kind of memory
+    owner: str  # whose
+    bytes: int  # how much of the change
     private_bytes: int = 0  # of it, in no other process's map
     evictable_bytes: int = 0  # of it, clean pages of files, which the kernel takes back when it needs to
     anonymous_bytes: int = 0  # of it, pages of no file: every worker has to have its own
@@ -259,12 +259,12 @@ class LedgerItem(Result, kw_only=True):
 class Ledger(Result, kw_only=True):
     """What a phase's change in RSS consists of: the items and `unexplained_bytes` add up to `rss_delta_bytes`."""
 
-    path: str
-    rss_delta_bytes: int
+    path: str  # of the phase
+    rss_delta_bytes: int  # of the phase
     unexplained_bytes: int  # anonymous memory without a name, and the change over runs that were not read
-    items: list[LedgerItem]
-    pid: int = 0
-    calls: int = 0
+    items: list[LedgerItem]  # the parts
+    pid: int = 0  # of the process
+    calls: int = 0  # runs of the phase
     read_calls: int = 0  # of these, runs at both of whose edges the mappings were read
     unread_bytes: int = 0  # part of `unexplained_bytes`: the change over the other runs
 
@@ -272,86 +272,86 @@ class Ledger(Result, kw_only=True):
 class Composition(Result, kw_only=True):
     """What RSS consisted of at one time: the items and `unexplained_bytes` add up to `rss_bytes`."""
 
-    pid: int
+    pid: int  # of the process
     moment: Literal["begin", "largest", "end"]  # of the session; "largest": of those that were read
     path: str  # the phase at whose edge it was read
-    rss_bytes: int
-    unexplained_bytes: int
-    items: list[LedgerItem]
+    rss_bytes: int  # RSS then
+    unexplained_bytes: int  # anonymous memory without a name
+    items: list[LedgerItem]  # the parts
 
 
 class Workers(Result, kw_only=True):
     """What a number of workers like this process would take together."""
 
-    workers: int
+    workers: int  # how many
     once_bytes: int  # pages of files and shared memory: one copy for all
     each_bytes: int  # anonymous memory, a copy a worker
-    total_bytes: int
+    total_bytes: int  # once, and each times their number
     sum_of_rss_bytes: int  # what adding up the workers' RSS would say
 
 
 class Growth(Result, kw_only=True):
     """The trend over the calls of a phase."""
 
-    path: str
-    calls: int
-    slope_bytes_per_call: float
-    low: float
-    high: float
-    verdict: Literal["flat", "growing", "saturating", "too few calls"]
+    path: str  # of the phase
+    calls: int  # runs that went into it
+    slope_bytes_per_call: float  # the trend (Theil-Sen)
+    low: float  # lower end of its interval
+    high: float  # upper end
+    verdict: Literal["flat", "growing", "saturating", "too few calls"]  # what the interval says
 
 
 class Advice(Result, kw_only=True):
     """Something to do, and what it saves."""
 
-    title: str
-    saves_bytes: int
-    basis: Literal["measured", "computed"]
-    evidence: str
-    phase: str
+    title: str  # what to do
+    saves_bytes: int  # how much
+    basis: Literal["measured", "computed"]  # "measured": tried out; "computed": from figures of this trace
+    evidence: str  # the figures it comes from
+    phase: str  # where
 
 
 class Budget(Result, kw_only=True):
     """The peak against a limit."""
 
-    limit_bytes: int
-    peak_bytes: int
-    exceeded: bool
+    limit_bytes: int  # the limit
+    peak_bytes: int  # the largest peak RSS of a process
+    exceeded: bool  # whether the peak is over the limit
 
 
 class Overhead(Result, kw_only=True):
     """What a probe itself cost, over the whole session."""
 
-    pid: int
-    probe: str
-    wall_ns: int
-    rss_bytes: int
+    pid: int  # of the process
+    probe: str  # its name
+    wall_ns: int  # time it took at phase edges, start and stop
+    rss_bytes: int  # RSS it left behind
 
 
 class TimelinePoint(Result, kw_only=True):
     """One sample of RSS."""
 
-    pid: int
+    pid: int  # of the process
     at_ns: int  # since the first process's session began
-    rss_bytes: int
+    rss_bytes: int  # RSS then
     phase: str  # the innermost phase that had begun and not ended
 
 
 class Report(Result, kw_only=True):
     """Everything a report is made of."""
 
-    format: str = REPORT_FORMAT
-    version: int = REPORT_VERSION
-    trace: TraceInfo
-    phases: list[Phase]
-    imports: list[Import] | None = None
-    ledger: list[Ledger] | None = None
-    import_packages: list[ImportPackage] | None = None
-    import_phases: list[ImportPhase] | None = None
-    composition: list[Composition] | None = None
-    growth: list[Growth] | None = None
-    advice: list[Advice] = []
-    budget: Budget | None = None
-    overhead: list[Overhead] = []
-    timeline: list[TimelinePoint] = []
-    suite: Suite | None = None
+    format: str = REPORT_FORMAT  # always the same
+    version: int = REPORT_VERSION  # of this page
+    trace: TraceInfo  # where the figures come from
+    phases: list[Phase]  # a row for each phase path and process
+    imports: list[Import] | None = None  # a row a module; the probe `imports`
+    ledger: list[Ledger] | None = None  # a row a phase; the probe `mappings`
+    import_packages: list[ImportPackage] | None = None  # a row a package
+    import_phases: list[ImportPhase] | None = None  # a row for each phase that imported
+    composition: list[Composition] | None = None  # RSS at three moments; the probe `mappings`
+    growth: list[Growth] | None = None  # a row for each trend
+    advice: list[Advice] = []  # what to do, computed from this trace
+    budget: Budget | None = None  # None where no limit was given
+    overhead: list[Overhead] = []  # what the probes themselves cost
+    timeline: list[TimelinePoint] = []  # RSS over time, thinned out
+    suite: Suite | None = None  # the component suite; None where none was run

@@ -59,10 +59,10 @@ def _traced(program: Program, args: list[str]) -> int:
     except SystemExit as stop:
         return _status(stop.code)
     except BaseException as error:
-        kind, value, traceback = type(error), error, error.__traceback__
+        traceback = error.__traceback__
         while traceback is not None and traceback.tb_frame.f_globals is not program.namespace:
             traceback = traceback.tb_next  # our own frames are none of the program's business
-        sys.excepthook(kind, value, traceback)
+        sys.excepthook(type(error), error.with_traceback(traceback), traceback)
         return 130 if isinstance(error, KeyboardInterrupt) else 1
     return 0
 

@@ -1,0 +1,228 @@
+"""The command line, as a user's shell sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+
+def fwmemtrace(*words: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("FWMEMTRACE")}
+    return subprocess.run(
+        [sys.executable, "-m", "fwmemtrace", *words],
+        cwd=folder,
+        env={**environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def script(folder: Path, text: str, name: str = "program.py") -> str:
+    (folder / name).write_text(textwrap.dedent(text))
+    return name
+
+
+PROGRAM = """
+    '''What it does.'''
+    from __future__ import annotations
+    import sys
+    from fwmemtrace import phase
+
+    def work():
+        with phase("burst"):
+            bytearray(40_000_000)
+
+    if __name__ == "__main__":
+        with phase("init"):
+            kept = bytearray(30_000_000)
+        work()
+        print(__doc__, __name__, sys.argv, __file__)
+    """
+
+
+@pytest.fixture
+def traced(tmp_path: Path) -> Path:
+    done = fwmemtrace("run", "--probes", "resident", script(tmp_path, PROGRAM), "--flag", "x", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "What it does. __main__ ['program.py', '--flag', 'x'] program.py\n"
+    return tmp_path
+
+
+def test_run_traces_a_script_in_the_phases_import_and_main(traced: Path) -> None:
+    done = fwmemtrace("report", "trace.bin", "--format", "json", folder=traced)
+    report = json.loads(done.stdout)
+    assert [row["path"] for row in report["phases"]] == ["import", "main", "main/init", "main/burst", ""]
+    rows = {row["path"]: row["resident"] for row in report["phases"]}
+    assert abs(rows["main/init"]["delta_bytes"] - 30_000_000) < 1_000_000
+    assert abs(rows["main/burst"]["peak_bytes"] - rows["main/burst"]["before_bytes"] - 40_000_000) < 1_000_000
+    (process,) = report["trace"]["processes"]
+    outermost = sum(rows[path]["delta_bytes"] for path in ("import", "main"))
+    total = process["before_session_bytes"] + outermost + process["outside_phases_bytes"]
+    assert total == process["end_bytes"]
+
+
+def test_the_text_report_fits_the_terminal(traced: Path) -> None:
+    for columns in (60, 100, 200):
+        done = fwmemtrace("report", "trace.bin", folder=traced, COLUMNS=str(columns))
+        assert done.returncode == 0
+        lines = done.stdout.splitlines()
+        assert max(map(len, lines)) <= columns
+        assert any(line.startswith("main") and "+" in line for line in lines)
+        assert any("├ init" in line for line in lines)
+        assert "before the session" in done.stdout
+        assert "outside any phase" in done.stdout
+
+
+def test_the_markdown_report_has_its_sections(traced: Path) -> None:
+    done = fwmemtrace("report", "trace.bin", "--format", "markdown", "-o", "report.md", folder=traced)
+    assert (done.returncode, done.stdout) == (0, "")
+    text = (traced / "report.md").read_text()
+    heads = [line for line in text.splitlines() if line.startswith("#")]
+    assert heads[:4] == ["# Memory report", "## Executive summary", "## Timeline of snapshots", "## Profile per phase"]
+
+
+def test_report_prints_when_the_program_has_ended(tmp_path: Path) -> None:
+    done = fwmemtrace("run", "--report", "--probes", "resident", script(tmp_path, PROGRAM), folder=tmp_path)
+    assert done.stdout.startswith("What it does.")
+    assert "├ init" in done.stdout
+
+
+def test_a_budget_is_part_of_the_report(traced: Path) -> None:
+    over = fwmemtrace("report", "trace.bin", "--budget", "20MB", folder=traced)
+    assert over.returncode == 0
+    assert "exceeds the budget of 20.0 MB" in over.stdout
+    assert "keeps the budget of 2.00 GB" in fwmemtrace("report", "trace.bin", "--budget", "2GB", folder=traced).stdout
+
+
+def test_check_exits_with_1_where_a_limit_is_exceeded(traced: Path) -> None:
+    good = fwmemtrace("check", "trace.bin", "--budget", "2GB", "--phase", "main/init=1GB", folder=traced)
+    assert (good.returncode, good.stdout) == (0, "all limits are kept\n")
+    bad = fwmemtrace("check", "trace.bin", "--budget", "30MB", "--phase", "main/init=20MB", folder=traced)
+    assert bad.returncode == 1
+    assert [line.partition(":")[0] for line in bad.stdout.splitlines()] == ["the process", "phase main/init"]
+
+
+def test_a_module_is_run_as_the_interpreter_would(tmp_path: Path) -> None:
+    package = tmp_path / "service"
+    package.mkdir()
+    (package / "__init__.py").write_text("loaded = True\n")
+    script(
+        package, "from . import loaded\nimport sys\nprint(loaded, __name__, __package__, sys.argv[1:])\n", "__main__.py"
+    )
+    done = fwmemtrace("run", "--probes", "resident", "-m", "service", "a", "-m", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "True __main__ service ['a', '-m']\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "stderr"),
+    [
+        ("import sys; sys.exit(3)", 3, ""),
+        ("import sys; sys.exit('no good')", 1, "no good\n"),
+        ("import sys; sys.exit()", 0, ""),
+        ("x = 1\nraise ValueError('x')", 1, None),
+    ],
+)
+def test_the_exit_status_is_the_program_s_and_the_trace_is_there(
+    tmp_path: Path, text: str, status: int, stderr: str | None
+) -> None:
+    done = fwmemtrace("run", "--probes", "resident", script(tmp_path, text), folder=tmp_path)
+    assert done.returncode == status
+    if stderr is not None:
+        assert done.stderr == stderr
+    else:
+        lines = done.stderr.splitlines()
+        assert lines[0] == "Traceback (most recent call last):"
+        assert lines[-1] == "ValueError: x"
+        assert "fwmemtrace" not in done.stderr
+    report = json.loads(fwmemtrace("report", "trace.bin", "--format", "json", folder=tmp_path).stdout)
+    assert report["trace"]["complete"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
+def test_a_killed_program_leaves_its_trace(tmp_path: Path) -> None:
+    text = (
+        "import os, signal\nfrom fwmemtrace import phase\nwith phase('load'):\n    os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = fwmemtrace("run", "--probes", "resident", script(tmp_path, text), folder=tmp_path)
+    assert done.returncode == -signal.SIGKILL
+    report = json.loads(fwmemtrace("report", "trace.bin", "--format", "json", folder=tmp_path).stdout)
+    (process,) = report["trace"]["processes"]
+    assert (process["ended"], process["last_phase"]) == ("not closed", "main/load")
+
+
+def test_a_cut_trace_is_read_and_the_report_says_so(traced: Path) -> None:
+    whole = (traced / "trace.bin").read_bytes()
+    (traced / "trace.bin").write_bytes(whole[:-10])
+    done = fwmemtrace("report", "trace.bin", folder=traced)
+    assert done.returncode == 0
+    assert "bytes of the trace are damaged" in done.stdout
+    assert "not closed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["report", "nothing.bin"], "no file nothing.bin"),
+        (["report", "empty.bin"], "empty"),
+        (["report", "folder"], "is a folder"),
+        (["report", "text.txt"], "expected b'fwmtrace'"),
+        (
+            ["report", "trace.bin", "--format", "stone"],
+            "found the report 'stone', expected one of text, markdown, json",
+        ),
+        (["report", "trace.bin", "--budget", "much"], "'much', expected a size such as 300MB"),
+        (["report", "trace.bin", "-o", "no/such/folder"], "cannot be written"),
+        (["check", "trace.bin"], "no limit to check"),
+        (["check", "trace.bin", "--phase", "init"], "expected PATH=SIZE"),
+        (["check", "trace.bin", "--phase", "nowhere=1MB"], "no phase 'nowhere'"),
+        (["run", "nothing.py"], "no script nothing.py"),
+        (["run", "folder"], "is a folder"),
+        (["run", "text.txt"], "is no Python"),
+        (["run", "-m", "no_such_module"], "no module no_such_module"),
+        (["run", "-m", "no.such.module"], "no.such.module"),
+        (["run", "-m", "math"], "no Python source of math"),
+        (["run", "--probes", "rezident", "program.py"], "found the probe 'rezident', expected one of resident"),
+        (["run", "-o", "no/such/folder/trace.bin", "program.py"], "cannot be written"),
+    ],
+)
+def test_wrong_input_is_one_clear_line(traced: Path, words: list[str], message: str) -> None:
+    (traced / "empty.bin").touch()
+    (traced / "folder").mkdir()
+    (traced / "text.txt").write_text("hello world, this is no trace")
+    done = fwmemtrace(*words, folder=traced)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("fwmemtrace: ")
+    assert message in done.stderr
+
+
+def test_wrong_usage_exits_with_2(tmp_path: Path) -> None:
+    for words in ([], ["dance"], ["report"], ["report", "x.bin", "--top", "many"]):
+        done = fwmemtrace(*words, folder=tmp_path)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+
+
+def test_doctor_starts_every_probe(tmp_path: Path) -> None:
+    done = fwmemtrace("doctor", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = {line.split()[0]: line.split(maxsplit=1)[1] for line in done.stdout.splitlines()[1:] if line.strip()}
+    assert {"resident", "python_heap", "native", "objects"} <= set(found)
+    if sys.platform == "linux":
+        assert found["resident"] == "works"
+
+
+def test_the_output_can_be_cut_short_by_its_reader(traced: Path) -> None:
+    command = f"{sys.executable} -m fwmemtrace report trace.bin | head -1"
+    done = subprocess.run(command, shell=True, cwd=traced, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
