@@ -130,6 +130,7 @@ def test_a_python_without_posix_functions(tmp_path):
     """A Python that lacks what Windows lacks: the functions are taken away before fwmemtrace is imported."""
     code = """
         import os, sys, psutil  # psutil itself uses some of them on Linux
+        sys.modules["resource"] = None
         for name in ("pread", "sysconf", "register_at_fork", "fork", "O_CLOEXEC"):
             if hasattr(os, name):
                 delattr(os, name)

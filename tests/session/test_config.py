@@ -72,7 +72,11 @@ def test_a_size_that_is_none(text: str) -> None:
 
 
 def test_sizes_and_durations_are_read_as_people_write_them() -> None:
-    assert [parse_bytes(text) for text in ("300MB", "300 mb", "1KiB", "0", "2g")] == [300_000_000] * 2 + [1024, 0, 2 * 10**9]
+    assert [parse_bytes(text) for text in ("300MB", "300 mb", "1KiB", "0", "2g")] == [300_000_000] * 2 + [
+        1024,
+        0,
+        2 * 10**9,
+    ]
     assert [parse_duration(text) for text in ("50ms", "1.5s", 2, "3us", "7ns")] == [
         50_000_000,
         1_500_000_000,
@@ -91,4 +95,10 @@ def test_a_size_never_has_four_figures_before_the_point(size: int, text: str) ->
 
 
 def test_durations_for_people() -> None:
-    assert [format_duration(ns) for ns in (0, 999, 10**6, 10**9, 10**12)] == ["0 ns", "999 ns", "1.0 ms", "1.0 s", "16.7 min"]
+    assert [format_duration(ns) for ns in (0, 999, 10**6, 10**9, 10**12)] == [
+        "0 ns",
+        "999 ns",
+        "1.0 ms",
+        "1.0 s",
+        "16.7 min",
+    ]

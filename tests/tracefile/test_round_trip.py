@@ -70,9 +70,7 @@ def test_a_flipped_byte_costs_one_record(written: list[Record], data: st.DataObj
 
 
 @given(st.lists(records, min_size=1, max_size=5), st.binary(max_size=400), st.lists(records, min_size=1, max_size=5))
-def test_foreign_bytes_between_frames_are_passed_over(
-    before: list[Record], junk: bytes, after: list[Record]
-) -> None:
+def test_foreign_bytes_between_frames_are_passed_over(before: list[Record], junk: bytes, after: list[Record]) -> None:
     read, found = decode(b"".join(map(frame, before)) + junk + b"".join(map(frame, after)))
     assert read == before + after
     assert found.damaged_bytes == len(junk)
