@@ -33,6 +33,10 @@ _tracer: Tracer | None = None
 current: ContextVar[Span | None] = ContextVar("fwmemtrace.current", default=None)
 
 _CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200  # as in `inspect`, which is too big to import
+# While nobody traces, one object a name is enough, and looking it up is half the price of making one. While somebody
+# does, each `with phase(...)` has its own: then its exit ends the run that it began, in whatever context it happens.
+_idle: dict[str, Phase] = {}
+_IDLE_AT_MOST = 500  # a program that makes up names must not fill its memory with them
 _WRAPPED = ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__", "__type_params__")
 
 
@@ -125,8 +129,9 @@ class Phase:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._open:
-            span = self._open.pop() if len(self._open) == 1 else self._take_mine(self._open)
-            span.tracer.end(span, kind)
+            span = self._take_mine(self._open)
+            if span is not None:
+                span.tracer.end(span, kind)
 
     async def __aenter__(self) -> Phase:
         return self.__enter__()
@@ -136,19 +141,22 @@ class Phase:
     ) -> None:
         self.__exit__(kind, value, traceback)
 
-    def _take_mine(self, spans: list[Span]) -> Span:
+    def _take_mine(self, spans: list[Span]) -> Span | None:
         """Of the runs of this object that are open, the one that this context is in.
 
-        It matters where one object is shared by threads or tasks. A context that never saw any of them (a generator
-        that is finalised elsewhere) closes the latest.
+        It matters where one object is shared by threads or tasks, whose turn it may become at any point of this. A
+        context that never saw any of them (a generator that is finalised elsewhere) closes the latest.
         """
         span = current.get()
         while span is not None:
-            if span in spans:
+            if span.phase is self and span in spans:
                 spans.remove(span)
                 return span
             span = span.parent
-        return spans.pop()
+        try:
+            return spans.pop()
+        except IndexError:  # another thread was faster
+            return None
 
     def __call__(self, function: F) -> F:
         """Decorate a function: each of its calls is a run of this phase."""
@@ -193,9 +201,17 @@ def phase(name: Any, /, *, probes: Any = None, **attributes: Any) -> Any:
     >>> check("hello")
     5
     """
+    if _tracer is None and probes is None and not attributes:
+        try:
+            return _idle[name]
+        except (KeyError, TypeError):
+            pass
     if name.__class__ is not str and (callable(name) or isinstance(name, (classmethod, staticmethod))):
         return _decorate(name, None)
-    return Phase(name, probes, attributes)
+    made = Phase(name, probes, attributes)
+    if _tracer is None and probes is None and not attributes and len(_idle) < _IDLE_AT_MOST:
+        _idle[name] = made
+    return made
 
 
 def _name_of(function: Any) -> str:
