@@ -140,6 +140,7 @@ class Edges:
             with self._lock:
                 self._peaks.edge()
                 peak = max(rss, self._peaks.largest)
+                self._peaks.stop()
         return now, rss, peak
 
     def _tell_probes(self, tell: Callable[[Span], None], span: Span) -> None:

@@ -52,3 +52,19 @@ def test_nothing_is_kept_that_no_phase_can_ask_for() -> None:
     meter.edge()
     assert meter.since(edge) == 7
     assert len(meter._windows) == 1
+
+
+def test_after_the_stop_nothing_is_read_or_reset() -> None:
+    calls: list[str] = []
+
+    def read() -> int:
+        calls.append("read")
+        return 7
+
+    meter = PeakMeter(read, lambda: calls.append("reset"))
+    edge = meter.edge()
+    meter.stop()
+    meter.edge()
+    meter.skip()
+    assert calls == ["read", "reset"]
+    assert (meter.largest, meter.since(edge)) == (7, 0)

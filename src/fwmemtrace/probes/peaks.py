@@ -18,7 +18,7 @@ class PeakMeter:
 
     __slots__ = ("_edges", "_read", "_reset", "_windows", "largest")
 
-    def __init__(self, read: Callable[[], int], reset: Callable[[], None]) -> None:
+    def __init__(self, read: Callable[[], int], reset: Callable[[], object]) -> None:
         self._read = read
         self._reset = reset
         self._edges = 0
@@ -52,6 +52,18 @@ class PeakMeter:
         first = bisect_right(windows, (edge, _AFTER_ANY_PEAK))
         return int(windows[first][1]) if first < len(windows) else 0
 
+    def stop(self) -> None:
+        """Read and reset nothing any more.
+
+        Another thread may be on its way to an edge while what this reads from is closed, and a file descriptor that
+        is closed may be a file of the program's the moment after: it must not be written to.
+        """
+        self._read = self._reset = _nothing
+
     def forget(self) -> None:
         """Nobody will ask about what was before the latest edge: let it go."""
         del self._windows[:]
+
+
+def _nothing() -> int:
+    return 0
