@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import textwrap
@@ -216,5 +217,22 @@ def test_a_worker_goes_on_with_its_own_peaks(tmp_path):
     target = tmp_path / "trace.jsonl"
     subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(target)], check=True, timeout=60)
     [worker] = [path for path in tmp_path.iterdir() if path != target]
-    lines = [line for line in worker.read_text().splitlines() if "PythonHeap" in line]
-    assert len(lines) == 1, worker.read_text()
+    heaps = [json.loads(line) for line in worker.read_text().splitlines() if "PythonHeap" in line]
+    assert len(heaps) == 1, worker.read_text()
+    assert 2_999_000 <= heaps[0]["peak_bytes"] - heaps[0]["before_bytes"] < 3_100_000
+
+
+def test_a_census_does_not_show_in_the_peak():
+    kept = [{} for _ in range(200_000)]
+    sink = MemorySink()
+    with fwmemtrace.session(sink, probes=["python_heap", "objects"], interval=0):
+        with phase("outer"):
+            with phase("inner"):
+                pass
+            with phase("second"):
+                pass
+    heaps = [record for record in sink.records if isinstance(record, PythonHeap)]
+    assert len(heaps) == 3
+    for heap in heaps:
+        assert heap.peak_bytes - heap.before_bytes < 100_000
+    assert kept

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import marshal
 from heapq import nlargest
-from sys import getsizeof
 from time import perf_counter_ns
 from typing import ClassVar
 
 from ..phases import Span
 from ..records import ObjectCensus, ObjectRow
+from .aside import Parcel, aside
 from .base import BaseProbe, ProbeContext
 from .census import Census, take_census, totals
 from .edge_budget import EdgeBudget
 
 _OWN_TYPES = __name__.partition(".")[0] + "."
 _BYTES = "builtins.bytes"
-
-
-class _Begin:
-    """A phase's first census, packed: the next one finds this object and its bytes, and nothing else of ours."""
-
-    __slots__ = ("packed",)
-
-    def __init__(self, packed: bytes) -> None:
-        self.packed = packed
 
 
 class ObjectsProbe(BaseProbe):
@@ -47,34 +38,35 @@ class ObjectsProbe(BaseProbe):
             return
         if span.state is None:
             span.state = {}
-        span.state[self.name] = _Begin(marshal.dumps(self._take()))
+        began = perf_counter_ns()
+        with aside():
+            # Packed: the next census finds one parcel and its bytes, and nothing else of ours.
+            span.state[self.name] = Parcel(marshal.dumps(self._take()))
+        self._budget.spend(perf_counter_ns() - began)
 
     def phase_ended(self, span: Span) -> None:
-        begin: _Begin | None = (span.state or {}).get(self.name)
-        if begin is None or span.state is None:
+        parcel: Parcel | None = (span.state or {}).get(self.name)
+        if parcel is None or span.state is None:
             return
-        after = self._take()
-        _take_out(after, begin.packed)
-        del span.state[self.name]
-        before: Census = marshal.loads(begin.packed)
-        count, size = totals(after)
-        count_before, size_before = totals(before)
-        rows = changes(before, after, self._context.settings.top)
+        began = perf_counter_ns()
+        with aside():
+            after = self._take()
+            count, size = after[_BYTES]
+            after[_BYTES] = count - 1, size - parcel.size
+            before: Census = marshal.loads(parcel.data)
+            del span.state[self.name], parcel
+            count, size = totals(after)
+            count_before, size_before = totals(before)
+            rows = changes(before, after, self._context.settings.top)
+            del before, after
+        self._budget.spend(perf_counter_ns() - began)
         self._context.emit(ObjectCensus(span.id, count, size, count - count_before, size - size_before, rows))
 
     def after_fork(self, context: ProbeContext) -> None:
         self._context = context
 
     def _take(self) -> Census:
-        began = perf_counter_ns()
-        census = {kind: found for kind, found in take_census().items() if not kind.startswith(_OWN_TYPES)}
-        self._budget.spend(perf_counter_ns() - began)
-        return census
-
-
-def _take_out(census: Census, packed: bytes) -> None:
-    count, size = census[_BYTES]
-    census[_BYTES] = (count - 1, size - getsizeof(packed))
+        return {kind: found for kind, found in take_census().items() if not kind.startswith(_OWN_TYPES)}
 
 
 def changes(before: Census, after: Census, top: int) -> list[ObjectRow]:

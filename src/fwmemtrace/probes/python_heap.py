@@ -14,6 +14,7 @@ from typing import ClassVar
 from ..errors import ProbeUnavailable
 from ..phases import Span
 from ..records import Note, PythonHeap
+from .aside import Parcel, held_bytes, keep_out, keep_out_no_more
 from .base import BaseProbe, ProbeContext
 from .edge_budget import EdgeBudget
 from .heap_rows import FileFilter, HeapRows, rows
@@ -23,8 +24,6 @@ try:  # the C module: `tracemalloc` itself brings modules that only its statisti
     import _tracemalloc
 except ImportError:  # not CPython
     _tracemalloc = None  # type: ignore[assignment]
-
-_BYTES_HEADER = bytes.__basicsize__
 
 
 class _Begin:
@@ -36,7 +35,7 @@ class _Begin:
     before: int  # bytes
 
     def __init__(self) -> None:
-        self.packed: bytes | None = None  # the heap by line; None where this run goes without
+        self.packed: Parcel | None = None  # the heap by line; None where this run goes without
 
 
 class PythonHeapProbe(BaseProbe):
@@ -53,7 +52,6 @@ class PythonHeapProbe(BaseProbe):
     def __init__(self) -> None:
         self._started = False
         self._open = 0
-        self._held = 0
         self._lost = False
 
     def start(self, context: ProbeContext) -> None:
@@ -67,6 +65,7 @@ class PythonHeapProbe(BaseProbe):
         self._filter = FileFilter(context.settings.include, context.settings.exclude)
         self._lock = threading.RLock()
         self._peaks = PeakMeter(self._peak, _tracemalloc.reset_peak)
+        keep_out(self._close_window, self._skip_window)
         if not _tracemalloc.is_tracing():
             _tracemalloc.start(context.settings.frames)
             self._started = True
@@ -89,9 +88,8 @@ class PythonHeapProbe(BaseProbe):
             self._open += 1
             if self._budget.grants(span.path):
                 self._peaks.edge()  # what the walk needs counts for nobody
-                begin.packed = self._walk()
-                self._held += len(begin.packed) + _BYTES_HEADER
-                _tracemalloc.reset_peak()
+                begin.packed = Parcel(self._walk())
+                self._peaks.skip()
             begin.mark = self._peaks.edge()
             begin.before = self._current()
 
@@ -108,23 +106,34 @@ class PythonHeapProbe(BaseProbe):
             peak = max(self._peaks.since(begin.mark), begin.before, after)
             found = None
             if begin.packed is not None:
-                found = self._compare(begin.packed)
-                self._held -= len(begin.packed) + _BYTES_HEADER
+                found = self._compare(begin.packed.data)
                 begin.packed = None
-                _tracemalloc.reset_peak()
+                self._peaks.skip()
         detailed = found is not None
         growth, size, packages, stacks = found or HeapRows([], [], [], [])
         self._context.emit(PythonHeap(span.id, begin.before, after, peak, growth, detailed, size, packages, stacks))
 
     def after_fork(self, context: ProbeContext) -> None:
-        # tracemalloc goes on in the child with all its traces, and so do the phases that are open.
+        # tracemalloc goes on in the child with all its traces. The phases around the fork begin anew here, and what
+        # was kept for them is dropped then.
         self._context = context
         self._lock = threading.RLock()
+        self._open = 0
+        self._peaks = PeakMeter(self._peak, _tracemalloc.reset_peak)
 
     def stop(self) -> None:
+        keep_out_no_more(self._close_window, self._skip_window)
         if self._started and _tracemalloc.is_tracing():
             _tracemalloc.stop()
         self._started = False
+
+    def _close_window(self) -> None:
+        with self._lock:
+            self._peaks.edge()
+
+    def _skip_window(self) -> None:
+        with self._lock:
+            self._peaks.skip()
 
     def _walk(self) -> bytes:
         began = perf_counter_ns()
@@ -141,10 +150,10 @@ class PythonHeapProbe(BaseProbe):
         return found
 
     def _peak(self) -> int:
-        return _tracemalloc.get_traced_memory()[1] - self._held
+        return _tracemalloc.get_traced_memory()[1] - held_bytes()
 
     def _current(self) -> int:
-        return _tracemalloc.get_traced_memory()[0] - self._held
+        return _tracemalloc.get_traced_memory()[0] - held_bytes()
 
     def _switched_off(self) -> bool:
         """Whether somebody stopped tracemalloc: its figures are gone, and starting it anew would be to guess."""

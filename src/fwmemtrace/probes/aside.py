@@ -1,0 +1,66 @@
+"""Work and belongings of one probe that must not show in another's figures.
+
+A census makes lists as long as the heap has objects, and keeps its result until the phase ends. tracemalloc would count
+the one into the peak of every phase around the one whose edge this is, and the other into its size too. So a probe does
+such work inside `aside()` and keeps such results as a `Parcel`; one that measures the Python heap registers what to do
+around the work, and takes `held_bytes()` out of what it reads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from sys import getsizeof
+
+_keepers: list[tuple[Callable[[], None], Callable[[], None]]] = []
+_lock = threading.RLock()
+_held = 0
+
+
+def keep_out(before: Callable[[], None], after: Callable[[], None]) -> None:
+    """Have these called around every probe's own work; give the same two to `keep_out_no_more` at the end."""
+    _keepers.append((before, after))
+
+
+def keep_out_no_more(before: Callable[[], None], after: Callable[[], None]) -> None:
+    """Take back what `keep_out` was given."""
+    if (before, after) in _keepers:
+        _keepers.remove((before, after))
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """What is allocated and given back in this block counts for no phase."""
+    keepers = list(_keepers)
+    for before, _ in keepers:
+        before()
+    try:
+        yield
+    finally:
+        for _, after in keepers:
+            after()
+
+
+def held_bytes() -> int:
+    """Bytes of the Python heap that parcels take now."""
+    return _held
+
+
+class Parcel:
+    """Keeps bytes from begin to end of a phase, and their size known. Make and open it inside `aside()`."""
+
+    __slots__ = ("data", "size")
+
+    def __init__(self, data: bytes) -> None:
+        global _held
+        self.data = data
+        self.size = getsizeof(data)
+        with _lock:
+            _held += self.size
+
+    def __del__(self) -> None:
+        # Not in a method to call at the end: a phase that never ends must not leave its parcel in the count.
+        global _held
+        with _lock:
+            _held -= self.size
