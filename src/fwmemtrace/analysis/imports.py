@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from ..records import ModuleImport, PhaseBegin, PhaseEnd, Record
 from . import results
@@ -39,6 +40,8 @@ class _Phase:
 
 class ImportFold:
     """Takes the records of one process, each with the path of the phase that it belongs to."""
+
+    takes: ClassVar[tuple[type[Record], ...]] = (ModuleImport, PhaseBegin, PhaseEnd,)
 
     def __init__(self) -> None:
         self._modules: dict[str, _Module] = {}

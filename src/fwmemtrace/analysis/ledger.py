@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from ..records import MappingRow, MappingsEdge, MappingsReading, PhaseBegin, PhaseEnd, Record
 from . import results
@@ -132,6 +132,8 @@ class LedgerFold:
     Attributes:
         any: whether the mappings were read at all.
     """
+
+    takes: ClassVar[tuple[type[Record], ...]] = (PhaseBegin, PhaseEnd, MappingsReading, MappingsEdge,)
 
     def __init__(self) -> None:
         self._rows: dict[str, _Row] = {}

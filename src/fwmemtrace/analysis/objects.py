@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from heapq import nlargest
+from typing import ClassVar
 
 from ..records import ObjectCensus, Record
 from . import results
@@ -40,6 +41,8 @@ class ObjectsFold:
     Deltas add up over the runs of a path that had a census; `calls` says how many those were. A type's row adds up the
     runs that list it, which are those in which it was among the types that changed most.
     """
+
+    takes: ClassVar[tuple[type[Record], ...]] = (ObjectCensus,)
 
     def __init__(self) -> None:
         self._paths: defaultdict[str, _Path] = defaultdict(_Path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from ..records import (
     CgroupReading,
@@ -24,7 +24,9 @@ from .timeline import TimelineFold
 
 
 class Accumulator(Protocol):
-    """Takes the records of one process, one after another."""
+    """Takes those records of one process that it asks for, one after another."""
+
+    takes: ClassVar[tuple[type[Record], ...]]
 
     def add(self, record: Record, path: str) -> None:
         """Take one record; `path` is that of the phase it names, "" where it names none."""
@@ -34,11 +36,14 @@ class ProcessFold:
     """What one process's records say. Feed it with `read`, then ask.
 
     Args:
-        others: accumulators of what single probes recorded, given each record that is not dealt with here.
+        others: accumulators of what single probes recorded, given the records that they take.
     """
 
     def __init__(self, others: Sequence[Accumulator] = ()) -> None:
-        self._others = others
+        self._others: dict[type[Record], list[Callable[[Record, str], None]]] = {}
+        for other in others:
+            for kind in other.takes:
+                self._others.setdefault(kind, []).append(other.add)
         self._spans = Spans()
         self.phases = PhaseFold()
         self.timeline = TimelineFold()
@@ -65,15 +70,15 @@ class ProcessFold:
         """Take in all the records there are."""
         handlers, others, path_of = self._handlers, self._others, self._spans.path
         for record in records:
-            handler = handlers.get(type(record))
-            if handler is not None:
-                handler(record)
-            if others:
+            kind = type(record)
+            if kind in handlers:
+                handlers[kind](record)
+            if kind in others:
                 path = path_of(getattr(record, "span", 0))
-                for other in others:
-                    other.add(record, path)
-            if type(record) is PhaseEnd:
-                self._spans.end(record)
+                for take in others[kind]:
+                    take(record, path)
+            if kind is PhaseEnd:
+                self._spans.end(record)  # type: ignore[arg-type]
         latest = self._spans.latest()
         if self.end is None and latest is not None:
             self.last_phase = latest.path

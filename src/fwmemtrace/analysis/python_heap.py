@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from heapq import nlargest
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from ..records import HeapRow, PackageRow, PythonHeap, Record, StackRow
 from . import results
@@ -65,6 +65,8 @@ class PythonHeapFold:
     it: a run lists the lines that moved most in it, so small growth spread over many runs may be missing from the sum,
     while `delta_bytes` of the phase is exact.
     """
+
+    takes: ClassVar[tuple[type[Record], ...]] = (PythonHeap,)
 
     def __init__(self) -> None:
         self._paths: defaultdict[str, _Path] = defaultdict(_Path)

@@ -6,9 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..records import Record
+from ..records import Record, SessionBegin
 from . import results
-from .process import ProcessFold
+from .imports import ImportFold
+from .ledger import LedgerFold
+from .objects import ObjectsFold
+from .process import Accumulator, ProcessFold
+from .python_heap import PythonHeapFold
 from .suite.build import build
 from .suite.reading import OwnRecords, SuiteProcess
 from .suite_results import Suite
@@ -32,6 +36,9 @@ class Source(Protocol):
     def health(self) -> Health:
         """What the latest iteration found."""
 
+    def session(self) -> SessionBegin | None:
+        """The record that tells of the process."""
+
     def __iter__(self) -> Iterator[Record]: ...
 
 
@@ -50,6 +57,41 @@ class ProcessInput:
     notes: Sequence[str] = field(default_factory=list)
 
 
+class _Folds:
+    """What single probes recorded in one process."""
+
+    def __init__(self, session: SessionBegin | None) -> None:
+        self.heap = PythonHeapFold()
+        self.objects = ObjectsFold()
+        self.imports = ImportFold()
+        self.ledger = LedgerFold()
+        # These two look at every phase: where their probe was off there is no need to.
+        on = None if session is None else session.probes
+        self.all: list[Accumulator] = [
+            self.heap,
+            self.objects,
+            *([self.imports] if on is None or "imports" in on else []),
+            *([self.ledger] if on is None or "mappings" in on else []),
+        ]
+
+    def add_to_rows(self, rows: Sequence[results.Phase]) -> None:
+        """Put what was measured phase by phase into the phases' rows."""
+        heap, objects = self.heap.result(), self.objects.result()
+        for row in rows:
+            row.python_heap = heap.get(row.path)
+            row.objects = objects.get(row.path)
+
+    def add_to_report(self, report: results.Report, pid: int) -> None:
+        """Put tables of their own into the report; a table stays None where no process has the probe on."""
+        if self.imports.any:
+            report.imports = [*(report.imports or []), *self.imports.imports()]
+            report.import_packages = [*(report.import_packages or []), *self.imports.packages()]
+            report.import_phases = [*(report.import_phases or []), *self.imports.phases()]
+        if self.ledger.any:
+            report.ledger = [*(report.ledger or []), *self.ledger.ledgers(pid)]
+            report.composition = [*(report.composition or []), *self.ledger.compositions(pid)]
+
+
 def summarise(inputs: Sequence[ProcessInput], *, budget_bytes: int | None = None) -> results.Report:
     """Analyse a trace.
 
@@ -65,7 +107,8 @@ def summarise(inputs: Sequence[ProcessInput], *, budget_bytes: int | None = None
     origin_ns: int | None = None
     suite = OwnRecords()
     for given in inputs:
-        fold = ProcessFold([suite])
+        folded = _Folds(given.source.session())
+        fold = ProcessFold([*folded.all, suite])
         fold.read(given.source)
         if fold.session is not None and origin_ns is None:
             origin_ns = fold.session.time_ns
@@ -75,7 +118,10 @@ def summarise(inputs: Sequence[ProcessInput], *, budget_bytes: int | None = None
         info.lost_records += process.lost_records
         info.damaged_bytes += given.source.health.damaged_bytes
         info.notes.extend([*fold.notes, *_health_notes(given.source.health), *given.notes])
-        report.phases.extend(_with_native(fold.phases.rows(pid), given.native, pid))
+        rows = fold.phases.rows(pid)
+        folded.add_to_rows(rows)
+        folded.add_to_report(report, pid)
+        report.phases.extend(_with_native(rows, given.native, pid))
         report.overhead.extend(fold.overhead(pid))
         report.timeline.extend(fold.points(pid, origin_ns or 0))
     info.notes = list(dict.fromkeys(info.notes))

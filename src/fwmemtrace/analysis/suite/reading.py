@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from ...records import (
     PhaseBegin,
@@ -33,6 +34,11 @@ class OwnRecords:
         deferred: of a process that put imports off.
         requests: RSS after each request of the batch, in bytes.
     """
+
+    takes: ClassVar[tuple[type[Record], ...]] = (
+        *(SuiteBegin, SuiteMember, SuiteRun),
+        *(SuiteUse, SuiteArrays, SuiteDeferred),
+    )
 
     begin: SuiteBegin | None = None
     members: list[SuiteMember] = field(default_factory=list)
