@@ -10,7 +10,7 @@ import pytest
 import fwmemtrace
 
 PACKAGE = Path(fwmemtrace.__file__).parent
-GROUND = {"errors", "records", "units", "_version"}
+GROUND = {"errors", "records", "units", "marks", "_version"}
 CORE = GROUND | {"config", "phases", "plugins"}
 
 # For each layer (a module or subpackage of fwmemtrace), the other layers that its code may import, lazily or not.
@@ -18,24 +18,26 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_version": set(),
     "errors": set(),
     "records": set(),
+    "marks": set(),
     "units": {"errors"},
     "phases": {"errors"},
     "plugins": {"errors"},
     "config": {"errors", "units"},
     "workers": {"config"},
-    "probes": {"errors", "records", "units", "config", "phases", "tracefile"},
+    "probes": {"errors", "records", "units", "marks", "config", "phases", "tracefile"},
     "sinks": {"errors", "records", "tracefile"},
-    "tracefile": {"errors", "records"},
-    "analysis": {"errors", "records"},
+    "tracefile": {"errors", "records", "marks"},
+    "analysis": {"errors", "records", "marks"},
+    "captures": GROUND | {"tracefile", "analysis"},
     "session": CORE | {"workers", "probes", "sinks"},
     "reports": {"errors", "units", "analysis"},
     "exporters": {"errors", "records", "units", "analysis", "plugins"},
-    "trace": GROUND | {"plugins", "tracefile", "analysis", "reports"},
+    "trace": GROUND | {"plugins", "tracefile", "analysis", "reports", "captures"},
     "suite": CORE | {"session", "trace", "analysis"},
     "integrations": CORE | {"session", "trace"},
     "program": {"errors", "phases"},
     "cli": CORE | {"__init__", "session", "trace", "program", "analysis", "reports", "suite", "sinks"},
-    "__init__": CORE | {"session", "trace"},
+    "__init__": CORE | {"session", "trace", "probes"},
     "__main__": {"cli"},
 }
 # Where only one part of a subpackage is open to the rest.
@@ -43,6 +45,7 @@ ONLY: dict[tuple[str, str], set[str]] = {
     ("probes", "tracefile"): {"tracefile.layout"},
     ("sinks", "tracefile"): {"tracefile.layout", "tracefile.encode"},
     ("cli", "sinks"): {"sinks.memory"},
+    ("__init__", "probes"): {"probes.marks_only"},
 }
 
 

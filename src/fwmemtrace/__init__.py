@@ -110,6 +110,10 @@ def _start_from_environment() -> None:
         from .session import start_from_environment
 
         start_from_environment()
+    elif _os.environ.get("FWMEMTRACE_MARKERS", "0") not in ("", "0"):
+        from .probes.marks_only import install
+
+        install()
 
 
 _start_from_environment()

@@ -108,6 +108,11 @@ class Native(NativeTotals, kw_only=True):
 
     including_inner: NativeTotals  # the same figures with the inner phases in
     top: list[NativeSite]  # the stacks that hold most
+    ambient_bytes: int = 0  # of the allocated: asked for by threads with no phase of their own
+    ambient_allocations: int = 0  # how often they did
+    reserved_bytes: int = 0  # of the live: address space that may not be touched (PROT_NONE), so holds no memory
+    temporary_bytes: int = 0  # of the allocated: freed before the run of the phase ended that asked for it
+    freed_later: dict[str, int] = {}  # of the held: freed afterwards, by the path of the phase that did it
 
 
 class HeapSite(Result, kw_only=True):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeAlias
+
+import msgspec
 
 from ..config import Settings
 from ..phases import Span
@@ -14,8 +15,7 @@ from .process_memory import Meter
 Emit: TypeAlias = Callable[[Record], None]
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeContext:
+class ProbeContext(msgspec.Struct, frozen=True):  # `dataclasses` would bring `inspect` into the traced process
     """What a session hands to a probe when it starts it.
 
     Attributes:
@@ -24,12 +24,14 @@ class ProbeContext:
         trace_path: where the trace file is written, for a probe that keeps a file of its own beside it; None where
             the sink writes no file.
         meter: reads this process's memory, for a probe that needs a figure of the operating system's.
+        delivered: whether every record so far reached the trace file at `trace_path`.
     """
 
     emit: Emit
     settings: Settings
     trace_path: str | None
     meter: Meter
+    delivered: Callable[[], bool] = lambda: False
 
 
 class Probe(Protocol):

@@ -1,0 +1,357 @@
+"""Cuts the records of a memray capture by phase.
+
+Pure: it is fed plain tuples, and told through a callable which stacks are those of marks (`fwmemtrace.marks`). What it
+keeps grows with live blocks and distinct stacks, not with records.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+from .. import marks
+from .ranges import Range, RangeMap
+from .tally import ASKED, COUNT, LIVE, Mapped, Run, Site, Tally
+
+# memray's numbers of allocators (memray.AllocatorType).
+PYMALLOC_FREE, FREE, MMAP, MUNMAP = 1, 5, 14, 15
+# Whoever maps memory maps whole pages; whoever maps a file gives its length. It tells apart what no reading of the
+# mappings found: those that came and went between two of them, and all of a capture that has none.
+PAGE = 4096
+UNKNOWN_FILE = "?"
+
+# Thread, address, size, allocator, and a key that stands for the stack: an int, or a tuple where native frames count.
+NativeRecord: TypeAlias = tuple[int, int, int, int, Any]
+
+
+class CaptureFold:
+    """Takes the records of one capture in their order.
+
+    Args:
+        read_mark: says what mark a stack of that key is of, None for an ordinary one. It is asked once a key, and only
+            about stacks that allocated a block of a mark's size.
+        own_thread: memray's number of the thread that threads without a phase are counted with, unless a mark says it.
+
+    Attributes:
+        tallies: by phase path.
+        marks: how many marks there were.
+        marks_bytes: their bytes: with those of the tallies they make memray's total.
+        maps_read: whether the capture says which mappings are of files.
+        guessed_bytes: of mappings that were taken for a file's because of their length.
+    """
+
+    def __init__(self, read_mark: Callable[[Any], marks.Mark | None], own_thread: int) -> None:
+        self._read_mark = read_mark
+        self._known_marks: dict[Any, marks.Mark | None] = {}
+        self._own = own_thread
+        self.tallies: dict[str, Tally] = {}
+        self._outside = Run(self._tally(""), None, None)
+        self._threads: dict[int, Run] = {}
+        self._open: dict[tuple[str, int], Run] = {}
+        self._spelled: dict[int, list[int]] = {}
+        self._live: dict[int, tuple[int, Site, Run]] = {}
+        self._ranges = RangeMap()
+        self._unsettled: list[Mapped] = []
+        self._mappings: set[marks.Mapping] = set()
+        self.marks = 0
+        self.marks_bytes = 0
+        self.maps_read = False
+        self.guessed_bytes = 0
+
+    def feed(self, records: Iterable[NativeRecord]) -> None:
+        """Take some more records. One loop on local variables: it runs once for each of a hundred million records."""
+        live = self._live
+        pop, setdefault = live.pop, live.setdefault
+        smallest, largest = marks.SMALLEST, marks.LARGEST
+        known_marks = self._known_marks
+        thread: int | None = None
+        run = self._outside
+        tally = run.tally
+        level = tally.own
+        sites = tally.sites
+        start = now = top = freed = moved = 0
+        for tid, address, size, allocator, key in records:
+            if tid != thread:
+                if thread is not None:
+                    self._leave(run, start, now, top, freed, moved)
+                thread = tid
+                run, ambient = self._enter(tid)
+                tally = run.tally
+                level = tally.own
+                sites = tally.ambient if ambient else tally.sites
+                start = now = level.now
+                top = now
+                freed = moved = 0
+            if allocator == FREE or allocator == PYMALLOC_FREE:  # noqa: SIM109 - a tuple takes longer
+                entry = pop(address, None)
+                if entry is None:
+                    continue
+                size, _, owner = entry
+                freed += size
+                if owner is run:
+                    now -= size
+                elif owner.tally is tally:
+                    now -= size
+                    moved += size
+                    owner.lose(size)
+                    if not owner.open:
+                        tally.freed_later[tally.path] = tally.freed_later.get(tally.path, 0) + size
+                elif owner.top is not run.top:
+                    self._free_elsewhere(owner, size, tally.path)
+                else:
+                    # A level that both are part of must see this free in its place among the others.
+                    self._leave(run, start, now, top, freed, moved)
+                    self._free_elsewhere(owner, size, tally.path)
+                    start = now = top = level.now
+                    freed = moved = 0
+            elif allocator < MMAP:
+                if smallest <= size <= largest:
+                    mark = known_marks[key] if key in known_marks else self._look_up(key)
+                    if mark is not None:
+                        self._leave(run, start, now, top, freed, moved)
+                        self._overwrite(address)
+                        self._apply(mark, tid, size)
+                        run, ambient = self._enter(tid)
+                        tally = run.tally
+                        level = tally.own
+                        sites = tally.ambient if ambient else tally.sites
+                        start = now = top = level.now
+                        freed = moved = 0
+                        continue
+                site = sites.get(key)
+                if site is None:
+                    site = sites[key] = [0, 0, key, tally, 0]
+                site[0] += size
+                site[1] += 1
+                now += size
+                if now > top:
+                    top = now
+                entry = (size, site, run)
+                if setdefault(address, entry) is not entry:
+                    # Its free went unseen. memray forgets the older block here too.
+                    self._leave(run, start, now, top, freed, moved)
+                    self._overwrite(address)
+                    live[address] = entry
+                    start = now = top = level.now
+                    freed = moved = 0
+            else:
+                self._leave(run, start, now, top, freed, moved)
+                if allocator == MUNMAP:
+                    self._unmap(address, size, run)
+                elif smallest <= size <= largest and (mark := self._look_up(key)) is not None:
+                    self._apply(mark, tid, size)
+                else:
+                    self._map(address, size, sites, key, run)
+                run, ambient = self._enter(tid)
+                tally = run.tally
+                level = tally.own
+                sites = tally.ambient if ambient else tally.sites
+                start = now = top = level.now
+                freed = moved = 0
+        if thread is not None:
+            self._leave(run, start, now, top, freed, moved)
+
+    def finish(self) -> None:
+        """No record will follow: runs that are open end here, and every site learns what is live of its own."""
+        self._settle([])
+        for run in self._open.values():
+            run.close()
+        self._open.clear()
+        self._outside.close()
+        for size, site, _ in self._live.values():
+            site[LIVE] += size
+        for part in self._ranges:
+            if part.owner.file is None:
+                part.owner.site[LIVE] += part.size
+
+    def file_backed(self) -> dict[str, dict[str, int]]:
+        """Bytes still mapped from files, by phase path and file."""
+        found: dict[str, dict[str, int]] = {}
+        for part in self._ranges:
+            mapped: Mapped = part.owner
+            if mapped.file is not None:
+                files = found.setdefault(mapped.run.tally.path, {})
+                files[mapped.file] = files.get(mapped.file, 0) + part.size
+        return found
+
+    def reserved(self) -> dict[str, int]:
+        """Bytes still mapped that nobody may read or write, by phase path, as last read from the mappings."""
+        empty = sorted(mapping for mapping in self._mappings if mapping.path is None)
+        found: dict[str, int] = {}
+        for part in self._ranges:
+            size = sum(max(0, min(part.end, hole.end) - max(part.start, hole.start)) for hole in empty)
+            if size and part.owner.file is None:
+                path = part.owner.run.tally.path
+                found[path] = found.get(path, 0) + size
+        return found
+
+    # -- where a thread is -------------------------------------------------------------------------------------------
+
+    def _enter(self, tid: int) -> tuple[Run, bool]:
+        """The run that a thread's records count toward, and whether that is somebody else's."""
+        run = self._threads.get(tid)
+        while run is not None and not run.open:
+            run = run.outer
+        if run is not None:
+            return run, False
+        if tid == self._own:
+            return self._outside, False
+        run = self._threads.get(self._own)
+        while run is not None and not run.open:
+            run = run.outer
+        return (self._outside if run is None else run), True
+
+    def _leave(self, run: Run, start: int, now: int, top: int, freed: int, moved: int) -> None:
+        """Bring what a stretch of records of one thread did to where it is kept."""
+        tally = run.tally
+        tally.freed += freed
+        level = tally.own
+        level.now = now
+        if top > level.top:
+            level.top = top
+        change = now - start
+        highest = top - start
+        run.live += change + moved
+        for around in run.lineage:
+            around.whole += change + moved
+            level = around.tally.whole
+            if level.now + highest > level.top:
+                level.top = level.now + highest
+            level.now += change
+
+    def _apply(self, mark: marks.Mark, tid: int, size: int) -> None:
+        self.marks += 1
+        self.marks_bytes += size
+        word, high, text = mark
+        if word == "spell":
+            self._spelled.setdefault(tid, []).append(size - marks.SMALLEST)
+        elif word in ("begin", "end", "switch"):
+            path = self._take_spelled(tid) if text is None else text
+            slot = high * marks.SIZES + size - marks.SMALLEST
+            self._edge(word, path, slot, tid)
+        elif word == "home":
+            self._threads.pop(tid, None)
+        elif word == "away":
+            self._threads[tid] = self._outside
+        elif word == "own":
+            self._own = tid
+        elif word == "maps+" and text is not None:
+            self._mappings.add(marks.read_row(text))
+        elif word == "maps-" and text is not None:
+            self._mappings.discard(marks.read_row(text))
+        elif word == "maps!":
+            self.maps_read = True
+            self._settle(sorted(self._mappings))
+
+    def _edge(self, word: str, path: str, slot: int, tid: int) -> None:
+        if word == "end":
+            run = self._open.pop((path, slot), None)
+            if run is not None:
+                run.close()
+            return
+        run = self._open.get((path, slot))
+        if word == "begin" or run is None:
+            if run is not None:  # its end is missing from the capture
+                run.close()
+            run = self._open[path, slot] = Run(self._tally(path), self._parent(path, tid), self._threads.get(tid))
+        self._threads[tid] = run
+
+    def _parent(self, path: str, tid: int) -> Run | None:
+        """The run that a new one is inside: its thread's, or else the latest open one of the next shorter path."""
+        around = self._threads.get(tid)
+        while around is not None and not (around.open and path.startswith(around.tally.path + "/")):
+            around = around.outer
+        shorter = path.rpartition("/")[0]
+        while shorter and (around is None or len(shorter) > len(around.tally.path)):
+            for run in reversed(self._open.values()):
+                if run.tally.path == shorter:
+                    return run
+            shorter = shorter.rpartition("/")[0]
+        return around
+
+    def _take_spelled(self, tid: int) -> str:
+        halves = self._spelled.pop(tid, [])
+        whole = bytes(high << 4 | low for high, low in zip(halves[::2], halves[1::2], strict=False))
+        return whole.decode("utf-8", "surrogatepass")
+
+    def _look_up(self, key: Any) -> marks.Mark | None:
+        if key not in self._known_marks:
+            self._known_marks[key] = self._read_mark(key)
+        return self._known_marks[key]
+
+    def _tally(self, path: str) -> Tally:
+        tally = self.tallies.get(path)
+        if tally is None:
+            tally = self.tallies[path] = Tally(path)
+        return tally
+
+    # -- what is rare ------------------------------------------------------------------------------------------------
+
+    def _free_elsewhere(self, owner: Run, size: int, path: str) -> None:
+        """A block of another phase was freed in the phase of that path."""
+        owner.tally.own.now -= size
+        for run in owner.lineage:
+            run.tally.whole.now -= size
+        owner.lose(size)
+        if not owner.open:
+            later = owner.tally.freed_later
+            later[path] = later.get(path, 0) + size
+
+    def _overwrite(self, address: int) -> None:
+        entry = self._live.pop(address, None)
+        if entry is not None:
+            size, _, owner = entry
+            owner.tally.own.now -= size
+            for run in owner.lineage:
+                run.tally.whole.now -= size
+            owner.lose(size)
+
+    def _map(self, address: int, size: int, sites: dict[Any, Site], key: Any, run: Run) -> None:
+        site = sites.get(key)
+        if site is None:
+            site = sites[key] = [0, 0, key, run.tally, 0]
+        site[ASKED] += size
+        site[COUNT] += 1
+        mapped = Mapped(site, run, size)
+        if self._ranges.add(address, size, mapped) is not None:
+            self._unsettled.append(mapped)
+            mapped.change(size)
+
+    def _unmap(self, address: int, size: int, run: Run) -> None:
+        for part, lost in self._ranges.remove(address, size):
+            mapped: Mapped = part.owner
+            run.tally.freed += lost
+            mapped.change(-lost)
+            owner = mapped.run
+            if not owner.open:
+                later = owner.tally.freed_later
+                later[run.tally.path] = later.get(run.tally.path, 0) + lost
+
+    def _settle(self, mappings: list[marks.Mapping]) -> None:
+        """Say of every mapping so far what it is of."""
+        if not self._unsettled:
+            return
+        parts: dict[Mapped, list[Range]] = {mapped: [] for mapped in self._unsettled}
+        for part in self._ranges:
+            if part.owner in parts:
+                parts[part.owner].append(part)
+        files = [mapping for mapping in mappings if mapping.path is not None]
+        starts = [mapping.start for mapping in files]
+        levels = {}
+        for mapped, ranges in parts.items():
+            file = _file_at(ranges[0].start, files, starts) if ranges else None
+            if file is None and mapped.size % PAGE and not (ranges and self.maps_read):
+                file = UNKNOWN_FILE
+                self.guessed_bytes += mapped.size
+            mapped.settle(ranges, file)
+            for level in (mapped.run.tally.own, *(run.tally.whole for run in mapped.run.lineage)):
+                levels[id(level)] = level
+        for level in levels.values():
+            level.settle()
+        self._unsettled.clear()
+
+
+def _file_at(address: int, files: list[marks.Mapping], starts: list[int]) -> str | None:
+    position = bisect_right(starts, address) - 1
+    return files[position].path if position >= 0 and address < files[position].end else None

@@ -1,0 +1,120 @@
+"""Turns a folded capture into the report's rows."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from . import results
+from .native import CaptureFold
+from .tally import ASKED, COUNT, KEY, LIVE, Site, Tally
+
+# What a stack's key stands for: frames, innermost first, and the library that asked, where that is known.
+Resolve: TypeAlias = Callable[[Any], tuple[list[results.Frame], str | None]]
+
+
+class CaptureSummary(msgspec.Struct, kw_only=True):
+    """A memray capture by phase.
+
+    Attributes:
+        rows: by phase path; "" is what happened in no phase.
+        totals: the whole capture; allocated bytes and allocations are memray's own less those of the marks.
+        marks: how many marks of phase edges there are, each of them one allocation.
+        marks_bytes: what they asked for.
+        memray_peak_bytes: memray's own peak, mapped files included.
+        mapped_files: bytes still mapped, by file.
+        complete: whether all of the capture was read.
+        notes: what the reader of the report must know.
+    """
+
+    rows: dict[str, results.Native]
+    totals: results.NativeTotals
+    marks: int
+    marks_bytes: int
+    memray_peak_bytes: int
+    mapped_files: dict[str, int]
+    complete: bool = True
+    notes: list[str] = []
+
+
+def build_rows(fold: CaptureFold, top: int, resolve: Resolve) -> dict[str, results.Native]:
+    """The rows of a fold that is finished.
+
+    Args:
+        fold: the capture's figures.
+        top: how many stacks to resolve for each phase.
+        resolve: makes a stack's key readable.
+    """
+    files = {path: sum(by_file.values()) for path, by_file in fold.file_backed().items()}
+    reserved = fold.reserved()
+    own = {path: _totals(tally, files.get(path, 0)) for path, tally in fold.tallies.items()}
+    rows = {}
+    for path, tally in fold.tallies.items():
+        totals = own[path]
+        rows[path] = results.Native(
+            **msgspec.structs.asdict(totals),
+            including_inner=_with_inner(tally, own),
+            top=[_site(site, resolve) for site in _largest(tally, top)],
+            ambient_bytes=sum(site[ASKED] for site in tally.ambient.values()) if path else 0,
+            ambient_allocations=sum(site[COUNT] for site in tally.ambient.values()) if path else 0,
+            reserved_bytes=reserved.get(path, 0),
+            temporary_bytes=max(0, totals.allocated_bytes - totals.held_bytes - totals.file_backed_bytes),
+            freed_later=dict(sorted(tally.freed_later.items(), key=lambda item: -item[1])),
+        )
+    return rows
+
+
+def add_up(rows: Iterable[results.NativeTotals], peak_bytes: int) -> results.NativeTotals:
+    """The sum of rows; a peak does not add up, so it is given."""
+    total = results.NativeTotals(peak_bytes=peak_bytes)
+    for row in rows:
+        for name in _ADDED:
+            setattr(total, name, getattr(total, name) + getattr(row, name))
+    return total
+
+
+_ADDED = ("allocated_bytes", "allocations", "freed_bytes", "held_bytes", "live_bytes", "file_backed_bytes")
+
+
+def _totals(tally: Tally, file_backed: int) -> results.NativeTotals:
+    totals = results.NativeTotals(
+        freed_bytes=tally.freed, held_bytes=tally.held, peak_bytes=tally.own.peak, file_backed_bytes=file_backed
+    )
+    for sites in (tally.sites, tally.ambient):
+        for site in sites.values():
+            totals.allocated_bytes += site[ASKED]
+            totals.allocations += site[COUNT]
+            totals.live_bytes += site[LIVE]
+    return totals
+
+
+def _with_inner(tally: Tally, own: dict[str, results.NativeTotals]) -> results.NativeTotals:
+    inside = tally.path + "/"
+    rows = [totals for path, totals in own.items() if path == tally.path or (tally.path and path.startswith(inside))]
+    total = add_up(rows, tally.whole.peak)
+    total.held_bytes = tally.whole_held
+    return total
+
+
+def _largest(tally: Tally, top: int) -> list[Site]:
+    merged: dict[Any, Site] = dict(tally.sites)
+    for key, site in tally.ambient.items():
+        other = merged.get(key)
+        if other is not None:
+            site = [other[0] + site[0], other[1] + site[1], key, tally, other[LIVE] + site[LIVE]]
+        merged[key] = site
+    return heapq.nlargest(top, merged.values(), key=lambda site: (site[LIVE], site[ASKED]))
+
+
+def _site(site: Site, resolve: Resolve) -> results.NativeSite:
+    stack, library = resolve(site[KEY])
+    return results.NativeSite(
+        live_bytes=site[LIVE],
+        allocated_bytes=site[ASKED],
+        allocations=site[COUNT],
+        library=library,
+        stack=stack,
+    )

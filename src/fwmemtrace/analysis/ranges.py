@@ -1,0 +1,94 @@
+"""Mapped stretches of address space. munmap may take away any part of them, so they are ranges, not addresses."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import Any
+
+# Ranges are found by where they start; a longer one than this could start far before, and is looked at each time.
+_LONG = 64 * 2**20
+
+
+class Range:
+    """A stretch that was mapped by one call, or what is left of it.
+
+    Attributes:
+        start: its first address.
+        end: the address behind it.
+        owner: whatever the mapping's maker wants to find here.
+    """
+
+    __slots__ = ("end", "owner", "start")
+
+    def __init__(self, start: int, end: int, owner: Any) -> None:
+        self.start = start
+        self.end = end
+        self.owner = owner
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.end - self.start
+
+
+class RangeMap:
+    """The ranges that are mapped. They may lie over one another (`MAP_FIXED`): as memray, it keeps both then.
+
+    Unmapping takes from every range that it touches, as memray counts it.
+    """
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._short: list[Range] = []
+        self._long: list[Range] = []
+
+    def __iter__(self) -> Iterator[Range]:
+        yield from self._short
+        yield from self._long
+
+    def add(self, start: int, size: int, owner: Any) -> Range | None:
+        """A stretch was mapped; None if it has no bytes."""
+        if size <= 0:
+            return None
+        added = Range(start, start + size, owner)
+        self._insert(added)
+        return added
+
+    def remove(self, start: int, size: int) -> list[tuple[Range, int]]:
+        """A stretch is unmapped.
+
+        Returns:
+            Each range that lost bytes, as it was before with its owner, and how many.
+        """
+        end = start + size
+        if size <= 0:
+            return []
+        position = bisect_left(self._starts, start - _LONG)
+        touched = []
+        while position < len(self._starts) and self._starts[position] < end:
+            found = self._short[position]
+            if found.end > start:
+                touched.append(found)
+                del self._short[position], self._starts[position]
+            else:
+                position += 1
+        for found in [long for long in self._long if long.start < end and long.end > start]:
+            touched.append(found)
+            self._long.remove(found)
+        lost = []
+        for found in touched:
+            lost.append((found, min(end, found.end) - max(start, found.start)))
+            if found.start < start:
+                self._insert(Range(found.start, start, found.owner))
+            if found.end > end:
+                self._insert(Range(end, found.end, found.owner))
+        return lost
+
+    def _insert(self, new: Range) -> None:
+        if new.size > _LONG:
+            self._long.append(new)
+            return
+        position = bisect_left(self._starts, new.start)
+        self._starts.insert(position, new.start)
+        self._short.insert(position, new)

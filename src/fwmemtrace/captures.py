@@ -1,0 +1,76 @@
+"""`read_capture`: a memray capture cut by phase. Joins the reader of captures with their analysis."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .analysis import results
+from .analysis.native import CaptureFold
+from .analysis.native_rows import CaptureSummary, add_up, build_rows
+from .tracefile.capture import Capture, without_collector
+
+
+def read_capture(
+    path: str | os.PathLike[str],
+    *,
+    top: int = 10,
+    native_stacks: bool | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> CaptureSummary:
+    """Cut a memray capture by the phases whose marks are in it; without marks it is one row, "".
+
+    Reading can be interrupted: a KeyboardInterrupt ends it early, and the summary says how far it came.
+
+    Args:
+        path: the capture.
+        top: how many stacks to resolve for each phase.
+        native_stacks: whether stacks are told apart and shown with their C and C++ frames; None where there are any.
+        progress: called now and then with the number of records read and of all there are.
+
+    Raises:
+        CaptureError: if it cannot be read, or cannot be cut by phase.
+    """
+    notes: list[str] = []
+    with Capture(Path(path), native=native_stacks) as capture, without_collector():
+        fold = CaptureFold(capture.mark_of, capture.own_thread)
+        read = 0
+        try:
+            for batch in capture.batches():
+                fold.feed(batch)
+                read += len(batch)
+                if progress is not None:
+                    progress(read, capture.records)
+        except KeyboardInterrupt:
+            notes.append(
+                f"interrupted after {read} of {capture.records} records of memray's capture: the rest is missing"
+            )
+        complete = read == capture.records
+        fold.finish()
+
+        def resolve(key: Any) -> tuple[list[results.Frame], str | None]:
+            frames = capture.whole_stack(key) if capture.native else capture.python_stack(key)
+            return [results.Frame(function=name, file=file, line=line) for name, file, line in frames], None
+
+        rows = build_rows(fold, top, resolve)
+        if not fold.maps_read:
+            notes.append(
+                "memray's capture does not say which mappings are of files: those whose length is no multiple of a "
+                "page are taken for files, all others count as memory"
+            )
+        files: dict[str, int] = {}
+        for by_file in fold.file_backed().values():
+            for file, size in by_file.items():
+                files[file] = files.get(file, 0) + size
+        return CaptureSummary(
+            rows=rows,
+            totals=add_up(rows.values(), capture.peak_bytes),
+            marks=fold.marks,
+            marks_bytes=fold.marks_bytes,
+            memray_peak_bytes=capture.peak_bytes,
+            mapped_files=files,
+            complete=complete,
+            notes=notes,
+        )

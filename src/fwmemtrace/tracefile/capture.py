@@ -1,0 +1,145 @@
+"""Reads a memray capture: its records as plain tuples, and stacks only for those that are asked for.
+
+memray is imported here, when a capture is opened, and nowhere else on the reading side.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain, islice
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from .. import marks
+from ..errors import CaptureError
+
+_BATCH = 8192
+Frame: TypeAlias = tuple[str, str, int]  # function, file, line
+Row: TypeAlias = tuple[int, int, int, int, Any]
+
+
+class Capture:
+    """An open memray capture.
+
+    Args:
+        path: the capture, one with every record (`FileFormat.ALL_ALLOCATIONS`, memray's own default).
+        native: whether stacks are told apart, and resolved, by their C and C++ frames too; None to do so where the
+            capture has them.
+
+    Attributes:
+        native: whether they are.
+        records: how many there are, allocations and frees.
+        own_thread: memray's number of the thread that started the tracker.
+        peak_bytes: the most that was live at once by memray's count, mapped files included.
+        ended: whether the tracker was stopped in order.
+
+    Raises:
+        CaptureError: if it is missing, no capture, one of another version of memray, or an aggregated one, or if
+            memray is not installed.
+    """
+
+    def __init__(self, path: Path, *, native: bool | None = None) -> None:
+        try:
+            import memray
+        except ImportError as error:
+            raise CaptureError(
+                f"found that memray cannot be imported ({error}), expected it for {path}: install fwmemtrace[native]"
+            ) from error
+        if not path.is_file():
+            raise CaptureError(f"found no file {path}, expected a memray capture: give the path of one")
+        try:
+            self._reader = memray.FileReader(str(path))
+            metadata = self._reader.metadata
+        except Exception as error:
+            raise CaptureError(
+                f"found that memray {_version()} cannot read {path} ({error}), expected a capture of that "
+                "version: read it with the version that wrote it"
+            ) from error
+        if metadata.file_format != memray.FileFormat.ALL_ALLOCATIONS:
+            self._reader.close()
+            raise CaptureError(
+                f"found aggregated records in {path}, expected one for each allocation: capture without --aggregate"
+            )
+        if native and not metadata.has_native_traces:
+            native = False
+        self.native: bool = metadata.has_native_traces if native is None else native
+        self.has_native = metadata.has_native_traces
+        self.records: int = metadata.total_allocations
+        self.own_thread: int = metadata.main_thread_id
+        self.peak_bytes: int = metadata.peak_memory
+        self.ended: bool = metadata.end_time.timestamp() > 0
+        self._lens: Any = None
+
+    def __enter__(self) -> Capture:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reader.close()
+
+    def batches(self) -> Iterator[list[Row]]:
+        """All records in their order: thread, address, size, allocator, key of the stack."""
+        names = ["tid", "address", "size", "allocator", "stack_id"]
+        if self.native:
+            names += ["native_stack_id", "native_segment_generation"]
+        get = attrgetter(*names)
+        records = iter(self._reader.get_allocation_records())
+        first = next(records, None)
+        if first is None:
+            return
+        rows: Iterator[Any] = map(get, chain([first], records))
+        if self.native:
+            rows = ((tid, address, size, kind, stack) for tid, address, size, kind, *stack in rows)
+            rows = ((tid, address, size, kind, tuple(stack)) for tid, address, size, kind, stack in rows)
+        batch = list(islice(rows, _BATCH))
+        self._lens = first
+        while batch:
+            yield batch
+            batch = list(islice(rows, _BATCH))
+
+    def mark_of(self, key: Any) -> marks.Mark | None:
+        """What mark a stack is of, if it is one's."""
+        frames = self._at(key).stack_trace(1)
+        if not frames or frames[0][1] != marks.FILE:
+            return None
+        try:
+            return marks.read_name(frames[0][0])
+        except ValueError:
+            return None
+
+    def python_stack(self, key: Any) -> list[Frame]:
+        """The Python frames of a stack, innermost first."""
+        frames: list[Frame] = self._at(key).stack_trace(1000)
+        return frames
+
+    def whole_stack(self, key: Any) -> list[Frame]:
+        """The frames of a stack, C and C++ ones in their places among Python's, innermost first."""
+        frames: list[Frame] = self._at(key).hybrid_stack_trace()
+        return frames
+
+    def _at(self, key: Any) -> Any:
+        # A record finds its stack by the numbers it was made of, in the reader that it came from. So one record, given
+        # other numbers, finds any stack, and none needs to be kept for each.
+        stack, native, generation = key if isinstance(key, tuple) else (key, 0, 0)
+        self._lens.__init__((0, 0, 0, 6, stack, 1, native, generation))
+        return self._lens
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Keep the garbage collector from walking over millions of tuples that hold no cycle."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("memray")
