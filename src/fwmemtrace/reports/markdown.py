@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..analysis import results
 from ..units import format_bytes, format_count, format_duration
-from . import columns, sites
+from . import columns, holdings, sites
 from .base import Options
 from .sentences import executive_summary, process_title
 
@@ -39,7 +39,12 @@ def _process(
     if points:
         blocks += [f"## Timeline of snapshots{suffix}", _timeline(points)]
     blocks += [f"## Profile per phase{suffix}", _profile(process, phases)]
-    top = [block for phase in phases for block in _sites(phase, options)]
+    tables = holdings.tables(report, process.pid, options.top)
+    held = [block for title, rows in tables for block in _site_table(title, rows)]
+    if held:
+        blocks += [f"## What holds the memory{suffix}", *held]
+    ledgers = {made.path: made for made in report.ledger or [] if made.pid == process.pid}
+    top = [block for phase in phases for block in _phase(process, phase, ledgers.get(phase.path), options)]
     if top:
         blocks += [f"## Top allocations{suffix}", *top]
     return blocks
@@ -79,15 +84,21 @@ def _profile(process: results.Process, phases: Sequence[results.Phase]) -> str:
     return table(titles, rows, right=range(1, len(titles)))
 
 
-def _sites(phase: results.Phase, options: Options) -> list[str]:
+def _phase(
+    process: results.Process, phase: results.Phase, ledger: results.Ledger | None, options: Options
+) -> list[str]:
     tables = sites.tables(phase, options.top)
+    if ledger is not None and (rows := holdings.ledger(ledger, process, options.top)):
+        tables.insert(0, ("what its RSS change consists of", rows))
     if not tables:
         return []
-    blocks = [f"### {f'`{phase.path}`' if phase.path else 'Outside any phase'}"]
-    for title, rows in tables:
-        heads = [*[""] * len(rows[0].figures), title]
-        blocks.append(table(heads, [[*row.figures, f"`{row.place}`"] for row in rows], right=range(len(heads) - 1)))
-    return blocks
+    head = f"### {f'`{phase.path}`' if phase.path else 'Outside any phase'}"
+    return [head, *(block for title, rows in tables for block in _site_table(title, rows))]
+
+
+def _site_table(title: str, rows: Sequence[sites.Site]) -> list[str]:
+    heads = [*[""] * len(rows[0].figures), title]
+    return [table(heads, [[*row.figures, f"`{row.place}`"] for row in rows], right=range(len(heads) - 1))]
 
 
 def _overhead(report: results.Report) -> list[str]:

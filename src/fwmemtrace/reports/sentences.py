@@ -9,6 +9,7 @@ from ..units import format_bytes
 from .tree import contributions
 
 _NAMED = 3  # phases that a sentence names
+_SAME_PEAK = 0.005
 _WORTH_NAMING = 0.02  # of the process's RSS: what is smaller explains nothing
 
 
@@ -48,11 +49,12 @@ def _state(process: results.Process, phases: Sequence[results.Phase]) -> str:
 
 
 def _peak_phase(process: results.Process, phases: Sequence[results.Phase]) -> str | None:
-    """The innermost phase whose peak is that of the process."""
+    """The innermost phase whose peak is that of the process, within what the kernel's counters are apart."""
+    least = process.peak_bytes * (1 - _SAME_PEAK)
     at_peak = [
         phase.path
         for phase in phases
-        if phase.path and phase.resident is not None and phase.resident.peak_bytes >= process.peak_bytes
+        if phase.path and phase.resident is not None and phase.resident.peak_bytes >= least
     ]
     return max(at_peak, key=lambda path: path.count("/"), default=None)
 

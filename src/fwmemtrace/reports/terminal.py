@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ..analysis import results
 from ..units import format_bytes, format_duration
-from . import columns, sites
+from . import columns, holdings, sites
 from .base import Options
 from .sentences import executive_summary, process_title
 
@@ -35,8 +35,12 @@ class TerminalReport:
             console.print()
             console.print(Text(process_title(process), style="bold"), overflow="ellipsis", no_wrap=True)
             console.print(_tree(process, phases))
+            for title, rows in holdings.tables(report, process.pid, options.top):
+                console.print()
+                _print_table(console, title, rows)
+            ledgers = {made.path: made for made in report.ledger or [] if made.pid == process.pid}
             for phase in phases:
-                _print_sites(console, phase, options)
+                _print_phase(console, process, phase, ledgers.get(phase.path), options)
         _print_overhead(console, report)
         _print_notes(console, report)
         text = console.file.getvalue()  # type: ignore[attr-defined]
@@ -55,21 +59,32 @@ def _tree(process: results.Process, phases: list[results.Phase]) -> Table:
     return table
 
 
-def _print_sites(console: Console, phase: results.Phase, options: Options) -> None:
+def _print_phase(
+    console: Console,
+    process: results.Process,
+    phase: results.Phase,
+    ledger: results.Ledger | None,
+    options: Options,
+) -> None:
     tables = sites.tables(phase, options.top)
-    if not tables:
-        return
-    console.print()
-    console.print(Text(phase.path or "outside any phase", style="bold"))
+    if ledger is not None and (rows := holdings.ledger(ledger, process, options.top)):
+        tables.insert(0, ("what its RSS change consists of", rows))
+    if tables:
+        console.print()
+        console.print(Text(phase.path or "outside any phase", style="bold"))
     for title, rows in tables:
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-        for _ in rows[0].figures:
-            table.add_column(justify="right", no_wrap=True)
-        table.add_column(overflow="fold")
-        for row in rows:
-            table.add_row(*row.figures, Text(row.place))
-        console.print(Padding(Text(title, style="dim"), (0, 0, 0, 2)))
-        console.print(Padding(table, (0, 0, 0, 4)))
+        _print_table(console, title, rows, indent=2)
+
+
+def _print_table(console: Console, title: str, rows: list[sites.Site], indent: int = 0) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for _ in rows[0].figures:
+        table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row(*row.figures, Text(row.place))
+    console.print(Padding(Text(title, style="dim" if indent else "bold"), (0, 0, 0, indent)))
+    console.print(Padding(table, (0, 0, 0, indent + 2)))
 
 
 def _print_overhead(console: Console, report: results.Report) -> None:
