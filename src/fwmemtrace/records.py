@@ -272,12 +272,13 @@ class MappingsReading(Record, frozen=True, gc=False):
     time_ns: int
     wall_ns: int  # what it cost
     rss_bytes: int  # by the counter that phases read, at the same time
-    rows: list[MappingRow]
+    rows: list[MappingRow]  # none where those of an earlier reading still hold
     allocators: AllocatorFigures
+    rows_of: int = 0  # that reading, or this one
 
 
 class MappingsEdge(Record, frozen=True, gc=False):
-    """Which reading stands for an edge of a phase; one may stand for the end of a phase and the begin of the next."""
+    """Which reading stands for an edge of a phase."""
 
     kind: ClassVar[int] = 42
 
@@ -319,7 +320,7 @@ class SuiteRun(Record, frozen=True, gc=False):
     kind: ClassVar[int] = 52
 
     pid: int  # its trace is the worker's trace of that pid; 0 where it never came to write one
-    component: str  # "" for the process that held all of them together
+    component: str  # "" for the process that held all of them as they are together
     purpose: str  # "resident", "native", "python", "use", "together", "variant", "deferred", "arenas"
     repetition: int
     variant: str  # the variant's name, or the module that was deferred
@@ -380,6 +381,110 @@ class SuiteDeferred(Record, frozen=True, gc=False):
 
     asked: list[str]
     loaded: dict[str, str]  # module: the phase in which it was loaded
+
+
+class HolderStep(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One object of a chain of references."""
+
+    type: str
+    link: str  # how the object before it refers to this one, such as ".cache" or "[3]"; "" for the first
+    name: str = ""  # of a module, function or class
+
+
+class ObjectHolder(Record, frozen=True, gc=False):
+    """What keeps an object of a growing type alive: the shortest chain of references to it when the session ends."""
+
+    kind: ClassVar[int] = 30
+
+    type: str
+    count: int  # alive then
+    delta_count: int  # by how many they grew over the runs of phases, each path's first run aside
+    path: str  # of the phase that they grew most in
+    root: str  # "module"; "cycle": nothing outside refers to it; "unseen": a local variable or C code; "": not found
+    chain: list[HolderStep]  # from the root to the object
+    note: str = ""
+
+
+class TensorRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Storages that are alike."""
+
+    library: str  # "torch", "numpy" or "python"
+    dtype: str
+    device: str
+    role: str  # "parameter", "buffer", "gradient", "optimizer" or "other"
+    backing: str  # "private", "file": mapped from one; "shared": with other processes
+    count: int
+    size_bytes: int
+    delta_bytes: int
+
+
+class TensorStorage(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One storage among the largest."""
+
+    library: str
+    dtype: str
+    device: str
+    role: str
+    backing: str
+    owner: str  # such as "encoder.layer.3.weight"; "" where no live module owns it
+    model: str  # the class of the outermost module that owns it
+    shape: list[int]
+    size_bytes: int
+    aliases: list[str] = []  # other names of the same storage: tied weights
+
+
+class TensorCensus(Record, frozen=True, gc=False):
+    """Live tensors and arrays over one phase, each storage once."""
+
+    kind: ClassVar[int] = 31
+
+    span: int
+    live_bytes: int  # in this process's memory: accelerators' and "meta" storages aside
+    delta_bytes: int
+    file_backed_bytes: int  # of live_bytes
+    storages: int
+    rows: list[TensorRow]
+    top: list[TensorStorage]
+    unreadable: int = 0  # tensors that would not say what they are made of
+
+
+class AcceleratorMemory(Record, frozen=True, gc=False):
+    """What torch's caching allocator of one accelerator says at the end of a phase."""
+
+    kind: ClassVar[int] = 32
+
+    span: int
+    device: str
+    allocated_bytes: int
+    delta_allocated_bytes: int
+    reserved_bytes: int
+    peak_allocated_bytes: int  # since the process began or last reset it
+
+
+class Collections(Record, frozen=True, gc=False):
+    """What the garbage collector did over one phase, whoever called it."""
+
+    kind: ClassVar[int] = 33
+
+    span: int
+    runs: list[int]  # by generation
+    wall_ns: int
+    collected: int  # objects
+    uncollectable: int
+
+
+class FullCollection(Record, frozen=True, gc=False):
+    """A full collection that the tracer made after an outermost phase: what only that gave back."""
+
+    kind: ClassVar[int] = 34
+
+    span: int
+    wall_ns: int
+    collected: int
+    uncollectable: int
+    rss_before_bytes: int
+    rss_after_bytes: int
+    heap_bytes: int | None  # returned to Python's heap, where tracemalloc is on
 
 
 def kinds() -> dict[int, type[Record]]:

@@ -184,13 +184,69 @@ class Objects(Result, kw_only=True):
     calls: int = 0  # runs of the phase that had a census
 
 
+class TensorGroup(Result, kw_only=True):
+    """Storages that are alike."""
+
+    library: str
+    dtype: str
+    device: str
+    role: str  # "parameter", "buffer", "gradient", "optimizer" or "other"
+    backing: str  # "private", "file" or "shared"
+    count: int
+    size_bytes: int
+    delta_bytes: int
+
+
+class TensorStorage(Result, kw_only=True):
+    """One storage among the largest."""
+
+    owner: str  # the module path, such as "encoder.layer.3.weight"; "" where no live module owns it
+    model: str
+    library: str
+    dtype: str
+    device: str
+    role: str
+    backing: str
+    shape: list[int]
+    size_bytes: int
+    aliases: list[str] = []
+
+
+class Accelerator(Result, kw_only=True):
+    """One accelerator's allocator, as torch tells."""
+
+    device: str
+    allocated_bytes: int
+    delta_allocated_bytes: int
+    reserved_bytes: int
+    peak_allocated_bytes: int
+
+
 class Tensors(Result, kw_only=True):
     """Live tensors and arrays at a phase's end, each storage counted once."""
 
-    live_bytes: int  # of all storages when the phase ended
-    delta_bytes: int  # change over the phase
-    by_dtype: dict[str, int]  # live bytes by element type
-    file_backed_bytes: int  # of the live ones, those mapped from files
+    live_bytes: int  # in this process's memory; what is on an accelerator is in `groups` and `accelerators`
+    delta_bytes: int
+    by_dtype: dict[str, int]  # of live_bytes
+    file_backed_bytes: int
+    storages: int = 0
+    calls: int = 0  # runs of the phase that had a census
+    by_role: dict[str, int] = {}  # of live_bytes
+    groups: list[TensorGroup] = []
+    top: list[TensorStorage] = []
+    accelerators: list[Accelerator] = []
+
+
+class Collector(Result, kw_only=True):
+    """The garbage collector over a phase, inner phases included."""
+
+    runs: list[int]  # by generation
+    wall_ns: int
+    collected: int
+    uncollectable: int
+    full_collections: int = 0  # those that the tracer made after the phase, to see what only they give back
+    returned_bytes: int = 0  # RSS that came back by them
+    returned_objects: int = 0
 
 
 class Phase(Result, kw_only=True):
@@ -209,6 +265,7 @@ class Phase(Result, kw_only=True):
     error_types: dict[str, int] = {}  # how often each type of exception ended it
     attributes: dict[str, str | int | float | bool] = {}  # of its first run
     open_calls: int = 0  # runs that had not ended when the records stop
+    collector: Collector | None = None
 
 
 class Import(Result, kw_only=True):
@@ -295,15 +352,42 @@ class Workers(Result, kw_only=True):
     sum_of_rss_bytes: int  # what adding up the workers' RSS would say
 
 
+class HolderStep(Result, kw_only=True):
+    """One object of a chain of references."""
+
+    type: str
+    link: str  # how the object before it refers to this one; "" for the first
+    name: str = ""
+
+
+class Holder(Result, kw_only=True):
+    """What keeps an object of a growing type alive."""
+
+    type: str
+    count: int
+    delta_count: int
+    path: str
+    root: str  # "module", "cycle", "unseen" or ""
+    chain: list[HolderStep]  # from the root to the object
+    words: str  # the same as a sentence
+    note: str = ""
+
+
 class Growth(Result, kw_only=True):
     """The trend over the calls of a phase."""
 
-    path: str  # of the phase
-    calls: int  # runs that went into it
-    slope_bytes_per_call: float  # the trend (Theil-Sen)
-    low: float  # lower end of its interval
-    high: float  # upper end
-    verdict: Literal["flat", "growing", "saturating", "too few calls"]  # what the interval says
+    path: str
+    calls: int
+    slope_bytes_per_call: float  # in `unit`
+    low: float
+    high: float
+    verdict: Literal["flat", "growing", "saturating", "too few calls"]
+    metric: str = "rss"  # "native", "python_heap", "objects" or "tensors"
+    unit: Literal["bytes", "objects"] = "bytes"
+    warm_up_calls: int = 0  # left out at the start
+    types: list[TypeGrowth] = []  # those that grew in the phase, where there was a census
+    sites: list[HeapSite] = []  # the lines that grew, where tracemalloc was on
+    held_by: list[Holder] = []
 
 
 class Advice(Result, kw_only=True):
