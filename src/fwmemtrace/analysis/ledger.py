@@ -40,16 +40,21 @@ class Contents:
     counter: int
 
 
-def contents_of(reading: MappingsReading) -> Contents:
+def contents_of(reading: MappingsReading, rows: list[MappingRow], moved_bytes: int = 0) -> Contents:
     """Name what a reading's rows are, with what the allocators say is in use.
 
     What an allocator has in use is taken to be resident, as far as its resident pages reach; the rest of them it holds
     free.
+
+    Args:
+        reading: what the allocators and the kernel's counter say.
+        rows: its own, or those of an earlier reading that still hold.
+        moved_bytes: what RSS has changed by since those were read, which nobody can name.
     """
     items: dict[Key, Figures] = {}
     unexplained = [0] * _FIGURES
     malloc, python = [0] * _FIGURES, [0] * _FIGURES
-    for row in reading.rows:
+    for row in rows:
         figures = _figures_of(row)
         match row.category, row.owner:
             case "malloc", "mapped blocks":
@@ -75,7 +80,8 @@ def contents_of(reading: MappingsReading) -> Contents:
     _divide(
         items, python, said.python_in_use_bytes, (PYTHON_HEAP, "objects in arenas"), (ALLOCATOR_FREE, "Python's arenas")
     )
-    total = sum(row.rss_bytes for row in reading.rows)
+    _sum(unexplained, [moved_bytes, moved_bytes, 0, moved_bytes])
+    total = sum(row.rss_bytes for row in rows) + moved_bytes
     return Contents(items, unexplained, total, reading.rss_bytes)
 
 
@@ -133,10 +139,16 @@ class LedgerFold:
         any: whether the mappings were read at all.
     """
 
-    takes: ClassVar[tuple[type[Record], ...]] = (PhaseBegin, PhaseEnd, MappingsReading, MappingsEdge,)
+    takes: ClassVar[tuple[type[Record], ...]] = (
+        PhaseBegin,
+        PhaseEnd,
+        MappingsReading,
+        MappingsEdge,
+    )
 
     def __init__(self) -> None:
-        self._rows: dict[str, _Row] = {}
+        self._paths: dict[str, _Row] = {}
+        self._rows: tuple[int, int, list[MappingRow]] = (0, 0, [])  # number and RSS of the reading they are of
         self._runs: dict[int, _Run] = {}
         self._latest: tuple[int, Contents] | None = None
         self._moments: dict[str, tuple[str, Contents]] = {}
@@ -147,16 +159,23 @@ class LedgerFold:
         if isinstance(record, PhaseBegin):
             run = self._runs.setdefault(record.span, _Run(0))
             run.rss = record.rss_bytes
-            self._rows.setdefault(path, _Row()).calls += 1
+            self._paths.setdefault(path, _Row()).calls += 1
         elif isinstance(record, PhaseEnd):
             run_or_none = self._runs.pop(record.span, None)
-            if run_or_none is not None and path in self._rows:
-                _settle(self._rows[path], run_or_none, record.rss_bytes)
+            if run_or_none is not None and path in self._paths:
+                _settle(self._paths[path], run_or_none, record.rss_bytes)
         elif isinstance(record, MappingsReading):
             self.any = True
-            self._latest = record.reading, contents_of(record)
+            self._reading(record)
         elif isinstance(record, MappingsEdge):
             self._edge(record, path)
+
+    def _reading(self, record: MappingsReading) -> None:
+        if record.rows_of in (0, record.reading):
+            self._rows = record.reading, record.rss_bytes, record.rows
+        number, rss, rows = self._rows
+        if number == (record.rows_of or record.reading):  # else damage took what it builds on
+            self._latest = record.reading, contents_of(record, rows, record.rss_bytes - rss)
 
     def _edge(self, record: MappingsEdge, path: str) -> None:
         if self._latest is None or self._latest[0] != record.reading:
@@ -189,7 +208,7 @@ class LedgerFold:
                 read_calls=row.read_calls,
                 unread_bytes=row.unread,
             )
-            for path, row in self._rows.items()
+            for path, row in self._paths.items()
         ]
 
     def compositions(self, pid: int = 0) -> list[results.Composition]:

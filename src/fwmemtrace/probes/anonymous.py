@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from .elf import zeroed_bytes
 from .owners import FILE, owner_of
-from .smaps import Mapping
+from .smaps import Below, Mapping
 
 MALLOC = "malloc"
 PYTHON = "python"
@@ -81,12 +81,12 @@ class Walker:
         self._stack_size = stack_size
         self._looks = _LOOKS_AT_NAMELESS_PAGES
 
-    def shares(self, mapping: Mapping, below: Mapping | None) -> list[tuple[Piece, int]]:
+    def shares(self, mapping: Mapping, below: Below | None) -> list[tuple[Piece, int]]:
         """The pieces of a mapping, each with its resident bytes; they add up to the mapping's.
 
         Args:
             mapping: an anonymous one.
-            below: the mapping before it, in the order of addresses.
+            below: what lies right below it.
         """
         pieces = list(self._pieces(mapping, below))
         if len({(piece.category, piece.owner) for piece in pieces}) == 1:
@@ -102,9 +102,9 @@ class Walker:
         # Pages came or went between the two readings, or some are the shared page of zeros, which counts nowhere.
         return list(zip(pieces, split(mapping.rss, counts), strict=True))
 
-    def _pieces(self, mapping: Mapping, below: Mapping | None) -> Iterator[Piece]:
+    def _pieces(self, mapping: Mapping, below: Below | None) -> Iterator[Piece]:
         at = mapping.start
-        if below is not None and below.end == at:
+        if below is not None:
             for piece in self._of_neighbour(mapping, below):
                 yield piece
                 at = piece.end
@@ -118,12 +118,12 @@ class Walker:
                 yield piece_or_none
                 at = piece_or_none.end
 
-    def _of_neighbour(self, mapping: Mapping, below: Mapping) -> Iterator[Piece]:
-        if below.inode != "0" and below.permissions.startswith("rw"):
+    def _of_neighbour(self, mapping: Mapping, below: Below) -> Iterator[Piece]:
+        if below.is_file and below.permissions.startswith("rw"):
             end = min(mapping.end, mapping.start + zeroed_bytes(below.path))
             if end > mapping.start:
                 yield Piece(mapping.start, end, *owner_of(below.path))
-        elif below.permissions.startswith("---") and below.inode == "0":  # a guard page
+        elif below.permissions.startswith("---") and not below.is_file:  # a guard page
             end = self._stack_end(mapping.start, mapping.end)
             if end:
                 yield Piece(mapping.start, end, STACK, "threads")

@@ -19,6 +19,8 @@ from ..phases import current
 from ..records import ModuleImport, Note
 from .base import BaseProbe, ProbeContext
 
+_get_thread_id = threading.get_ident
+
 _FIND_AND_LOAD = "_find_and_load_unlocked"
 _EXEC = "_exec"
 # The interpreter leaves frames of this file out of the traceback of a failed import: one of ours stays unseen too.
@@ -39,6 +41,7 @@ class _Open:
         "own_bytes",
         "parent",
         "repeated",
+        "waited_for",
     )
 
     def __init__(self, module: str, parent: _Open | None, depth: int) -> None:
@@ -51,6 +54,7 @@ class _Open:
         self.inner_bytes = 0  # of what it imported
         self.inner_ns = 0
         self.outside_ns = 0  # of packages around it that had to be imported first
+        self.waited_for = False  # it is such a package, or imported by one
         self.repeated = False  # such a package has imported it meanwhile, and nothing is left to do
 
 
@@ -83,7 +87,7 @@ class ImportsProbe(BaseProbe):
         self._context = context
         self._rss = context.meter.rss
         self._lock = threading.RLock()
-        mine = threading.get_ident()  # the other threads stayed with the parent
+        mine = _get_thread_id()  # the other threads stayed with the parent
         self._open = {mine: self._open[mine]} if mine in self._open else {}
         self._last_rss = self._rss()
 
@@ -105,18 +109,23 @@ class ImportsProbe(BaseProbe):
         if not self._on:
             return None
         try:
+            thread = _get_thread_id()
             with self._lock:
-                thread = threading.get_ident()
                 stack = self._open.get(thread)
                 if stack is None:
                     stack = self._open[thread] = []
                 self._close_window(stack)
-                opened = _Open(module, _asker(stack, module), len(stack))
-                if opened.parent is None:
+                parent, waited_for = _asker(stack, module)
+                opened = _Open(module, parent, len(stack))
+                if parent is None:
                     opened.asked_by = _caller()
-                for waiting in stack:
-                    if waiting.module == module:
-                        waiting.repeated = True
+                elif parent.waited_for:
+                    waited_for = True
+                if waited_for:
+                    opened.waited_for = True
+                    for waiting in stack:
+                        if waiting.module == module:
+                            waiting.repeated = True
                 stack.append(opened)
                 opened.began_ns = perf_counter_ns()
             return opened
@@ -130,7 +139,7 @@ class ImportsProbe(BaseProbe):
             return
         try:
             now = perf_counter_ns()
-            thread = threading.get_ident()
+            thread = _get_thread_id()
             with self._lock:
                 stack = self._open.get(thread, [])
                 self._close_window(stack)
@@ -155,20 +164,20 @@ class ImportsProbe(BaseProbe):
             span = current.get()
             self._context.emit(
                 ModuleImport(
-                    span=0 if span is None or span.closed else span.id,
-                    module=opened.module,
-                    parent=None if opened.parent is None else opened.parent.module,
-                    asked_by=opened.asked_by,
-                    depth=opened.depth,
-                    thread_id=thread,
-                    time_ns=opened.began_ns,
-                    own_bytes=opened.own_bytes,
-                    cumulative_bytes=opened.own_bytes + opened.inner_bytes,
-                    own_ns=took - opened.outside_ns - opened.inner_ns,
-                    cumulative_ns=took - opened.outside_ns,
-                    file=_file_of(module),
-                    error=None if error is None else type(error).__qualname__,
-                    reload=reload,
+                    0 if span is None or span.closed else span.id,
+                    opened.module,
+                    None if opened.parent is None else opened.parent.module,
+                    opened.asked_by,
+                    opened.depth,
+                    thread,
+                    opened.began_ns,
+                    opened.own_bytes,
+                    opened.own_bytes + opened.inner_bytes,
+                    took - opened.outside_ns - opened.inner_ns,
+                    took - opened.outside_ns,
+                    _file_of(module),
+                    None if error is None else type(error).__qualname__,
+                    reload,
                 )
             )
         except Exception as problem:
@@ -192,13 +201,15 @@ class ImportsProbe(BaseProbe):
         self._context.emit(Note(perf_counter_ns(), self.name, f"raised {error!r} and was switched off"))
 
 
-def _asker(stack: list[_Open], module: str) -> _Open | None:
-    """The module that asked for this one: none inside this package, which only has to have it imported first."""
+def _asker(stack: list[_Open], module: str) -> tuple[_Open | None, bool]:
+    """The module that asked for this one, and whether modules inside this package wait for it to be imported first."""
     inside = module + "."
+    waited_for = False
     for opened in reversed(stack):
         if not opened.module.startswith(inside):
-            return opened
-    return None
+            return opened, waited_for
+        waited_for = True
+    return None, waited_for
 
 
 def _caller() -> str:

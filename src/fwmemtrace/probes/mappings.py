@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable
-from itertools import count
 from time import perf_counter_ns
 from typing import ClassVar, TypeAlias
 
@@ -17,19 +16,20 @@ from .allocators import Allocators
 from .anonymous import PAGE, Pages, Walker, category_of_special, split
 from .base import BaseProbe, ProbeContext
 from .owners import owner_of
-from .smaps import Mapping
 
 PROC = "/proc/self"
 
-# A reading takes milliseconds in a big process: at most this share of the time goes to them, once every path of phases
-# has been seen. Inner phases leave half of it to the outermost ones.
+# Reading smaps takes milliseconds in a big process: at most this share of the time goes to it, once the first runs of
+# every path of phases have been read. Inner phases leave half of it to the outermost ones.
 _SHARE = 0.01
-_FIRST_RUNS = 1  # of each path: read whatever it costs
+_ADVANCE_NS = 5_000_000  # what may be spent when the session has just begun: the process is small then
+_FIRST_RUNS = 2
 _PATHS = 64  # names may be made up as the program goes: more paths than these have to wait for their share
-# A phase that begins just where another one was read takes that reading, if RSS is the same but for this much.
+# Where RSS is the same but for this much, the mappings of the reading before still hold, and only the allocators are
+# asked again, which takes a tenth of a millisecond. While the share of time is used up, a little more has to do.
 _SAME_BYTES = 64 * 1024
-_SAME_BEGIN_NS = 50_000_000
-_SAME_END_NS = 1_000_000
+_SAME_PART = 512
+_WORTH_A_LOOK = 1024 * 1024
 
 Owner: TypeAlias = tuple[str, str]  # category and name
 
@@ -45,13 +45,14 @@ class MappingsProbe(BaseProbe):
     frugal: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        self._ids = count(1)
+        self._number = 0  # of the latest reading
+        self._rows_of = 0  # the latest that looked at the mappings
+        self._rows_rss = 0
         self._lock = threading.RLock()  # phases of several threads; a finaliser may run one inside a reading
         self._reading = False
         self._runs: dict[str, int] = {}
-        self._spent_ns = 0
-        self._last: MappingsReading | None = None
-        self._last_edge = ""
+        self._spent_ns = 0  # on readings of smaps
+        self._asked_ns = 0  # on readings of the allocators alone
         self._known: dict[str, Owner] = {}
 
     def start(self, context: ProbeContext) -> None:
@@ -78,30 +79,40 @@ class MappingsProbe(BaseProbe):
         self._use(context)
         self._lock = threading.RLock()
         self._reading = False
-        self._last = None
-        self._ids = count(1)
+        self._number = self._rows_of = 0
         self._take(0, "begin")
 
     def phase_began(self, span: Span) -> None:
-        if self._wanted(span):
-            span.state = {**(span.state or {}), self.name: True}
+        first = self._is_first(span)
+        if first or self._can_afford(span):
+            span.state = {**(span.state or {}), self.name: first}
             self._take(span.id, "begin")
 
     def phase_ended(self, span: Span) -> None:
-        if span.state is not None and self.name in span.state:
+        first = None if span.state is None else span.state.get(self.name)
+        if first or (first is not None and self._can_afford(span)):
             self._take(span.id, "end")
 
     def stop(self) -> None:
         self._take(0, "end")
 
-    def _wanted(self, span: Span) -> bool:
+    def _is_first(self, span: Span) -> bool:
         path = span.path
         runs = self._runs.get(path, 0)
-        if runs < _FIRST_RUNS and (runs or len(self._runs) < _PATHS):
-            self._runs[path] = runs + 1
+        if runs >= _FIRST_RUNS or (not runs and len(self._runs) >= _PATHS):
+            return False
+        self._runs[path] = runs + 1
+        return True
+
+    def _can_afford(self, span: Span) -> bool:
+        if self._in_budget(_SHARE if span.parent is None else _SHARE / 2):
             return True
-        share = _SHARE if span.parent is None else _SHARE / 2
-        return self._spent_ns <= (perf_counter_ns() - self._began_ns) * share
+        # The allocators alone are cheap to ask, and have a budget of the same size for themselves.
+        spent = self._asked_ns <= (perf_counter_ns() - self._began_ns) * _SHARE
+        return spent and self._still_hold(self._context.meter.rss())
+
+    def _in_budget(self, share: float) -> bool:
+        return self._spent_ns <= _ADVANCE_NS + (perf_counter_ns() - self._began_ns) * share
 
     def _take(self, span: int, edge: str) -> None:
         with self._lock:
@@ -109,67 +120,77 @@ class MappingsProbe(BaseProbe):
                 return
             self._reading = True
             try:
-                if self._last is None or not self._still_holds(self._last, edge):
-                    self._last = self._read()
-                    self._context.emit(self._last)
-                self._last_edge = edge
-                self._context.emit(MappingsEdge(span, edge, self._last.reading))
+                reading = self._read()
+                self._context.emit(reading)
+                self._context.emit(MappingsEdge(span, edge, reading.reading))
             finally:
                 self._reading = False
-
-    def _still_holds(self, last: MappingsReading, edge: str) -> bool:
-        if edge == "end" and self._last_edge != "end":  # the phase itself lies between: what it did may cancel out
-            return False
-        age = perf_counter_ns() - last.time_ns
-        if age > (_SAME_BEGIN_NS if edge == "begin" else _SAME_END_NS):
-            return False
-        return abs(self._context.meter.rss() - last.rss_bytes) <= _SAME_BYTES
 
     def _read(self) -> MappingsReading:
         began = perf_counter_ns()
         allocators = self._allocators.read()
+        rss = self._context.meter.rss()
+        rows: list[MappingRow] = []
+        looked = not self._still_hold(rss)
+        if looked:
+            rows = self._read_rows()
+            rss = self._rows_rss = self._context.meter.rss()
+            self._rows_of = self._number + 1
+        self._number += 1
+        ended = perf_counter_ns()
+        if looked:
+            self._spent_ns += ended - began
+        else:
+            self._asked_ns += ended - began
+        return MappingsReading(self._number, ended, ended - began, rss, rows, allocators, self._rows_of)
+
+    def _still_hold(self, rss: int) -> bool:
+        if not self._rows_of:
+            return False
+        moved = abs(rss - self._rows_rss)
+        return moved <= (_SAME_BYTES if self._in_budget(_SHARE) else max(_WORTH_A_LOOK, rss // _SAME_PART))
+
+    def _read_rows(self) -> list[MappingRow]:
         with _OwnMemory() as memory:
             threads = [thread.ident for thread in threading.enumerate() if thread.ident is not None]
             walker = Walker(memory.peek, memory.pages, threads, _stack_size())
-            rows = group(smaps.parse(smaps.read(f"{PROC}/smaps")), walker, self._known, self._own_files)
-        rss = self._context.meter.rss()
-        ended = perf_counter_ns()
-        self._spent_ns += ended - began
-        return MappingsReading(next(self._ids), ended, ended - began, rss, rows, allocators)
+            return group(smaps.read(f"{PROC}/smaps"), walker, self._known, self._own_files)
 
 
 def group(
-    mappings: Iterable[Mapping], walker: Walker, known: dict[str, Owner], own_files: frozenset[str] = frozenset()
+    pieces: Iterable[bytes], walker: Walker, known: dict[str, Owner], own_files: frozenset[str] = frozenset()
 ) -> list[MappingRow]:
     """Add the mappings up by owner.
 
     Args:
-        mappings: in the order of their addresses.
-        walker: cuts the anonymous ones into pieces.
+        pieces: of smaps.
+        walker: cuts the anonymous mappings into pieces.
         known: owners of the paths that were seen before; new ones are added.
         own_files: paths of files that the tracer itself writes or maps.
 
     Returns:
-        A row an owner, the biggest first; their `rss_bytes` add up to those of the mappings exactly.
+        A row an owner, the biggest first; their `rss_bytes` add up to the Rss of all mappings exactly.
+
+    Raises:
+        ValueError: if smaps has not the known form.
     """
     sums: dict[Owner, list[int]] = {}
-    below: Mapping | None = None
-    for mapping in mappings:
-        path, rss = mapping.path, mapping.rss
-        if not rss:
-            pass
-        elif path:
-            owner = known.get(path)
-            if owner is None:
-                owner = known[path] = category_of_special(path) or owner_of(path, own_files)
-            _add(sums, owner, rss, mapping.pss, mapping.private, mapping.evictable, mapping.anonymous)
-        else:
-            parts = walker.shares(mapping, below)
-            shares = [share for _, share in parts]
-            columns = [split(figure, shares) for figure in mapping[6:]]
-            for (piece, share), *figures in zip(parts, *columns, strict=True):
-                _add(sums, (piece.category, piece.owner), share, *figures)
-        below = mapping
+    files: dict[str, smaps.FileTotal] = {}
+    for mapping, below in smaps.parse(pieces, files):
+        special = category_of_special(mapping.path)
+        if special is not None:
+            _add(sums, special, mapping.rss, mapping.pss, mapping.private, 0, mapping.anonymous)
+            continue
+        parts = walker.shares(mapping, below)
+        shares = [share for _, share in parts]
+        columns = [split(figure, shares) for figure in (mapping.pss, mapping.private, mapping.anonymous)]
+        for (piece, share), pss, private, anonymous in zip(parts, *columns, strict=True):
+            _add(sums, (piece.category, piece.owner), share, pss, private, 0, anonymous)
+    for path, total in files.items():
+        owner = known.get(path)
+        if owner is None:
+            owner = known[path] = owner_of(path, own_files)
+        _add(sums, owner, total.rss, total.pss, total.private, total.evictable, total.anonymous)
     ordered = sorted(sums.items(), key=lambda item: -item[1][0])
     return [MappingRow(category, owner, *figures) for (category, owner), figures in ordered]
 

@@ -26,18 +26,45 @@ _HEAD = re.compile(rb"[0-9a-f]+-[0-9a-f]+ ")
 
 
 class Mapping(NamedTuple):
-    """One mapping: sizes in bytes, addresses as they are."""
+    """One mapping of no file: sizes in bytes, addresses as they are."""
 
     start: int
     end: int
     permissions: str
-    inode: str  # "0" for memory of no file
-    path: str  # "" for anonymous memory; "[heap]", "[stack]", "[anon:name]" for what the kernel names
+    path: str  # "", or "[heap]", "[stack]", "[anon:name]" for what the kernel names
     rss: int
     pss: int
     private: int  # in no other process's map
-    evictable: int  # clean pages of a file, which cost nothing to take back
-    anonymous: int  # pages of no file; in a file's private mapping, those that were written to
+    anonymous: int  # pages of no file
+
+
+class Below(NamedTuple):
+    """What is mapped right below another mapping, without a gap."""
+
+    permissions: str
+    path: str
+    is_file: bool
+
+
+class FileTotal:
+    """All mappings of one file together: sizes in bytes."""
+
+    __slots__ = ("anonymous", "private_clean", "private_dirty", "pss", "rss", "shared_clean", "shared_dirty")
+
+    def __init__(self) -> None:
+        self.rss = self.pss = self.anonymous = 0
+        self.shared_clean = self.shared_dirty = self.private_clean = self.private_dirty = 0
+
+    @property
+    def private(self) -> int:
+        """In no other process's map."""
+        return self.private_clean + self.private_dirty
+
+    @property
+    def evictable(self) -> int:
+        """Clean pages of the file, which cost nothing to take back."""
+        unwritten = self.anonymous - self.shared_dirty - self.private_dirty  # copied, swapped out and read in again
+        return max(0, self.shared_clean + self.private_clean - max(0, unwritten))
 
 
 def read(path: str = "/proc/self/smaps") -> Iterator[bytes]:
@@ -71,32 +98,45 @@ def _last_head(text: bytes) -> int:
     return 0
 
 
-def parse(pieces: Iterable[bytes]) -> Iterator[Mapping]:
-    """The mappings in the order of their addresses, those with nothing resident too.
+def parse(pieces: Iterable[bytes], files: dict[str, FileTotal]) -> Iterator[tuple[Mapping, Below | None]]:
+    """Take the mappings in the order of their addresses.
+
+    Args:
+        pieces: as `read` gives them.
+        files: takes the mappings of files, by their path.
+
+    Yields:
+        Each mapping of no file that has anything resident, and what lies right below it.
 
     Raises:
         ValueError: if the file has not the form that proc_pid_smaps(5) gives it.
     """
+    below_end, below = "", ("", "", False)
     for piece in pieces:
         text = os.fsdecode(piece)
         entries = _ENTRY.findall(text)
         if len(entries) != text.count(_END):
             raise ValueError(f"found {text.count(_END)} mappings in smaps, of which {len(entries)} have the known form")
-        for start, end, permissions, inode, path, *sizes in entries:
-            rss, pss, shared_clean, shared_dirty, private_clean, private_dirty, anonymous = map(int, sizes)
-            clean = 0
-            if inode != "0":
-                unwritten = anonymous - shared_dirty - private_dirty  # copied, swapped out and read in again
-                clean = shared_clean + private_clean - (unwritten if unwritten > 0 else 0)
-            yield Mapping(
-                int(start, 16),
-                int(end, 16),
-                permissions,
-                inode,
-                path,
-                rss * _KB,
-                pss * _KB,
-                (private_clean + private_dirty) * _KB,
-                clean * _KB if clean > 0 else 0,
-                anonymous * _KB,
-            )
+        for start, end, mode, inode, path, rss, pss, *divided, anonymous in entries:
+            is_file = inode != "0" or path.startswith("/")  # a System V segment may have the number 0
+            if not int(rss):
+                pass
+            elif is_file:
+                total = files.get(path)
+                if total is None:
+                    total = files[path] = FileTotal()
+                total.rss += int(rss) * _KB
+                total.pss += int(pss) * _KB
+                total.shared_clean += int(divided[0]) * _KB
+                total.shared_dirty += int(divided[1]) * _KB
+                total.private_clean += int(divided[2]) * _KB
+                total.private_dirty += int(divided[3]) * _KB
+                total.anonymous += int(anonymous) * _KB
+            else:
+                private = (int(divided[2]) + int(divided[3])) * _KB
+                sizes = int(rss) * _KB, int(pss) * _KB, private, int(anonymous) * _KB
+                yield (
+                    Mapping(int(start, 16), int(end, 16), mode, path, *sizes),
+                    Below(*below) if below_end == start else None,
+                )
+            below_end, below = end, (mode, path, is_file)
