@@ -209,8 +209,9 @@ def test_a_child_program_does_not_overwrite_its_parent_s_trace(tmp_path: Path) -
         """
         import subprocess, sys
         from fwmemtrace import phase
+        child = "from fwmemtrace import phase\\nwith phase('child'): pass"
         with phase("parent"):
-            subprocess.run([sys.executable, "-c", "from fwmemtrace import phase\\nwith phase('child'): pass"], check=True)
+            subprocess.run([sys.executable, "-c", child], check=True)
         """,
         FWMEMTRACE="trace.bin",
     )

@@ -55,10 +55,15 @@ class Broken(BaseProbe):
 @pytest.mark.parametrize("where", ["start", "phase_began", "phase_ended", "stop"])
 def test_a_probe_that_raises_is_switched_off_noted_and_counted(where: str) -> None:
     sink, probe = MemorySink(), Broken(where)
-    with pytest.warns(RuntimeWarning, match="broken") as caught, start_with(sink, probe):
-        for _ in range(3):
-            with phase("a"):
-                pass
+
+    def three_phases() -> None:
+        with start_with(sink, probe):
+            for _ in range(3):
+                with phase("a"):
+                    pass
+
+    with pytest.warns(RuntimeWarning, match="broken") as caught:
+        three_phases()
     assert len(caught) == 1
     notes = [record for record in sink.records if isinstance(record, Note)]
     assert [note.source for note in notes] == ["broken"]
@@ -87,10 +92,16 @@ class FullDisk(MemorySink):
 
 def test_a_sink_that_raises_is_switched_off_and_the_loss_counted() -> None:
     sink = FullDisk()
-    with pytest.warns(RuntimeWarning, match="no space left") as caught, start_with(sink) as session:
-        for _ in range(5):
-            with phase("a"):
-                pass
+    session = start_with(sink)
+
+    def five_phases() -> None:
+        with session:
+            for _ in range(5):
+                with phase("a"):
+                    pass
+
+    with pytest.warns(RuntimeWarning, match="no space left") as caught:
+        five_phases()
     assert len(caught) == 1
     assert len(sink.records) == 3
     assert sink.closed

@@ -13,7 +13,7 @@ from importlib import import_module
 from .._version import __version__
 from ..errors import FwmemtraceError
 
-COMMANDS = ("run", "report", "check", "doctor")
+COMMANDS = ("run", "report", "check", "diff", "doctor")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,30 @@
+"""`diff`: what changed between two traces, phase by phase."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+
+from ..analysis.comparison import compare
+from ..reports.base import Options
+from ..reports.difference import render
+from ..trace import read
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser(
+        "diff", help="say what changed between two traces", description="Put two traces side by side, phase by phase."
+    )
+    parser.add_argument("before", metavar="before.bin")
+    parser.add_argument("after", metavar="after.bin")
+    parser.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the comparison."""
+    changes = compare(read(arguments.before).summary(), read(arguments.after).summary())
+    width = shutil.get_terminal_size((120, 24)).columns
+    sys.stdout.write(render(changes, Options(width=width, colour=sys.stdout.isatty())))
+    return 0

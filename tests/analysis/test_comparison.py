@@ -1,0 +1,49 @@
+"""Two traces side by side."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import fwmemtrace
+from fwmemtrace import phase
+from fwmemtrace.analysis.comparison import Figure, compare
+
+MB = 10**6
+
+
+def trace(path: Path, size: int, extra: str) -> fwmemtrace.Trace:
+    with fwmemtrace.session(path, interval=0):
+        with phase("init"):
+            ballast = bytearray(size)
+        for _ in range(3):
+            with phase(extra):
+                pass
+        del ballast
+    return fwmemtrace.read(path)
+
+
+def test_what_one_trace_has_more_of_is_told_by_phase(tmp_path: Path) -> None:
+    before = trace(tmp_path / "before.bin", 20 * MB, "old")
+    after = trace(tmp_path / "after.bin", 60 * MB, "new")
+    changes = {change.path: change for change in compare(before.summary(), after.summary())}
+    assert list(changes) == ["init", "new", "old", ""]
+    assert abs(changes["init"].delta_bytes.change - 40 * MB) < MB
+    assert changes["new"].calls == Figure(None, 3)
+    assert changes["old"].calls == Figure(3, None)
+    assert changes["new"].peak_bytes.before is None
+    assert changes["init"].native_live_bytes == Figure(None, None)
+
+
+def test_the_command_prints_a_row_a_phase(tmp_path: Path) -> None:
+    trace(tmp_path / "before.bin", 20 * MB, "old")
+    trace(tmp_path / "after.bin", 60 * MB, "new")
+    command = [sys.executable, "-m", "fwmemtrace", "diff", "before.bin", "after.bin"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    rows = {line.split()[0]: line.split() for line in done.stdout.splitlines()[1:]}
+    assert list(rows) == ["init", "new", "old", "outside"]
+    assert rows["old"].count("-") == 2
+    missing = subprocess.run([*command[:4], "before.bin", "nothing.bin"], cwd=tmp_path, capture_output=True, text=True)
+    assert missing.returncode == 2
+    assert "no file nothing.bin" in missing.stderr

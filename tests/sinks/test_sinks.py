@@ -1,0 +1,186 @@
+"""Every sink gets every record, and what one of them raises stays with it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fwmemtrace
+from fwmemtrace import phase
+from fwmemtrace.errors import SinkError
+from fwmemtrace.records import CaptureChunk, Note, PhaseBegin, Record, Sample
+from fwmemtrace.sinks.callback import CallbackSink
+from fwmemtrace.sinks.fan_out import FanOutSink
+from fwmemtrace.sinks.jsonl import JsonLinesSink
+from fwmemtrace.sinks.logging import LoggingSink
+from fwmemtrace.sinks.memory import MemorySink
+from fwmemtrace.sinks.trace_file import TraceFileSink
+
+
+def trace_into(sink: Any, **settings: Any) -> None:
+    with fwmemtrace.session(sink, interval=0, **settings), phase("a", model="x"):
+        pass
+
+
+def names(records: list[Record]) -> list[str]:
+    return [type(record).__name__ for record in records]
+
+
+def test_json_lines_carry_what_the_records_do(tmp_path: Path) -> None:
+    memory = MemorySink()
+    trace_into(FanOutSink(memory, JsonLinesSink(tmp_path / "trace.jsonl")))
+    lines = [json.loads(line) for line in (tmp_path / "trace.jsonl").read_text().splitlines()]
+    assert [line["record"] for line in lines] == names(memory.records)
+    begin = next(line for line in lines if line["record"] == "PhaseBegin")
+    written = next(record for record in memory.records if isinstance(record, PhaseBegin))
+    assert {**begin, "record": None} == {**{f: getattr(written, f) for f in written.__struct_fields__}, "record": None}
+
+
+def test_a_capture_s_bytes_are_left_out_of_json_lines(tmp_path: Path) -> None:
+    sink = JsonLinesSink(tmp_path / "trace.jsonl")
+    sink.write(CaptureChunk("memray", 0, 3, b"abc"))
+    sink.close()
+    assert json.loads((tmp_path / "trace.jsonl").read_text()) == {
+        "record": "CaptureChunk",
+        "tool": "memray",
+        "offset": 0,
+        "total": 3,
+        "data": 3,
+    }
+
+
+def test_a_sink_is_chosen_by_name(tmp_path: Path) -> None:
+    with fwmemtrace.session(tmp_path / "x.jsonl", sink="jsonl"), phase("a"):
+        pass
+    assert '"name":"a"' in (tmp_path / "x.jsonl").read_text()
+
+
+def test_a_callback_gets_every_record() -> None:
+    got: list[Record] = []
+    trace_into(CallbackSink(got.append))
+    assert names(got)[0] == "SessionBegin"
+    assert names(got)[-1] == "SessionEnd"
+
+
+def test_logging_has_the_fields_where_handlers_find_them(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="fwmemtrace")
+    sink = LoggingSink()
+    sink.write(Note(1, "native", "cannot work here"))
+    sink.write(Sample(1, 2, 3))
+    sink.write(CaptureChunk("memray", 0, 3, b"abc"))
+    trace_into(sink)
+    first = caplog.records[0]
+    assert first.levelno == logging.WARNING
+    assert first.fwmemtrace == {  # type: ignore[attr-defined]
+        "record": "Note",
+        "time_ns": 1,
+        "source": "native",
+        "message": "cannot work here",
+    }
+    messages = [record.getMessage() for record in caplog.records]
+    assert any(message.startswith("PhaseBegin span=1 parent=0 name=a") for message in messages)
+    assert not any(message.startswith(("Sample", "CaptureChunk")) for message in messages)
+
+
+class Failing:
+    def __init__(self, fails_at: str) -> None:
+        self.fails_at = fails_at
+
+    def _do(self, what: str) -> None:
+        if what == self.fails_at:
+            raise ZeroDivisionError(what)
+
+    def write(self, record: Record) -> None:
+        self._do("write")
+
+    def flush(self) -> None:
+        self._do("flush")
+
+    def close(self) -> None:
+        self._do("close")
+
+
+@pytest.mark.parametrize("fails_at", ["write", "flush", "close"])
+def test_a_fan_out_drops_the_sink_that_raises_and_tells_the_others(fails_at: str) -> None:
+    memory, failing = MemorySink(), Failing(fails_at)
+    fan_out = FanOutSink(failing, memory)
+    trace_into(fan_out)
+    assert fan_out.failures == {"Failing": f"ZeroDivisionError('{fails_at}')"}
+    notes = [record for record in memory.records if isinstance(record, Note)]
+    assert [note.source for note in notes] == ["Failing"]
+    assert "SessionEnd" in names(memory.records)
+    assert memory.closed
+
+
+def test_a_fan_out_whose_sinks_all_failed_is_switched_off_itself() -> None:
+    with pytest.warns(RuntimeWarning, match="every sink failed"):
+        trace_into(FanOutSink(Failing("write")))
+
+
+def test_the_trace_file_of_a_fan_out_is_the_session_s(tmp_path: Path) -> None:
+    sink = FanOutSink(MemorySink(), TraceFileSink(tmp_path / "trace.bin"))
+    with fwmemtrace.session(sink) as session:
+        assert session.path == str(tmp_path / "trace.bin")
+    assert fwmemtrace.read(tmp_path / "trace.bin").summary().trace.complete
+
+
+def test_a_sink_of_one_s_own_needs_three_methods() -> None:
+    class Mine:
+        seen = 0
+
+        def write(self, record: Record) -> None:
+            self.seen += 1
+
+        def flush(self) -> None: ...
+
+        def close(self) -> None: ...
+
+    mine = Mine()
+    with fwmemtrace.session(sink=mine, interval=0), phase("a"):
+        pass
+    assert mine.seen >= 4
+
+
+def test_a_sink_named_by_an_entry_point_of_another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "other_sink.py").write_text(
+        textwrap.dedent(
+            """
+            made = []
+            class OtherSink:
+                def __init__(self, target="nothing"):
+                    self.target, self.records = target, []
+                    made.append(self)
+                def write(self, record): self.records.append(record)
+                def flush(self): pass
+                def close(self): pass
+            """
+        )
+    )
+    info = tmp_path / "other-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[fwmemtrace.sinks]\nother = other_sink:OtherSink\nbroken = no_such_module:Sink\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with fwmemtrace.session("there", sink="other"), phase("a"):
+        pass
+    import other_sink  # type: ignore[import-not-found]
+
+    (sink,) = other_sink.made
+    assert sink.target == "there"
+    assert "PhaseBegin" in names(sink.records)
+    with pytest.raises(fwmemtrace.SettingsError, match="no_such_module"):
+        fwmemtrace.session(sink="broken")
+
+
+def test_a_sink_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match="cannot be written"):
+        JsonLinesSink(tmp_path / "no" / "folder.jsonl")
+    with pytest.raises(SinkError, match="could not be made"):
+        fwmemtrace.session(tmp_path / "x", sink="memory")
