@@ -25,11 +25,11 @@ def trace(path: Path, size: int, extra: str) -> fwmemtrace.Trace:
 
 
 def test_what_one_trace_has_more_of_is_told_by_phase(tmp_path: Path) -> None:
-    before = trace(tmp_path / "before.bin", 20 * MB, "old")
-    after = trace(tmp_path / "after.bin", 60 * MB, "new")
+    before = trace(tmp_path / "before.bin", 40 * MB, "old")
+    after = trace(tmp_path / "after.bin", 100 * MB, "new")
     changes = {change.path: change for change in compare(before.summary(), after.summary())}
     assert list(changes) == ["init", "new", "old", ""]
-    assert abs(changes["init"].delta_bytes.change - 40 * MB) < MB
+    assert abs(changes["init"].delta_bytes.change - 60 * MB) < MB
     assert changes["new"].calls == Figure(None, 3)
     assert changes["old"].calls == Figure(3, None)
     assert changes["new"].peak_bytes.before is None
@@ -37,8 +37,8 @@ def test_what_one_trace_has_more_of_is_told_by_phase(tmp_path: Path) -> None:
 
 
 def test_the_command_prints_a_row_a_phase(tmp_path: Path) -> None:
-    trace(tmp_path / "before.bin", 20 * MB, "old")
-    trace(tmp_path / "after.bin", 60 * MB, "new")
+    trace(tmp_path / "before.bin", 40 * MB, "old")
+    trace(tmp_path / "after.bin", 100 * MB, "new")
     command = [sys.executable, "-m", "fwmemtrace", "diff", "before.bin", "after.bin"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     rows = {line.split()[0]: line.split() for line in done.stdout.splitlines()[1:]}

@@ -144,12 +144,12 @@ def test_records_begin_and_end_with_the_session() -> None:
 def test_the_timeline_samples_what_happens_between_edges() -> None:
     sink = MemorySink()
     with fwmemtrace.session(sink, interval=0.005):
-        ballast = bytearray(30 * MB)
+        ballast = bytearray(64 * MB)
         threading.Event().wait(0.1)
         del ballast
         threading.Event().wait(0.1)
     samples = [record.rss_bytes for record in sink.records if isinstance(record, Sample)]
-    assert max(samples) - samples[-1] > 25 * MB
+    assert max(samples) - samples[-1] > 60 * MB
     assert not [thread for thread in threading.enumerate() if "fwmemtrace" in thread.name]
 
 
@@ -198,7 +198,7 @@ def test_what_a_probe_costs_is_recorded_as_its_own() -> None:
             self.kept: list[bytearray] = []
 
         def phase_ended(self, span: Any) -> None:
-            self.kept.append(bytearray(20 * MB))
+            self.kept.append(bytearray(40 * MB))
 
     from fwmemtrace.records import Overhead
 
@@ -208,7 +208,7 @@ def test_what_a_probe_costs_is_recorded_as_its_own() -> None:
     costs = [record for record in sink.records if isinstance(record, Overhead) and record.probe == "hoarder"]
     spans = {record.span: record.name for record in sink.records if isinstance(record, PhaseBegin)}
     by_name = {spans[cost.span]: cost.rss_bytes for cost in costs if cost.span}
-    assert all(abs(size - 20 * MB) < MB for size in by_name.values())
+    assert all(abs(size - 40 * MB) < MB for size in by_name.values())
     assert set(by_name) == {"outer", "inner"}
 
 
