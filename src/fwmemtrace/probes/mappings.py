@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import ClassVar, TypeAlias
 
@@ -38,6 +39,15 @@ _IS_PRESENT = bytes(int(bool(byte & _PRESENT)) for byte in range(256))
 _IS_EXCLUSIVE = bytes(int(bool(byte & _PRESENT and byte & _EXCLUSIVE)) for byte in range(256))
 
 
+@dataclass(slots=True)
+class _Run:
+    """What is kept of a phase's begin until its end."""
+
+    first: bool = False  # read whatever it costs
+    reading: int = 0  # an earlier one that stands for the begin, not told yet
+    rss: int = 0
+
+
 class MappingsProbe(BaseProbe):
     """Reads smaps at the edges of phases: both edges of a run or none."""
 
@@ -51,8 +61,7 @@ class MappingsProbe(BaseProbe):
         self._lock = threading.RLock()  # phases of several threads; a finaliser may run one inside a reading
         self._reading = False
         self._runs: dict[str, int] = {}
-        self._spent_ns = 0  # on readings of smaps
-        self._asked_ns = 0  # on readings of the allocators alone
+        self._spent_ns = 0
         self._known: dict[str, Owner] = {}
 
     def start(self, context: ProbeContext) -> None:
@@ -83,15 +92,34 @@ class MappingsProbe(BaseProbe):
         self._take(0, "begin")
 
     def phase_began(self, span: Span) -> None:
-        first = self._is_first(span)
-        if first or self._can_afford(span):
-            span.state = {**(span.state or {}), self.name: first}
-            self._take(span.id, "begin")
+        run: _Run | None = None
+        if self._is_first(span):
+            run = _Run(first=True)
+        else:
+            rss = self._context.meter.rss()
+            if self._rows_of and abs(rss - self._rows_rss) <= _SAME_BYTES:
+                # The latest reading will do, if it turns out at the phase's end that there is something to tell.
+                run = _Run(reading=self._number, rss=rss)
+            elif self._can_afford(span):
+                run = _Run()
+        if run is not None:
+            span.state = {**(span.state or {}), self.name: run}
+            if not run.reading:
+                self._take(span.id, "begin")
 
     def phase_ended(self, span: Span) -> None:
-        first = None if span.state is None else span.state.get(self.name)
-        if first or (first is not None and self._can_afford(span)):
-            self._take(span.id, "end")
+        run: _Run | None = None if span.state is None else span.state.get(self.name)
+        if run is None:
+            return
+        if not run.first:
+            moved = abs(self._context.meter.rss() - run.rss)
+            if not self._can_afford(span) or (run.reading and moved <= _SAME_BYTES):
+                return
+        if run.reading:
+            if self._number != run.reading:  # of another thread, or of a phase inside this one
+                return
+            self._context.emit(MappingsEdge(span.id, "begin", run.reading))
+        self._take(span.id, "end")
 
     def stop(self) -> None:
         self._take(0, "end")
@@ -105,11 +133,7 @@ class MappingsProbe(BaseProbe):
         return True
 
     def _can_afford(self, span: Span) -> bool:
-        if self._in_budget(_SHARE if span.parent is None else _SHARE / 2):
-            return True
-        # The allocators alone are cheap to ask, and have a budget of the same size for themselves.
-        spent = self._asked_ns <= (perf_counter_ns() - self._began_ns) * _SHARE
-        return spent and self._still_hold(self._context.meter.rss())
+        return self._in_budget(_SHARE if span.parent is None else _SHARE / 2)
 
     def _in_budget(self, share: float) -> bool:
         return self._spent_ns <= _ADVANCE_NS + (perf_counter_ns() - self._began_ns) * share
@@ -131,17 +155,13 @@ class MappingsProbe(BaseProbe):
         allocators = self._allocators.read()
         rss = self._context.meter.rss()
         rows: list[MappingRow] = []
-        looked = not self._still_hold(rss)
-        if looked:
+        if not self._still_hold(rss):
             rows = self._read_rows()
             rss = self._rows_rss = self._context.meter.rss()
             self._rows_of = self._number + 1
         self._number += 1
         ended = perf_counter_ns()
-        if looked:
-            self._spent_ns += ended - began
-        else:
-            self._asked_ns += ended - began
+        self._spent_ns += ended - began
         return MappingsReading(self._number, ended, ended - began, rss, rows, allocators, self._rows_of)
 
     def _still_hold(self, rss: int) -> bool:
