@@ -11,7 +11,7 @@ import fwmemtrace
 
 PACKAGE = Path(fwmemtrace.__file__).parent
 GROUND = {"errors", "records", "units", "marks", "_version"}
-CORE = GROUND | {"config", "phases", "plugins"}
+CORE = GROUND | {"config", "context", "phases", "plugins"}
 
 # For each layer (a module or subpackage of fwmemtrace), the other layers that its code may import, lazily or not.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -20,7 +20,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": set(),
     "marks": set(),
     "units": {"errors"},
-    "phases": {"errors"},
+    "context": {"phases"},  # for its type alone
+    "phases": {"context", "errors"},
     "plugins": {"errors"},
     "config": {"errors", "units"},
     "workers": {"config"},
@@ -29,11 +30,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tracefile": {"errors", "records", "marks"},
     "analysis": {"errors", "records", "marks"},
     "captures": GROUND | {"tracefile", "analysis"},
-    "session": CORE | {"workers", "probes", "sinks"},
+    "edges": CORE | {"probes"},
+    "session": CORE | {"workers", "edges", "probes", "sinks"},
     "reports": {"errors", "units", "analysis"},
     "exporters": {"errors", "records", "units", "analysis", "plugins"},
     "trace": GROUND | {"plugins", "tracefile", "analysis", "reports", "captures"},
-    "suite": CORE | {"session", "trace", "analysis"},
+    "suite": CORE | {"session", "trace", "workers", "analysis"},
     "integrations": CORE | {"session", "trace"},
     "program": {"errors", "phases"},
     "cli": CORE | {"__init__", "session", "trace", "program", "analysis", "reports", "suite", "sinks"},
