@@ -381,6 +381,7 @@ class SuiteDeferred(Record, frozen=True, gc=False):
 
     asked: list[str]
     loaded: dict[str, str]  # module: the phase in which it was loaded
+    put_off: list[str] = []  # those that the component did import; one that is written in C cannot be put off
 
 
 class HolderStep(msgspec.Struct, array_like=True, frozen=True, gc=False):

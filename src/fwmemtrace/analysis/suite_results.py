@@ -105,8 +105,9 @@ class SuiteGrowth(SuiteResult, kw_only=True):
     """How RSS went over the requests of the batch."""
 
     requests: int
-    bytes_per_request: float
-    verdict: Literal["flat", "growing", "saturating", "too few requests"]
+    bytes_per_request: float  # pages of files left out
+    verdict: Literal["flat", "growing", "saturating", "too few calls"]
+    file_bytes: int = 0  # what of the batch's RSS change is clean pages of files
 
 
 class SuiteComponent(SuiteResult, kw_only=True):
@@ -177,6 +178,7 @@ class SuiteLever(SuiteResult, kw_only=True):
     basis: Literal["measured", "computed"]
     phase: str
     evidence: list[SuiteFact]
+    in_service_bytes: int | None = None  # what it saves with all components in one process; negative: it costs
 
 
 class SuiteBudget(SuiteResult, kw_only=True):

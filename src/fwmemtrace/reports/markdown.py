@@ -9,6 +9,7 @@ from ..units import format_bytes, format_count, format_duration
 from . import columns, holdings, sites
 from .base import Options
 from .sentences import executive_summary, process_title
+from .suite_writing import suite_markdown
 
 _SNAPSHOTS = 24  # rows of the timeline: more than that nobody reads
 
@@ -17,6 +18,8 @@ class MarkdownReport:
     """Writes the sections that the firewall's team had, with nothing in them that is not from this trace."""
 
     def render(self, report: results.Report, options: Options) -> str:
+        if report.suite is not None:
+            return suite_markdown(report, report.suite, options)
         blocks = ["# Memory report", *_executive_summary(report)]
         for process in report.trace.processes:
             phases = [phase for phase in report.phases if phase.pid == process.pid]

@@ -61,11 +61,9 @@ def _method(suite: Suite) -> list[str]:
         f"(a bare one has {format_bytes(suite.bare_bytes)}).",
     ]
     if suite.memory_limit_bytes:
-        how = suite.limited_by
-        counts = " which counts address space, not resident memory" if how == "RLIMIT_AS" else ""
-        sentences.append(
-            f"A process was limited to {format_bytes(suite.memory_limit_bytes)} by {how}{',' if counts else ''}{counts}."
-        )
+        counts = ", which counts address space, not resident memory" if suite.limited_by == "RLIMIT_AS" else ""
+        limit = format_bytes(suite.memory_limit_bytes)
+        sentences.append(f"A process was limited to {limit} by {suite.limited_by}{counts}.")
     return sentences
 
 
@@ -123,15 +121,15 @@ def _component(component: SuiteComponent, top: int) -> Section:
     growth = say.growth_sentence(component)
     if growth is not None:
         section.sentences.append(growth)
-    section.sentences += [
-        f"With the probes of the pass `{cost.purpose}` it took {cost.wall_ratio:.2f} times as long, held "
-        f"{format_bytes(cost.added_bytes, signed=True)} and peaked {format_bytes(cost.peak_added_bytes, signed=True)}: "
-        "that is theirs, and in no other figure."
-        for cost in component.disturbances
-    ]
     section.grids = [
         grid
-        for grid in (_holders(component, top), _packages(component, top), _arrays(component), _variants(component))
+        for grid in (
+            _holders(component, top),
+            _packages(component, top),
+            _arrays(component),
+            _variants(component),
+            _disturbances(component),
+        )
         if grid.rows
     ]
     return section
@@ -188,6 +186,20 @@ def _variants(component: SuiteComponent) -> Grid:
     return Grid(["variant", "held", "peak", "held, change"], rows, right=(1, 2, 3), title="Variants")
 
 
+def _disturbances(component: SuiteComponent) -> Grid:
+    rows = [
+        [
+            cost.purpose,
+            f"{cost.wall_ratio:.2f}x",
+            format_bytes(cost.added_bytes, signed=True),
+            format_bytes(cost.peak_added_bytes, signed=True),
+        ]
+        for cost in component.disturbances
+    ]
+    title = "What the heavy probes changed, and which is in no other figure"
+    return Grid(["probes", "time", "held", "peak"], rows, right=(1, 2, 3), title=title)
+
+
 def _sites(component: SuiteComponent, top: int) -> Section | None:
     grids = []
     for kind, title in _SITE_KINDS.items():
@@ -204,6 +216,8 @@ def _sites(component: SuiteComponent, top: int) -> Section | None:
 def _place(kind: str, place: str) -> str:
     if kind == "objects":
         return place
+    if not place:
+        return "no Python frame"
     return " < ".join(" ".join(short(word) for word in frame.split(" ")) for frame in place.split(" < "))
 
 

@@ -158,10 +158,13 @@ def range_of(figure: Spread | None) -> str:
 def growth_sentence(component: SuiteComponent) -> str | None:
     """How RSS went over the batch."""
     growth = component.growth
-    if growth is None or growth.verdict == "too few requests":
+    if growth is None or growth.verdict == "too few calls":
         return None
     requests = format_count(growth.requests)
     if growth.verdict == "flat":
+        if growth.file_bytes:
+            files = format_bytes(growth.file_bytes)
+            return f"Over {requests} requests RSS is flat, but for {files} of mapped files that were touched."
         return f"Over {requests} requests RSS is flat."
     size = format_bytes(growth.bytes_per_request)
     if growth.verdict == "growing":

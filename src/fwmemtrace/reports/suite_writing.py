@@ -1,11 +1,29 @@
-"""Writes sections as markdown and as plain text."""
+"""Writes a suite's report, or any sections, as markdown and as plain text."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
 
+from ..analysis import results
+from ..analysis.suite_results import Suite
+from .base import Options
 from .sections import Grid, Section
+from .suite_sections import suite_sections
+
+
+def suite_markdown(report: results.Report, suite: Suite, options: Options) -> str:
+    """The report of a suite as a markdown page."""
+    return as_markdown("Memory report of a suite", [*suite_sections(suite, top=options.top), *_notes(report)])
+
+
+def suite_text(report: results.Report, suite: Suite, options: Options) -> str:
+    """The report of a suite as plain text."""
+    return as_text([*suite_sections(suite, top=options.top), *_notes(report)], options.width)
+
+
+def _notes(report: results.Report) -> list[Section]:
+    return [Section("Notes", items=list(report.trace.notes))] if report.trace.notes else []
 
 
 def as_markdown(title: str, sections: Sequence[Section]) -> str:

@@ -14,12 +14,15 @@ from ..units import format_bytes, format_duration
 from . import columns, holdings, sites
 from .base import Options
 from .sentences import executive_summary, process_title
+from .suite_writing import suite_text
 
 
 class TerminalReport:
     """Writes plain text, with colours where the terminal has them."""
 
     def render(self, report: results.Report, options: Options) -> str:
+        if report.suite is not None:
+            return suite_text(report, report.suite, options)
         console = Console(
             file=io.StringIO(),
             width=options.width,

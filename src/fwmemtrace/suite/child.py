@@ -18,8 +18,8 @@ import msgspec
 
 from ..analysis.suite.stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, FIRST, IMPORT, INIT, REQUEST
 from ..config import Settings
-from ..phases import current, phase
-from ..records import SuiteDeferred
+from ..context import current
+from ..phases import phase
 from ..session import Session, _start
 from ..workers import worker_path
 from .component import REQUESTS, load_entries, name_of, resolve
@@ -42,6 +42,7 @@ class Plan(msgspec.Struct, kw_only=True):
     session_id: str
     told: str  # the file that says how it went
     variant: str = ""
+    variant_of: int = -1  # which entry it is of, where all of them run together
     defer: list[str] = []
     address_space: int = 0  # limit in bytes; 0 for none
     trim: bool = False
@@ -141,7 +142,7 @@ class _Run:
             told = self._all_stages()
         finally:
             if self._deferral is not None:
-                self._session.record(SuiteDeferred(sorted(self._deferral.names), self._deferral.loaded))
+                self._session.record(self._deferral.told())
             self._session.stop()
         self._tell(told)
 
@@ -231,8 +232,11 @@ class _Run:
                     with self._enter(IMPORT):
                         for name in getattr(component, "imports", ()):
                             __import__(name)
+                    init: Callable[[], Any] = component.init
+                    if position == self._plan.variant_of:
+                        init = component.variants[self._plan.variant]  # type: ignore[attr-defined]
                     with self._enter(INIT):
-                        kept.append((component, made := _settled(component.init())))
+                        kept.append((component, made := _settled(init())))
                     self._serve(component, made, list(component.inputs))
             except MemoryError:
                 raise

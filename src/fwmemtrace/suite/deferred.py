@@ -13,6 +13,8 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import Any
 
+from ..records import SuiteDeferred
+
 _TELLING = frozenset({"__all__", "__doc__", "__getattr__", "__version__"})  # of the dunder names, what a program reads
 
 
@@ -24,11 +26,13 @@ class Deferral:
         where: tells the present phase, asked when one of them is loaded after all.
 
     Attributes:
-        loaded: modules of those named that were loaded after all, and in which phase.
+        put_off: modules of those named that were imported, and put off.
+        loaded: modules of those that were loaded after all, and in which phase.
     """
 
     def __init__(self, names: Sequence[str], where: Callable[[], str]) -> None:
         self.names = frozenset(names)
+        self.put_off: set[str] = set()
         self.loaded: dict[str, str] = {}
         self._where = where
 
@@ -36,16 +40,21 @@ class Deferral:
         """Begin to put imports off."""
         sys.meta_path.insert(0, self)
 
+    def told(self) -> SuiteDeferred:
+        """What came of it."""
+        return SuiteDeferred(sorted(self.names), self.loaded, sorted(self.put_off))
+
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """What the import system asks first; see importlib.abc.MetaPathFinder."""
         root = self._root_of(name)
-        if root is None:
+        if root is None or root in self.loaded:  # what a package imports while it is loaded, it wants in its order
             return None
         spec = PathFinder.find_spec(name, path, target)
         if spec is None or not isinstance(spec.loader, SourceFileLoader):
             return None
+        self.put_off.add(root)
         loader: Any = _LaterLoader(spec.loader, lambda: self.loaded.setdefault(root, self._where()))
         spec.loader = loader
         return spec

@@ -23,6 +23,7 @@ _TRUTH = ("resident", "mappings", "imports")
 _NATIVE = ("resident", "native")
 _PYTHON = ("resident", "python_heap", "objects")
 _WORTH_A_TRIAL = 2_000_000  # bytes that an unused import or the allocator must hold before a process is spent on it
+_PART_WORTH_A_TRIAL = 10_000_000  # the same for a part of a package that is in use
 _DEFERRED_AT_MOST = 3
 _ARENAS = {"MALLOC_ARENA_MAX": "1"}
 
@@ -83,6 +84,7 @@ class Runner:
                 self._session.stop()
 
     def _all(self, members: list[Listed]) -> None:
+        self._members = members
         how = "" if not self._limit else "RLIMIT_AS" if self._cgroup is None else self._cgroup.how
         timeout_ns = round((self._timeout or 0) * 1e9)
         self._session.record(
@@ -94,10 +96,20 @@ class Runner:
             )
         sound = [position for position, member in enumerate(members) if not member.problem]
         self._known = sum(self._repeat * (1 + len(members[position].variants)) + 3 for position in sound)
-        self._known += len(sound) > 1
+        if len(sound) > 1:
+            self._known += 1 + sum(len(members[position].variants) for position in sound)
+        self._failed_variants: dict[int, set[str]] = {position: set() for position in sound}
         good = [position for position in sound if self._component(position, members[position])]
         if len(good) > 1:
-            self._run(good, "", "together", _TRUTH)
+            self._together(good, members)
+
+    def _together(self, positions: list[int], members: list[Listed]) -> None:
+        """All in one process, as the service has them; then with each variant in its component's place."""
+        self._run(positions, "", "together", _TRUTH)
+        for position in positions:
+            for variant in members[position].variants:
+                if variant not in self._failed_variants[position]:
+                    self._run(positions, "", "together", _TRUTH, variant=variant, variant_of=position)
 
     def _component(self, position: int, member: Listed) -> bool:
         """Every purpose of one component; whether it could be measured at all."""
@@ -112,7 +124,11 @@ class Runner:
         use = self._run([position], member.name, "use", ("resident",))
         for variant in member.variants:
             for repetition in range(self._repeat):
-                self._run([position], member.name, "variant", _TRUTH, repetition=repetition, variant=variant)
+                run = self._run([position], member.name, "variant", _TRUTH, repetition=repetition, variant=variant).run
+                if run.outcome != "ok":
+                    self._failed_variants[position].add(variant)
+                    self._known -= self._repeat - repetition - 1
+                    break
         if truth is not None:
             self._try_deferring(position, member.name, truth, use)
             self._try_arenas(position, member.name, truth)
@@ -123,20 +139,29 @@ class Runner:
         if truth.report is None or truth.report.imports is None or use.own.use is None:
             return
         used = {*use.own.use.ran, *use.own.use.read}
-        found = unused_imports(truth.report.imports, used)
-        roots = [unused.root for unused in found if unused.bytes >= _WORTH_A_TRIAL]
+        packages = [one.root for one in unused_imports(truth.report.imports, used) if one.bytes >= _WORTH_A_TRIAL]
+        parts = [
+            one.root
+            for one in unused_imports(truth.report.imports, used, whole=False)
+            if one.bytes >= _PART_WORTH_A_TRIAL and one.root not in packages
+        ]
+        roots = [*packages, *parts]
         if not roots:
             return
         if len(roots) > 1:
             # Most of what a library imports it reads at once: one process tells which can be put off at all.
             self._known += 1
-            all_at_once = self._run([position], name, "deferred", _TRUTH, variant=",".join(roots), defer=roots)
-            loaded = all_at_once.own.deferred.loaded if all_at_once.own.deferred is not None else {}
-            roots = [root for root in roots if root not in loaded] if all_at_once.run.outcome == "ok" else []
+            at_once = self._run([position], name, "deferred", _TRUTH, variant=", ".join(roots), defer=roots)
+            told = at_once.own.deferred
+            if at_once.run.outcome == "ok" and told is not None:
+                roots = [root for root in roots if root in told.put_off and root not in told.loaded]
         for root in roots[:_DEFERRED_AT_MOST]:
             for repetition in range(self._repeat):
                 self._known += 1
-                self._run([position], name, "deferred", _TRUTH, repetition=repetition, variant=root, defer=[root])
+                one = self._run([position], name, "deferred", _TRUTH, repetition=repetition, variant=root, defer=[root])
+                told = one.own.deferred
+                if one.run.outcome != "ok" or told is None or root in told.loaded:
+                    break
 
     def _try_arenas(self, position: int, name: str, truth: SuiteProcess) -> None:
         """Measure what fewer arenas save, where the allocator was seen to hold free memory."""
@@ -161,12 +186,15 @@ class Runner:
         *,
         repetition: int = 0,
         variant: str = "",
+        variant_of: int = -1,
         defer: list[str] | None = None,
         environment: Mapping[str, str] | None = None,
         trim: bool = False,
     ) -> SuiteProcess:
+        if variant_of >= 0:
+            component = self._members[variant_of].name
         again = f" {repetition + 1}/{self._repeat}" if repetition else ""
-        what = " ".join(filter(None, [component or "all together:", purpose, variant])) + again
+        what = " ".join(filter(None, [component or "all", purpose, variant])) + again
         self._progress(self._done, max(self._known, self._done + 1), what)
         self._done += 1
         plan = Plan(
@@ -178,6 +206,7 @@ class Runner:
             session_id=self._session.id,
             told="",
             variant=variant,
+            variant_of=variant_of,
             defer=defer or [],
             address_space=self._limit if self._cgroup is None else 0,
             trim=trim,

@@ -28,7 +28,7 @@ def build(
     }
     components = [component_profile(member, own[member.name]) for member in members]
     alone = [_with_imports(own[member.name]) for member in members]
-    together = next((process for process in processes if process.run.purpose == "together"), None)
+    together = next((process for process in own.get("", []) if process.run.purpose == "together"), None)
     sharing = share(components, alone, together)
     budget = _budget(budget_bytes or begin.budget_bytes, begin.bare_rss_bytes, components, sharing)
     used = {name: used_modules(found) or frozenset() for name, found in own.items()}
@@ -36,7 +36,8 @@ def build(
         Evidence(
             component,
             own[component.name],
-            {name: modules for name, modules in used.items() if name != component.name},
+            {name: modules for name, modules in used.items() if name not in (component.name, "")},
+            together,
         )
         for component in components
     ]

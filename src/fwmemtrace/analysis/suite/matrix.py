@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from ...records import SuiteArray
 from ..suite_results import Spread, SuiteComponent, SuiteFact, SuiteLever
-from .profile import held, resident, row_of
+from .profile import NOISE, held, resident, row_of
 from .reading import SuiteProcess
 from .spreads import saving, spread
-from .stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, IMPORT, INIT, STAGES
+from .stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, INIT, STAGES
 from .unused import UnusedImport, unused_imports
 
-WORTH_A_ROW = 1_000_000  # bytes; below it a page more or less in the allocator decides
+WORTH_A_ROW = NOISE  # bytes; below it a page more or less in the allocator decides
 _NARROWER = {"float64": (("float32", 4),), "float32": (("float16", 2), ("int8", 1)), "bfloat16": (("int8", 1),)}
 _NARROWER["float16"] = _NARROWER["bfloat16"]
 _NAMED = 4  # things that a sentence lists
@@ -30,11 +30,13 @@ class Evidence:
         component: its profile.
         processes: those that were started for it alone.
         others: names of modules that other components of the suite make use of, by component.
+        together: the process that held all components as they are, if there was one.
     """
 
     component: SuiteComponent
     processes: Sequence[SuiteProcess]
     others: dict[str, frozenset[str]]
+    together: SuiteProcess | None = None
 
     def of(self, purpose: str, variant: str | None = None) -> list[SuiteProcess]:
         """The processes of one purpose that came through."""
@@ -64,7 +66,9 @@ def decision_matrix(evidence: Sequence[Evidence], need_bytes: int = 0) -> list[S
     levers = [lever for one in evidence if one.component.held is not None for lever in _levers(one)]
 
     def value(lever: SuiteLever) -> tuple[int, int]:
-        saves = (lever.saves_low_bytes + lever.saves_high_bytes) // 2
+        saves = lever.in_service_bytes
+        if saves is None:
+            saves = (lever.saves_low_bytes + lever.saves_high_bytes) // 2
         # More than is needed is no better than enough; between two that are enough the surer one comes first.
         return (min(saves, need_bytes) if need_bytes else saves, lever.saves_low_bytes)
 
@@ -97,6 +101,7 @@ def _row(
     phase: str,
     evidence: list[SuiteFact],
     after: int | None = None,
+    in_service: int | None = None,
 ) -> Iterator[SuiteLever]:
     """The row, if it is worth one. It saves no less than nothing, where nothing is sure, and no more than there is."""
     before = one.component.held
@@ -117,6 +122,7 @@ def _row(
         basis=basis,  # type: ignore[arg-type]
         phase=phase,
         evidence=evidence,
+        in_service_bytes=in_service,
     )
 
 
@@ -125,26 +131,54 @@ def _row(
 
 def _imports(one: Evidence) -> Iterator[SuiteLever]:
     truth, used = one.of("resident"), used_modules(one.of("use"))
-    if not truth or used is None:
+    report = truth[-1].report if truth else None
+    if report is None or report.imports is None or used is None:
         return
-    report = truth[-1].report
-    imports = report.imports if report is not None else None
-    for unused in unused_imports(imports or [], used):
-        if unused.bytes < WORTH_A_ROW:
-            break
-        yield from _unused_import(one, unused, _requests_watched(one))
+    tried = {process.run.variant for process in one.of("deferred") if _stayed_off(process, process.run.variant)}
+    packages = {unused.root: unused for unused in unused_imports(report.imports, used)}
+    parts = {unused.root: unused for unused in unused_imports(report.imports, used, whole=False)}
+    for root in tried:
+        if root not in packages and root in parts:
+            packages[root] = parts[root]
+    for unused in packages.values():
+        yield from _unused_import(one, unused)
 
 
-def _requests_watched(one: Evidence) -> int:
-    return max((process.own.use.requests for process in one.of("use") if process.own.use is not None), default=0)
-
-
-def _unused_import(one: Evidence, unused: UnusedImport, requests: int) -> Iterator[SuiteLever]:
+def _unused_import(one: Evidence, unused: UnusedImport) -> Iterator[SuiteLever]:
     others = [name for name, modules in one.others.items() if _uses(modules, unused.root)]
+    said = _about_unused(one, unused)
+    if others:
+        said.append(_fact(f"in one process with {', '.join(others)} nothing is saved: there it is in use"))
+    measured = [process for process in one.of("deferred", unused.root) if _stayed_off(process, unused.root)]
+    before, after = one.component.held, held(measured)
+    if before is not None and after is not None:
+        low, high = saving(before, after)
+        said.append(_fact(f"never loaded in {_count(len(measured), 'fresh process', 'es')} that put its import off"))
+    else:
+        low = high = unused.bytes
+        where = _loaded_where(one, unused.root)
+        if where is not None:
+            said.append(_fact(f"putting it off is not enough: something takes names from it in the phase {where}"))
+    yield from _row(
+        one,
+        lever=f"do not import {unused.root}",
+        kind="import",
+        low=low,
+        high=high,
+        basis="computed" if after is None else "measured",
+        phase=unused.phase,
+        evidence=said,
+        after=None if after is None else after.median_bytes,
+        in_service=0 if others else None,
+    )
+
+
+def _about_unused(one: Evidence, unused: UnusedImport) -> list[SuiteFact]:
+    requests = max((process.own.use.requests for process in one.of("use") if process.own.use is not None), default=0)
     said = [
         _fact(
-            f"none of its functions was called and none of its attributes read by init or {requests} requests, "
-            f"while {unused.modules} modules were imported for it, with {{}} of RSS",
+            f"none of its functions was called and none of its attributes read by init and "
+            f"{_count(requests, 'request')}, while {_count(unused.modules, 'module')} came with it and {{}} of RSS",
             unused.bytes,
         )
     ]
@@ -153,50 +187,16 @@ def _unused_import(one: Evidence, unused: UnusedImport, requests: int) -> Iterat
     if unused.with_it:
         more = len(unused.with_it) - _NAMED
         said.append(_fact("with it " + ", ".join(unused.with_it[:_NAMED]) + (f" and {more} more" if more > 0 else "")))
-    if others:
-        said.append(_fact(f"in one process with {', '.join(others)} nothing is saved: there it is in use"))
-    phase = _phase_of_import(one, unused.root)
-    measured = [process for process in one.of("deferred", unused.root) if not _was_loaded(process, unused.root)]
-    before, after = one.component.held, held(measured)
-    if before is not None and after is not None:
-        low, high = saving(before, after)
-        said.append(_fact(f"measured in {len(measured)} fresh processes with its import put off: it was never loaded"))
-        yield from _row(
-            one,
-            lever=f"do not import {unused.root}",
-            kind="import",
-            low=0 if others else low,
-            high=high,
-            basis="measured",
-            phase=phase,
-            evidence=said,
-            after=after.median_bytes,
-        )
-        return
-    where = _loaded_where(one, unused.root)
-    if where is not None:
-        said.append(
-            _fact(f"not to be had by putting the import off: something takes names from it in the phase {where}")
-        )
-    yield from _row(
-        one,
-        lever=f"do not import {unused.root}",
-        kind="import",
-        low=0 if others else unused.bytes,
-        high=unused.bytes,
-        basis="computed",
-        phase=phase,
-        evidence=said,
-    )
+    return said
 
 
 def _uses(modules: frozenset[str], root: str) -> bool:
     return any(module == root or module.startswith(root + ".") for module in modules)
 
 
-def _was_loaded(process: SuiteProcess, root: str) -> bool:
+def _stayed_off(process: SuiteProcess, root: str) -> bool:
     deferred = process.own.deferred
-    return deferred is None or root in deferred.loaded
+    return deferred is not None and root in deferred.put_off and root not in deferred.loaded
 
 
 def _loaded_where(one: Evidence, root: str) -> str | None:
@@ -204,12 +204,6 @@ def _loaded_where(one: Evidence, root: str) -> str | None:
         if process.own.deferred is not None and root in process.own.deferred.loaded:
             return process.own.deferred.loaded[root]
     return None
-
-
-def _phase_of_import(one: Evidence, root: str) -> str:
-    """The stage whose ledger or growth the import belongs to: where the suite's file itself imports nothing, `init`."""
-    grown = {stage: rss.delta_bytes for stage in (IMPORT, INIT) if (rss := resident(one.of("resident")[-1], stage))}
-    return max(grown, key=lambda stage: grown[stage], default=IMPORT)
 
 
 # -- tensors ---------------------------------------------------------------------------------------------------------
@@ -230,7 +224,7 @@ def _dtypes(one: Evidence) -> Iterator[SuiteLever]:
                 low=saves,
                 high=saves,
                 basis="computed",
-                phase=_where_weights_came(one),
+                phase=INIT,
                 evidence=[
                     _weights(row),
                     _fact("{} an element instead of {}", item_bytes, row.item_bytes),
@@ -246,17 +240,13 @@ def _weights(row: SuiteArray) -> SuiteFact:
     return _fact(text, row.bytes, row.private_bytes)
 
 
-def _where_weights_came(one: Evidence) -> str:
-    return INIT
-
-
 def _twins(one: Evidence) -> Iterator[SuiteLever]:
     stock = next((process.own.arrays for process in one.of("use") if process.own.arrays is not None), None)
     twins = stock.twins if stock is not None else []
     if not twins:
         return
     extra = sum(twin.extra_bytes for twin in twins)
-    said = [_fact(f"{len(twins)} contents lie in memory more than once")]
+    said = [_fact(f"{_count(len(twins), 'tensor')} with the same content as another")]
     for twin in twins[:_NAMED]:
         shape = "x".join(map(str, twin.shape))
         names = f" ({', '.join(twin.names)})" if twin.names else ""
@@ -373,7 +363,16 @@ def _variants(one: Evidence) -> Iterator[SuiteLever]:
             phase=AFTER_GC,
             evidence=[_range("before", before), _range("after", variant.held), *_where_it_went(one, variant.name)],
             after=variant.held.median_bytes,
+            in_service=_in_service(one, variant.name),
         )
+
+
+def _in_service(one: Evidence, variant: str) -> int | None:
+    """What a variant saves where all components live in one process, and so share what they import."""
+    runs = one.of("together", variant)
+    before = None if one.together is None else held([one.together])
+    after = held(runs)
+    return None if before is None or after is None else before.median_bytes - after.median_bytes
 
 
 def _range(what: str, figure: Spread) -> SuiteFact:
@@ -386,26 +385,42 @@ def _fact(text: str, *sizes: int) -> SuiteFact:
     return SuiteFact(text=text, bytes=list(sizes))
 
 
+def _count(number: int, what: str, plural: str = "s") -> str:
+    return f"{number} {what}{'' if number == 1 else plural}"
+
+
 def _where_it_went(one: Evidence, variant: str) -> list[SuiteFact]:
-    """The ledger's own account of the difference: its biggest change."""
+    """The ledger's own account of the difference: the biggest changes, and what of it the kernel could have taken."""
     before, after = one.of("resident"), one.of("variant", variant)
     if not before or not after:
         return []
     was, became = holders(before[-1]), holders(after[-1])
-    change = {key: was.get(key, 0) - became.get(key, 0) for key in {*was, *became}}
+    change = {key: became.get(key, (0, 0))[0] - was.get(key, (0, 0))[0] for key in {*was, *became}}
     if not change:
         return []
-    category, owner = max(change, key=lambda key: change[key])
-    return [_fact(f"the ledger has {{}} less of {category} {owner}".rstrip(), change[category, owner])]
+    largest = sorted(change, key=lambda key: -abs(change[key]))[:2]
+    said = []
+    for category, owner in largest:
+        size = change[category, owner]
+        more = "less" if size < 0 else "more"
+        said.append(_fact(f"the ledger has {{}} {more} of {category} {owner}".rstrip(), abs(size)))
+    firm = _firm(was) - _firm(became)
+    word = "less" if firm >= 0 else "more"
+    said.append(_fact(f"memory that the kernel cannot take back is {{}} {word}", abs(firm)))
+    return said
 
 
-def holders(process: SuiteProcess) -> dict[tuple[str, str], int]:
-    """What the ledger's rows of the stages add up to, by category and owner."""
-    found: dict[tuple[str, str], int] = {}
+def _firm(found: dict[tuple[str, str], tuple[int, int]]) -> int:
+    return sum(size - evictable for size, evictable in found.values())
+
+
+def holders(process: SuiteProcess) -> dict[tuple[str, str], tuple[int, int]]:
+    """What the ledger's rows of the stages add up to by category and owner, and what of it is clean pages of files."""
+    found: dict[tuple[str, str], tuple[int, int]] = {}
     ledger = process.report.ledger if process.report is not None else None
     for row in ledger or []:
         if row.path in STAGES:
             for item in row.items:
-                key = (item.category, item.owner)
-                found[key] = found.get(key, 0) + item.bytes
+                size, evictable = found.get((item.category, item.owner), (0, 0))
+                found[item.category, item.owner] = (size + item.bytes, evictable + item.evictable_bytes)
     return found

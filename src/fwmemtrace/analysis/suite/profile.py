@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ...records import SuiteMember
 from .. import results
+from ..growth import ENOUGH_CALLS, judge, warm_up_of
 from ..suite_results import (
     Spread,
     SuiteArrayTotals,
@@ -20,14 +21,13 @@ from ..suite_results import (
     SuiteVariant,
 )
 from .reading import SuiteProcess
-from .spreads import middle, saving, spread, theil_sen
-from .stages import AFTER_GC, AFTER_TRIM, AGAIN, IMPORT, STAGES
+from .spreads import middle, saving, spread
+from .stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, IMPORT, STAGES
 
+_TRIALS = ("deferred", "arenas")  # what breaks in them is no fault of the component
 _SITES = 5  # of each kind
 _PACKAGES = 12
-_ENOUGH_REQUESTS = 20
-_WARM_UP = 0.2  # of the requests: what they add is the first touch of things, not a trend
-_NOISE = 1_000_000  # bytes over a whole batch that say nothing
+NOISE = 1_000_000  # bytes over a whole batch that say nothing
 
 
 def component_profile(member: SuiteMember, processes: Sequence[SuiteProcess]) -> SuiteComponent:
@@ -44,7 +44,9 @@ def component_profile(member: SuiteMember, processes: Sequence[SuiteProcess]) ->
             SuiteFailure(purpose="reading", variant="", outcome="raised", phase="", message=member.problem)
         ]
         return made
-    made.failures = [_failure(process) for process in processes if process.run.outcome != "ok"]
+    made.failures = [
+        _failure(process) for process in processes if process.run.outcome != "ok" and process.run.purpose not in _TRIALS
+    ]
     made.pids = _pids(processes)
     light = [process for process in processes if process.run.purpose == "resident"]
     failed = [process for process in light if process.run.outcome != "ok"]
@@ -163,6 +165,8 @@ def _packages(light: Sequence[SuiteProcess]) -> list[SuitePackage] | None:
         return None
     packages: dict[str, SuitePackage] = {}
     for row in imports:
+        if row.phase.partition("/")[0] not in STAGES:
+            continue
         name = row.module.partition(".")[0]
         package = packages.setdefault(name, SuitePackage(package=name, bytes=0, modules=0))
         package.bytes += row.own_bytes
@@ -171,23 +175,32 @@ def _packages(light: Sequence[SuiteProcess]) -> list[SuitePackage] | None:
 
 
 def growth(light: Sequence[SuiteProcess], batch: int) -> SuiteGrowth | None:
-    """How RSS went over the requests of the batch, in the run that lies in the middle."""
-    series = [process.own.requests for process in light if process.own.requests]
-    if not series:
+    """How RSS went over the requests of the batch, in the run that lies in the middle; pages of files left out."""
+    with_requests = [process for process in light if process.own.requests]
+    if not with_requests:
         return None
-    requests = series[middle([figures[-1] - figures[0] for figures in series])]
-    if len(requests) < _ENOUGH_REQUESTS:
-        return SuiteGrowth(requests=len(requests), bytes_per_request=0.0, verdict="too few requests")
-    steady = requests[round(len(requests) * _WARM_UP) :]
-    slope = theil_sen(steady)
-    gained = steady[-1] - steady[0]
-    if gained < _NOISE:
-        return SuiteGrowth(requests=batch, bytes_per_request=max(slope, 0.0), verdict="flat")
-    last = steady[len(steady) * 3 // 4 :]
-    stopped = last[-1] - last[0] < 0.25 * gained * len(last) / len(steady)
-    # A slope says nothing of what has stopped: what it gained, over the requests that it took, does.
-    per_request = gained / len(steady) if stopped else slope
-    return SuiteGrowth(requests=batch, bytes_per_request=per_request, verdict="saturating" if stopped else "growing")
+    gains = [process.own.requests[-1] - process.own.requests[0] for process in with_requests]
+    process = with_requests[middle(gains)]
+    requests = process.own.requests
+    steady = requests[warm_up_of(len(requests)) :]
+    if len(steady) < ENOUGH_CALLS:
+        return SuiteGrowth(requests=len(requests), bytes_per_request=0.0, verdict="too few calls")
+    judged = judge([float(figure) for figure in steady], 1.0, NOISE)
+    gained = requests[-1] - requests[0]
+    # A weight file is touched row by row as requests come: that ends with the file, and the kernel can have it back.
+    files = min(max(_from_files(process), 0), max(gained, 0))
+    if judged.verdict in ("flat", "too few calls") or gained - files < NOISE:
+        return SuiteGrowth(requests=batch, bytes_per_request=0.0, verdict="flat", file_bytes=files)
+    # A slope says nothing of what has stopped: what it gained, over the requests, does.
+    per_request = judged.trend.slope if judged.verdict == "growing" else gained / len(requests)
+    share = (gained - files) / gained
+    return SuiteGrowth(requests=batch, bytes_per_request=per_request * share, verdict=judged.verdict, file_bytes=files)
+
+
+def _from_files(process: SuiteProcess) -> int:
+    """What of the batch's RSS change the ledger counts as clean pages of files."""
+    ledger = _ledger(process, BATCH)
+    return sum(item.evictable_bytes for item in ledger.items) if ledger is not None else 0
 
 
 def _sites(processes: Sequence[SuiteProcess]) -> list[SuiteSite]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..suite_results import SuiteComponent, SuiteShare, SuiteShared, SuiteSharing
 from .profile import resident, start_of
 from .reading import SuiteProcess
-from .stages import AFTER_GC, IMPORT
+from .stages import AFTER_GC, IMPORT, STAGES
 
 _WORTH_A_ROW = 500_000
 
@@ -63,6 +63,8 @@ def _packages(process: SuiteProcess | None) -> dict[str, int]:
         return {}
     sizes: dict[str, int] = {}
     for row in process.report.imports:
+        if row.phase.partition("/")[0] not in STAGES:
+            continue
         name = row.module.partition(".")[0]
         sizes[name] = sizes.get(name, 0) + row.own_bytes
     return sizes

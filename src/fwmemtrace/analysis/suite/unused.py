@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ..results import Import
+from .stages import STAGES
 
 _TRACERS = ("fwmemtrace", "msgspec", "memray", "psutil", "pympler", "objgraph", "tracemalloc")
 # Without these no program runs: that nothing was called of them says nothing.
@@ -22,6 +23,7 @@ class UnusedImport:
         modules: how many they are.
         with_it: the other unused modules among them.
         chain: who first imported it, the outermost first.
+        phase: in which.
     """
 
     root: str
@@ -29,22 +31,29 @@ class UnusedImport:
     modules: int
     with_it: tuple[str, ...]
     chain: tuple[str, ...]
+    phase: str = ""
 
 
-def unused_imports(imports: Sequence[Import], used: Collection[str], own: Collection[str] = ()) -> list[UnusedImport]:
+def unused_imports(
+    imports: Sequence[Import], used: Collection[str], *, own: Collection[str] = (), whole: bool = True
+) -> list[UnusedImport]:
     """Find them, the biggest first; their bytes do not overlap.
 
     Args:
         imports: what was imported in one process.
         used: names of the modules of which a function was called or an attribute read.
-        own: names of modules that are the component's own, which are in use by being there.
+        own: names of packages that are the component's own, which are in use by being there.
+        whole: whether to name top-level packages only. What the parts of a package in use want of each other, at import
+            or from C, was not watched: that one of them is of no use is a guess until it has been tried.
     """
+    imports = [row for row in imports if row.phase.partition("/")[0] in STAGES]  # the rest is the tracer's own
     parent_of = {row.module: row.parent for row in imports}
     holding = {prefix for module in used for prefix in _prefixes(module)}
     kept_out = {*_TRACERS, *_CORE, *own}
     members: dict[str, list[Import]] = {}
     for row in imports:
-        root = next((prefix for prefix in _prefixes(row.module) if prefix not in holding), None)
+        prefixes = _prefixes(row.module)[:1] if whole else _prefixes(row.module)
+        root = next((prefix for prefix in prefixes if prefix not in holding), None)
         if root is not None and row.module.partition(".")[0] not in kept_out:
             members.setdefault(root, []).append(row)
     root_of = {row.module: root for root, rows in members.items() for row in rows}
@@ -58,7 +67,8 @@ def unused_imports(imports: Sequence[Import], used: Collection[str], own: Collec
             bytes=sum(row.own_bytes for root in roots for row in members[root]),
             modules=sum(len(members[root]) for root in roots),
             with_it=tuple(sorted(root for root in roots if root != top)),
-            chain=_chain(members[top][0].module, parent_of),
+            chain=tuple(members[top][0].chain) or _chain(members[top][0].module, parent_of),
+            phase=members[top][0].phase,
         )
         for top, roots in found.items()
     ]
