@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugins": {"errors"},
     "config": {"errors", "units"},
     "workers": {"config"},
-    "probes": {"errors", "records", "units", "marks", "config", "phases", "tracefile"},
+    "probes": {"errors", "records", "units", "marks", "config", "context", "phases", "tracefile"},
     "sinks": {"errors", "records", "tracefile"},
     "tracefile": {"errors", "records", "marks"},
     "analysis": {"errors", "records", "marks"},

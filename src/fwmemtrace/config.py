@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from .errors import SettingsError
 from .units import parse_duration
+
+if TYPE_CHECKING:
+    from pathlib import Path  # two thirds of a megabyte, for what os.path does as well
 
 _PREFIX = "FWMEMTRACE_"
 _TABLE = "[tool.fwmemtrace]"
@@ -81,11 +83,14 @@ def load(
 
 
 def _from_pyproject(folder: Path | None) -> dict[str, Any]:
-    start = Path.cwd() if folder is None else folder
-    for parent in (start, *start.parents):
-        path = parent / "pyproject.toml"
+    here = os.path.abspath(os.getcwd() if folder is None else folder)
+    above = ""
+    while here != above:
+        path = os.path.join(here, "pyproject.toml")
+        here, above = os.path.dirname(here), here
         try:
-            text = path.read_text(encoding="utf-8")
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
         except (OSError, UnicodeDecodeError):
             continue
         if "tool.fwmemtrace" not in text:  # spares the traced process the TOML parser

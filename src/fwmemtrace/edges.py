@@ -11,7 +11,8 @@ from collections.abc import Callable
 from itertools import count
 from time import perf_counter_ns
 
-from .phases import Phase, Span, current
+from .context import changing, current, set_current
+from .phases import Phase, Span
 from .probes.base import Emit
 from .probes.panel import Panel
 from .probes.peaks import PeakMeter
@@ -61,13 +62,16 @@ class Edges:
         span.phase = phase
         span.tracer = self
         span.thread_id = _get_thread_id()
-        span.closed = False
         span.state = None
-        current.set(span)
+        span.closed = span.thread_id in changing  # a finaliser inside of a change: its phase cannot be current
+        if span.closed:
+            return span
         try:
             self._announce(span)
         except Exception as error:
             self._fail(error)
+        # Not before its record is out: a phase that a signal handler runs would name a parent that nobody knows.
+        set_current(span)
         return span
 
     def _announce(self, span: Span) -> None:
@@ -92,7 +96,10 @@ class Edges:
         span.closed = True
         parent = span.parent
         if current.get() is span:
-            current.set(parent)
+            outer = parent
+            while outer is not None and outer.closed:  # blocks left out of order
+                outer = outer.parent
+            set_current(outer)
         if self._over:
             return
         try:

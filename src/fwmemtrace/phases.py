@@ -6,8 +6,7 @@ slotted. The phase that runs is a context variable: asyncio tasks inherit it, th
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-
+from .context import current, set_current
 from .errors import PhaseError
 
 TYPE_CHECKING = False
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 
 # The running session's tracer, or None: the only thing that a phase looks at when nobody traces.
 _tracer: Tracer | None = None
-
-current: ContextVar[Span | None] = ContextVar("fwmemtrace.current", default=None)
 
 _CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200  # as in `inspect`, which is too big to import
 # While nobody traces, one object a name is enough, and looking it up is half the price of making one. While somebody
@@ -304,17 +301,17 @@ class _Suspension:
 
     def suspend(self) -> None:
         self._inner = current.get()
-        current.set(self._outer)
+        set_current(self._outer)
         self.span.tracer.switch(self._outer)
 
     def resume(self) -> None:
         self._outer = current.get()
-        current.set(self._inner)
+        set_current(self._inner)
         self.span.tracer.switch(self._inner)
 
     def finish(self, error: type[BaseException] | None) -> None:
         self.span.tracer.end(self.span, error)
-        current.set(self._outer)
+        set_current(self._outer)
 
 
 def _error_of(error: BaseException) -> type[BaseException] | None:

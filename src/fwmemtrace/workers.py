@@ -10,11 +10,14 @@ import atexit
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from .config import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 VARIABLE = "FWMEMTRACE_PARENT"
 _LAST = -1000  # exit priority: after every other finaliser of multiprocessing
@@ -50,6 +53,8 @@ def inherited() -> Inheritance | None:
 
 def as_worker(told: Inheritance, settings: Settings) -> Settings:
     """The settings for a worker: those given, with a path of the worker's own."""
+    from pathlib import Path
+
     target = worker_path(Path(told.settings.target or "trace.bin"), os.getpid())
     return msgspec.structs.replace(settings, target=str(target))
 

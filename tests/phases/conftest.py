@@ -24,35 +24,36 @@ class Traced:
     def ends(self):
         return [record for record in self.sink.records if isinstance(record, PhaseEnd)]
 
-    def path_of(self, span):
-        by_span = {begin.span: begin for begin in self.begins}
-        names = []
-        while span:
-            names.append(by_span[span].name)
-            span = by_span[span].parent
-        return "/".join(reversed(names))
+    @property
+    def by_span(self):
+        """The path of each phase by its span, in the order of their begins."""
+        paths = {0: ""}
+        for begin in self.begins:
+            paths[begin.span] = f"{paths[begin.parent]}/{begin.name}".lstrip("/")
+        del paths[0]
+        return paths
 
     @property
     def paths(self):
         """The path of each phase in the order of their begins."""
-        return [self.path_of(begin.span) for begin in self.begins]
+        return list(self.by_span.values())
 
     @property
     def events(self):
         """`+path` for each begin and `-path` for each end, with ` ErrorType` behind an end by an exception."""
-        events = []
+        events, paths = [], self.by_span
         for record in self.sink.records:
             if isinstance(record, PhaseBegin):
-                events.append(f"+{self.path_of(record.span)}")
+                events.append(f"+{paths[record.span]}")
             elif isinstance(record, PhaseEnd):
-                events.append(f"-{self.path_of(record.span)}" + (f" {record.error}" if record.error else ""))
+                events.append(f"-{paths[record.span]}" + (f" {record.error}" if record.error else ""))
         return events
 
     @property
     def open(self):
         """The paths of phases that began and have not ended."""
         ended = {end.span for end in self.ends}
-        return [self.path_of(begin.span) for begin in self.begins if begin.span not in ended]
+        return [path for span, path in self.by_span.items() if span not in ended]
 
 
 @pytest.fixture(scope="session")

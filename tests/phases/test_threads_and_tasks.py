@@ -7,7 +7,9 @@ import contextvars
 import gc
 import os
 import signal
+import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections import Counter
@@ -218,7 +220,9 @@ def test_a_signal_handler_may_run_a_phase_anywhere(traced):
     paths = Counter(traced.paths)
     assert paths["outer"] == turns
     assert paths["outer/inner"] == turns
-    assert sum(count for path, count in paths.items() if path.endswith("handler")) == len(handled)
+    # One that comes while the running phase is being changed may go unrecorded; see context.py.
+    recorded = sum(count for path, count in paths.items() if path.endswith("handler"))
+    assert 0.8 * len(handled) <= recorded <= len(handled)
     assert traced.open == []
     with phase("after"):
         pass
@@ -256,3 +260,34 @@ def test_a_forked_child_does_not_disturb_its_parent(traced):
         with phase("inner"):
             pass
     assert traced.events == ["+outer", "+outer/inner", "-outer/inner", "-outer"]
+
+
+def test_phases_inside_the_collector_while_a_phase_is_being_set():
+    """Up to Python 3.11 the collector runs in the middle of ContextVar.set; a phase in there crashed the process."""
+    code = """
+        import gc, fwmemtrace
+        from fwmemtrace import phase
+        from fwmemtrace.sinks.callback import CallbackSink
+        from fwmemtrace.records import PhaseBegin, PhaseEnd
+
+        counts = {PhaseBegin: 0, PhaseEnd: 0}
+        def count(record):
+            if type(record) in counts:
+                counts[type(record)] += 1
+
+        def during_collection(moment, info):
+            with phase("in the collector"):
+                pass
+
+        with fwmemtrace.session(sink=CallbackSink(count), interval=0, exact_peak=False):
+            gc.callbacks.append(during_collection)
+            gc.set_threshold(1)
+            for number in range(20_000):
+                garbage = [[] for _ in range(number % 3)]
+                with phase("outer"), phase("inner"):
+                    pass
+            gc.callbacks.clear()
+        assert counts[PhaseBegin] == counts[PhaseEnd] > 40_000, counts
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -9,7 +9,8 @@ import threading
 from itertools import count
 
 from .. import phases
-from ..phases import Phase, Span, current
+from ..context import changing, current, set_current
+from ..phases import Phase, Span
 from .markers import Markers
 from .task_switches import TaskSwitches
 
@@ -33,9 +34,11 @@ class MarksOnly:
         span.phase = phase
         span.tracer = self
         span.thread_id = threading.get_ident()
-        span.closed = False
         span.state = None
-        current.set(span)
+        span.closed = span.thread_id in changing  # a finaliser inside of a change: its phase cannot be current
+        if span.closed:
+            return span
+        set_current(span)
         self._tasks.look()
         self._markers.began(span)
         return span
@@ -46,7 +49,7 @@ class MarksOnly:
             return
         span.closed = True
         if current.get() is span:
-            current.set(span.parent)
+            set_current(span.parent)
         self._markers.ended(span, current.get())
 
     def switch(self, span: Span | None) -> None:

@@ -5,8 +5,8 @@ RSS and its peak at every phase edge ride on the phase records themselves; the s
 
 from __future__ import annotations
 
+import os
 import threading
-from pathlib import Path
 from time import perf_counter_ns
 from typing import ClassVar
 
@@ -14,8 +14,8 @@ from ..phases import Span
 from ..records import CgroupReading, Footprint, Note, Sample
 from .base import BaseProbe, ProbeContext
 
-CGROUP_ROOT = Path("/sys/fs/cgroup")
-SELF_CGROUP = Path("/proc/self/cgroup")
+CGROUP_ROOT = "/sys/fs/cgroup"
+SELF_CGROUP = "/proc/self/cgroup"
 
 # A timeline point says something only if RSS moved, and one a second keeps the curve honest where it did not.
 _WORTH_A_POINT = 64 * 1024
@@ -32,7 +32,7 @@ class ResidentProbe(BaseProbe):
 
     def __init__(self) -> None:
         self._timeline: _Timeline | None = None
-        self._cgroup: Path | None = None
+        self._cgroup: str | None = None
         self._next_footprint_ns = 0
         self._footprints = True
 
@@ -76,11 +76,11 @@ class ResidentProbe(BaseProbe):
     def _read_cgroup(self) -> None:
         if self._cgroup is None:
             return
-        current = read_cgroup_figure(self._cgroup / "memory.current")
+        current = read_cgroup_figure(f"{self._cgroup}/memory.current")
         if current is None:
             self._cgroup = None
             return
-        peak, limit = (read_cgroup_figure(self._cgroup / name) for name in ("memory.peak", "memory.max"))
+        peak, limit = (read_cgroup_figure(f"{self._cgroup}/{name}") for name in ("memory.peak", "memory.max"))
         self._context.emit(CgroupReading(perf_counter_ns(), current, peak, limit))
 
     def stop(self) -> None:
@@ -124,10 +124,11 @@ class _Timeline:
             self._thread.join(timeout=1.0)
 
 
-def find_cgroup() -> Path | None:
+def find_cgroup() -> str | None:
     """The folder of this process's control group (version 2), or None where it has none with memory counts."""
     try:
-        lines = SELF_CGROUP.read_text().splitlines()
+        with open(SELF_CGROUP, encoding="utf-8") as file:
+            lines = file.read().splitlines()
     except OSError:
         return None
     for line in lines:
@@ -136,16 +137,17 @@ def find_cgroup() -> Path | None:
             continue
         path = rest.partition(":")[2].strip().lstrip("/")
         # In a container the root is mounted where the path does not exist: the root is then the process's own.
-        for folder in (CGROUP_ROOT / path, CGROUP_ROOT / "unified" / path, CGROUP_ROOT):
-            if (folder / "memory.current").exists():
+        for folder in (f"{CGROUP_ROOT}/{path}", f"{CGROUP_ROOT}/unified/{path}", CGROUP_ROOT):
+            if os.path.exists(f"{folder}/memory.current"):
                 return folder
     return None
 
 
-def read_cgroup_figure(path: Path) -> int | None:
+def read_cgroup_figure(path: str) -> int | None:
     """A figure of a memory controller's file in bytes; None for "max" or where this kernel has no such file."""
     try:
-        text = path.read_text().strip()
+        with open(path, encoding="ascii") as file:
+            text = file.read().strip()
     except OSError:
         return None
     return int(text) if text.isdigit() else None

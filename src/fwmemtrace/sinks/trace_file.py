@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from ..errors import SinkError
 from ..records import Record
@@ -48,8 +47,8 @@ class TraceFileSink:
 
     def after_fork(self, pid: int) -> None:
         os.close(self._fd)
-        path = Path(self._first)
-        self.path = str(path.with_name(f"{path.stem}.{pid}{path.suffix}"))
+        stem, suffix = os.path.splitext(self._first)
+        self.path = f"{stem}.{pid}{suffix}"
         self._fd = self._create()
 
     def close(self) -> None:
