@@ -21,6 +21,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "python_heap": "fwmemtrace.probes.python_heap:PythonHeapProbe",
         "native": "fwmemtrace.probes.native:NativeProbe",
         "objects": "fwmemtrace.probes.objects:ObjectsProbe",
+        "tensors": "fwmemtrace.probes.tensors:TensorsProbe",
+        "collector": "fwmemtrace.probes.collector:CollectorProbe",
         "imports": "fwmemtrace.probes.imports:ImportsProbe",
         "mappings": "fwmemtrace.probes.mappings:MappingsProbe",
     },

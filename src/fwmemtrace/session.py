@@ -26,7 +26,7 @@ _active: Session | None = None
 # Outermost first: at the edges of a phase the last one's readings lie closest to it. The census allocates, so it stays
 # outside of what tracemalloc sees, and both outside of memray's markers. A reading of the mappings has to be close to
 # the phase, but none of its own allocations in their figures. Imports are watched once every other probe has its own.
-PROBE_ORDER = ("resident", "objects", "mappings", "python_heap", "native", "imports")
+PROBE_ORDER = ("resident", "collector", "tensors", "objects", "mappings", "python_heap", "native", "imports")
 
 
 class Session:

@@ -89,6 +89,7 @@ class NativeSite(Result, kw_only=True):
     allocations: int  # how often
     library: str | None  # the shared library that called the allocator; None without native frames
     stack: list[Frame]  # innermost first
+    at_peak_bytes: int = 0  # live when the phase's own live bytes were at their peak
 
 
 class NativeTotals(Result, kw_only=True):
@@ -113,6 +114,7 @@ class Native(NativeTotals, kw_only=True):
     reserved_bytes: int = 0  # of the live: address space that may not be touched (PROT_NONE), so holds no memory
     temporary_bytes: int = 0  # of the allocated: freed before the run of the phase ended that asked for it
     freed_later: dict[str, int] = {}  # of the held: freed afterwards, by the path of the phase that did it
+    at_peak: list[NativeSite] = []  # the stacks that made up most of the peak
 
 
 class HeapSite(Result, kw_only=True):
@@ -247,6 +249,7 @@ class Collector(Result, kw_only=True):
     full_collections: int = 0  # those that the tracer made after the phase, to see what only they give back
     returned_bytes: int = 0  # RSS that came back by them
     returned_objects: int = 0
+    returned_heap_bytes: int | None = None  # of what tracemalloc traces; None where it was off
 
 
 class Phase(Result, kw_only=True):
