@@ -108,15 +108,18 @@ class Walker:
             for piece in self._of_neighbour(mapping, below):
                 yield piece
                 at = piece.end
+        category = ""
         while at < mapping.end:
-            piece_or_none = self._recognise(at, mapping.end)
-            if piece_or_none is None:
-                end = self._next_mark(at, mapping)
-                yield Piece(at, end, NAMELESS, "")
-                at = end
+            found = self._recognise(at, mapping.end)
+            if found is not None and found.category == PYTHON != category:
+                start = self._begin_of_arena(at, mapping.end)
+                found = found if start == at else None
             else:
-                yield piece_or_none
-                at = piece_or_none.end
+                start = at
+            if found is None:
+                found = Piece(at, start if start > at else self._next_mark(at, mapping), NAMELESS, "")
+            yield found
+            at, category = found.end, found.category
 
     def _of_neighbour(self, mapping: Mapping, below: Below) -> Iterator[Piece]:
         if below.is_file and below.permissions.startswith("rw"):
@@ -138,9 +141,24 @@ class Walker:
                 return mapping.end
             at = mapping.start + page * PAGE
             self._looks -= 1
-            if self._recognise(at, mapping.end) is not None:
-                return at
+            piece = self._recognise(at, mapping.end)
+            if piece is not None:
+                return self._begin_of_arena(at, mapping.end) if piece.category == PYTHON else at
         return mapping.end
+
+    def _begin_of_arena(self, at: int, end: int) -> int:
+        """Where an arena begins whose first pool is known: not every arena begins with a pool.
+
+        Behind pages without a name it may begin a few pages before that pool: where, the end of the last of the arenas
+        that follow tells, since something else with a mark is there, or nothing more.
+        """
+        for start in range(at, -(-at // POOL) * POOL + PAGE, PAGE):
+            piece = self._recognise(start, end)
+            while piece is not None and piece.category == PYTHON and piece.end < end:
+                piece = self._recognise(piece.end, end)
+            if piece is not None:
+                return start
+        return at
 
     def _recognise(self, at: int, end: int) -> Piece | None:
         head = self._peek(at, _HEAD_SIZE)

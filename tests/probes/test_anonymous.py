@@ -1,0 +1,181 @@
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fwmemtrace.probes import elf
+from fwmemtrace.probes.anonymous import ARENA, PAGE, POOL, Pages, Walker, is_pool, split
+from fwmemtrace.probes.smaps import Below, Mapping
+
+BASE = 0x7F00_0000_0000 - 5 * PAGE  # so that arenas are not aligned to pools
+GUARD = Below("---p", "", is_file=False)
+
+
+class Memory:
+    """Pages with content, as an anonymous mapping has them."""
+
+    def __init__(self, base=BASE):
+        self.base = self.end = base
+        self.words = {}
+        self.absent = set()
+
+    def block(self, pages):
+        """A block of malloc with a mapping of its own."""
+        self._put(self.end, struct.pack("=QQ", 0, pages * PAGE | 2))
+        self.end += pages * PAGE
+
+    def arena(self, size_class=3):
+        """An arena of obmalloc, one pool of which is in use."""
+        pool = -(-self.end // POOL) * POOL
+        size = (size_class + 1) * 16
+        self._put(pool, struct.pack("=IxxxxQQQIIII", 5, 0, 0, 0, 7, size_class, 48 + 10 * size, POOL - size))
+        self.end += ARENA
+
+    def nameless(self, pages):
+        for page in range(pages):
+            self._put(self.end + page * PAGE, b"\x13\x37" * 24)
+        self.end += pages * PAGE
+
+    def stack(self, pages):
+        """A stack with glibc's thread descriptor below its top."""
+        self.end += pages * PAGE
+        descriptor = self.end - 0x900
+        self._put(descriptor, struct.pack("=QQQ", descriptor, 0x1234, descriptor))
+
+    def _put(self, address, data):
+        self.words[address] = data
+
+    def peek(self, address, length):
+        data = bytearray(length)
+        for start, word in self.words.items():
+            for offset, byte in enumerate(word):
+                if 0 <= start + offset - address < length:
+                    data[start + offset - address] = byte
+        return bytes(data)
+
+    def pages(self, start, end):
+        flags = bytes(int(address not in self.absent) for address in range(start, end, PAGE))
+        return Pages(flags, flags)
+
+    def shares(self, below=None, **options):
+        resident = sum(self.pages(self.base, self.end).present) * PAGE
+        mapping = Mapping(self.base, self.end, "rw-p", "", resident, resident, resident, resident)
+        parts = Walker(self.peek, self.pages, **options).shares(mapping, below)
+        assert sum(size for _, size in parts) == resident
+        return [(piece.category, piece.owner, size) for piece, size in parts]
+
+
+def test_joined_mappings_are_cut_where_the_allocators_left_their_marks():
+    memory = Memory()
+    memory.block(40)
+    memory.arena()
+    memory.nameless(3)
+    memory.arena(31)
+    memory.block(1)
+    assert memory.shares() == [
+        ("malloc", "mapped blocks", 40 * PAGE),
+        ("python", "arenas", ARENA),
+        ("anonymous", "", 3 * PAGE),
+        ("python", "arenas", ARENA),
+        ("malloc", "mapped blocks", PAGE),
+    ]
+
+
+@pytest.mark.parametrize("nameless", [1, 2, 3, 4, 5])
+def test_arenas_behind_pages_without_a_name_begin_where_they_fit(nameless):
+    memory = Memory()
+    memory.nameless(nameless)
+    memory.arena()
+    memory.arena()
+    assert memory.shares() == [("anonymous", "", nameless * PAGE), *[("python", "arenas", ARENA)] * 2]
+
+
+def test_only_resident_pages_count():
+    memory = Memory()
+    memory.block(10)
+    memory.arena()
+    memory.absent = {BASE + page * PAGE for page in range(3, 7)}
+    assert memory.shares()[0] == ("malloc", "mapped blocks", 6 * PAGE)
+
+
+def test_a_heap_of_a_thread_is_malloc_s():
+    memory = Memory(64 << 20)
+    memory._put(memory.end, struct.pack("=QQQQ", memory.end + 0x30, 0, 33 * PAGE, 33 * PAGE))
+    memory.end += 33 * PAGE
+    assert memory.shares() == [("malloc", "heaps of threads", 33 * PAGE)]
+
+
+def test_a_stack_lies_above_a_guard_page():
+    memory = Memory()
+    memory.stack(16)
+    assert memory.shares(GUARD) == [("stack", "threads", 16 * PAGE)]
+    assert memory.shares(None) == [("anonymous", "", 16 * PAGE)]
+
+
+def test_a_thread_known_by_its_identifier_needs_no_descriptor():
+    memory = Memory()
+    memory.nameless(16)
+    assert memory.shares(GUARD, threads=[memory.end - 0x900]) == [("stack", "threads", 16 * PAGE)]
+    assert memory.shares(GUARD) == [("anonymous", "", 16 * PAGE)]
+
+
+def test_a_stack_joined_with_what_is_above_ends_where_it_ends():
+    memory = Memory()
+    memory.stack(2048)
+    memory.block(4)
+    assert memory.shares(GUARD, stack_size=2048 * PAGE) == [
+        ("stack", "threads", 2048 * PAGE),
+        ("malloc", "mapped blocks", 4 * PAGE),
+    ]
+
+
+def test_zeroed_data_of_a_library_is_the_library_s(monkeypatch):
+    monkeypatch.setattr("fwmemtrace.probes.anonymous.zeroed_bytes", lambda path: 2 * PAGE)
+    memory = Memory()
+    memory.nameless(5)
+    below = Below("rw-p", "/v/site-packages/torch/lib/libtorch.so", is_file=True)
+    assert memory.shares(below) == [("file", "torch", 2 * PAGE), ("anonymous", "", 3 * PAGE)]
+
+
+def test_a_block_that_claims_more_than_is_mapped_is_none():
+    memory = Memory()
+    memory.block(4)
+    memory.end -= PAGE
+    assert memory.shares() == [("anonymous", "", 3 * PAGE)]
+
+
+@pytest.mark.parametrize("content", [bytes(48), b"\xff" * 48, b"\x13\x37" * 24, struct.pack("=QQ", 3, 4096 | 2) * 3])
+def test_other_content_is_no_pool(content):
+    assert not is_pool(content)
+
+
+def test_unknown_memory_does_not_take_long():
+    memory = Memory()
+    memory.end += 20_000 * PAGE
+    looks = []
+    walker = Walker(lambda address, length: looks.append(address) or bytes(length), memory.pages)
+    mapping = Mapping(memory.base, memory.end, "rw-p", "", *[20_000 * PAGE] * 4)
+    assert walker.shares(mapping, None)[0][1] == 20_000 * PAGE
+    assert len(looks) < 10_000
+
+
+@given(st.integers(0, 10**9), st.lists(st.integers(0, 1000), min_size=1, max_size=20))
+def test_splitting_loses_nothing(total, weights):
+    parts = split(total, weights)
+    assert sum(parts) == total
+    assert all(part >= 0 for part in parts)
+
+
+def test_zeroed_bytes_of_real_libraries(tmp_path):
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    libraries = {line.split()[-1] for line in lines if "libc.so" in line or "libpython" in line}
+    assert libraries
+    # readelf and the loader agree that libc has zeroed data: it does not fit the rest of its last page.
+    assert any(elf.zeroed_bytes(path) > 0 for path in libraries)
+    (tmp_path / "text").write_text("no library")
+    assert elf.zeroed_bytes(str(tmp_path / "text")) == 0
+    assert elf.zeroed_bytes(str(tmp_path / "missing")) == 0
+    (tmp_path / "cut").write_bytes(b"\x7fELF\x02\x01\x01")
+    assert elf.zeroed_bytes(str(tmp_path / "cut")) == 0
