@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -97,3 +98,10 @@ def test_torch_is_pinned_wherever_it_is_named():
     assert named
     assert all("==" in need for need in named)
     assert not re.search(r"\btorch\b(?!==)", (ROOT / "tox.ini").read_text().replace("real torch", ""))
+
+
+def test_continuous_integration_runs_the_line_that_readme_gives():
+    lines = [line.strip() for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("    python3.11")]
+    assert len(lines) == 2
+    assert lines[1] in [line.strip() for line in (ROOT / ".ci" / "run").read_text().splitlines()]
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
