@@ -1,0 +1,83 @@
+from fwmemtrace.analysis.imports import ImportFold
+from fwmemtrace.records import ModuleImport, PhaseBegin, PhaseEnd
+
+
+def imported(module, parent=None, own=10, cumulative=None, *, at=0, asked_by="main:1", error=None, reload=False):
+    return ModuleImport(
+        span=0,
+        module=module,
+        parent=parent,
+        asked_by="" if parent else asked_by,
+        depth=0,
+        thread_id=1,
+        time_ns=at,
+        own_bytes=own,
+        cumulative_bytes=own if cumulative is None else cumulative,
+        own_ns=own,
+        cumulative_ns=own if cumulative is None else cumulative,
+        error=error,
+        reload=reload,
+    )
+
+
+def fold(*records, path=""):
+    result = ImportFold()
+    for record in records:
+        result.add(record, path)
+    return result
+
+
+def test_chain_and_packages():
+    # As they arrive: an inner import ends before the one around it.
+    result = fold(
+        imported("scipy.sparse", "sklearn.utils", 50, at=3),
+        imported("sklearn.utils", "sklearn", 5, 55, at=2),
+        imported("scipy.stats", "scipy.sparse", 7, at=4),
+        imported("sklearn", None, 20, 75, at=1, asked_by="service:12"),
+    )
+    rows = {row.module: row for row in result.imports()}
+    assert [row.module for row in result.imports()] == ["scipy.sparse", "sklearn", "scipy.stats", "sklearn.utils"]
+    assert rows["scipy.sparse"].chain == ["sklearn", "sklearn.utils"]
+    assert rows["scipy.sparse"].asked_by == "service:12"
+    assert (rows["sklearn"].parent, rows["sklearn"].cumulative_bytes) == (None, 75)
+    scipy, sklearn = result.packages()
+    assert (scipy.package, scipy.own_bytes, scipy.modules) == ("scipy", 57, 2)
+    assert scipy.chain == ["sklearn", "sklearn.utils"]
+    assert (sklearn.own_bytes, sklearn.chain) == (25, [])
+
+
+def test_what_no_module_accounts_for_is_told_in_every_phase_around():
+    result = ImportFold()
+    result.add(PhaseBegin(1, 0, "init", 1, 0, 100), "init")
+    result.add(PhaseBegin(2, 1, "load", 1, 0, 110), "init/load")
+    result.add(imported("torch", own=70), "init/load")
+    result.add(PhaseEnd(2, 0, 190, 190), "init/load")
+    result.add(PhaseEnd(1, 0, 200, 200), "init")
+    rows = {row.path: row for row in result.phases()}
+    assert (rows["init/load"].rss_delta_bytes, rows["init/load"].unaccounted_bytes) == (80, 10)
+    assert (rows["init"].imported_bytes, rows["init"].unaccounted_bytes) == (70, 30)
+    assert result.imports()[0].phase == "init/load"
+
+
+def test_phases_without_imports_have_no_row():
+    assert fold(PhaseBegin(1, 0, "p", 1, 0, 0), PhaseEnd(1, 0, 9, 9), path="p").phases() == []
+
+
+def test_reloads_and_repeated_tries_fold_into_one_row():
+    result = fold(
+        imported("optional", "a", 3, error="ModuleNotFoundError"),
+        imported("optional", "b", 4),
+        imported("optional", None, 2, reload=True),
+    )
+    (row,) = result.imports()
+    assert (row.own_bytes, row.loads, row.error, row.parent) == (9, 2, None, "b")
+
+
+def test_a_module_that_failed_says_so():
+    (row,) = fold(imported("missing", error="ModuleNotFoundError")).imports()
+    assert (row.error, row.loads) == ("ModuleNotFoundError", 0)
+
+
+def test_a_ring_of_parents_ends():
+    result = fold(imported("a", "b"), imported("b", "a"))
+    assert {row.module: row.chain for row in result.imports()} == {"a": ["b"], "b": ["a"]}

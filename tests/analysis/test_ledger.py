@@ -1,0 +1,203 @@
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fwmemtrace.analysis.ledger import LedgerFold, categories, contents_of
+from fwmemtrace.analysis.sharing import with_workers
+from fwmemtrace.records import AllocatorFigures, MappingRow, MappingsEdge, MappingsReading, PhaseBegin, PhaseEnd
+
+MB = 10**6
+
+
+def row(category, owner, rss, *, private=None, evictable=0, anonymous=None):
+    file = category in ("file", "model file", "shared memory")
+    return MappingRow(
+        category,
+        owner,
+        rss,
+        rss,
+        rss if private is None else private,
+        evictable,
+        (0 if file else rss) if anonymous is None else anonymous,
+    )
+
+
+def reading(number, rows, *, rss=None, rows_of=0, **allocators):
+    total = sum(row.rss_bytes for row in rows) if rss is None else rss
+    return MappingsReading(number, 0, 0, total, rows, AllocatorFigures(**allocators), rows_of)
+
+
+def run(fold, span, path, before, after, begin_rss, end_rss):
+    """One run of a phase, in the order in which a session writes its records."""
+    fold.add(before, "")
+    fold.add(MappingsEdge(span, "begin", before.reading), "")
+    fold.add(PhaseBegin(span, 0, path, 1, 0, begin_rss), path)
+    fold.add(after, "")
+    fold.add(MappingsEdge(span, "end", after.reading), path)
+    fold.add(PhaseEnd(span, 0, end_rss, end_rss), path)
+
+
+def test_a_change_is_told_by_owner():
+    fold = LedgerFold()
+    before = reading(1, [row("malloc", "heap", 50 * MB), row("file", "torch", 10 * MB, evictable=10 * MB)])
+    after = reading(
+        2,
+        [
+            row("malloc", "heap", 60 * MB),
+            row("malloc", "mapped blocks", 5 * MB),
+            row("file", "torch", 30 * MB, evictable=28 * MB, anonymous=2 * MB),
+            row("model file", "w.safetensors", 40 * MB, evictable=40 * MB),
+            row("anonymous", "", 1 * MB),
+        ],
+    )
+    run(fold, 1, "load", before, after, 60 * MB, 136 * MB)
+    (ledger,) = fold.ledgers(pid=7)
+    assert (ledger.path, ledger.pid, ledger.rss_delta_bytes, ledger.unexplained_bytes) == ("load", 7, 76 * MB, MB)
+    told = {(item.category, item.owner): item.bytes for item in ledger.items}
+    assert told == {
+        ("model file", "w.safetensors"): 40 * MB,
+        ("file", "torch"): 20 * MB,
+        ("native heap", "malloc"): 10 * MB,
+        ("native heap", "malloc, large blocks"): 5 * MB,
+    }
+    assert ledger.items[1].evictable_bytes == 18 * MB
+    assert list(categories(ledger.items)) == ["model file", "file", "native heap"]
+
+
+def test_what_an_allocator_holds_free_is_apart():
+    live = contents_of(
+        reading(1, [row("malloc", "heap", 50 * MB)], malloc_in_use_bytes=20 * MB, tracemalloc_bytes=5 * MB),
+        [row("malloc", "heap", 50 * MB), row("python", "arenas", 8 * MB)],
+    )
+    assert live.items["native heap", "malloc"][0] == 15 * MB
+    assert live.items["tracer", "tracemalloc"][0] == 5 * MB
+    assert live.items["allocator free", "malloc"][0] == 30 * MB
+    # CPython was not asked: all of its arenas count as in use.
+    assert live.items["python heap", "objects in arenas"][0] == 8 * MB
+    assert ("allocator free", "Python's arenas") not in live.items
+
+
+def test_memory_in_use_that_was_never_touched_is_not_resident():
+    contents = contents_of(
+        reading(1, [], malloc_in_use_bytes=100 * MB), [row("malloc", "heap", 20 * MB), row("malloc", "heaps", 5 * MB)]
+    )
+    assert contents.items["native heap", "malloc"][0] == 25 * MB
+    assert contents.items["allocator free", "malloc"][0] == 0
+
+
+def test_what_the_tracer_moved_and_how_far_the_counter_is_off_are_items():
+    fold = LedgerFold()
+    before = reading(1, [row("malloc", "heap", 50 * MB)], rss=51 * MB)
+    after = reading(2, [row("malloc", "heap", 60 * MB)], rss=63 * MB)
+    run(fold, 1, "p", before, after, 52 * MB, 63 * MB)
+    (ledger,) = fold.ledgers()
+    assert {(item.category, item.bytes) for item in ledger.items} == {
+        ("native heap", 10 * MB),
+        ("tracer", -1 * MB),
+        ("kernel counter", 2 * MB),
+    }
+    assert ledger.unexplained_bytes == 0
+
+
+def test_rows_that_still_hold_are_taken_over_and_the_rest_is_unexplained():
+    fold = LedgerFold()
+    before = reading(1, [row("malloc", "heap", 50 * MB)], malloc_in_use_bytes=40 * MB)
+    after = reading(2, [], rss=50 * MB + 4096, rows_of=1, malloc_in_use_bytes=10 * MB)
+    run(fold, 1, "free", before, after, 50 * MB, 50 * MB + 4096)
+    (ledger,) = fold.ledgers()
+    assert {(item.category, item.bytes) for item in ledger.items} == {
+        ("native heap", -30 * MB),
+        ("allocator free", 30 * MB),
+    }
+    assert ledger.unexplained_bytes == 4096
+
+
+def test_runs_that_were_not_read_are_unexplained_and_told():
+    fold = LedgerFold()
+    before = reading(1, [row("malloc", "heap", 50 * MB)])
+    run(fold, 1, "p", before, reading(2, [row("malloc", "heap", 51 * MB)]), 50 * MB, 51 * MB)
+    fold.add(PhaseBegin(2, 0, "p", 1, 0, 51 * MB), "p")
+    fold.add(PhaseEnd(2, 0, 54 * MB, 54 * MB), "p")
+    (ledger,) = fold.ledgers()
+    assert (ledger.calls, ledger.read_calls) == (2, 1)
+    assert (ledger.rss_delta_bytes, ledger.unexplained_bytes, ledger.unread_bytes) == (4 * MB, 3 * MB, 3 * MB)
+
+
+def test_an_edge_whose_reading_was_lost_makes_the_run_unread():
+    fold = LedgerFold()
+    fold.add(MappingsEdge(1, "begin", 5), "")
+    fold.add(PhaseBegin(1, 0, "p", 1, 0, 10 * MB), "p")
+    fold.add(reading(6, [], rows_of=5), "")
+    fold.add(MappingsEdge(1, "end", 6), "p")
+    fold.add(PhaseEnd(1, 0, 12 * MB, 12 * MB), "p")
+    (ledger,) = fold.ledgers()
+    assert (ledger.unexplained_bytes, ledger.unread_bytes) == (2 * MB, 2 * MB)
+
+
+def test_composition_and_workers():
+    fold = LedgerFold()
+    small = reading(1, [row("malloc", "heap", 10 * MB)])
+    large = reading(
+        2,
+        [
+            row("malloc", "heap", 60 * MB),
+            row("file", "torch", 30 * MB, evictable=25 * MB, anonymous=5 * MB),
+            row("shared memory", "/dev/shm/x", 8 * MB),
+            row("anonymous", "", 2 * MB),
+        ],
+    )
+    run(fold, 1, "p", small, large, 10 * MB, 100 * MB)
+    run(fold, 2, "q", reading(3, [row("malloc", "heap", 20 * MB)]), small, 20 * MB, 10 * MB)
+    begin, largest, end = fold.compositions()
+    assert (begin.moment, begin.rss_bytes) == ("begin", 10 * MB)
+    assert (largest.path, largest.rss_bytes, largest.unexplained_bytes) == ("p", 100 * MB, 2 * MB)
+    assert end.rss_bytes == 10 * MB
+    four = with_workers(largest, 4)
+    assert (four.once_bytes, four.each_bytes) == (33 * MB, 67 * MB)
+    assert (four.total_bytes, four.sum_of_rss_bytes) == ((33 + 4 * 67) * MB, 400 * MB)
+    assert with_workers(largest, 1).total_bytes == largest.rss_bytes
+    with pytest.raises(ValueError, match="found 0 workers"):
+        with_workers(largest, 0)
+
+
+CATEGORIES = st.sampled_from(
+    [
+        "malloc/heap",
+        "malloc/mapped blocks",
+        "python/arenas",
+        "stack/threads",
+        "file/torch",
+        "model file/w",
+        "anonymous/",
+    ]
+)
+ROWS = st.dictionaries(CATEGORIES, st.integers(0, 1000), max_size=7)
+FIGURE = st.none() | st.integers(0, 1500)
+
+
+@st.composite
+def readings(draw, number):
+    rows = [row(*name.split("/"), size) for name, size in draw(ROWS).items()]
+    return reading(
+        number,
+        rows,
+        rss=draw(st.integers(0, 5000)),
+        malloc_in_use_bytes=draw(FIGURE),
+        python_in_use_bytes=draw(FIGURE),
+        tracemalloc_bytes=draw(FIGURE),
+    )
+
+
+@given(st.lists(st.tuples(readings(1), readings(2), st.integers(0, 5000), st.integers(0, 5000), st.booleans())))
+def test_items_and_the_unexplained_always_add_up_to_the_change(runs):
+    fold = LedgerFold()
+    for span, (before, after, begin_rss, end_rss, again) in enumerate(runs, 1):
+        if again:
+            after = msgspec.structs.replace(after, rows=[], rows_of=1)
+        run(fold, span, f"p{span % 2}", before, after, begin_rss, end_rss)
+    for ledger in fold.ledgers():
+        assert sum(item.bytes for item in ledger.items) + ledger.unexplained_bytes == ledger.rss_delta_bytes
+        assert not any(item.category in ("anonymous", "other") for item in ledger.items)
+    for composition in fold.compositions():
+        assert sum(item.bytes for item in composition.items) + composition.unexplained_bytes == composition.rss_bytes
