@@ -101,7 +101,8 @@ def test_torch_is_pinned_wherever_it_is_named():
 
 
 def test_continuous_integration_runs_the_line_that_readme_gives():
-    lines = [line.strip() for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("    python3.11")]
+    readme = (ROOT / "README.md").read_text().splitlines()
+    lines = [line.strip() for line in readme if line.startswith("    python3.11")]
     assert len(lines) == 2
     assert lines[1] in [line.strip() for line in (ROOT / ".ci" / "run").read_text().splitlines()]
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
