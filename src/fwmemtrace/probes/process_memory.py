@@ -6,10 +6,14 @@ A `Meter` only reads. Which reading belongs to which phase is for `resident` and
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 PROC = "/proc/self"  # tests point it elsewhere to see the other systems' path
+_COUNTER_SLACK = (
+    256 * 1024
+)  # the kernel keeps RSS per processor and adds it up loosely; the two readings differ by that
 _RESET_HIGH_WATER_MARK = b"5"  # proc(5), clear_refs
 
 
@@ -73,8 +77,14 @@ class ProcMeter:
         statm = self._open("statm", os.O_RDONLY)
         pread = os.pread
 
+        last = b"", 0
+
         def rss() -> int:
-            return int(pread(statm, 64, 0).split(None, 2)[1]) * page
+            nonlocal last
+            raw = pread(statm, 64, 0)
+            if raw != last[0]:  # in a hot phase nothing moves, and comparing is faster than reading the digits again
+                last = raw, int(raw.split(None, 2)[1]) * page
+            return last[1]
 
         self.rss = rss
         self._page = page
@@ -89,7 +99,7 @@ class ProcMeter:
             self._clear_refs = -1
         if self._clear_refs < 0:
             self.peak_source = "sampled"
-        self._inherited = self._getrusage(0).ru_maxrss * 1024
+        self._own_from = sys.maxsize
         rss()
 
     def _open(self, name: str, flags: int) -> int:
@@ -101,10 +111,15 @@ class ProcMeter:
         return int(os.pread(self._statm, 64, 0).split(None, 1)[0]) * self._page
 
     def peak(self) -> int:
-        # getrusage is eight times faster, but tells the largest of the mark and what this process inherited when it
-        # was started (the mark of the process that called exec): it is the answer only above what it said at first.
-        peak: int = self._getrusage(0).ru_maxrss * 1024  # 0: RUSAGE_SELF
-        return peak if peak > self._inherited else self._mark()
+        # getrusage is eight times faster than /proc/self/status, but tells the largest of two marks: this process's,
+        # and that of the process which called exec to start it. So what it says counts from where the slow reading has
+        # shown it to be our own.
+        told: int = self._getrusage(0).ru_maxrss * 1024  # 0: RUSAGE_SELF
+        if told >= self._own_from:
+            return told
+        mark = self._mark()
+        self._own_from = told if told <= mark + _COUNTER_SLACK else told + 1
+        return mark
 
     def _mark(self) -> int:
         status = os.pread(self._status, 4096, 0)
