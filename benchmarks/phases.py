@@ -16,6 +16,7 @@ from fwmemtrace import phase
 
 _CALLS = 200_000
 _TRACED = 5_000
+_GROWTH = 64_000_000
 
 
 def _function() -> None:
@@ -56,7 +57,11 @@ def run() -> list[Row]:
 
 
 def _traced(names: dict[str, Any], *, exact_peak: bool) -> Pair:
-    # Inside an outer phase, where nearly every phase of a service is: an outermost one may read USS and PSS too.
+    # As in a service: inside an outer phase (an outermost one may read USS and PSS too), and in a process that has
+    # grown since the session began, which is when the high-water mark can be had from getrusage.
     with tempfile.TemporaryDirectory() as folder:
         with fwmemtrace.session(Path(folder) / "trace.bin", exact_peak=exact_peak), phase("outer"):
-            return time_statements("with phase('x'): pass", "process.memory_info()", names, number=_TRACED)
+            model = bytearray(_GROWTH)
+            pair = time_statements("with phase('x'): pass", "process.memory_info()", names, number=_TRACED)
+            del model
+            return pair

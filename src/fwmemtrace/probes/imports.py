@@ -15,7 +15,7 @@ from time import perf_counter_ns
 from types import CodeType, FrameType
 from typing import Any, ClassVar
 
-from ..phases import current
+from ..context import current
 from ..records import ModuleImport, Note
 from .base import BaseProbe, ProbeContext
 

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any, ClassVar
 
+from ..context import current
 from ..errors import ProbeUnavailable
-from ..phases import Span, current
+from ..phases import Span
 from ..records import CaptureChunk, Note
 from ..tracefile.layout import CAPTURE_SUFFIX
 from .base import BaseProbe, ProbeContext

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ..phases import Span, current
+from ..context import current
+from ..phases import Span
 
 
 class TaskSwitches:
