@@ -41,7 +41,11 @@ class _Phase:
 class ImportFold:
     """Takes the records of one process, each with the path of the phase that it belongs to."""
 
-    takes: ClassVar[tuple[type[Record], ...]] = (ModuleImport, PhaseBegin, PhaseEnd,)
+    takes: ClassVar[tuple[type[Record], ...]] = (
+        ModuleImport,
+        PhaseBegin,
+        PhaseEnd,
+    )
 
     def __init__(self) -> None:
         self._modules: dict[str, _Module] = {}
