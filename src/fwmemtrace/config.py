@@ -36,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         exclude: globs of source files whose lines `python_heap` leaves out; the tracer's own always are.
         detail_share: the most of the session's time that walks over the whole heap may take (`python_heap`'s lists,
             the censuses of `objects` and `tensors`), the first run of each phase aside; 1 for every run.
+        holders: of how many types that grew `objects` looks for what keeps them alive, when the session ends.
         native_traces: whether memray records C and C++ frames too.
         python_allocators: whether memray records each object of Python's own allocator.
     """
@@ -51,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     detail_share: float = 0.1
+    holders: int = 3
     native_traces: bool = False
     python_allocators: bool = False
 
@@ -148,6 +150,13 @@ def _positive(value: Any) -> int:
     return number
 
 
+def _count(value: Any) -> int:
+    number = int(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else -1
+    if number < 0:
+        raise ValueError(f"found {value!r}, expected a whole number, 0 for none")
+    return number
+
+
 def _share(value: Any) -> float:
     share = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else -1.0
     if not 0 <= share <= 1:
@@ -167,6 +176,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "include": _names,
     "exclude": _names,
     "detail_share": _share,
+    "holders": _count,
     "native_traces": _switch,
     "python_allocators": _switch,
 }

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import array
 import gc
+import json
+import subprocess
+import sys
 import weakref
 from collections import Counter
 
@@ -45,41 +48,44 @@ def heap():
     return kept
 
 
-def by_pympler():
-    from pympler import muppy
+JUDGED = """
+import gc, json
+from pympler import muppy
+from fwmemtrace.probes.census import take_census, type_name
 
+class Plain:
+    def __init__(self, value): self.value = value
+
+def by_pympler():
     found = {}
-    objects = muppy.get_objects()
-    for thing in objects:
+    for thing in muppy.get_objects():
         name = type_name(type(thing))
         count, size = found.get(name, (0, 0))
         found[name] = (count + 1, size + muppy.getsizeof(thing))
     return found
 
+kept = [Plain({"key": [float(number), str(number)]}) for number in range(2000)]
+kept += [bytearray(number) for number in range(1000)] + [range(10**6, 10**6 + number) for number in range(10)]
+by_pympler(), take_census()  # what they make on their first use is there before either counts
+gc.collect()
+gc.disable()
+ours = take_census()
+theirs = by_pympler()
+print(json.dumps([ours, theirs]))
+"""
 
-def test_equal_to_pympler():
-    kept = heap()
-    by_pympler()  # what it makes on its first use is there before either counts
-    gc.collect()
-    gc.disable()
-    try:
-        ours = take_census()
-        theirs = by_pympler()
-    finally:
-        gc.enable()
-    # Whoever counts second finds the first one's result (a text and a pair of integers a type) and its own frames' few.
-    for name in {*ours, *theirs}:
-        count, size = ours.get(name, (0, 0))
-        their_count, their_size = theirs.get(name, (0, 0))
-        slack = 2 * len(ours) if name in ("builtins.int", "builtins.str", "builtins.tuple", "builtins.dict") else 20
-        assert abs(count - their_count) <= slack, name
-        if count == their_count:
-            assert abs(size - their_size) <= 1000, name  # a dict or list of ours that grew
-    assert sum(ours[name] == theirs.get(name) for name in ours) >= 0.95 * len(ours)
-    for name in (f"{__name__}.Plain", "builtins.bytearray", "array.array", "builtins.range"):
-        assert ours[name] == theirs[name]
-    assert ours[f"{__name__}.Plain"][0] == 2000
-    assert kept
+
+def test_equal_to_pympler_on_one_heap():
+    done = subprocess.run([sys.executable, "-c", JUDGED], check=True, capture_output=True, timeout=60)
+    ours, theirs = json.loads(done.stdout)
+    assert ours["__main__.Plain"][0] == 2000
+    # Whoever counts second finds the first one's result, a text and a pair of integers a type, and its own frames' few.
+    result = {"builtins.int", "builtins.str", "builtins.tuple", "builtins.dict", "builtins.list"}
+    different = {name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name)}
+    assert different <= result | {"builtins.cell", "builtins.builtin_function_or_method", "builtins.method"}
+    for name in different:
+        assert abs(ours[name][0] - theirs[name][0]) <= (2 * len(ours) + 10 if name in result else 3), name
+    assert "__main__.Plain" not in different
 
 
 def test_equal_to_pymplers_summary_on_the_same_objects():
@@ -107,8 +113,6 @@ def test_equal_to_pymplers_summary_on_the_same_objects():
 @settings(max_examples=50)
 @given(st.lists(st.one_of(st.integers(), st.text(), st.binary(), st.floats(), st.lists(st.integers(), max_size=3))))
 def test_any_objects_are_counted_once_each(things):
-    import sys
-
     found = census_of(things)
     assert totals(found) == (len(things), sum(map(sys.getsizeof, things)))
 
@@ -194,7 +198,7 @@ CENSUSES = st.dictionaries(st.sampled_from("abcdef"), st.tuples(st.integers(1, 1
 
 @given(CENSUSES, CENSUSES)
 def test_changes_add_up(before, after):
-    rows = changes(before, after, 100)
+    rows = changes(before, after)
     count, size = totals(after)
     count_before, size_before = totals(before)
     assert sum(row.delta_count for row in rows) == count - count_before

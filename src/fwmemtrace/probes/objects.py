@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import marshal
-from heapq import nlargest
 from time import perf_counter_ns
 from typing import ClassVar
 
 from ..phases import Span
-from ..records import ObjectCensus, ObjectRow
+from ..records import Note, ObjectCensus, ObjectHolder, ObjectRow
 from .aside import Parcel, aside
 from .base import BaseProbe, ProbeContext
 from .census import Census, take_census, totals
 from .edge_budget import EdgeBudget
+from .grown_types import Grown, GrownTypes
+from .holders import chain_to, newest
 
 _OWN_TYPES = __name__.partition(".")[0] + "."
 _BYTES = "builtins.bytes"
+_HOLDER_LIMIT_NS = 2_000_000_000
 
 
 class ObjectsProbe(BaseProbe):
@@ -24,10 +26,14 @@ class ObjectsProbe(BaseProbe):
     Objects of the tracer's own types are left out, and so is what the probe keeps from begin to end of a phase.
 
     Garbage in reference cycles counts until the collector comes to it, as it does in RSS. Nothing is collected for the
-    census's sake: that would change what is measured.
+    census's sake: that would change what is measured. When the session ends, the probe looks for what keeps the types
+    alive that grew from run to run.
     """
 
     name: ClassVar[str] = "objects"
+
+    def __init__(self) -> None:
+        self._grown = GrownTypes()
 
     def start(self, context: ProbeContext) -> None:
         self._context = context
@@ -57,25 +63,57 @@ class ObjectsProbe(BaseProbe):
             del span.state[self.name], parcel
             count, size = totals(after)
             count_before, size_before = totals(before)
-            rows = changes(before, after, self._context.settings.top)
-            del before, after
+            rows = changes(before, after)
+            self._grown.add(span.path, rows)
+            del rows[self._context.settings.top :], before, after
         self._budget.spend(perf_counter_ns() - began)
         self._context.emit(ObjectCensus(span.id, count, size, count - count_before, size - size_before, rows))
 
     def after_fork(self, context: ProbeContext) -> None:
         self._context = context
 
+    def stop(self) -> None:
+        wanted = self._context.settings.holders
+        for grown in self._grown.largest(wanted) if wanted else []:
+            try:
+                found = find_holder(grown)
+            except ImportError:
+                self._context.emit(
+                    Note(
+                        perf_counter_ns(),
+                        self.name,
+                        "what keeps growing types alive is not looked for: objgraph is not installed "
+                        "(pip install 'fwmemtrace[objects]')",
+                    )
+                )
+                return
+            if found is not None:
+                self._context.emit(found)
+
     def _take(self) -> Census:
         return {kind: found for kind, found in take_census().items() if not kind.startswith(_OWN_TYPES)}
 
 
-def changes(before: Census, after: Census, top: int) -> list[ObjectRow]:
-    """The types that changed most: growth first, by bytes, then what shrank.
+def find_holder(grown: Grown) -> ObjectHolder | None:
+    """What keeps an object of that type alive; None if there is none left.
+
+    Raises:
+        ImportError: if objgraph is not installed.
+    """
+    thing = newest(grown.kind)
+    if thing is None:
+        return None
+    count = take_census().get(grown.kind, (0, 0))[0]
+    root, steps, note = chain_to(thing, _HOLDER_LIMIT_NS)
+    return ObjectHolder(grown.kind, count, grown.objects, grown.path, root, steps, note)
+
+
+def changes(before: Census, after: Census) -> list[ObjectRow]:
+    """The types that changed, those that changed most first: growth first, by bytes, then what shrank.
 
     Args:
         before: the earlier census.
         after: the later one.
-        top: rows at most.
     """
     nothing = (0, 0)
     rows = []
@@ -84,4 +122,4 @@ def changes(before: Census, after: Census, top: int) -> list[ObjectRow]:
         count_before, size_before = before.get(kind, nothing)
         if count != count_before or size != size_before:
             rows.append(ObjectRow(kind, count, size, count - count_before, size - size_before))
-    return nlargest(top, rows, key=lambda row: (row.delta_bytes > 0, abs(row.delta_bytes), row.delta_count))
+    return sorted(rows, key=lambda row: (row.delta_bytes > 0, abs(row.delta_bytes), row.delta_count), reverse=True)

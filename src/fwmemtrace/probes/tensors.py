@@ -1,0 +1,127 @@
+"""Live tensors and arrays over each phase: real bytes, each storage once, by what they are and whose they are."""
+
+from __future__ import annotations
+
+import marshal
+from collections import defaultdict
+from collections.abc import Iterable
+from heapq import nlargest
+from time import perf_counter_ns
+from typing import ClassVar, TypeAlias
+
+from ..phases import Span
+from ..records import AcceleratorMemory, TensorCensus, TensorRow, TensorStorage
+from .accelerators import Reading, read_accelerators
+from .aside import Parcel, aside
+from .base import BaseProbe, ProbeContext
+from .edge_budget import EdgeBudget
+from .storages import Storage, find_storages
+
+# Library, dtype, device, role, backing: how many, bytes.
+Kind: TypeAlias = tuple[str, str, str, str, str]
+Groups: TypeAlias = dict[Kind, tuple[int, int]]
+_FILE = "file"
+
+
+class TensorsProbe(BaseProbe):
+    """Looks for storages at both edges of a phase; see `storages` for which, and `edge_budget` for how often."""
+
+    name: ClassVar[str] = "tensors"
+
+    def start(self, context: ProbeContext) -> None:
+        self._context = context
+        self._budget = EdgeBudget(context.settings.detail_share)
+
+    def phase_began(self, span: Span) -> None:
+        if not self._budget.grants(span.path):
+            return
+        if span.state is None:
+            span.state = {}
+        began = perf_counter_ns()
+        with aside():
+            before = group(find_storages().storages)
+            devices = {device: tuple(reading) for device, reading in read_accelerators().items()}
+            span.state[self.name] = Parcel(marshal.dumps((before, devices)))
+        self._budget.spend(perf_counter_ns() - began)
+
+    def phase_ended(self, span: Span) -> None:
+        parcel: Parcel | None = (span.state or {}).pop(self.name, None)
+        if parcel is None:
+            return
+        began = perf_counter_ns()
+        with aside():
+            storages, unreadable = find_storages()
+            before, devices_before = marshal.loads(parcel.data)
+            census = compare(before, storages, self._context.settings.top, span.id, unreadable)
+            devices = read_accelerators()
+            del storages, parcel
+        self._budget.spend(perf_counter_ns() - began)
+        self._context.emit(census)
+        for device, reading in devices.items():
+            earlier = Reading(*devices_before[device]) if device in devices_before else Reading(device, 0, 0, 0)
+            self._context.emit(
+                AcceleratorMemory(
+                    span.id,
+                    device,
+                    reading.allocated,
+                    reading.allocated - earlier.allocated,
+                    reading.reserved,
+                    reading.peak_allocated,
+                )
+            )
+
+    def after_fork(self, context: ProbeContext) -> None:
+        self._context = context
+
+
+def group(storages: Iterable[Storage]) -> Groups:
+    """How many storages of each kind there are, and their bytes."""
+    groups: defaultdict[Kind, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for storage in storages:
+        kind = (storage.library, storage.dtype, storage.device, storage.role, storage.backing)
+        count, size = groups[kind]
+        groups[kind] = count + 1, size + storage.size_bytes
+    return dict(groups)
+
+
+def compare(before: Groups, storages: list[Storage], top: int, span: int, unreadable: int = 0) -> TensorCensus:
+    """What there is at the end of a phase and how it differs from its begin.
+
+    Args:
+        before: the groups at the begin.
+        storages: those at the end.
+        top: how many of the largest are named one by one.
+        span: the phase's.
+        unreadable: tensors that could not be looked at.
+    """
+    after = group(storages)
+    rows = [
+        TensorRow(*kind, *after.get(kind, (0, 0)), after.get(kind, (0, 0))[1] - before.get(kind, (0, 0))[1])
+        for kind in sorted({**before, **after})
+    ]
+    here = [row for row in rows if row.device == "cpu"]
+    return TensorCensus(
+        span=span,
+        live_bytes=sum(row.size_bytes for row in here),
+        delta_bytes=sum(row.delta_bytes for row in here),
+        file_backed_bytes=sum(row.size_bytes for row in here if row.backing == _FILE),
+        storages=len(storages),
+        rows=rows,
+        top=[_record(storage) for storage in nlargest(top, storages, key=lambda storage: storage.size_bytes)],
+        unreadable=unreadable,
+    )
+
+
+def _record(storage: Storage) -> TensorStorage:
+    return TensorStorage(
+        library=storage.library,
+        dtype=storage.dtype,
+        device=storage.device,
+        role=storage.role,
+        backing=storage.backing,
+        owner=storage.owner,
+        model=storage.model,
+        shape=storage.shape,
+        size_bytes=storage.size_bytes,
+        aliases=storage.aliases,
+    )
