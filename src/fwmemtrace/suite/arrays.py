@@ -14,6 +14,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from hashlib import blake2b
+from types import FrameType
 from typing import Any, NamedTuple
 
 from ..records import SuiteArray, SuiteArrays, SuiteTwin
@@ -95,10 +96,18 @@ def _numpy_storages(objects: list[Any]) -> Iterator[_Storage]:
         return
     modules = {id(vars(module)): name for name, module in list(sys.modules.items()) if hasattr(module, "__dict__")}
     seen: set[int] = set()
-    # The collector does not track arrays: they are found through what refers to them.
-    for holder in objects:
+    # The collector does not track arrays, nor a dict or tuple that holds nothing else: they are found through what
+    # refers to them.
+    waiting: list[Any] = [*objects, *_locals()]
+    while waiting:
+        holder = waiting.pop()
         for thing in gc.get_referents(holder):
-            if not isinstance(thing, numpy.ndarray) or id(thing) in seen:
+            if not isinstance(thing, numpy.ndarray):
+                if isinstance(thing, (dict, tuple)) and not gc.is_tracked(thing) and id(thing) not in seen:
+                    seen.add(id(thing))
+                    waiting.append(thing)
+                continue
+            if id(thing) in seen:
                 continue
             seen.add(id(thing))
             name = _name_in(holder, thing, modules)
@@ -109,6 +118,17 @@ def _numpy_storages(objects: list[Any]) -> Iterator[_Storage]:
             address = thing.__array_interface__["data"][0]
             shape = tuple(thing.shape)
             yield _Storage("numpy", str(thing.dtype), thing.itemsize, shape, address, thing.nbytes, name, False)
+
+
+def _locals() -> list[dict[str, Any]]:
+    """The local variables of every thread, which the collector does not see either."""
+    found = []
+    for frame in sys._current_frames().values():
+        inner: FrameType | None = frame
+        while inner is not None:
+            found.append(inner.f_locals)
+            inner = inner.f_back
+    return found
 
 
 def _name_in(holder: Any, thing: Any, modules: dict[int, str]) -> str:

@@ -23,9 +23,9 @@ def build(
         processes: all that it started, in their order.
         budget_bytes: a limit for the service; None for the one that the suite was started with, if any.
     """
-    own = {
-        member.name: [process for process in processes if process.run.component == member.name] for member in members
-    }
+    own: dict[str, list[SuiteProcess]] = {member.name: [] for member in members}
+    for process in processes:
+        own.setdefault(process.run.component, []).append(process)
     components = [component_profile(member, own[member.name]) for member in members]
     alone = [_with_imports(own[member.name]) for member in members]
     together = next((process for process in own.get("", []) if process.run.purpose == "together"), None)

@@ -1,0 +1,50 @@
+"""Components that do not come through, between some that do."""
+
+import os
+import signal
+import sys
+import time
+
+from fwmemtrace.suite import Component
+
+
+def ask(made, item):
+    return len(item)
+
+
+def raise_error(made, item):
+    raise ValueError("no\nway")
+
+
+def hang(made, item):
+    time.sleep(600)
+
+
+def be_killed(made, item):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave(made, item):
+    sys.exit(3)
+
+
+def leave_at_once(made, item):
+    os._exit(4)
+
+
+def need_too_much():
+    return [bytearray(50_000_000) for _ in range(100)]
+
+
+components = [
+    Component("first", dict, ask, ["a"]),
+    Component("raises", dict, raise_error, ["a"]),
+    Component("hangs", dict, hang, ["a"]),
+    Component("is killed", dict, be_killed, ["a"]),
+    Component("leaves", dict, leave, ["a"]),
+    Component("leaves at once", dict, leave_at_once, ["a"]),
+    Component("needs too much", need_too_much, ask, ["a"]),
+    Component("has no init", None, ask, ["a"]),
+    "no_such_module:component",
+    Component("last", dict, ask, ["a"], variants={"broken": lambda: 1 / 0}),
+]

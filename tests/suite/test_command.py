@@ -1,0 +1,71 @@
+"""The command `suite`, where it is used wrongly and where reports are kept."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+SMALL = """
+    from fwmemtrace.suite import Component
+    components = [Component("small", dict, lambda made, item: item, ["a"], batch=2)]
+"""
+
+
+def suite(*words, folder):
+    command = [sys.executable, "-m", "fwmemtrace", "suite", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def small(tmp_path):
+    (tmp_path / "small.py").write_text(textwrap.dedent(SMALL))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "content", "said"),
+    [
+        (["missing.py"], "", "found no file 'missing.py'"),
+        (["no_such_module_at_all"], "", "found no module 'no_such_module_at_all'"),
+        (["given.py"], "x = 1", "found no list 'components'"),
+        (["given.py"], "1 / 0", "cannot be imported: ZeroDivisionError"),
+        (["given.py"], "import os; os._exit(3)", "ended with status 3"),
+        (["given.py:other"], SMALL, "found no component 'other'"),
+        (["given.py", "--repeat", "0"], SMALL, "found --repeat 0"),
+        (["given.py", "--timeout", "soon"], SMALL, "found 'soon', expected a duration"),
+        (["given.py", "-o", "a.bin", "--report-dir", "b"], SMALL, "found both -o and --report-dir"),
+    ],
+)
+def test_wrong_use_is_one_line_and_status_2(tmp_path, words, content, said):
+    (tmp_path / "given.py").write_text(textwrap.dedent(content))
+    done = suite(*words, folder=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_one_component_by_its_name_and_a_budget(small):
+    done = suite("small:small", "--repeat", "1", "--budget", "1MB", folder=small)
+    assert done.returncode == 1, done.stderr
+    assert "exceeds the budget of 1.0 MB by" in " ".join(done.stdout.split())
+    assert (small / "suite.bin").exists()
+
+
+def test_a_second_run_replaces_the_first_with_its_processes(small):
+    for _ in range(2):
+        done = suite("small.py", "--repeat", "1", folder=small)
+        assert done.returncode == 0, done.stderr
+    assert len(list(small.glob("suite.*.bin"))) == 4  # light probes, native, Python heap, use
+
+
+def test_each_run_keeps_its_report_and_trace(small):
+    done = suite("small.py", "--repeat", "1", "--report-dir", "reports", folder=small)
+    assert done.returncode == 0, done.stderr
+    (kept,) = (small / "reports").iterdir()
+    assert kept.name.endswith("-small")
+    assert "## Executive summary" in (kept / "report.md").read_text()
+    assert (kept / "trace.bin").exists()

@@ -1,0 +1,43 @@
+"""A component that fails is a row that says how; the others go on."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "phase", "message"),
+    [
+        ("raises", "raised", "first request", "ValueError: no way"),
+        ("hangs", "timed out", "first request", "still running after 10 s"),
+        ("is killed", "killed", "first request", "SIGKILL"),
+        ("leaves", "left", "first request", "sys.exit(3)"),
+        ("leaves at once", "left", "first request", "status 4"),
+        ("needs too much", "out of memory", "init", "MemoryError"),
+        ("has no init", "raised", "", "found no init()"),
+        ("component", "raised", "", "no_such_module"),
+    ],
+)
+def test_the_row_says_what_happened(failures, name, outcome, phase, message):
+    component = failures.component(name)
+    assert component["outcome"] == outcome
+    assert component["failures"][0]["phase"] == phase
+    assert message in component["failures"][0]["message"]
+    assert failures.levers(name) == []
+
+
+def test_the_others_went_on(failures):
+    for name in ("first", "last"):
+        assert failures.component(name)["outcome"] == "ok"
+        assert failures.component(name)["held"] is not None
+
+
+def test_a_variant_that_fails_leaves_its_component_sound(failures):
+    component = failures.component("last")
+    assert [found["variant"] for found in component["failures"]] == ["broken"]
+    assert component["variants"][0]["held"] is None
+
+
+def test_the_limit_is_told_with_its_kind(failures):
+    assert failures.suite["memory_limit_bytes"] == 2_000_000_000
+    assert failures.suite["limited_by"] in ("cgroup", "RLIMIT_AS")
