@@ -8,12 +8,16 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+from fwmemtrace import records
 from fwmemtrace.analysis import results, suite_results
 from fwmemtrace.reports.json import schema
+from fwmemtrace.tracefile import encode, layout
 
 DOCS = Path(__file__).parent
 
@@ -32,6 +36,118 @@ def report_page() -> str:
         "nanoseconds; `null` says that the probe was not on. The schema is [report.schema.json](report.schema.json).\n",
     ]
     return "\n".join([*parts, *_tables(results), *_tables(suite_results)])
+
+
+_FRAMES = """\
+A trace file is a header, then frames up to its end. It is only ever appended to, one frame in one `write`, so that a
+process that is killed leaves every record that it had written. All numbers are little-endian.
+
+{header}
+
+{frame}
+
+A reader takes every frame whose checksum fits. Where one does not, it looks for the next place at which a whole
+frame begins, and counts the bytes between as damaged. A payload length over {max_payload} bytes is damage. A kind
+that it does not know it passes over: a newer version may have written it.
+
+A payload is the record's fields, in the order of the tables below, as one MessagePack array. A record of a newer
+version may have more fields than a reader knows, which it ignores; one of an older version may have fewer, and the
+defaults stand for the rest. A kind's number is never given to another kind, and a field never changes its place or
+meaning. Nothing in a trace is ever executed.
+
+All sizes are bytes. A name that ends in `_ns` is nanoseconds, of the monotonic clock except for `started_unix_ns`.
+
+A process with the native probe writes memray's capture beside its trace, under the trace's name with `{suffix}`
+behind it. When the session is stopped the capture is moved into the trace as records of the kind `CaptureChunk`;
+after a crash it is still beside. A worker process writes a trace of its own, `trace.<pid>.bin` beside `trace.bin`,
+with the same `session_id`; its format is the same.
+
+For example, the header that process 4242 writes, and a phase `init` that begins in it:
+
+{example}
+"""
+_PHASE = records.PhaseBegin(
+    span=1, parent=0, name="init", thread_id=4242, time_ns=1_000_000, rss_bytes=20_000_000, attributes=None
+)
+
+
+def trace_format_page() -> str:
+    """docs/trace-format.md: trace.bin byte by byte, from the structures that write it and the record classes."""
+    magic = f"`{layout.MAGIC.decode()}`"
+    header = _layout(
+        layout.HEADER.format,
+        [
+            ("magic", magic),
+            ("format version", f"{layout.FORMAT_VERSION}"),
+            ("byte-order mark", f"`{layout.BYTE_ORDER_MARK:#06x}`"),
+            ("pid", "of the process that writes"),
+            ("reserved", "0"),
+        ],
+    )
+    frame = _layout(
+        layout.FRAME_HEAD.format,
+        [("payload length", "bytes"), ("kind", "the number of the record's class, below")],
+        [
+            ("payload", "payload length", "the record's fields"),
+            ("CRC-32", f"{layout.FRAME_CRC.size}", "of length, kind and payload, as zlib counts it"),
+        ],
+    )
+    text = _FRAMES.format(
+        header=f"The header, {layout.HEADER.size} bytes:\n\n{header}",
+        frame=f"A frame, {layout.FRAME_OVERHEAD} bytes around its payload:\n\n{frame}",
+        max_payload=f"{layout.MAX_PAYLOAD:,}",
+        suffix=layout.CAPTURE_SUFFIX,
+        example=_hex(encode.header(4242)) + "\n" + _hex(encode.frame(_PHASE)),
+    )
+    title = f"# The trace file, version {layout.FORMAT_VERSION}\n\n"
+    schema_version = f"## Records, schema version {records.SCHEMA_VERSION}\n\n"
+    return title + text + "\n" + schema_version + "\n".join(_record_tables())
+
+
+def _layout(format: str, fields: list[tuple[str, str]], more: list[tuple[str, str, str]] | None = None) -> str:
+    """A table of a structure's fields with their offsets."""
+    rows = ["| offset | bytes | field | value |", "| --- | --- | --- | --- |"]
+    offset = 0
+    for (name, value), code in zip(fields, re.findall(r"\d*[a-zA-Z]", format), strict=True):
+        size = struct.calcsize("<" + code)
+        rows.append(f"| {offset} | {size} | {name} | {value} |")
+        offset += size
+    rows += [f"| | {size} | {name} | {value} |" for name, size, value in more or []]
+    return "\n".join(rows)
+
+
+def _hex(data: bytes) -> str:
+    """Sixteen bytes a line, as an indented block."""
+    lines = (data[start : start + 16] for start in range(0, len(data), 16))
+    return "\n".join(
+        f"    {line.hex(' '):47}  {''.join(chr(b) if 32 <= b < 127 else '.' for b in line)}" for line in lines
+    )
+
+
+def _record_tables() -> list[str]:
+    """A section for each record class, in the order of their numbers, and for the rows inside them."""
+    source = inspect.getsource(records)
+    lines = source.splitlines()
+    numbered = {cls.__name__: kind for kind, cls in records.kinds().items()}
+    sections = []
+    for node in ast.parse(source).body:
+        if not isinstance(node, ast.ClassDef) or node.name == "Record":
+            continue
+        kind = numbered.get(node.name)
+        title = f"### {node.name}\n\n" if kind is None else f"### {kind} {node.name}\n\n"
+        rows = ["| | field | type | default | meaning |", "| --- | --- | --- | --- | --- |"]
+        fields = [field for field in node.body if isinstance(field, ast.AnnAssign)]
+        fields = [field for field in fields if not ast.unparse(field.annotation).startswith("ClassVar")]
+        for number, field in enumerate(fields):
+            comment = lines[(field.end_lineno or field.lineno) - 1].partition("  # ")[2]
+            type_text = ast.unparse(field.annotation).replace("|", "\\|")
+            default = f"`{ast.unparse(field.value)}`" if field.value is not None else ""
+            rows.append(f"| {number} | `{ast.unparse(field.target)}` | `{type_text}` | {default} | {comment} |")
+        doc = inspect.cleandoc(ast.get_docstring(node) or "")
+        sections.append((kind or 0, f"{title}{doc}\n\n" + "\n".join(rows) + "\n"))
+    parts = [text for kind, text in sorted(sections, key=lambda section: section[0]) if kind]
+    inner = [text for kind, text in sections if not kind]
+    return [*parts, "## Rows inside records\n\nEach is an array of its fields, too.\n", *inner]
 
 
 def _tables(module: ModuleType) -> list[str]:
@@ -59,6 +175,7 @@ def _tables(module: ModuleType) -> list[str]:
 PAGES: dict[str, Callable[[], str]] = {
     "report.schema.json": report_schema,
     "report.md": report_page,
+    "trace-format.md": trace_format_page,
 }
 
 if __name__ == "__main__":
