@@ -14,6 +14,7 @@ import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.analysis.tensors import TensorsFold
 from fwmemtrace.probes import backing
+from fwmemtrace.probes.local_values import local_values
 from fwmemtrace.probes.storages import Storage, find_storages, without_parts
 from fwmemtrace.probes.tensor_names import outermost, walk
 from fwmemtrace.records import AcceleratorMemory, TensorCensus, TensorRow
@@ -27,7 +28,7 @@ def census_of(body, **given):
     with fwmemtrace.session(sink, probes=["tensors"], interval=0, **given):
         with phase("p"):
             kept = body()
-    [census] = [record for record in sink.records if isinstance(record, TensorCensus)]
+    census = [record for record in sink.records if isinstance(record, TensorCensus)][-1]
     return census, kept
 
 
@@ -164,6 +165,41 @@ def test_arrays_are_counted_by_their_owner(numpy):
     census, kept = census_of(body)
     assert census.delta_bytes == 2 * MB
     assert {row.dtype for row in census.rows if row.delta_bytes} == {"float64"}
+    assert kept
+
+
+def test_arrays_that_only_a_local_variable_or_a_plain_container_holds(numpy):
+    def body():
+        local = numpy.zeros(MB, dtype=numpy.int16)
+        inside = {"key": (numpy.zeros(MB, dtype=numpy.int32), 1)}
+        gc.collect()  # untracks the tuple
+        with phase("inner"):
+            pass
+        return local, inside
+
+    census, kept = census_of(body)
+    rows = {row.dtype: row.size_bytes for row in census.rows}
+    assert rows["int16"] >= 2 * MB
+    assert rows["int32"] >= 4 * MB
+    assert kept
+
+
+def test_reading_local_variables_keeps_nothing_alive(numpy):
+    import weakref
+
+    class Watched:
+        pass
+
+    watched = Watched()
+    gone = weakref.ref(watched)
+    mine = locals()
+    found = any(value is watched for value in local_values())
+    kept = mine["watched"] is watched  # the program's own copy is left as it is
+    del mine["watched"], mine
+    find_storages()
+    del watched
+    assert gone() is None
+    assert found
     assert kept
 
 

@@ -14,14 +14,16 @@ from array import array
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from itertools import filterfalse
+from itertools import compress, filterfalse
 from typing import Any, NamedTuple
 
 from .backing import Mappings
+from .local_values import local_values
 from .tensor_names import OTHER, Name, names_of
 
 _MOST_ALIASES = 5
 _LARGE_BUFFER = 64 * 1024
+_CONTAINERS = frozenset({tuple, dict})
 
 
 @dataclass(slots=True)
@@ -59,18 +61,20 @@ def find_storages() -> Found:
     collecting = gc.isenabled()
     gc.disable()
     try:
+        wanted = _wanted(torch, numpy)
+        local = local_values()  # before a list of all objects refers to the copies that it takes back
         tracked = gc.get_objects()
-        referred = list(filterfalse(gc.is_tracked, gc.get_referents(*tracked)))
+        # What matters is a handful: picked once, and looked at as often as need be.
+        things = instances(tracked, *wanted) + instances(_untracked(tracked, local), *wanted)
+        del tracked, local
         seen: dict[tuple[str, int], Storage] = {}
-        unreadable = 0
-        if torch is not None and hasattr(torch, "Tensor") and hasattr(torch, "nn"):
-            unreadable = _torch_storages(torch, tracked, seen)
+        unreadable = _torch_storages(torch, things, seen) if torch is not None and torch.Tensor in wanted else 0
         if numpy is not None and hasattr(numpy, "ndarray"):
-            for thing in (*instances(tracked, numpy.ndarray), *instances(referred, numpy.ndarray)):
+            for thing in instances(things, numpy.ndarray):
                 _add_array(numpy, thing, seen)
-        for thing in (*instances(tracked, array), *instances(referred, array)):
+        for thing in instances(things, array):
             _add_buffer(thing, seen)
-        del tracked, referred
+        del things
     finally:
         if collecting:
             gc.enable()
@@ -82,13 +86,43 @@ def find_storages() -> Found:
     return Found(storages, unreadable)
 
 
-def instances(objects: list[Any], kind: type) -> list[Any]:
-    """The objects whose type derives from `kind`.
+def _wanted(torch: Any, numpy: Any) -> list[type]:
+    """The types to look for; a library that is still being imported may lack some."""
+    found: list[type] = [array]
+    if numpy is not None:
+        found += [numpy.ndarray] if hasattr(numpy, "ndarray") else []
+    if torch is not None and hasattr(torch, "Tensor") and hasattr(torch, "nn"):
+        optimizer = getattr(sys.modules.get("torch.optim.optimizer"), "Optimizer", None)
+        found += [torch.Tensor, torch.nn.Module, *([optimizer] if optimizer is not None else [])]
+    return found
+
+
+def _untracked(tracked: list[Any], local: list[Any]) -> list[Any]:
+    """What the collector does not track, found through what refers to it; some of it more than once.
+
+    A tuple or dict of nothing but such objects is none that it tracks either, so those are looked into, too.
+    """
+    found = list(filterfalse(gc.is_tracked, gc.get_referents(*tracked)))
+    found += filterfalse(gc.is_tracked, local)
+    seen: dict[int, Any] = {}
+    waiting = found
+    while waiting:
+        containers = list(compress(waiting, map(_CONTAINERS.__contains__, map(type, waiting))))
+        new = {key: thing for key, thing in zip(map(id, containers), containers, strict=True) if key not in seen}
+        seen.update(new)
+        waiting = list(filterfalse(gc.is_tracked, gc.get_referents(*new.values())))
+        found += waiting
+    return found
+
+
+def instances(objects: list[Any], *kinds: type) -> list[Any]:
+    """The objects whose type derives from one of those.
 
     Their types are asked, not they: `isinstance` reads `__class__`, which on a proxy runs the program's code.
     """
-    kinds = {found for found in set(map(type, objects)) if kind in type.__getattribute__(found, "__mro__")}
-    return [thing for thing in objects if type(thing) in kinds] if kinds else []
+    wanted = set(kinds)
+    found = {kind for kind in set(map(type, objects)) if not wanted.isdisjoint(type.__getattribute__(kind, "__mro__"))}
+    return list(compress(objects, map(found.__contains__, map(type, objects)))) if found else []
 
 
 def without_parts(storages: list[Storage]) -> list[Storage]:
@@ -104,13 +138,14 @@ def without_parts(storages: list[Storage]) -> list[Storage]:
     return kept
 
 
-def _torch_storages(torch: Any, tracked: list[Any], seen: dict[tuple[str, int], Storage]) -> int:
+def _torch_storages(torch: Any, things: list[Any], seen: dict[tuple[str, int], Storage]) -> int:
     unreadable = 0
     optim = getattr(sys.modules.get("torch.optim.optimizer"), "Optimizer", None)
-    named = names_of(instances(tracked, torch.nn.Module), instances(tracked, optim) if optim is not None else [])
+    optimizers = instances(things, optim) if optim is not None else []
+    named = names_of(instances(things, torch.nn.Module), optimizers)
     plain = getattr(torch._C, "DisableTorchFunctionSubclass", nullcontext)
     with plain(), torch.no_grad():
-        for name in (*named, *(Name(tensor, OTHER, "", "") for tensor in instances(tracked, torch.Tensor))):
+        for name in (*named, *(Name(tensor, OTHER, "", "") for tensor in instances(things, torch.Tensor))):
             try:
                 for tensor in _strided(torch, name.tensor):
                     _add_tensor(tensor, name, seen)
