@@ -55,6 +55,8 @@ def read_capture(
             return [results.Frame(function=name, file=file, line=line) for name, file, line in frames], None
 
         rows = build_rows(fold, top, resolve)
+        if fold.cut_off and complete:
+            notes.append("memray's tracker was not stopped: the process was killed, and last records may be missing")
         if not fold.maps_read:
             notes.append(
                 "memray's capture does not say which mappings are of files: those whose length is no multiple of a "

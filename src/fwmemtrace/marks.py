@@ -7,7 +7,7 @@ captures go by this module. The words of a name:
     begin PATH, end PATH, switch PATH   a run of the phase PATH (a string's literal) begins, ends, or goes on here
     home                                this thread goes on in no phase of its own
     away                                this thread does the tracer's own work from here on: outside of any phase
-    own                                 this is the session's own thread
+    own, over                           this is the session's own thread; the session is over
     maps+ ROW, maps- ROW                a mapping that is not plain memory appeared, or is gone; ROW as in `Mapping`
     maps!                               what was said about mappings until here is complete
     spell                               the block's size stands for half a byte of the next mark's path

@@ -12,13 +12,10 @@ from typing import Any, TypeAlias
 
 from .. import marks
 from .ranges import Range, RangeMap
-from .tally import ASKED, COUNT, LIVE, Mapped, Run, Site, Tally
+from .tally import ASKED, COUNT, LIVE, Mapped, Run, Site, Tally, new_site, touch
 
 # memray's numbers of allocators (memray.AllocatorType).
 PYMALLOC_FREE, FREE, MMAP, MUNMAP = 1, 5, 14, 15
-# Whoever maps memory maps whole pages; whoever maps a file gives its length. It tells apart what no reading of the
-# mappings found: those that came and went between two of them, and all of a capture that has none.
-PAGE = 4096
 UNKNOWN_FILE = "?"
 
 # Thread, address, size, allocator, and a key that stands for the stack: an int, or a tuple where native frames count.
@@ -38,6 +35,7 @@ class CaptureFold:
         marks: how many marks there were.
         marks_bytes: their bytes: with those of the tallies they make memray's total.
         maps_read: whether the capture says which mappings are of files.
+        cut_off: whether a session's begin is in it, but not its end.
         guessed_bytes: of mappings that were taken for a file's because of their length.
     """
 
@@ -58,6 +56,7 @@ class CaptureFold:
         self.marks_bytes = 0
         self.maps_read = False
         self.guessed_bytes = 0
+        self.cut_off = False
 
     def feed(self, records: Iterable[NativeRecord]) -> None:
         """Take some more records. One loop on local variables: it runs once for each of a hundred million records."""
@@ -70,46 +69,59 @@ class CaptureFold:
         tally = run.tally
         level = tally.own
         sites = tally.sites
-        start = now = top = freed = moved = 0
+        start = now = top = peak = fall = freed = moved = 0
         for tid, address, size, allocator, key in records:
             if tid != thread:
                 if thread is not None:
-                    self._leave(run, start, now, top, freed, moved)
+                    self._leave(run, start, now, top, freed, moved, fall)
                 thread = tid
                 run, ambient = self._enter(tid)
                 tally = run.tally
                 level = tally.own
                 sites = tally.ambient if ambient else tally.sites
-                start = now = level.now
-                top = now
+                start = now = top = level.now
+                peak, fall = level.top, level.fall
                 freed = moved = 0
             if allocator == FREE or allocator == PYMALLOC_FREE:  # noqa: SIM109 - a tuple takes longer
                 entry = pop(address, None)
                 if entry is None:
                     continue
-                size, _, owner = entry
+                size, site, owner = entry
                 freed += size
                 if owner is run:
+                    if now == peak:
+                        fall += 1
+                    if site[3] != fall:
+                        site[4] = site[2]
+                        site[3] = fall
+                    site[2] -= size
                     now -= size
                 elif owner.tally is tally:
+                    if now == peak:
+                        fall += 1
+                    if site[3] != fall:
+                        site[4] = site[2]
+                        site[3] = fall
+                    site[2] -= size
                     now -= size
                     moved += size
                     owner.lose(size)
                     if not owner.open:
                         tally.freed_later[tally.path] = tally.freed_later.get(tally.path, 0) + size
-                elif owner.top is not run.top:
-                    self._free_elsewhere(owner, size, tally.path)
+                elif owner.tally.root is not tally.root:
+                    self._free_elsewhere(owner, site, size, tally.path)
                 else:
                     # A level that both are part of must see this free in its place among the others.
-                    self._leave(run, start, now, top, freed, moved)
-                    self._free_elsewhere(owner, size, tally.path)
+                    self._leave(run, start, now, top, freed, moved, fall)
+                    self._free_elsewhere(owner, site, size, tally.path)
                     start = now = top = level.now
+                    peak, fall = level.top, level.fall
                     freed = moved = 0
             elif allocator < MMAP:
                 if smallest <= size <= largest:
                     mark = known_marks[key] if key in known_marks else self._look_up(key)
                     if mark is not None:
-                        self._leave(run, start, now, top, freed, moved)
+                        self._leave(run, start, now, top, freed, moved, fall)
                         self._overwrite(address)
                         self._apply(mark, tid, size)
                         run, ambient = self._enter(tid)
@@ -117,26 +129,32 @@ class CaptureFold:
                         level = tally.own
                         sites = tally.ambient if ambient else tally.sites
                         start = now = top = level.now
+                        peak, fall = level.top, level.fall
                         freed = moved = 0
                         continue
-                site = sites.get(key)
-                if site is None:
-                    site = sites[key] = [0, 0, key, tally, 0]
-                site[0] += size
-                site[1] += 1
-                now += size
-                if now > top:
-                    top = now
+                site = sites[key] if key in sites else sites.setdefault(key, new_site(key))
                 entry = (size, site, run)
                 if setdefault(address, entry) is not entry:
                     # Its free went unseen. memray forgets the older block here too.
-                    self._leave(run, start, now, top, freed, moved)
+                    self._leave(run, start, now, top, freed, moved, fall)
                     self._overwrite(address)
                     live[address] = entry
                     start = now = top = level.now
+                    peak, fall = level.top, level.fall
                     freed = moved = 0
+                site[0] += size
+                site[1] += 1
+                if site[3] != fall:
+                    site[4] = site[2]
+                    site[3] = fall
+                site[2] += size
+                now += size
+                if now > top:
+                    top = now
+                    if now > peak:
+                        peak = now
             else:
-                self._leave(run, start, now, top, freed, moved)
+                self._leave(run, start, now, top, freed, moved, fall)
                 if allocator == MUNMAP:
                     self._unmap(address, size, run)
                 elif smallest <= size <= largest and (mark := self._look_up(key)) is not None:
@@ -148,22 +166,24 @@ class CaptureFold:
                 level = tally.own
                 sites = tally.ambient if ambient else tally.sites
                 start = now = top = level.now
+                peak, fall = level.top, level.fall
                 freed = moved = 0
         if thread is not None:
-            self._leave(run, start, now, top, freed, moved)
+            self._leave(run, start, now, top, freed, moved, fall)
 
     def finish(self) -> None:
-        """No record will follow: runs that are open end here, and every site learns what is live of its own."""
-        self._settle([])
+        """No record will follow: runs that are open end here, and every site learns what it had at its phase's peak."""
+        self._settle(None)
         for run in self._open.values():
             run.close()
         self._open.clear()
         self._outside.close()
-        for size, site, _ in self._live.values():
-            site[LIVE] += size
-        for part in self._ranges:
-            if part.owner.file is None:
-                part.owner.site[LIVE] += part.size
+        for tally in self.tallies.values():
+            own = tally.own
+            own.fall += own.now == own.top
+            for sites in (tally.sites, tally.ambient):
+                for site in sites.values():
+                    touch(site, own.fall)
 
     def file_backed(self) -> dict[str, dict[str, int]]:
         """Bytes still mapped from files, by phase path and file."""
@@ -202,22 +222,28 @@ class CaptureFold:
             run = run.outer
         return (self._outside if run is None else run), True
 
-    def _leave(self, run: Run, start: int, now: int, top: int, freed: int, moved: int) -> None:
+    def _leave(self, run: Run, start: int, now: int, top: int, freed: int, moved: int, fall: int) -> None:
         """Bring what a stretch of records of one thread did to where it is kept."""
         tally = run.tally
         tally.freed += freed
         level = tally.own
         level.now = now
-        if top > level.top:
-            level.top = top
+        level.fall = fall
+        if top > level.local:
+            level.local = top
+            if top > level.top:
+                level.top = top
         change = now - start
         highest = top - start
         run.live += change + moved
         for around in run.lineage:
             around.whole += change + moved
-            level = around.tally.whole
-            if level.now + highest > level.top:
-                level.top = level.now + highest
+        for level in tally.wholes:
+            reached = level.now + highest
+            if reached > level.local:
+                level.local = reached
+                if reached > level.top:
+                    level.top = reached
             level.now += change
 
     def _apply(self, mark: marks.Mark, tid: int, size: int) -> None:
@@ -236,6 +262,9 @@ class CaptureFold:
             self._threads[tid] = self._outside
         elif word == "own":
             self._own = tid
+            self.cut_off = True
+        elif word == "over":
+            self.cut_off = False
         elif word == "maps+" and text is not None:
             self._mappings.add(marks.read_row(text))
         elif word == "maps-" and text is not None:
@@ -283,17 +312,15 @@ class CaptureFold:
     def _tally(self, path: str) -> Tally:
         tally = self.tallies.get(path)
         if tally is None:
-            tally = self.tallies[path] = Tally(path)
+            around = path.rpartition("/")[0]
+            tally = self.tallies[path] = Tally(path, self._tally(around) if around else None)
         return tally
 
     # -- what is rare ------------------------------------------------------------------------------------------------
 
-    def _free_elsewhere(self, owner: Run, size: int, path: str) -> None:
+    def _free_elsewhere(self, owner: Run, site: Site, size: int, path: str) -> None:
         """A block of another phase was freed in the phase of that path."""
-        owner.tally.own.now -= size
-        for run in owner.lineage:
-            run.tally.whole.now -= size
-        owner.lose(size)
+        self._lose(owner, site, size)
         if not owner.open:
             later = owner.tally.freed_later
             later[path] = later.get(path, 0) + size
@@ -301,16 +328,25 @@ class CaptureFold:
     def _overwrite(self, address: int) -> None:
         entry = self._live.pop(address, None)
         if entry is not None:
-            size, _, owner = entry
-            owner.tally.own.now -= size
-            for run in owner.lineage:
-                run.tally.whole.now -= size
-            owner.lose(size)
+            size, site, owner = entry
+            self._lose(owner, site, size)
+
+    @staticmethod
+    def _lose(owner: Run, site: Site, size: int) -> None:
+        own = owner.tally.own
+        if own.now == own.top:
+            own.fall += 1
+        touch(site, own.fall)
+        site[LIVE] -= size
+        own.now -= size
+        for level in owner.tally.wholes:
+            level.now -= size
+        owner.lose(size)
 
     def _map(self, address: int, size: int, sites: dict[Any, Site], key: Any, run: Run) -> None:
         site = sites.get(key)
         if site is None:
-            site = sites[key] = [0, 0, key, run.tally, 0]
+            site = sites[key] = new_site(key)
         site[ASKED] += size
         site[COUNT] += 1
         mapped = Mapped(site, run, size)
@@ -328,24 +364,24 @@ class CaptureFold:
                 later = owner.tally.freed_later
                 later[run.tally.path] = later.get(run.tally.path, 0) + lost
 
-    def _settle(self, mappings: list[marks.Mapping]) -> None:
-        """Say of every mapping so far what it is of."""
+    def _settle(self, mappings: list[marks.Mapping] | None) -> None:
+        """Say of every mapping so far what it is of, going by a reading if there is one."""
         if not self._unsettled:
             return
         parts: dict[Mapped, list[Range]] = {mapped: [] for mapped in self._unsettled}
         for part in self._ranges:
             if part.owner in parts:
                 parts[part.owner].append(part)
-        files = [mapping for mapping in mappings if mapping.path is not None]
+        files = [mapping for mapping in mappings or () if mapping.path is not None]
         starts = [mapping.start for mapping in files]
         levels = {}
         for mapped, ranges in parts.items():
             file = _file_at(ranges[0].start, files, starts) if ranges else None
-            if file is None and mapped.size % PAGE and not (ranges and self.maps_read):
+            if file is None and not mapped.counted and not (ranges and mappings is not None):
                 file = UNKNOWN_FILE
                 self.guessed_bytes += mapped.size
-            mapped.settle(ranges, file)
-            for level in (mapped.run.tally.own, *(run.tally.whole for run in mapped.run.lineage)):
+            mapped.settle(sum(part.size for part in ranges), file)
+            for level in (mapped.run.tally.own, *mapped.run.tally.wholes):
                 levels[id(level)] = level
         for level in levels.values():
             level.settle()

@@ -10,7 +10,7 @@ import msgspec
 
 from . import results
 from .native import CaptureFold
-from .tally import ASKED, COUNT, KEY, LIVE, Site, Tally
+from .tally import ASKED, AT_PEAK, COUNT, KEY, LIVE, Site, Tally
 
 # What a stack's key stands for: frames, innermost first, and the library that asked, where that is known.
 Resolve: TypeAlias = Callable[[Any], tuple[list[results.Frame], str | None]]
@@ -53,11 +53,20 @@ def build_rows(fold: CaptureFold, top: int, resolve: Resolve) -> dict[str, resul
     own = {path: _totals(tally, files.get(path, 0)) for path, tally in fold.tallies.items()}
     rows = {}
     for path, tally in fold.tallies.items():
+        if tally.runs == 0:  # the phase around one that was marked, which asked not to be
+            continue
         totals = own[path]
+        sites = _merged(tally)
+        live = heapq.nlargest(top, sites, key=lambda site: (site[LIVE], site[ASKED]))
+        at_peak = []
+        # They do not add up where a guess about a mapping had to be put right after the peak: better none than others.
+        if sum(site[AT_PEAK] for site in sites) == totals.peak_bytes:
+            at_peak = heapq.nlargest(top, (site for site in sites if site[AT_PEAK]), key=lambda site: site[AT_PEAK])
         rows[path] = results.Native(
             **msgspec.structs.asdict(totals),
             including_inner=_with_inner(tally, own),
-            top=[_site(site, resolve) for site in _largest(tally, top)],
+            top=[_site(site, resolve) for site in live],
+            at_peak=[_site(site, resolve) for site in at_peak],
             ambient_bytes=sum(site[ASKED] for site in tally.ambient.values()) if path else 0,
             ambient_allocations=sum(site[COUNT] for site in tally.ambient.values()) if path else 0,
             reserved_bytes=reserved.get(path, 0),
@@ -81,7 +90,7 @@ _ADDED = ("allocated_bytes", "allocations", "freed_bytes", "held_bytes", "live_b
 
 def _totals(tally: Tally, file_backed: int) -> results.NativeTotals:
     totals = results.NativeTotals(
-        freed_bytes=tally.freed, held_bytes=tally.held, peak_bytes=tally.own.peak, file_backed_bytes=file_backed
+        freed_bytes=tally.freed, held_bytes=tally.held, peak_bytes=tally.own.top, file_backed_bytes=file_backed
     )
     for sites in (tally.sites, tally.ambient):
         for site in sites.values():
@@ -94,19 +103,18 @@ def _totals(tally: Tally, file_backed: int) -> results.NativeTotals:
 def _with_inner(tally: Tally, own: dict[str, results.NativeTotals]) -> results.NativeTotals:
     inside = tally.path + "/"
     rows = [totals for path, totals in own.items() if path == tally.path or (tally.path and path.startswith(inside))]
-    total = add_up(rows, tally.whole.peak)
+    total = add_up(rows, tally.whole.top)
     total.held_bytes = tally.whole_held
     return total
 
 
-def _largest(tally: Tally, top: int) -> list[Site]:
+def _merged(tally: Tally) -> list[Site]:
+    """All sites of a tally, those of ambient threads added to the others of the same stacks."""
     merged: dict[Any, Site] = dict(tally.sites)
     for key, site in tally.ambient.items():
         other = merged.get(key)
-        if other is not None:
-            site = [other[0] + site[0], other[1] + site[1], key, tally, other[LIVE] + site[LIVE]]
-        merged[key] = site
-    return heapq.nlargest(top, merged.values(), key=lambda site: (site[LIVE], site[ASKED]))
+        merged[key] = site if other is None else [*(a + b for a, b in zip(other[:KEY], site[:KEY], strict=True)), key]
+    return list(merged.values())
 
 
 def _site(site: Site, resolve: Resolve) -> results.NativeSite:
@@ -117,4 +125,5 @@ def _site(site: Site, resolve: Resolve) -> results.NativeSite:
         allocations=site[COUNT],
         library=library,
         stack=stack,
+        at_peak_bytes=site[AT_PEAK],
     )

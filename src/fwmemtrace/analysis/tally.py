@@ -4,63 +4,99 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from .ranges import Range
-
-# A site: bytes asked for, how often, the stack's key, the tally that it belongs to; then, at the end, bytes still live.
+# A site, what one stack asked for in one phase. A list, because nothing is faster to count in: bytes asked for, how
+# often, bytes live, which peak of the phase's own level `AT_PEAK` is of (see `Level.fall`), bytes live then, the stack.
 Site: TypeAlias = list[Any]
-ASKED, COUNT, KEY, TALLY, LIVE = range(5)
+ASKED, COUNT, LIVE, FALL, AT_PEAK, KEY = range(6)
+
+
+# The unit in which memory is mapped. It tells apart what no reading of the mappings found: what came and went between
+# two of them, and everything in a capture that has none.
+PAGE = 4096
+
+
+def new_site(key: Any) -> Site:
+    """The site of a stack that has asked for nothing yet."""
+    return [0, 0, 0, 0, 0, key]
+
+
+def touch(site: Site, fall: int) -> None:
+    """A site is about to change, in a level that fell so often: keep what it had at the top."""
+    if site[FALL] != fall:
+        site[AT_PEAK] = site[LIVE]
+        site[FALL] = fall
 
 
 class Level:
-    """How many bytes are live at once, and the most that ever were.
+    """How many bytes are live at once, and the most that ever were."""
 
-    Whether a mapping is of a file, and so no heap, is learnt later than the mapping itself. Until then it counts as
-    heap, and what happens to it is logged with the peak of the stretch before, so that the peaks can be put right.
-    """
-
-    __slots__ = ("log", "now", "settled", "top")
+    __slots__ = ("fall", "local", "log", "now", "settled", "top")
 
     def __init__(self) -> None:
         self.now = 0
-        self.top = 0  # since the log's last entry
-        self.settled = 0  # before that
+        self.top = 0
+        # How often the level fell from its top. A site that changes for the first time since then has, until that
+        # moment, what it had at the top: so what made up the top is known without a copy of every site.
+        self.fall = 0
+        # What happened to mappings whose kind is only guessed, each with the highest level between the one before and
+        # it: enough to find the true top once the kinds are known.
         self.log: list[tuple[int, Mapped, int]] = []
-
-    @property
-    def peak(self) -> int:
-        """The most that was live at once, if nothing in the log is of a file."""
-        return max([self.top, self.settled, *(top for top, _, _ in self.log)])
+        self.local = 0
+        self.settled = 0  # the top before the log's first entry
 
     def change(self, mapped: Mapped, size: int) -> None:
-        """A mapping of unknown kind grew by this much, or shrank."""
-        self.log.append((self.top, mapped, size))
-        self.now += size
-        self.top = self.now
+        """A mapping grew by so much, or shrank."""
+        if mapped.counted:
+            self.now += size
+        if not mapped.settled:
+            if not self.log:
+                self.settled = self.top
+            self.log.append((self.local, mapped, size))
+            self.local = self.now
+        self.local = max(self.local, self.now)
+        self.top = max(self.top, self.now)
 
     def settle(self) -> None:
-        """The kind of everything in the log is known now."""
-        files = 0
-        for top, mapped, size in self.log:
-            self.settled = max(self.settled, top - files)
-            if mapped.file is not None:
-                files += size
+        """What every mapping is of is known now: put right what wrong guesses did."""
+        if any(mapped.correction for _, mapped, _ in self.log):
+            shift = 0
+            best = self.settled
+            for highest, mapped, size in self.log:
+                best = max(best, highest + shift)
+                shift += size * mapped.correction
+            self.now += shift
+            self.local += shift
+            self.top = max(best, self.local)
         self.log.clear()
-        self.now -= files
-        self.top -= files
 
 
 class Tally:
     """All runs of the phase of one path."""
 
-    __slots__ = ("ambient", "freed", "freed_later", "held", "own", "path", "runs", "sites", "whole", "whole_held")
+    __slots__ = (
+        "ambient",
+        "freed",
+        "freed_later",
+        "held",
+        "own",
+        "path",
+        "root",
+        "runs",
+        "sites",
+        "whole",
+        "whole_held",
+        "wholes",
+    )
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, around: Tally | None) -> None:
         self.path = path
         self.runs = 0
+        self.root: Tally = self if around is None else around.root
         self.sites: dict[Any, Site] = {}  # by the key of the stack
         self.ambient: dict[Any, Site] = {}  # the same for threads with no phase of their own
         self.own = Level()
         self.whole = Level()  # inner phases included
+        self.wholes: tuple[Level, ...] = (self.whole, *(() if around is None else around.wholes))
         self.freed = 0  # while one of its runs was the innermost
         self.held = 0  # at the ends of its runs
         self.whole_held = 0
@@ -70,12 +106,11 @@ class Tally:
 class Run:
     """One run of a phase. Blocks refer to the run that allocated them, so it lives as long as they do."""
 
-    __slots__ = ("lineage", "live", "open", "outer", "tally", "top", "whole")
+    __slots__ = ("lineage", "live", "open", "outer", "tally", "whole")
 
     def __init__(self, tally: Tally, parent: Run | None, outer: Run | None) -> None:
         self.tally = tally
         self.lineage: tuple[Run, ...] = (self, *(parent.lineage if parent is not None else ()))
-        self.top = self.lineage[-1]
         self.outer = outer  # what its thread was in before
         self.open = True
         self.live = 0  # bytes of its own that nobody freed
@@ -89,53 +124,60 @@ class Run:
         self.tally.whole_held += self.whole
 
     def lose(self, size: int) -> None:
-        """A block of its own is gone: from its counters, not from its tally's levels."""
+        """A block of its own is gone: from its counters only, not from its tally's levels."""
         self.live -= size
         for run in self.lineage:
             run.whole -= size
 
 
 class Mapped:
-    """What one mmap call made: the owner of its ranges."""
+    """What one mmap call made: the owner of its ranges.
 
-    __slots__ = ("file", "run", "settled", "site", "size")
+    Whether it is of a file, and so no heap, is learnt from a reading of the mappings that comes later. Until then it is
+    taken for what its length says: whoever maps memory maps whole pages, whoever maps a file gives the file's length.
+    """
+
+    __slots__ = ("correction", "counted", "file", "run", "settled", "site", "size")
 
     def __init__(self, site: Site, run: Run, size: int) -> None:
         self.site = site
         self.run = run
         self.size = size  # when it was made
+        self.counted = size % PAGE == 0  # whether as memory
+        self.correction = 0
         self.settled = False  # whether its kind is known
         self.file: str | None = None  # the file that it maps
 
     def change(self, size: int) -> None:
         """Bytes were added, or unmapped (then `size` is negative)."""
-        if self.file is not None:
-            return
+        if self.counted:
+            self._count(size)
+        for level in (self.run.tally.own, *self.run.tally.wholes):
+            level.change(self, size)
+
+    def _count(self, size: int) -> None:
         run = self.run
+        own = run.tally.own
+        if size < 0 and own.now == own.top:
+            own.fall += 1
+        touch(self.site, own.fall)
+        self.site[LIVE] += size
         run.live += size
-        levels = [run.tally.own]
         for around in run.lineage:
             around.whole += size
-            levels.append(around.tally.whole)
-        for level in levels:
-            if self.settled:
-                level.now += size
-                level.top = max(level.top, level.now)
-            else:
-                level.change(self, size)
 
-    def settle(self, ranges: list[Range], file: str | None) -> None:
-        """What it maps is known now; the levels are settled by the caller, once for all mappings."""
+    def settle(self, left: int, file: str | None) -> None:
+        """What it maps is known now, and how many bytes of it are left; the caller settles the levels, all at once."""
         self.settled = True
         self.file = file
-        if file is None:
+        self.correction = 0 if self.counted == (file is None) else -1 if self.counted else 1
+        self.counted = file is None
+        if self.correction == 0:
             return
-        size = sum(part.size for part in ranges)
-        run = self.run
-        run.live -= size
-        if not run.open:
-            run.tally.held -= size
-        for around in run.lineage:
-            around.whole -= size
+        size = left * self.correction
+        self._count(size)
+        if not self.run.open:
+            self.run.tally.held += size
+        for around in self.run.lineage:
             if not around.open:
-                around.tally.whole_held -= size
+                around.tally.whole_held += size

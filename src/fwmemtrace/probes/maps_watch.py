@@ -27,7 +27,7 @@ _INTERVAL_S = 0.05
 # shared library is mapped by the dynamic loader, which memray does not see: such lines are passed over.
 _LINE = re.compile(
     rb"^([0-9a-f]+)-([0-9a-f]+) "
-    rb"(?:r[w-]-[ps] [0-9a-f]+ \S+ [1-9]\d* +(?!.*\.so(?:[.\s]|$))(/.*)|---[ps] 0+ 00:00 0 *)$",
+    rb"(?:r[w-]-[ps] [0-9a-f]+ \S+ [1-9]\d* +(?!.*\.so(?:[.\s]|$))(/.*)|---[ps] 0+ \S+ \d+ *(?:/dev/zero.*)?)$",
     re.MULTILINE,
 )
 # glibc reserves 64 MiB for each of its arenas, up to an address of that alignment, and turns it into memory bit by bit.
@@ -38,7 +38,7 @@ _RESERVED_AT_LEAST = 2**20
 _SHARED_MEMORY = (b"/dev/zero", b"/memfd:", b"/SYSV", b"/dev/shm/", b"/dev/nvidia")
 
 
-def read_mappings(text: bytes | bytearray | memoryview) -> set[Mapping]:
+def read_mappings(text: bytes | bytearray) -> set[Mapping]:
     """The mappings that are not plain memory, out of what /proc/<pid>/maps holds (proc(5))."""
     found = set()
     for start, end, path in _LINE.findall(text):
@@ -47,9 +47,15 @@ def read_mappings(text: bytes | bytearray | memoryview) -> set[Mapping]:
         if path:
             if not path.startswith(_SHARED_MEMORY):
                 found.add(mapping)
-        elif size >= _RESERVED_AT_LEAST and not (size < _ARENA and mapping.end % _ARENA == 0):
+        elif size >= _RESERVED_AT_LEAST and not _is_in_an_arena(mapping, text):
             found.add(mapping)
     return found
+
+
+def _is_in_an_arena(mapping: Mapping, text: bytes | bytearray) -> bool:
+    """Whether it is what an arena of glibc's has not yet turned into memory: that begins where the arena does."""
+    begin = mapping.end - _ARENA
+    return mapping.end % _ARENA == 0 and begin < mapping.start and text.find(b"\n%x-" % begin) >= 0
 
 
 class MapsWatch:
@@ -128,13 +134,13 @@ class MapsWatch:
         if self._markers.room:
             self._markers.say(word, mapping.row())
 
-    def _read(self) -> memoryview:
-        # Into a buffer that stays: a new one each time would be an allocation in the capture, and a trimmed heap after.
+    def _read(self) -> bytes:
+        # Into a buffer that stays, so that reading leaves one allocation in the capture, not one for each page of text.
         read = 0
         while True:
             if read == len(self._buffer):
                 self._buffer = self._buffer + bytearray(len(self._buffer))
             got = os.preadv(self._fd, [memoryview(self._buffer)[read:]], read)
             if got == 0:
-                return memoryview(self._buffer)[:read]
+                return bytes(memoryview(self._buffer)[:read])
             read += got

@@ -124,6 +124,7 @@ class NativeProbe(BaseProbe):
         tracker, self._tracker = self._tracker, None
         if tracker is None:
             return
+        self._markers.say("over")
         tracker.__exit__(None, None, None)
         self._move_capture()
 

@@ -34,7 +34,6 @@ class Capture:
         records: how many there are, allocations and frees.
         own_thread: memray's number of the thread that started the tracker.
         peak_bytes: the most that was live at once by memray's count, mapped files included.
-        ended: whether the tracker was stopped in order.
 
     Raises:
         CaptureError: if it is missing, no capture, one of another version of memray, or an aggregated one, or if
@@ -70,7 +69,6 @@ class Capture:
         self.records: int = metadata.total_allocations
         self.own_thread: int = metadata.main_thread_id
         self.peak_bytes: int = metadata.peak_memory
-        self.ended: bool = metadata.end_time.timestamp() > 0
         self._lens: Any = None
 
     def __enter__(self) -> Capture:
