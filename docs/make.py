@@ -5,7 +5,9 @@ Run it from the repository: `python docs/make.py`.
 
 from __future__ import annotations
 
+import argparse
 import ast
+import importlib
 import inspect
 import json
 import re
@@ -14,10 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from fwmemtrace import records
+import msgspec
+
+from fwmemtrace import cli, records
 from fwmemtrace.analysis import results, suite_results
+from fwmemtrace.config import Settings
 from fwmemtrace.reports.json import schema
 from fwmemtrace.tracefile import encode, layout
+from fwmemtrace.units import format_duration
 
 DOCS = Path(__file__).parent
 
@@ -172,10 +178,74 @@ def _tables(module: ModuleType) -> list[str]:
     return parts
 
 
+def settings_page() -> str:
+    """docs/settings.md: every setting, its default, and where it may be given."""
+    meanings = dict(re.findall(r"(?ms)^    (\w+): (.*?)(?=^    \w+: |\Z)", inspect.cleandoc(Settings.__doc__ or "")))
+    rows = ["| setting | default | meaning |", "| --- | --- | --- |"]
+    for field in msgspec.structs.fields(Settings):
+        default = _DEFAULTS.get(field.name, repr(field.default))
+        rows.append(f"| `{field.name}` | `{default}` | {' '.join(meanings[field.name].split())} |")
+    return _SETTINGS + "\n".join(rows) + "\n"
+
+
+_DEFAULTS = {"interval": format_duration(Settings().interval)}
+_SETTINGS = """\
+# Settings
+
+Each may be an argument of `fwmemtrace.session` and `start`, else a variable `FWMEMTRACE_<NAME>` (the target's is plain
+`FWMEMTRACE`), else a key of `[tool.fwmemtrace]` in the pyproject.toml of the current folder or one above. An unknown
+setting or a bad value is an error that names where it came from.
+
+As an argument or in pyproject.toml, names are a list or text; in a variable, words with commas or spaces between them.
+Durations are seconds or text such as `50ms`. Switches are true or false, in a variable also 1 and 0, yes and no, on and
+off.
+
+"""
+
+
+def command_line_page() -> str:
+    """docs/command-line.md: every command and its arguments, from the parsers themselves."""
+    parts = [_COMMAND_LINE]
+    parser = argparse.ArgumentParser()
+    subparsers = parser.add_subparsers()
+    for command in cli.COMMANDS:
+        importlib.import_module(f"{cli.__name__}.{command}").add(subparsers)
+        chosen = subparsers.choices[command]
+        rows = ["| argument | meaning |", "| --- | --- |"]
+        rows += [
+            f"| {_argument(action)} | {action.help or ''} |"
+            for action in chosen._actions
+            if "--help" not in action.option_strings
+        ]
+        table = "\n".join(rows) + "\n" if len(rows) > 2 else ""
+        parts.append(f"## {command}\n\n{chosen.description}\n\n{table}")
+    return "\n".join(parts)
+
+
+_COMMAND_LINE = """\
+# The command line
+
+`fwmemtrace COMMAND`, or `python -m fwmemtrace COMMAND`. Exit status: 0 is good, 1 a budget or limit exceeded, 2 wrong
+usage or unreadable input, with one line on stderr that says what was found, what was expected and what to do. `run`
+ends with the status of the program that it ran.
+"""
+
+
+def _argument(action: argparse.Action) -> str:
+    metavar = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
+    metavar = metavar.replace("|", "\\|")
+    names = ", ".join(f"`{option}`" for option in action.option_strings)
+    if not names:
+        return f"`{metavar}`" + (" ..." if action.nargs in ("*", "+", argparse.REMAINDER) else "")
+    return names if action.nargs == 0 else f"{names} `{metavar}`"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "report.schema.json": report_schema,
     "report.md": report_page,
     "trace-format.md": trace_format_page,
+    "settings.md": settings_page,
+    "command-line.md": command_line_page,
 }
 
 if __name__ == "__main__":

@@ -1,0 +1,68 @@
+"""The documented examples run as they are printed, and the reference names everything there is."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+import fwmemtrace
+from fwmemtrace import cli, plugins
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if ">>> " in page.read_text()], ids=lambda page: page.name)
+def test_examples_of_a_page(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    failed, tried = doctest.testfile(str(page), module_relative=False, optionflags=OPTIONS, encoding="utf-8")
+    assert tried > 0
+    assert failed == 0
+
+
+@pytest.mark.parametrize("module", ["phases", "units"])
+def test_examples_of_docstrings(module):
+    failed, tried = doctest.testmod(importlib.import_module(f"fwmemtrace.{module}"), optionflags=OPTIONS)
+    assert tried > 0
+    assert failed == 0
+
+
+def test_the_tutorial_and_the_how_to_have_examples_that_run():
+    names = {page.name for page in PAGES if ">>> " in page.read_text()}
+    assert {"tutorial.md", "how-to.md", "reference.md"} <= names
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *fwmemtrace.__all__,
+        *(name for group in ("probes", "sinks", "reports") for name in plugins.BUILT_IN[f"fwmemtrace.{group}"]),
+    ],
+)
+def test_the_reference_names_it(name):
+    if name in ("Phase", "Session", "Trace", "__version__"):  # what phase, session and read return
+        return
+    assert re.search(rf"\b{name}\b", (ROOT / "docs" / "reference.md").read_text())
+
+
+def test_the_command_line_page_has_every_command():
+    text = (ROOT / "docs" / "command-line.md").read_text()
+    assert re.findall(r"^## (\w+)$", text, re.MULTILINE) == list(cli.COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)#]*)(?:#[^)]*)?\)", text):
+        assert not target or target.startswith("http") or (page.parent / target).exists(), target
+    headings = {
+        re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-")
+        for line in re.findall(r"^#+ .*$", text, re.MULTILINE)
+    }
+    for anchor in re.findall(r"\]\(#([^)]*)\)", text):
+        assert anchor in headings, anchor
