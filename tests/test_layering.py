@@ -20,6 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": set(),
     "marks": set(),
     "units": {"errors"},
+    "sizes": {"errors"},
     "context": {"phases"},  # for its type alone
     "phases": {"context", "errors"},
     "plugins": {"errors"},
@@ -39,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "integrations": CORE | {"session", "trace"},
     "program": {"errors", "phases"},
     "cli": CORE | {"__init__", "session", "trace", "program", "analysis", "reports", "suite", "sinks"},
-    "__init__": CORE | {"session", "trace", "probes"},
+    "__init__": CORE | {"session", "trace", "probes", "sizes"},
     "__main__": {"cli"},
 }
 # Where only one part of a subpackage is open to the rest.

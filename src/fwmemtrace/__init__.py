@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .session import Session, session, start, stop
+    from .sizes import deep_size
     from .trace import Trace, read
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "Trace",
     "TraceFileError",
     "__version__",
+    "deep_size",
     "phase",
     "read",
     "session",
@@ -68,6 +70,7 @@ _LAZY = {
     "stop": "session",
     "Trace": "trace",
     "read": "trace",
+    "deep_size": "sizes",
 }
 
 
