@@ -143,10 +143,11 @@ class ImportsProbe(BaseProbe):
             with self._lock:
                 stack = self._open.get(thread, [])
                 self._close_window(stack)
-                if opened not in stack:
-                    return
-                while stack.pop() is not opened:  # what the import system left without telling
-                    pass
+                if not stack or stack.pop() is not opened:
+                    if opened not in stack:
+                        return
+                    while stack.pop() is not opened:  # what the import system left without telling
+                        pass
                 if not stack:
                     del self._open[thread]
                 if opened.repeated and error is None:
@@ -155,10 +156,12 @@ class ImportsProbe(BaseProbe):
                         opened.parent.inner_bytes += opened.inner_bytes
                     return
                 took = now - opened.began_ns
+                cumulative_ns = took - opened.outside_ns
+                cumulative_bytes = opened.own_bytes + opened.inner_bytes
                 for waiting in reversed(stack):
                     if waiting is opened.parent:
-                        waiting.inner_ns += took - opened.outside_ns
-                        waiting.inner_bytes += opened.own_bytes + opened.inner_bytes
+                        waiting.inner_ns += cumulative_ns
+                        waiting.inner_bytes += cumulative_bytes
                         break
                     waiting.outside_ns += took
             span = current.get()
@@ -172,9 +175,9 @@ class ImportsProbe(BaseProbe):
                     thread,
                     opened.began_ns,
                     opened.own_bytes,
-                    opened.own_bytes + opened.inner_bytes,
-                    took - opened.outside_ns - opened.inner_ns,
-                    took - opened.outside_ns,
+                    cumulative_bytes,
+                    cumulative_ns - opened.inner_ns,
+                    cumulative_ns,
                     _file_of(module),
                     None if error is None else type(error).__qualname__,
                     reload,
