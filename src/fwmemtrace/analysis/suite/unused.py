@@ -83,7 +83,9 @@ def _prefixes(module: str) -> list[str]:
 def _lead(root: str, rows: Sequence[Import], parents: dict[str, str | None], root_of: dict[str, str]) -> str | None:
     """The other unused root that imported this one first; None where something in use did."""
     importer = parents.get(rows[0].module)
-    while importer is not None and root_of.get(importer) == root:
+    seen = set()  # a module that was imported anew may come from one that it imported itself
+    while importer is not None and root_of.get(importer) == root and importer not in seen:
+        seen.add(importer)
         importer = parents.get(importer)
     return None if importer is None else root_of.get(importer)
 

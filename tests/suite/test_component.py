@@ -1,0 +1,99 @@
+"""What counts as a component, and how a suite file names them."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from fwmemtrace.errors import SuiteError
+from fwmemtrace.suite import Component
+from fwmemtrace.suite.component import load_entries, resolve, split_spec
+from fwmemtrace.suite.limits import CgroupLimit, find_cgroup
+
+
+class Whole:
+    name = "whole"
+    inputs = (1,)
+
+    def init(self):
+        return {}
+
+    def request(self, component, item):
+        return item
+
+
+def test_an_object_and_a_class_with_the_parts_will_do():
+    assert resolve(Whole()).name == resolve(Whole).name == "whole"
+
+
+@pytest.mark.parametrize(
+    ("component", "said"),
+    [
+        (Component("", dict, len, [1]), "without a name"),
+        (Component("a", None, len, [1]), "no init()"),
+        (Component("a", dict, None, [1]), "no request()"),
+        (Component("a", dict, len, []), "at least one"),
+        (Component("a", dict, len, "text"), "inputs 'text'"),
+        (Component("a", dict, len, [1], batch=0), "batch=0"),
+        ("module_without_a_colon", "expected text such as"),
+    ],
+)
+def test_what_is_missing_is_named(component, said):
+    with pytest.raises(SuiteError, match=said.replace("(", r"\(").replace(")", r"\)")):
+        resolve(component)
+
+
+@pytest.mark.parametrize(
+    ("spec", "parts"),
+    [
+        ("suite.py", ("suite.py", None)),
+        ("package.suite:one", ("package.suite", "one")),
+        (r"C:\suite.py", (r"C:\suite.py", None)),
+        (r"C:\suite.py:one", (r"C:\suite.py", "one")),
+        ("suite.py:NLI validator", ("suite.py", "NLI validator")),
+    ],
+)
+def test_the_spec_is_cut_in_two(spec, parts):
+    assert split_spec(spec) == parts
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def test_a_list_of_another_name_and_a_file_that_is_no_identifier(folder):
+    path = folder / "my-suite.py"
+    path.write_text("from fwmemtrace.suite import Component\nmine = [Component('a', dict, len, ['x'])]\n")
+    assert [entry.name for entry in load_entries(f"{path}:mine")] == ["a"]
+
+
+def test_a_file_named_like_a_module_that_is_loaded_already(folder):
+    path = folder / "json.py"
+    path.write_text("components = ['here']\n")
+    assert load_entries(str(path)) == ["here"]
+    assert hasattr(sys.modules["json"], "dumps")
+
+
+def test_a_control_group_gets_its_limit_and_its_process(tmp_path):
+    group = CgroupLimit(tmp_path).enter(123, 5_000_000)
+    assert group.parent == tmp_path
+    assert (group / "memory.max").read_text() == "5000000"
+    assert (group / "cgroup.procs").read_text() == "123"
+    assert not CgroupLimit.was_hit(group)
+    (group / "memory.events").write_text("low 0\nhigh 0\nmax 4\noom 1\noom_kill 1\n")
+    assert CgroupLimit.was_hit(group)
+
+
+def test_without_a_memory_controller_there_is_no_group(tmp_path, monkeypatch):
+    monkeypatch.setattr("fwmemtrace.suite.limits.CGROUP_ROOT", tmp_path)
+    (tmp_path / "cgroup.subtree_control").write_text("cpu io")
+    assert find_cgroup("0::/\n") is None
+    (tmp_path / "cgroup.subtree_control").write_text("cpu memory")
+    assert find_cgroup("0::/\n") is not None
+    assert find_cgroup("4:memory:/x\n") is None

@@ -1,0 +1,63 @@
+"""Unused imports: what hangs together is one line, and no byte is counted twice."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fwmemtrace.analysis.results import Import
+from fwmemtrace.analysis.suite.unused import unused_imports
+
+
+def row(module, own, parent=None, phase="init"):
+    return Import(module=module, parent=parent, own_bytes=own, cumulative_bytes=own, wall_ns=0, phase=phase)
+
+
+def test_a_package_with_a_module_in_use_is_not_named():
+    imports = [row("a", 10), row("a.b", 20, "a"), row("c", 30)]
+    assert [(one.root, one.bytes) for one in unused_imports(imports, {"a.b"})] == [("c", 30)]
+
+
+def test_what_it_imported_first_goes_with_it():
+    imports = [row("a", 10), row("b", 20, "a"), row("b.c", 5, "b"), row("d", 1, "b.c"), row("e", 7)]
+    (first, second) = unused_imports(imports, set())
+    assert (first.root, first.bytes, first.modules, first.with_it) == ("a", 36, 4, ("b", "d"))
+    assert (second.root, second.bytes) == ("e", 7)
+
+
+def test_what_something_in_use_imported_stands_alone():
+    imports = [row("a", 10), row("used", 20, "a"), row("b", 5, "used")]
+    assert [one.root for one in unused_imports(imports, {"used"})] == ["a", "b"]
+
+
+def test_parts_of_a_package_in_use_only_where_asked_for():
+    imports = [row("a", 10), row("a.used", 5, "a"), row("a.idle", 20, "a"), row("a.idle.inner", 2, "a.idle")]
+    assert unused_imports(imports, {"a.used"}) == []
+    (idle,) = unused_imports(imports, {"a.used"}, whole=False)
+    assert (idle.root, idle.bytes) == ("a.idle", 22)
+
+
+def test_the_tracers_own_imports_are_left_out():
+    imports = [row("psutil", 10), row("fwmemtrace.x", 10), row("a", 10, phase=""), row("b", 10)]
+    assert [one.root for one in unused_imports(imports, set())] == ["b"]
+
+
+NAMES = st.sampled_from(["a", "a.b", "a.b.c", "b", "b.d", "c", "c.e", "d"])
+
+
+@given(
+    st.lists(st.tuples(NAMES, st.integers(-5, 100), st.none() | NAMES), unique_by=lambda item: item[0]),
+    st.sets(NAMES),
+    st.booleans(),
+)
+def test_no_byte_is_counted_twice_and_nothing_in_use_is_counted(rows, used, whole):
+    imports = [row(name, own, parent) for name, own, parent in rows]
+    found = unused_imports(imports, used, whole=whole)
+    idle = [one for one in imports if one.module not in used]
+    assert sum(one.modules for one in found) <= len(idle)
+    below = {one.module: one for one in idle if not any(name.startswith(f"{one.module}.") for name in used)}
+    if whole:
+        below = {
+            name: one for name, one in below.items() if name.partition(".")[0] not in {u.partition(".")[0] for u in used}
+        }
+    assert sum(one.bytes for one in found) == sum(one.own_bytes for one in below.values())
