@@ -41,16 +41,17 @@ def deep_size(*objects: Any) -> int:
     True
     """
     try:
-        from pympler.asizeof import Asizer
+        from pympler import asizeof
     except ImportError as error:
         raise MissingPackageError(
             "found no pympler, which deep_size needs: install it with pip install 'fwmemtrace[objects]'"
         ) from error
 
+    base: Any = asizeof.Asizer
     buffers: dict[tuple[str, int], int] = {}
     waiting: list[Any] = []
 
-    class RealSizer(Asizer):  # type: ignore[misc]  # pympler has no types
+    class RealSizer(base):  # type: ignore[misc]  # half of pympler has types
         """Stops at what holds a buffer, and leaves it to us."""
 
         def _sizer(self, thing: Any, pid: int, deep: int, sized: Any) -> Any:
@@ -61,7 +62,7 @@ def deep_size(*objects: Any) -> int:
                 return 0
             return super()._sizer(thing, pid, deep, sized)
 
-    sizer = RealSizer(limit=_DEEPEST)
+    sizer: Any = RealSizer(limit=_DEEPEST)
     total = 0
     todo = list(objects)
     while todo:
