@@ -25,7 +25,7 @@ def test_examples_of_a_page(page, tmp_path, monkeypatch):
     assert failed == 0
 
 
-@pytest.mark.parametrize("module", ["phases", "units"])
+@pytest.mark.parametrize("module", ["phases", "sizes", "units"])
 def test_examples_of_docstrings(module):
     failed, tried = doctest.testmod(importlib.import_module(f"fwmemtrace.{module}"), optionflags=OPTIONS)
     assert tried > 0
