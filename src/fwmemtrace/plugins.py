@@ -37,9 +37,12 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "fwmemtrace.reports": {
         "text": "fwmemtrace.reports.terminal:TerminalReport",
         "markdown": "fwmemtrace.reports.markdown:MarkdownReport",
+        "html": "fwmemtrace.reports.html:HtmlReport",
         "json": "fwmemtrace.reports.json:JsonReport",
     },
-    "fwmemtrace.exporters": {},
+    "fwmemtrace.exporters": {
+        "memray": "fwmemtrace.exporters.memray:MemrayExporter",
+    },
 }
 
 

@@ -97,10 +97,11 @@ def test_report_prints_when_the_program_has_ended(tmp_path: Path) -> None:
 
 
 def test_a_budget_is_part_of_the_report(traced: Path) -> None:
-    over = fwmemtrace("report", "trace.bin", "--budget", "20MB", folder=traced)
+    over = fwmemtrace("report", "trace.bin", "--budget", "20MB", folder=traced, COLUMNS="500")
     assert over.returncode == 0
     assert "exceeds the budget of 20.0 MB" in over.stdout
-    assert "keeps the budget of 2.00 GB" in fwmemtrace("report", "trace.bin", "--budget", "2GB", folder=traced).stdout
+    kept = fwmemtrace("report", "trace.bin", "--budget", "2GB", folder=traced, COLUMNS="500")
+    assert "keeps the budget of 2.00 GB" in kept.stdout
 
 
 def test_check_exits_with_1_where_a_limit_is_exceeded(traced: Path) -> None:
@@ -177,7 +178,7 @@ def test_a_cut_trace_is_read_and_the_report_says_so(traced: Path) -> None:
         (["report", "text.txt"], "expected b'fwmtrace'"),
         (
             ["report", "trace.bin", "--format", "stone"],
-            "found the report 'stone', expected one of text, markdown, json",
+            "found the report 'stone', expected one of text, markdown, html, json",
         ),
         (["report", "trace.bin", "--budget", "much"], "'much', expected a size such as 300MB"),
         (["report", "trace.bin", "-o", "no/such/folder"], "cannot be written"),

@@ -10,6 +10,8 @@ from . import suite_sentences as say
 from .sections import Grid, Section
 from .sites import short
 
+_RECOMMENDED = 10
+
 _SITE_KINDS = {
     "native": "native memory that stays, by stack",
     "python_heap": "Python heap, by line",
@@ -47,9 +49,11 @@ def suite_sections(suite: Suite, *, top: int = 5) -> list[Section]:
         sections += [Section("Top allocations"), *allocations]
     sections.append(_matrix(suite))
     advice = say.recommendations(suite)
-    sections.append(
-        Section("Recommendations by priority", [] if advice else ["None: no lever was found."], items=advice)
-    )
+    first = advice[:_RECOMMENDED]
+    said = [] if advice else ["None: no lever was found."]
+    if len(first) < len(advice):
+        said = [f"The first {len(first)}; the decision matrix has {len(advice) - len(first)} more."]
+    sections.append(Section("Recommendations by priority", said, items=first))
     return sections
 
 

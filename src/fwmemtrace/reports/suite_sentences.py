@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from ..analysis.suite_results import (
@@ -107,7 +108,8 @@ def fact(evidence: SuiteFact) -> str:
     """A sentence of evidence with its sizes in it."""
     parts = evidence.text.split("{}")
     sizes = [format_bytes(size) for size in evidence.bytes]
-    return "".join(part + (sizes[at] if at < len(sizes) else "") for at, part in enumerate(parts))
+    text = "".join(part + (sizes[at] if at < len(sizes) else "") for at, part in enumerate(parts))
+    return re.sub(r"(\S+ \S+) to \1 in", r"\1 in", text)  # two sizes that read the same are one
 
 
 def failure_sentence(name: str, failure: SuiteFailure) -> str:
@@ -132,12 +134,16 @@ def recommendations(suite: Suite) -> list[str]:
         if lever.in_service_bytes is not None:
             text += f", {format_bytes(lever.in_service_bytes)} in the service"
         if need:
-            text += ", enough by itself" if value >= need else f", {value / need:.0%} of what is too much"
+            text += ", enough by itself" if value >= need else f", {value / need:.0%} of what must go"
         if lever.component in taken:
-            text += "; another lever of this component comes first, and what the two save may be the same memory"
+            text += "; it may be the same memory as that of this component's lever above"
         taken.add(lever.component)
-        made.append(text + f". Evidence: {'; '.join(fact(one) for one in lever.evidence)}.")
+        made.append(f"{text}. {_sentence(fact(lever.evidence[0]))}")
     return made
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def in_service(lever: SuiteLever) -> int:

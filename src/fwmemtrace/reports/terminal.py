@@ -1,4 +1,4 @@
-"""The text report: a tree of phases, then the top allocation sites of each, sized to the terminal."""
+"""The text report: sized to the terminal, with colours where it has them."""
 
 from __future__ import annotations
 
@@ -10,103 +10,78 @@ from rich.table import Table
 from rich.text import Text
 
 from ..analysis import results
-from ..units import format_bytes, format_duration
-from . import columns, holdings, sites
 from .base import Options
-from .sentences import executive_summary, process_title
-from .suite_writing import suite_text
+from .document import sections_of
+from .sections import Grid, Section
+
+_ROOM_FOR_TEXT = 30  # characters: a last column of text that is left less goes below its row
 
 
 class TerminalReport:
-    """Writes plain text, with colours where the terminal has them."""
+    """Writes plain text: a tree of phases, then the top allocation sites of each."""
 
     def render(self, report: results.Report, options: Options) -> str:
-        if report.suite is not None:
-            return suite_text(report, report.suite, options)
-        console = Console(
-            file=io.StringIO(),
-            width=options.width,
-            force_terminal=options.colour,
-            no_color=not options.colour,
-            highlight=False,
-            soft_wrap=False,
-        )
-        for sentence in executive_summary(report):
-            console.print(Text(sentence.replace("`", "")))
-        for process in report.trace.processes:
-            phases = [phase for phase in report.phases if phase.pid == process.pid]
+        return write_text(sections_of(report, options, timeline=False), options)
+
+
+def write_text(sections: list[Section], options: Options) -> str:
+    """Sections as lines of text, none of them wider than the terminal."""
+    console = Console(
+        file=io.StringIO(),
+        width=options.width,
+        force_terminal=options.colour,
+        no_color=not options.colour,
+        highlight=False,
+    )
+    for number, section in enumerate(sections):
+        if number:
             console.print()
-            console.print(Text(process_title(process), style="bold"), overflow="ellipsis", no_wrap=True)
-            console.print(_tree(process, phases))
-            for title, rows in holdings.tables(report, process.pid, options.top):
+        _write_section(console, section)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+def _write_section(console: Console, section: Section) -> None:
+    style = "bold underline" if section.level <= 2 else "bold"
+    console.print(Text(_plain(section.title), style=style), no_wrap=True, overflow="ellipsis")
+    if section.sentences:
+        console.print(Text(_plain(" ".join(section.sentences))))
+    for number, grid in enumerate(section.grids):
+        if grid.title:
+            if number and section.level <= 2:
                 console.print()
-                _print_table(console, title, rows)
-            ledgers = {made.path: made for made in report.ledger or [] if made.pid == process.pid}
-            for phase in phases:
-                _print_phase(console, process, phase, ledgers.get(phase.path), options)
-        _print_overhead(console, report)
-        _print_notes(console, report)
-        text = console.file.getvalue()  # type: ignore[attr-defined]
-        return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+            console.print(Padding(Text(_plain(grid.title), style="dim"), (0, 0, 0, 2)))
+        _write_grid(console, grid, 4 if grid.title else 0)
+    for number, item in enumerate(section.items, 1):
+        table = Table.grid(padding=(0, 1))
+        table.add_row(f"{number}.", Text(_plain(item)))
+        console.print(table)
 
 
-def _tree(process: results.Process, phases: list[results.Phase]) -> Table:
-    shown = columns.for_phases(phases)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("phase", no_wrap=True, overflow="ellipsis")
-    for column in shown:
-        table.add_column(column.title, justify="right", no_wrap=True)
-    for row in columns.rows(process, phases, shown):
-        name = Text.assemble((row.guide, "dim"), (row.name, "" if row.is_phase else "italic"))
-        table.add_row(name, *row.cells, style="bold" if row.is_total else None)
-    return table
+def _write_grid(console: Console, grid: Grid, indent: int) -> None:
+    last = len(grid.heads) - 1
+    widths = [max(len(_plain(row[at])) for row in [grid.heads, *grid.rows]) for at in range(last + 1)]
+    room = console.width - indent - sum(widths[:-1]) - 2 * last
+    below = last > 0 and last not in grid.right and room < min(widths[-1], _ROOM_FOR_TEXT)
+    shown = last if below else last + 1
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=any(grid.heads))
+    for at, head in enumerate(grid.heads[:shown]):
+        figures = at in grid.right
+        # The first column of a table of figures is a name or a tree: it loses its end before a figure loses anything.
+        named = at == 0 and len(grid.right) == last
+        table.add_column(
+            head,
+            justify="right" if figures else "left",
+            no_wrap=figures or named,
+            overflow="ellipsis" if named else "fold",
+        )
+    for row in grid.rows:
+        cells = [Text(_plain(cell)) for cell in row[:shown]]
+        if below and row[last]:
+            cells[0] = Text.assemble(cells[0], "\n", ("  " + _plain(row[last]), "dim"))
+        table.add_row(*cells)
+    console.print(Padding(table, (0, 0, 0, indent)))
 
 
-def _print_phase(
-    console: Console,
-    process: results.Process,
-    phase: results.Phase,
-    ledger: results.Ledger | None,
-    options: Options,
-) -> None:
-    tables = sites.tables(phase, options.top)
-    if ledger is not None and (rows := holdings.ledger(ledger, process, options.top)):
-        tables.insert(0, ("what its RSS change consists of", rows))
-    if tables:
-        console.print()
-        console.print(Text(phase.path or "outside any phase", style="bold"))
-    for title, rows in tables:
-        _print_table(console, title, rows, indent=2)
-
-
-def _print_table(console: Console, title: str, rows: list[sites.Site], indent: int = 0) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    for _ in rows[0].figures:
-        table.add_column(justify="right", no_wrap=True)
-    table.add_column(overflow="fold")
-    for row in rows:
-        table.add_row(*row.figures, Text(row.place))
-    console.print(Padding(Text(title, style="dim" if indent else "bold"), (0, 0, 0, indent)))
-    console.print(Padding(table, (0, 0, 0, indent + 2)))
-
-
-def _print_overhead(console: Console, report: results.Report) -> None:
-    costs = [cost for cost in report.overhead if cost.wall_ns or cost.rss_bytes]
-    if costs:
-        console.print()
-        console.print(Text("what the probes themselves cost (time, RSS left behind)", style="dim"))
-    for cost in costs:
-        what = f"{format_duration(cost.wall_ns)}, {format_bytes(cost.rss_bytes, signed=True)}"
-        console.print(Text(f"  {cost.probe} (pid {cost.pid}): {what}", style="dim"))
-
-
-def _print_notes(console: Console, report: results.Report) -> None:
-    notes = list(report.trace.notes)
-    if report.trace.lost_records:
-        notes.insert(0, f"{report.trace.lost_records} records were lost")
-    if report.trace.damaged_bytes:
-        notes.insert(0, f"{report.trace.damaged_bytes} bytes of the trace are damaged and were passed over")
-    if notes:
-        console.print()
-    for note in notes:
-        console.print(Text(f"note: {note}", style="yellow"))
+def _plain(text: str) -> str:
+    return text.replace("`", "")
