@@ -9,7 +9,7 @@ from .ledger import NATIVE_HEAP
 
 REST = "malloc, other"
 # What the interpreter itself allocates: the arenas of Python's own allocator among it, which the ledger has elsewhere.
-_INTERPRETER = ("libpython", "python")
+_INTERPRETER = ("CPython", "libpython", "python")
 
 
 def name_native_heap(ledgers: Sequence[results.Ledger], phases: Sequence[results.Phase]) -> None:
