@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import ClassVar
 
 from ..records import Collections, FullCollection, Record
 from . import results
@@ -10,6 +11,8 @@ from . import results
 
 class CollectorFold:
     """Takes the records of one process, each with the path of the phase that its span names; everything adds up."""
+
+    takes: ClassVar[tuple[type[Record], ...]] = (Collections, FullCollection,)
 
     def __init__(self) -> None:
         self._paths: defaultdict[str, results.Collector] = defaultdict(

@@ -21,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
-from typing import Literal, NamedTuple, TypeAlias
+from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 from ..records import ObjectCensus, PhaseBegin, PhaseEnd, PythonHeap, Record, SessionEnd, TensorCensus
 from . import results
@@ -131,6 +131,8 @@ class GrowthFold:
 
     Keeps a bounded number of points a path and metric, whatever the number of calls.
     """
+
+    takes: ClassVar[tuple[type[Record], ...]] = (PhaseBegin, PhaseEnd, PythonHeap, ObjectCensus, TensorCensus, SessionEnd,)
 
     def __init__(self) -> None:
         self._watches: defaultdict[tuple[str, str], _Watch] = defaultdict(_Watch)

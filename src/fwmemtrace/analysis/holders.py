@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from ..records import HolderStep, ObjectHolder, Record
 from . import results
@@ -10,6 +11,8 @@ from . import results
 
 class HoldersFold:
     """Takes the records of one process."""
+
+    takes: ClassVar[tuple[type[Record], ...]] = (ObjectHolder,)
 
     def __init__(self) -> None:
         self._holders: list[results.Holder] = []

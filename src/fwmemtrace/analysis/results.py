@@ -90,6 +90,9 @@ class NativeSite(Result, kw_only=True):
     library: str | None  # the shared library that called the allocator; None without native frames
     stack: list[Frame]  # innermost first
     at_peak_bytes: int = 0  # live when the phase's own live bytes were at their peak
+    operator: str | None = None  # torch's operator that asked, such as "aten::mm", where native frames tell
+    package: str | None = None  # the installed package of the innermost Python frame that is in one
+    caller: Frame | None = None  # the innermost frame of the program's own code
 
 
 class NativeTotals(Result, kw_only=True):
@@ -115,6 +118,7 @@ class Native(NativeTotals, kw_only=True):
     temporary_bytes: int = 0  # of the allocated: freed before the run of the phase ended that asked for it
     freed_later: dict[str, int] = {}  # of the held: freed afterwards, by the path of the phase that did it
     at_peak: list[NativeSite] = []  # the stacks that made up most of the peak
+    by_package: dict[str, int] = {}  # live bytes by whose Python code asked; "" is the sum of many small stacks
 
 
 class HeapSite(Result, kw_only=True):
@@ -391,6 +395,7 @@ class Growth(Result, kw_only=True):
     types: list[TypeGrowth] = []  # those that grew in the phase, where there was a census
     sites: list[HeapSite] = []  # the lines that grew, where tracemalloc was on
     held_by: list[Holder] = []
+    pid: int = 0
 
 
 class Advice(Result, kw_only=True):

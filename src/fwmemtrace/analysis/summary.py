@@ -8,14 +8,19 @@ from typing import Protocol
 
 from ..records import Record, SessionBegin
 from . import results
+from .collector import CollectorFold
+from .growth import GrowthFold
+from .holders import HoldersFold
 from .imports import ImportFold
 from .ledger import LedgerFold
+from .native_heap import name_native_heap
 from .objects import ObjectsFold
 from .process import Accumulator, ProcessFold
 from .python_heap import PythonHeapFold
 from .suite.build import build
 from .suite.reading import OwnRecords, SuiteProcess
 from .suite_results import Suite
+from .tensors import TensorsFold
 
 
 class Health(Protocol):
@@ -63,6 +68,10 @@ class _Folds:
     def __init__(self, session: SessionBegin | None) -> None:
         self.heap = PythonHeapFold()
         self.objects = ObjectsFold()
+        self.tensors = TensorsFold()
+        self.collector = CollectorFold()
+        self.growth = GrowthFold()
+        self.holders = HoldersFold()
         self.imports = ImportFold()
         self.ledger = LedgerFold()
         # These two look at every phase: where their probe was off there is no need to.
@@ -70,6 +79,10 @@ class _Folds:
         self.all: list[Accumulator] = [
             self.heap,
             self.objects,
+            self.tensors,
+            self.collector,
+            self.growth,
+            self.holders,
             *([self.imports] if on is None or "imports" in on else []),
             *([self.ledger] if on is None or "mappings" in on else []),
         ]
@@ -77,12 +90,22 @@ class _Folds:
     def add_to_rows(self, rows: Sequence[results.Phase]) -> None:
         """Put what was measured phase by phase into the phases' rows."""
         heap, objects = self.heap.result(), self.objects.result()
+        tensors, collector = self.tensors.result(), self.collector.result()
         for row in rows:
             row.python_heap = heap.get(row.path)
             row.objects = objects.get(row.path)
+            row.tensors = tensors.get(row.path)
+            row.collector = collector.get(row.path)
 
     def add_to_report(self, report: results.Report, pid: int) -> None:
         """Put tables of their own into the report; a table stays None where no process has the probe on."""
+        growth = self.growth.result(
+            python_heap=self.heap.result(), objects=self.objects.result(), holders=self.holders.result()
+        )
+        if growth:
+            for trend in growth:
+                trend.pid = pid
+            report.growth = [*(report.growth or []), *growth]
         if self.imports.any:
             report.imports = [*(report.imports or []), *self.imports.imports()]
             report.import_packages = [*(report.import_packages or []), *self.imports.packages()]
@@ -124,6 +147,7 @@ def summarise(inputs: Sequence[ProcessInput], *, budget_bytes: int | None = None
         report.phases.extend(_with_native(rows, given.native, pid))
         report.overhead.extend(fold.overhead(pid))
         report.timeline.extend(fold.points(pid, origin_ns or 0))
+    name_native_heap(report.ledger or [], report.phases)
     info.notes = list(dict.fromkeys(info.notes))
     info.complete = (
         not info.lost_records

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import ClassVar
 
 from ..records import AcceleratorMemory, Record, TensorCensus, TensorRow
 from . import results
@@ -43,6 +44,8 @@ class TensorsFold:
 
     Deltas add up over the runs of a path that had a census; what is live is what the latest of them found.
     """
+
+    takes: ClassVar[tuple[type[Record], ...]] = (TensorCensus, AcceleratorMemory,)
 
     def __init__(self) -> None:
         self._paths: defaultdict[str, _Path] = defaultdict(_Path)

@@ -24,6 +24,8 @@ def tables(phase: results.Phase, top: int) -> list[tuple[str, list[Site]]]:
         ("native memory still live, by stack", _native(phase, top)),
         ("Python heap growth, by line", _python_heap(phase, top)),
         ("objects, by type", _objects(phase, top)),
+        ("live tensors and arrays, each storage once", _tensors(phase, top)),
+        ("the garbage collector", _collector(phase)),
     ]
     return [(title, rows) for title, rows in found if rows]
 
@@ -63,6 +65,36 @@ def _objects(phase: results.Phase, top: int) -> list[Site]:
         for row in phase.objects.top[:top]
         if row.delta_count > 0
     ]
+
+
+def _tensors(phase: results.Phase, top: int) -> list[Site]:
+    if phase.tensors is None:
+        return []
+    groups = sorted(phase.tensors.groups, key=lambda group: -group.size_bytes)
+    return [
+        Site(
+            [format_bytes(group.size_bytes), format_bytes(group.delta_bytes, signed=True), format_count(group.count)],
+            f"{group.library} {group.dtype} on {group.device}, {group.role}, {group.backing}",
+        )
+        for group in groups[:top]
+    ]
+
+
+def _collector(phase: results.Phase) -> list[Site]:
+    found = phase.collector
+    if found is None:
+        return []
+    rows = []
+    if found.returned_objects or found.returned_bytes > 0:
+        rows.append(
+            Site(
+                [format_bytes(found.returned_bytes), format_count(found.returned_objects)],
+                "RSS and objects that only a full collection gave back",
+            )
+        )
+    if found.uncollectable:
+        rows.append(Site(["", format_count(found.uncollectable)], "objects that it could not free"))
+    return rows
 
 
 def short(file: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.padding import Padding
@@ -63,9 +64,11 @@ def _write_grid(console: Console, grid: Grid, indent: int) -> None:
     widths = [max(len(_plain(row[at])) for row in [grid.heads, *grid.rows]) for at in range(last + 1)]
     room = console.width - indent - sum(widths[:-1]) - 2 * last
     below = last > 0 and last not in grid.right and room < min(widths[-1], _ROOM_FOR_TEXT)
-    shown = last if below else last + 1
+    if below:
+        _write_with_text_below(console, grid, widths, indent)
+        return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=any(grid.heads))
-    for at, head in enumerate(grid.heads[:shown]):
+    for at, head in enumerate(grid.heads):
         figures = at in grid.right
         # The first column of a table of figures is a name or a tree: it loses its end before a figure loses anything.
         named = at == 0 and len(grid.right) == last
@@ -76,11 +79,33 @@ def _write_grid(console: Console, grid: Grid, indent: int) -> None:
             overflow="ellipsis" if named else "fold",
         )
     for row in grid.rows:
-        cells = [Text(_plain(cell)) for cell in row[:shown]]
-        if below and row[last]:
-            cells[0] = Text.assemble(cells[0], "\n", ("  " + _plain(row[last]), "dim"))
-        table.add_row(*cells)
+        table.add_row(*(Text(_plain(cell)) for cell in row))
     console.print(Padding(table, (0, 0, 0, indent)))
+
+
+def _write_with_text_below(console: Console, grid: Grid, widths: list[int], indent: int) -> None:
+    """Rows whose last cell is text of some length: it goes below its row, over the whole width."""
+    widths = widths[:-1]
+    names = [at for at in range(len(widths)) if at not in grid.right]
+    spare = console.width - indent - sum(widths) - 2 * (len(widths) - 1)
+    if spare < 0 and names:
+        widest = max(names, key=lambda at: widths[at])
+        widths[widest] = max(widths[widest] + spare, 8)
+
+    def line(cells: Sequence[str]) -> str:
+        shown = (
+            cell if len(cell) <= width else cell[: width - 1] + "…" for cell, width in zip(cells, widths, strict=True)
+        )
+        return "  ".join(
+            cell.rjust(widths[at]) if at in grid.right else cell.ljust(widths[at]) for at, cell in enumerate(shown)
+        )
+
+    if any(grid.heads):
+        console.print(Padding(Text(line(grid.heads[:-1]), style="bold", no_wrap=True), (0, 0, 0, indent)))
+    for row in grid.rows:
+        console.print(Padding(Text(line([_plain(cell) for cell in row[:-1]]), no_wrap=True), (0, 0, 0, indent)))
+        if row[-1]:
+            console.print(Padding(Text(_plain(row[-1]), style="dim"), (0, 0, 0, indent + 4)))
 
 
 def _plain(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..analysis import results
 from ..units import format_bytes, format_count, format_duration
 from . import columns, holdings, sites
+from .growth_sections import growth_section
 from .sections import Grid, Section
 from .sentences import executive_summary, process_title
 
@@ -41,6 +42,9 @@ def _process(report: results.Report, process: results.Process, top: int, *, time
     held = [_grid(title, rows) for title, rows in holdings.tables(report, process.pid, top)]
     if held:
         sections.append(Section(f"What holds the memory{suffix}", grids=held))
+    growth = growth_section(report, process, suffix)
+    if growth is not None:
+        sections.append(growth)
     ledgers = {made.path: made for made in report.ledger or [] if made.pid == process.pid}
     allocations = [
         section for phase in phases if (section := _phase(phase, process, ledgers.get(phase.path), top)) is not None
