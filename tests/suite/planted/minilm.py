@@ -7,7 +7,7 @@ from fwmemtrace.suite import Component
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "examples"))
 
-from guard import PROMPTS, EmbeddingDetector, read_prompts  # noqa: E402
+from guard import PROMPTS, EmbeddingDetector, read_prompts
 
 TEXTS = [text for _, text in read_prompts(PROMPTS)][:5]
 

@@ -9,7 +9,7 @@ from ..suite_results import Suite, SuiteBudget, SuiteComponent, SuiteSharing
 from .matrix import Evidence, decision_matrix, used_modules
 from .profile import component_profile
 from .reading import SuiteProcess
-from .sharing import share
+from .sharing import imported_packages, share
 
 
 def build(
@@ -32,11 +32,16 @@ def build(
     sharing = share(components, alone, together)
     budget = _budget(budget_bytes or begin.budget_bytes, begin.bare_rss_bytes, components, sharing)
     used = {name: used_modules(found) or frozenset() for name, found in own.items()}
+    imported = {
+        component.name: frozenset(imported_packages(process))
+        for component, process in zip(components, alone, strict=True)
+    }
     evidence = [
         Evidence(
             component,
             own[component.name],
             {name: modules for name, modules in used.items() if name not in (component.name, "")},
+            {name: packages for name, packages in imported.items() if name != component.name},
             together,
         )
         for component in components

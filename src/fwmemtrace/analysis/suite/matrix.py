@@ -17,6 +17,7 @@ from .stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, INIT, STAGES
 from .unused import UnusedImport, unused_imports
 
 WORTH_A_ROW = NOISE  # bytes; below it a page more or less in the allocator decides
+WORTH_SHARE = 0.01  # of what the component holds: a longer list would hide what matters
 _NARROWER = {"float64": (("float32", 4),), "float32": (("float16", 2), ("int8", 1)), "bfloat16": (("int8", 1),)}
 _NARROWER["float16"] = _NARROWER["bfloat16"]
 _NAMED = 4  # things that a sentence lists
@@ -30,12 +31,14 @@ class Evidence:
         component: its profile.
         processes: those that were started for it alone.
         others: names of modules that other components of the suite make use of, by component.
+        importers: packages that other components import, by component.
         together: the process that held all components as they are, if there was one.
     """
 
     component: SuiteComponent
     processes: Sequence[SuiteProcess]
     others: dict[str, frozenset[str]]
+    importers: dict[str, frozenset[str]]
     together: SuiteProcess | None = None
 
     def of(self, purpose: str, variant: str | None = None) -> list[SuiteProcess]:
@@ -109,7 +112,7 @@ def _row(
         return
     now = before.median_bytes
     low, high = max(0, min(low, now)), min(high, now)
-    if (low + high) // 2 < WORTH_A_ROW:
+    if (low + high) // 2 < max(WORTH_A_ROW, round(now * WORTH_SHARE)):
         return
     yield SuiteLever(
         component=one.component.name,
@@ -149,16 +152,18 @@ def _unused_import(one: Evidence, unused: UnusedImport) -> Iterator[SuiteLever]:
     said = _about_unused(one, unused)
     if others:
         said.append(_fact(f"in one process with {', '.join(others)} nothing is saved: there it is in use"))
+    elif also := [name for name, packages in one.importers.items() if unused.root.partition(".")[0] in packages]:
+        said.append(_fact(f"{', '.join(also)} imports it too: in one process it goes only where all leave it out"))
     measured = [process for process in one.of("deferred", unused.root) if _stayed_off(process, unused.root)]
     before, after = one.component.held, held(measured)
     if before is not None and after is not None:
         low, high = saving(before, after)
+        if low <= one.noise:
+            return
         said.append(_fact(f"never loaded in {_count(len(measured), 'fresh process', 'es')} that put its import off"))
     else:
         low = high = unused.bytes
-        where = _loaded_where(one, unused.root)
-        if where is not None:
-            said.append(_fact(f"putting it off is not enough: something takes names from it in the phase {where}"))
+        said += _why_not_put_off(one, unused.root)
     yield from _row(
         one,
         lever=f"do not import {unused.root}",
@@ -199,11 +204,17 @@ def _stayed_off(process: SuiteProcess, root: str) -> bool:
     return deferred is not None and root in deferred.put_off and root not in deferred.loaded
 
 
-def _loaded_where(one: Evidence, root: str) -> str | None:
-    for process in one.of("deferred"):
-        if process.own.deferred is not None and root in process.own.deferred.loaded:
-            return process.own.deferred.loaded[root]
-    return None
+def _why_not_put_off(one: Evidence, root: str) -> list[SuiteFact]:
+    """What came of trying to put the import off, where that was tried and did not work."""
+    for process in one.processes:
+        if process.run.purpose != "deferred" or process.own.deferred is None:
+            continue
+        where = process.own.deferred.loaded.get(root)
+        if process.run.outcome == "ok" and where is not None:
+            return [_fact(f"putting it off is not enough: something takes names from it in the phase {where}")]
+        if process.run.outcome != "ok" and process.run.variant == root:
+            return [_fact(f"putting it off was tried and broke the component: {process.run.message}")]
+    return []
 
 
 # -- tensors ---------------------------------------------------------------------------------------------------------
@@ -361,7 +372,7 @@ def _variants(one: Evidence) -> Iterator[SuiteLever]:
             high=high,
             basis="measured",
             phase=AFTER_GC,
-            evidence=[_range("before", before), _range("after", variant.held), *_where_it_went(one, variant.name)],
+            evidence=[*_where_it_went(one, variant.name), _range("before", before), _range("after", variant.held)],
             after=variant.held.median_bytes,
             in_service=_in_service(one, variant.name),
         )
@@ -404,10 +415,18 @@ def _where_it_went(one: Evidence, variant: str) -> list[SuiteFact]:
         size = change[category, owner]
         more = "less" if size < 0 else "more"
         said.append(_fact(f"the ledger has {{}} {more} of {category} {owner}".rstrip(), abs(size)))
+    total = _total(before[-1]) - _total(after[-1])
+    said.append(_fact(f"all its lines together {{}} {'less' if total >= 0 else 'more'}", abs(total)))
     firm = _firm(was) - _firm(became)
     word = "less" if firm >= 0 else "more"
     said.append(_fact(f"memory that the kernel cannot take back is {{}} {word}", abs(firm)))
     return said
+
+
+def _total(process: SuiteProcess) -> int:
+    ledger = process.report.ledger if process.report is not None else None
+    rows = [row for row in ledger or [] if row.path in STAGES]
+    return sum(sum(item.bytes for item in row.items) + row.unexplained_bytes for row in rows)
 
 
 def _firm(found: dict[tuple[str, str], tuple[int, int]]) -> int:

@@ -208,8 +208,10 @@ def _sites(processes: Sequence[SuiteProcess]) -> list[SuiteSite]:
     for process in processes:
         if process.report is None or process.run.purpose not in ("native", "python"):
             continue
-        rows = [row for row in process.report.phases if row.path in STAGES]
-        natives = [_native_site(row.path, site) for row in rows if row.native for site in row.native.top]
+        # Native figures leave inner phases out, the others are differences with them in.
+        inside = [row for row in process.report.phases if row.path.partition("/")[0] in STAGES]
+        rows = [row for row in inside if row.path in STAGES]
+        natives = [_native_site(row.path, site) for row in inside if row.native for site in row.native.top]
         heaps = [_heap_site(row.path, site) for row in rows if row.python_heap for site in row.python_heap.top]
         types = [_type_site(row.path, found) for row in rows if row.objects for found in row.objects.top]
         for kind in (natives, heaps, types):

@@ -27,7 +27,7 @@ def share(
     start, end = start_of(together), resident(together, AFTER_GC)
     if start is None:
         return None
-    packages = [_packages(process) for process in alone]
+    packages = [imported_packages(process) for process in alone]
     order: list[SuiteShare] = []
     peaks = [row.resident.peak_bytes for row in together.report.phases if row.path and row.resident is not None]
     for position, component in enumerate(components):
@@ -58,7 +58,8 @@ def share(
     )
 
 
-def _packages(process: SuiteProcess | None) -> dict[str, int]:
+def imported_packages(process: SuiteProcess | None) -> dict[str, int]:
+    """The top-level packages that a process imported for its component, with the RSS that came with each."""
     if process is None or process.report is None or process.report.imports is None:
         return {}
     sizes: dict[str, int] = {}

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from statistics import median, median_low
+from statistics import median_low
 
 from ..suite_results import Spread
 
 
 def spread(figures: Iterable[int]) -> Spread | None:
-    """The middle and both ends of some figures; None where there is none."""
+    """The middle and both ends of some figures; None where there is none.
+
+    The middle is one of them, so that what belongs to it (a ledger) belongs to a run that there was.
+    """
     known = list(figures)
     if not known:
         return None
-    return Spread(median_bytes=round(median(known)), low_bytes=min(known), high_bytes=max(known), runs=len(known))
+    return Spread(median_bytes=median_low(known), low_bytes=min(known), high_bytes=max(known), runs=len(known))
 
 
 def saving(before: Spread, after: Spread) -> tuple[int, int]:

@@ -46,7 +46,8 @@ def unused_imports(
         whole: whether to name top-level packages only. What the parts of a package in use want of each other, at import
             or from C, was not watched: that one of them is of no use is a guess until it has been tried.
     """
-    imports = [row for row in imports if row.phase.partition("/")[0] in STAGES]  # the rest is the tracer's own
+    # What was imported in no stage is the tracer's own, and what failed to import is not there.
+    imports = [row for row in imports if row.phase.partition("/")[0] in STAGES and row.error is None]
     parent_of = {row.module: row.parent for row in imports}
     holding = {prefix for module in used for prefix in _prefixes(module)}
     kept_out = {*_TRACERS, *_CORE, *own}
@@ -56,6 +57,8 @@ def unused_imports(
         root = next((prefix for prefix in prefixes if prefix not in holding), None)
         if root is not None and row.module.partition(".")[0] not in kept_out:
             members.setdefault(root, []).append(row)
+    for rows in members.values():
+        rows.sort(key=lambda row: len(row.chain))  # the one that brought in the rest comes first
     root_of = {row.module: root for root, rows in members.items() for row in rows}
     lead = {root: _lead(root, rows, parent_of, root_of) for root, rows in members.items()}
     found: dict[str, list[str]] = {}
