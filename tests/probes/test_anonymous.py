@@ -179,3 +179,12 @@ def test_zeroed_bytes_of_real_libraries(tmp_path):
     assert elf.zeroed_bytes(str(tmp_path / "missing")) == 0
     (tmp_path / "cut").write_bytes(b"\x7fELF\x02\x01\x01")
     assert elf.zeroed_bytes(str(tmp_path / "cut")) == 0
+
+
+def test_without_the_page_map_nothing_is_guessed():
+    memory = Memory()
+    memory.block(4)
+    memory.arena()
+    mapping = Mapping(memory.base, memory.end, "rw-p", "", *[100 * PAGE] * 4)
+    (share,) = Walker(memory.peek, lambda start, end: Pages(b"", b"")).shares(mapping, None)
+    assert (share[0].category, share[1]) == ("anonymous", 100 * PAGE)

@@ -151,12 +151,12 @@ def test_namespace_packages(tmp_path, package, traced):
 
 
 def test_frozen_and_built_in_modules(traced):
-    for name in ("__phello__", "__phello__.spam", "_xxsubinterpreters"):
+    for name in ("__phello__", "__phello__.spam", "xxsubtype"):
         sys.modules.pop(name, None)
     import __phello__.spam  # noqa: F401
-    import _xxsubinterpreters  # noqa: F401
+    import xxsubtype  # noqa: F401
 
-    assert {"__phello__", "__phello__.spam", "_xxsubinterpreters"} <= traced.imports.keys()
+    assert {"__phello__", "__phello__.spam", "xxsubtype"} <= traced.imports.keys()
 
 
 def test_modules_of_other_finders(traced, monkeypatch):

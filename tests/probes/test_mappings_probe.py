@@ -244,6 +244,29 @@ def test_names_made_up_as_the_program_goes_do_not_lift_the_limit(tmp_path):
     assert sum(ledger.read_calls for ledger in traced.ledgers.values()) < 300
 
 
+def test_where_memory_cannot_be_looked_into_it_is_unexplained_and_said_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("fwmemtrace.probes.mappings._open", lambda path: -1)
+    sink = MemorySink()
+    with fwmemtrace.session(sink, probes=["mappings"], interval=0), fwmemtrace.phase("x"):
+        pass
+    (note,) = [record for record in sink.records if isinstance(record, Note)]
+    assert "counts as unexplained" in note.message
+    reading = next(record for record in sink.records if isinstance(record, MappingsReading))
+    assert not any(row.category == "python" for row in reading.rows)
+    assert any(row.category == "anonymous" and row.rss_bytes > MB for row in reading.rows)
+
+
+def test_readings_that_take_long_do_not_hold_the_program_up(monkeypatch):
+    monkeypatch.setattr("fwmemtrace.probes.mappings._FIRST_ADVANCE_NS", 0)
+    monkeypatch.setattr("fwmemtrace.probes.mappings._ADVANCE_NS", 0)
+    sink = MemorySink()
+    with fwmemtrace.session(sink, probes=["mappings"], interval=0):
+        for n in range(60):
+            with fwmemtrace.phase(f"phase {n}"):
+                pass
+    assert sum(isinstance(record, MappingsEdge) for record in sink.records) < 20
+
+
 def test_without_proc_it_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr("fwmemtrace.probes.mappings.PROC", str(tmp_path))
     sink = MemorySink()

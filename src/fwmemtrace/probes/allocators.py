@@ -14,7 +14,7 @@ from typing import Any
 
 from ..records import AllocatorFigures
 
-_TEXT = 32 * 1024  # what CPython 3.11 to 3.14 print are 3 to 6 kB
+_TEXT = 32 * 1024  # CPython prints some kB
 _ARENAS = re.compile(rb"^(\d+) arenas \* (\d+) bytes/arena", re.MULTILINE)
 _IN_USE = re.compile(rb"^# bytes in allocated blocks += +([\d,]+)", re.MULTILINE)
 _MALLINFO2 = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")

@@ -63,7 +63,7 @@ class Walker:
 
     Args:
         peek: reads bytes of this process at an address; short or empty where there is nothing to read.
-        pages: tells which pages from one address to another are resident.
+        pages: tells which pages from one address to another are resident; nothing where that cannot be told.
         threads: addresses inside the stacks of threads, such as their identifiers (`pthread_self`).
         stack_size: of a new thread, in bytes.
     """
@@ -92,6 +92,8 @@ class Walker:
         if len({(piece.category, piece.owner) for piece in pieces}) == 1:
             return [(pieces[0], mapping.rss)]
         pages = self._pages(mapping.start, mapping.end)
+        if not pages.present:  # nobody tells, and it is not to be guessed
+            return [(Piece(mapping.start, mapping.end, NAMELESS, ""), mapping.rss)]
         for flags in (pages.exclusive, pages.present):
             counts = [
                 flags.count(1, (piece.start - mapping.start) // PAGE, (piece.end - mapping.start) // PAGE) * PAGE

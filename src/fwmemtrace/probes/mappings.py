@@ -11,7 +11,7 @@ from typing import ClassVar, TypeAlias
 
 from ..errors import ProbeUnavailable
 from ..phases import Span
-from ..records import MappingRow, MappingsEdge, MappingsReading
+from ..records import MappingRow, MappingsEdge, MappingsReading, Note
 from . import smaps
 from .allocators import Allocators
 from .anonymous import PAGE, Pages, Walker, category_of_special, split
@@ -25,6 +25,8 @@ PROC = "/proc/self"
 _SHARE = 0.01
 _ADVANCE_NS = 5_000_000  # what may be spent when the session has just begun: the process is small then
 _FIRST_RUNS = 2
+_FIRST_SHARE = 0.05  # and no more than this, beyond the first second, where mappings are so many that they take longer
+_FIRST_ADVANCE_NS = 1_000_000_000
 _PATHS = 64  # names may be made up as the program goes: more paths than these have to wait for their share
 # Where RSS is the same but for this much, the mappings of the reading before still hold, and only the allocators are
 # asked again, which takes a tenth of a millisecond. While the share of time is used up, a little more has to do.
@@ -76,6 +78,13 @@ class MappingsProbe(BaseProbe):
         self._use(context)
         self._allocators = Allocators()
         self._began_ns = perf_counter_ns()
+        with _OwnMemory() as memory:
+            if not memory.readable:
+                message = (
+                    f"{PROC}/mem or {PROC}/pagemap cannot be read here: anonymous memory to which the kernel itself gives "
+                    "no name counts as unexplained"
+                )
+                context.emit(Note(self._began_ns, self.name, message))
         self._take(0, "begin")
 
     def _use(self, context: ProbeContext) -> None:
@@ -125,6 +134,8 @@ class MappingsProbe(BaseProbe):
         self._take(0, "end")
 
     def _is_first(self, span: Span) -> bool:
+        if not self._in_budget(_FIRST_SHARE, _FIRST_ADVANCE_NS):
+            return False
         path = span.path
         runs = self._runs.get(path, 0)
         if runs >= _FIRST_RUNS or (not runs and len(self._runs) >= _PATHS):
@@ -135,8 +146,8 @@ class MappingsProbe(BaseProbe):
     def _can_afford(self, span: Span) -> bool:
         return self._in_budget(_SHARE if span.parent is None else _SHARE / 2)
 
-    def _in_budget(self, share: float) -> bool:
-        return self._spent_ns <= _ADVANCE_NS + (perf_counter_ns() - self._began_ns) * share
+    def _in_budget(self, share: float, advance_ns: int = _ADVANCE_NS) -> bool:
+        return self._spent_ns <= advance_ns + (perf_counter_ns() - self._began_ns) * share
 
     def _take(self, span: int, edge: str) -> None:
         with self._lock:
@@ -237,6 +248,11 @@ class _OwnMemory:
         for fd in (self._memory, self._pagemap):
             if fd >= 0:
                 os.close(fd)
+
+    @property
+    def readable(self) -> bool:
+        """Whether both can be read."""
+        return self._memory >= 0 and self._pagemap >= 0
 
     def peek(self, address: int, length: int) -> bytes:
         try:
