@@ -272,3 +272,19 @@ def test_a_fork_inside_an_import_goes_on_in_the_child(tmp_path):
         check=True,
     )
     assert done.stdout.splitlines().count("fw_after fw_forks True") >= 2, done.stdout + done.stderr
+
+
+def test_a_thread_with_no_phase_of_its_own_imports_in_that_of_the_session_s_thread(package, traced):
+    package(fw_pooled="", fw_named="")
+
+    def with_a_phase():
+        with phase("its own"):
+            importlib.import_module("fw_named")
+
+    with phase("outer"), phase("inner"):
+        for target in (with_a_phase, lambda: importlib.import_module("fw_pooled")):
+            thread = threading.Thread(target=target)
+            thread.start()
+            thread.join()
+    assert traced.phase_of("fw_pooled") == "inner"
+    assert traced.phase_of("fw_named") == "its own"

@@ -16,6 +16,7 @@ from types import CodeType, FrameType
 from typing import Any, ClassVar
 
 from ..context import current
+from ..phases import Span
 from ..records import ModuleImport, Note
 from .base import BaseProbe, ProbeContext
 
@@ -67,18 +68,20 @@ class ImportsProbe(BaseProbe):
     """
 
     name: ClassVar[str] = "imports"
-    frugal: ClassVar[bool] = True  # at the edges of phases it does nothing
+    frugal: ClassVar[bool] = True  # at the edges of phases it does next to nothing
 
     def __init__(self) -> None:
         self._on = False
         self._open: dict[int, list[_Open]] = {}  # by thread
         self._lock = threading.RLock()  # a finaliser that runs inside may import something
         self._last_rss = 0
+        self._own_spans: list[Span] = []  # open in the session's own thread, the innermost last
         self._replaced: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {}
 
     def start(self, context: ProbeContext) -> None:
         self._context = context
         self._rss = context.meter.rss
+        self._own_thread = _get_thread_id()
         self._on = True
         self._replace(_FIND_AND_LOAD, _around_find_and_load)
         self._replace(_EXEC, _around_exec)
@@ -87,9 +90,24 @@ class ImportsProbe(BaseProbe):
         self._context = context
         self._rss = context.meter.rss
         self._lock = threading.RLock()
-        mine = _get_thread_id()  # the other threads stayed with the parent
+        mine = self._own_thread = _get_thread_id()  # the other threads stayed with the parent
         self._open = {mine: self._open[mine]} if mine in self._open else {}
         self._last_rss = self._rss()
+
+    def phase_began(self, span: Span) -> None:
+        if span.thread_id == self._own_thread:
+            self._own_spans.append(span)
+
+    def phase_ended(self, span: Span) -> None:
+        if span in self._own_spans:
+            self._own_spans.remove(span)
+
+    def _span(self) -> int:
+        """The phase that runs here; for a thread with no phase of its own, that of the session's own thread."""
+        span = current.get()
+        if span is None and self._own_spans:
+            span = self._own_spans[-1]
+        return 0 if span is None or span.closed else span.id
 
     def stop(self) -> None:
         self._on = False
@@ -164,10 +182,9 @@ class ImportsProbe(BaseProbe):
                         waiting.inner_bytes += cumulative_bytes
                         break
                     waiting.outside_ns += took
-            span = current.get()
             self._context.emit(
                 ModuleImport(
-                    0 if span is None or span.closed else span.id,
+                    self._span(),
                     opened.module,
                     None if opened.parent is None else opened.parent.module,
                     opened.asked_by,

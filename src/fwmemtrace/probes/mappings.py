@@ -81,8 +81,8 @@ class MappingsProbe(BaseProbe):
         with _OwnMemory() as memory:
             if not memory.readable:
                 message = (
-                    f"{PROC}/mem or {PROC}/pagemap cannot be read here: anonymous memory to which the kernel itself gives "
-                    "no name counts as unexplained"
+                    f"{PROC}/mem or {PROC}/pagemap cannot be read here: anonymous memory to which the kernel itself "
+                    "gives no name counts as unexplained"
                 )
                 context.emit(Note(self._began_ns, self.name, message))
         self._take(0, "begin")
