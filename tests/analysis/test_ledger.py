@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwmemtrace.analysis.ledger import LedgerFold, categories, contents_of
-from fwmemtrace.analysis.sharing import with_workers
+from fwmemtrace.analysis.sharing import several, with_workers
 from fwmemtrace.records import AllocatorFigures, MappingRow, MappingsEdge, MappingsReading, PhaseBegin, PhaseEnd
 
 MB = 10**6
@@ -157,6 +157,9 @@ def test_composition_and_workers():
     assert (four.once_bytes, four.each_bytes) == (33 * MB, 67 * MB)
     assert (four.total_bytes, four.sum_of_rss_bytes) == ((33 + 4 * 67) * MB, 400 * MB)
     assert with_workers(largest, 1).total_bytes == largest.rss_bytes
+    assert [row.workers for row in several(fold.compositions(pid=7))] == [2, 4, 8]
+    assert {row.pid for row in several(fold.compositions(pid=7))} == {7}
+    assert several([]) == []
     with pytest.raises(ValueError, match="found 0 workers"):
         with_workers(largest, 0)
 

@@ -357,6 +357,7 @@ class Workers(Result, kw_only=True):
     each_bytes: int  # anonymous memory, a copy a worker
     total_bytes: int  # once, and each times their number
     sum_of_rss_bytes: int  # what adding up the workers' RSS would say
+    pid: int = 0  # of the process that they are like
 
 
 class HolderStep(Result, kw_only=True):
@@ -446,6 +447,7 @@ class Report(Result, kw_only=True):
     import_packages: list[ImportPackage] | None = None  # a row a package
     import_phases: list[ImportPhase] | None = None  # a row for each phase that imported
     composition: list[Composition] | None = None  # RSS at three moments; the probe `mappings`
+    workers: list[Workers] | None = None  # several processes like the session's first one; the probe `mappings`
     growth: list[Growth] | None = None  # a row for each trend
     advice: list[Advice] = []  # what to do, computed from this trace
     budget: Budget | None = None  # None where no limit was given

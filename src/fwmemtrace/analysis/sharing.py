@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from . import results
+
+_NUMBERS = (2, 4, 8)
 
 
 def with_workers(composition: results.Composition, workers: int) -> results.Workers:
@@ -30,4 +34,11 @@ def with_workers(composition: results.Composition, workers: int) -> results.Work
         each_bytes=each,
         total_bytes=once + workers * each,
         sum_of_rss_bytes=workers * composition.rss_bytes,
+        pid=composition.pid,
     )
+
+
+def several(compositions: Sequence[results.Composition]) -> list[results.Workers]:
+    """A row each for two, four and eight workers like the first process was in the end; none if it was not read."""
+    end = next((made for made in compositions if made.moment == "end"), None)
+    return [] if end is None else [with_workers(end, workers) for workers in _NUMBERS]

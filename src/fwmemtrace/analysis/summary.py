@@ -17,6 +17,7 @@ from .native_heap import name_native_heap
 from .objects import ObjectsFold
 from .process import Accumulator, ProcessFold
 from .python_heap import PythonHeapFold
+from .sharing import several
 from .suite.build import build
 from .suite.reading import OwnRecords, SuiteProcess
 from .suite_results import Suite
@@ -148,6 +149,7 @@ def summarise(inputs: Sequence[ProcessInput], *, budget_bytes: int | None = None
         report.overhead.extend(fold.overhead(pid))
         report.timeline.extend(fold.points(pid, origin_ns or 0))
     name_native_heap(report.ledger or [], report.phases)
+    report.workers = several(report.composition or []) or None
     info.notes = list(dict.fromkeys(info.notes))
     info.complete = (
         not info.lost_records
@@ -158,6 +160,12 @@ def summarise(inputs: Sequence[ProcessInput], *, budget_bytes: int | None = None
         report.budget = check_budget(info.processes, budget_bytes)
     if suite.begin is not None:
         report.suite = _suite(suite, inputs, budget_bytes)
+        if report.suite is not None and report.suite.budget is not None:
+            # What the service needs, not what some probe made one of the suite's processes need.
+            held = report.suite.budget
+            report.budget = results.Budget(
+                limit_bytes=held.limit_bytes, peak_bytes=held.peak_bytes, exceeded=held.need_bytes > 0
+            )
     return report
 
 

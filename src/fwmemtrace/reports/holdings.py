@@ -20,6 +20,10 @@ def tables(report: results.Report, pid: int, top: int) -> list[tuple[str, list[S
         largest = None
     found = [
         *((_title(made), _composition(made, top)) for made in (largest, end) if made is not None),
+        (
+            "what several processes like this one would take: pages of files once, anonymous memory each",
+            _workers(report, pid),
+        ),
         ("what imports brought, by package: RSS, modules, and who first asked for it", _packages(report, top)),
     ]
     return [(title, rows) for title, rows in found if rows]
@@ -55,6 +59,18 @@ def _shares(items: Sequence[results.LedgerItem], unexplained: int, whole: int, t
         rows.append((others, f"{format_count(len(ordered) - top)} smaller items"))
     rows.append((unexplained, _UNEXPLAINED))
     return [Site([format_bytes(size, signed=signed), f"{size / whole:.1%}"], place) for size, place in rows]
+
+
+def _workers(report: results.Report, pid: int) -> list[Site]:
+    return [
+        Site(
+            [format_bytes(row.total_bytes)],
+            f"{row.workers} workers: {format_bytes(row.once_bytes)} once and {format_bytes(row.each_bytes)} each "
+            f"(their RSS would add up to {format_bytes(row.sum_of_rss_bytes)})",
+        )
+        for row in report.workers or []
+        if row.pid == pid
+    ]
 
 
 def _packages(report: results.Report, top: int) -> list[Site]:
