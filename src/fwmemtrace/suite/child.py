@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def main(arguments: list[str]) -> int:
     while plan.wait_for and not os.path.exists(plan.wait_for):  # until it was put into its control group
         if os.getppid() == 1:
             return 1
-        os.sched_yield()
+        time.sleep(0.001)
     if plan.address_space:
         from .limits import limit_address_space
 

@@ -128,6 +128,7 @@ class Usage:
         monitoring.register_callback(_TOOL, monitoring.events.PY_START, started)
         monitoring.register_callback(_TOOL, monitoring.events.CALL, called)
         monitoring.set_events(_TOOL, monitoring.events.PY_START | monitoring.events.CALL)
+        monitoring.restart_events()  # what another watch of this process has disabled
 
 
 def _plain(module: Any) -> bool:
