@@ -16,6 +16,7 @@ import fwmemtrace
 from fwmemtrace.analysis.imports import ImportFold
 from fwmemtrace.analysis.ledger import LedgerFold, categories
 from fwmemtrace.analysis.process import ProcessFold
+from fwmemtrace.analysis.sharing import with_workers
 from fwmemtrace.records import MappingsEdge, MappingsReading, Note
 from fwmemtrace.sinks.memory import MemorySink
 from fwmemtrace.tracefile.reader import open_trace_file
@@ -344,3 +345,34 @@ def test_imports_of_transformers_alone(tmp_path):
     (row,) = traced.imports.phases()
     assert row.imported_bytes > 30 * MB
     assert abs(row.unaccounted_bytes) < 0.03 * row.rss_delta_bytes
+
+
+@pytest.mark.guard
+def test_two_workers_take_what_one_says_they_would(tmp_path):
+    one = run(tmp_path, "with phase('import'): import torch")
+    expected = with_workers(one.ledger.compositions()[-1], 2)
+    code = "import torch, sys; print('ready', flush=True); sys.stdin.read()"
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", f"import fwmemtrace; fwmemtrace.start('w{n}.bin', probes=['mappings']); {code}"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(SOURCE)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for n in range(2)
+    ]
+    try:
+        assert [worker.stdout.readline() for worker in workers] == ["ready\n"] * 2
+        pss = sum(_pss(worker.pid) for worker in workers)
+    finally:
+        for worker in workers:
+            worker.communicate()
+    assert abs(pss - expected.total_bytes) < 0.05 * expected.total_bytes
+    assert expected.sum_of_rss_bytes > 1.1 * pss
+
+
+def _pss(pid):
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
