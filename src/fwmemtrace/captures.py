@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .analysis import results
 from .analysis.native import CaptureFold
 from .analysis.native_rows import CaptureSummary, add_up, build_rows
+from .analysis.stacks import Readable, package_of, readable
 from .tracefile.capture import Capture, without_collector
 
 
@@ -50,13 +50,21 @@ def read_capture(
         complete = read == capture.records
         fold.finish()
 
-        def resolve(key: Any) -> tuple[list[results.Frame], str | None]:
-            frames = capture.whole_stack(key) if capture.native else capture.python_stack(key)
-            return [results.Frame(function=name, file=file, line=line) for name, file, line in frames], None
+        stacks: dict[Any, Readable] = {}
 
-        rows = build_rows(fold, top, resolve)
+        def resolve(key: Any) -> Readable:
+            if key not in stacks:
+                stacks[key] = readable(capture.python_stack(key), capture.whole_stack(key) if capture.native else None)
+            return stacks[key]
+
+        rows = build_rows(fold, top, resolve, lambda key: package_of(capture.python_stack(key)))
         if fold.cut_off and complete:
             notes.append("memray's tracker was not stopped: the process was killed, and last records may be missing")
+        if capture.unresolved:
+            notes.append(
+                f"the C and C++ frames of {capture.unresolved} of {len(stacks)} shown stacks could not be resolved, as "
+                "their libraries are not here: shown with their Python frames"
+            )
         if not fold.maps_read:
             notes.append(
                 "memray's capture does not say which mappings are of files: those whose length is no multiple of a "

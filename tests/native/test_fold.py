@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fwmemtrace import marks
 from fwmemtrace.analysis.native import FREE, MMAP, MUNMAP, PYMALLOC_FREE, CaptureFold
 from fwmemtrace.analysis.native_rows import build_rows
+from fwmemtrace.analysis.stacks import Readable
 
 MALLOC, PYMALLOC_MALLOC = 6, 2
 OWN_THREAD = 1
@@ -42,7 +43,7 @@ class Tape:
         return fold
 
     def rows(self, batch=None):
-        return build_rows(self.fold(batch), 100, lambda key: ([], str(key)))
+        return build_rows(self.fold(batch), 100, lambda key: Readable([], str(key), None, None, None))
 
 
 @dataclass
@@ -345,7 +346,7 @@ def test_blocks_of_a_mark_s_size_are_only_marks_if_their_stack_says_so():
     tape.mark(OWN_THREAD, "begin", "a")
     fold = tape.fold()
     assert (fold.marks, fold.marks_bytes) == (1, marks.SMALLEST)
-    assert build_rows(fold, 1, lambda key: ([], None))[""].allocated_bytes == marks.SMALLEST
+    assert build_rows(fold, 1, lambda key: Readable([], None, None, None, None))[""].allocated_bytes == marks.SMALLEST
 
 
 def test_an_end_that_is_missing_does_not_keep_the_run_open_when_its_slot_is_used_again():

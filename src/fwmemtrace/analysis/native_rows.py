@@ -10,10 +10,10 @@ import msgspec
 
 from . import results
 from .native import CaptureFold
+from .stacks import RawFrame, Readable
 from .tally import ASKED, AT_PEAK, COUNT, KEY, LIVE, Site, Tally
 
-# What a stack's key stands for: frames, innermost first, and the library that asked, where that is known.
-Resolve: TypeAlias = Callable[[Any], tuple[list[results.Frame], str | None]]
+Resolve: TypeAlias = Callable[[Any], Readable]  # of a stack's key
 
 
 class CaptureSummary(msgspec.Struct, kw_only=True):
@@ -40,13 +40,20 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
     notes: list[str] = []
 
 
-def build_rows(fold: CaptureFold, top: int, resolve: Resolve) -> dict[str, results.Native]:
+# By package are summed up as many of a phase's largest stacks; the others are too small to change the picture.
+_GROUPED = 500
+
+
+def build_rows(
+    fold: CaptureFold, top: int, resolve: Resolve, package_at: Callable[[Any], str] = lambda key: ""
+) -> dict[str, results.Native]:
     """The rows of a fold that is finished.
 
     Args:
         fold: the capture's figures.
         top: how many stacks to resolve for each phase.
         resolve: makes a stack's key readable.
+        package_at: says whose code a stack's key ends in.
     """
     files = {path: sum(by_file.values()) for path, by_file in fold.file_backed().items()}
     reserved = fold.reserved()
@@ -71,9 +78,20 @@ def build_rows(fold: CaptureFold, top: int, resolve: Resolve) -> dict[str, resul
             ambient_allocations=sum(site[COUNT] for site in tally.ambient.values()) if path else 0,
             reserved_bytes=reserved.get(path, 0),
             temporary_bytes=max(0, totals.allocated_bytes - totals.held_bytes - totals.file_backed_bytes),
+            by_package=_by_package(sites, package_at),
             freed_later=dict(sorted(tally.freed_later.items(), key=lambda item: -item[1])),
         )
     return rows
+
+
+def _by_package(sites: list[Site], package_at: Callable[[Any], str]) -> dict[str, int]:
+    live = [site for site in sites if site[LIVE]]
+    found = {"": sum(site[LIVE] for site in live)}
+    for site in heapq.nlargest(_GROUPED, live, key=lambda site: site[LIVE]):
+        name = package_at(site[KEY])
+        found[name] = found.get(name, 0) + site[LIVE]
+        found[""] -= site[LIVE]
+    return dict(sorted(((name, size) for name, size in found.items() if size), key=lambda item: -item[1]))
 
 
 def add_up(rows: Iterable[results.NativeTotals], peak_bytes: int) -> results.NativeTotals:
@@ -118,12 +136,20 @@ def _merged(tally: Tally) -> list[Site]:
 
 
 def _site(site: Site, resolve: Resolve) -> results.NativeSite:
-    stack, library = resolve(site[KEY])
+    stack = resolve(site[KEY])
     return results.NativeSite(
         live_bytes=site[LIVE],
         allocated_bytes=site[ASKED],
         allocations=site[COUNT],
-        library=library,
-        stack=stack,
+        library=stack.library,
+        stack=[_frame(frame) for frame in stack.frames],
         at_peak_bytes=site[AT_PEAK],
+        operator=stack.operator,
+        package=stack.package,
+        caller=None if stack.caller is None else _frame(stack.caller),
     )
+
+
+def _frame(frame: RawFrame) -> results.Frame:
+    function, file, line = frame
+    return results.Frame(function=function, file=file, line=line)

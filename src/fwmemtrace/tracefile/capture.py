@@ -33,6 +33,7 @@ class Capture:
         native: whether they are.
         records: how many there are, allocations and frees.
         own_thread: memray's number of the thread that started the tracker.
+        unresolved: how many of the stacks that were asked for have native frames that memray found no symbol for.
         peak_bytes: the most that was live at once by memray's count, mapped files included.
 
     Raises:
@@ -69,6 +70,7 @@ class Capture:
         self.records: int = metadata.total_allocations
         self.own_thread: int = metadata.main_thread_id
         self.peak_bytes: int = metadata.peak_memory
+        self.unresolved = 0
         self._lens: Any = None
 
     def __enter__(self) -> Capture:
@@ -114,7 +116,10 @@ class Capture:
 
     def whole_stack(self, key: Any) -> list[Frame]:
         """The frames of a stack, C and C++ ones in their places among Python's, innermost first."""
-        frames: list[Frame] = self._at(key).hybrid_stack_trace()
+        lens = self._at(key)
+        if key[1] and not lens.native_stack_trace():
+            self.unresolved += 1
+        frames: list[Frame] = lens.hybrid_stack_trace()
         return frames
 
     def _at(self, key: Any) -> Any:

@@ -1,0 +1,1 @@
+"""A trace in another tool's format: one file each."""
