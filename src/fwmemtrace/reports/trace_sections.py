@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..analysis import results
+from ..analysis.phases import parent_path
 from ..units import format_bytes, format_count, format_duration
 from . import columns, holdings, sites
 from .growth_sections import growth_section
@@ -45,13 +46,25 @@ def _process(report: results.Report, process: results.Process, top: int, *, time
     growth = growth_section(report, process, suffix)
     if growth is not None:
         sections.append(growth)
-    ledgers = {made.path: made for made in report.ledger or [] if made.pid == process.pid}
+    repeated = _told_by_an_inner_phase(phases)
+    ledgers = {made.path: made for made in report.ledger or [] if made.pid == process.pid and made.path not in repeated}
     allocations = [
         section for phase in phases if (section := _phase(phase, process, ledgers.get(phase.path), top)) is not None
     ]
     if allocations:
         sections += [Section(f"Top allocations{suffix}"), *allocations]
     return sections
+
+
+def _told_by_an_inner_phase(phases: Sequence[results.Phase]) -> set[str]:
+    """Paths whose RSS change is nearly all that of one phase inside: its ledger says the same, closer to the cause."""
+    changes = {phase.path: phase.resident.delta_bytes for phase in phases if phase.path and phase.resident is not None}
+    known = set(changes)
+    return {
+        around
+        for path, change in changes.items()
+        if (around := parent_path(path, known)) and change and 0.95 <= change / (changes[around] or change * 2) <= 1.05
+    }
 
 
 def _timeline(points: Sequence[results.TimelinePoint]) -> Grid:
