@@ -93,8 +93,9 @@ def _snapshots(components: Sequence[SuiteComponent]) -> Grid:
 
 def _columns_mean() -> str:
     return (
-        "import, init, first request and batch are changes of RSS; held is RSS after the batch and a garbage "
-        "collection, peak the kernel's high-water mark, both less what was there before the import."
+        "import, init, first (request) and batch are changes of RSS; held is RSS after the batch and a garbage "
+        "collection, peak the kernel's high-water mark, both less what was there before the import; spread is how far "
+        "held differs from run to run."
     )
 
 
@@ -102,18 +103,21 @@ def _profiles(components: Sequence[SuiteComponent]) -> Grid:
     rows = []
     for component in components:
         phases = {phase.path: phase for phase in component.phases}
+        held, peak = component.held, component.peak
         rows.append(
             [
                 component.name,
-                component.outcome,
                 *(_change(phases.get(path)) for path in ("import", "init", "first request", "batch")),
-                format_count(component.requests) if component.requests else "",
-                say.range_of(component.held),
-                say.range_of(component.peak),
+                "" if held is None else format_bytes(held.median_bytes),
+                "" if peak is None else format_bytes(peak.median_bytes),
+                "" if held is None or held.runs < 2 else format_bytes(held.high_bytes - held.low_bytes),
+                component.outcome,
             ]
         )
-    heads = ["component", "outcome", "import", "init", "first request", "batch", "requests", "held", "peak"]
-    return Grid(heads, rows, right=range(2, len(heads)))
+    heads = ["component", "import", "init", "first", "batch", "held", "peak", "spread", "outcome"]
+    if all(component.outcome == "ok" for component in components):
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    return Grid(heads, rows, right=range(1, 8))
 
 
 def _change(phase: SuitePhase | None) -> str:
@@ -123,8 +127,7 @@ def _change(phase: SuitePhase | None) -> str:
 def _component(component: SuiteComponent, top: int) -> Section:
     section = Section(component.name, level=3)
     growth = say.growth_sentence(component)
-    if growth is not None:
-        section.sentences.append(growth)
+    section.sentences.append(growth or f"The batch has {format_count(component.requests)} requests.")
     section.grids = [
         grid
         for grid in (
