@@ -96,7 +96,7 @@ def test_json_and_markdown_are_made_from_the_same_trace(traced: tuple[Path, str]
     made = json.loads(trace.report("json"))
     assert [row["path"] for row in made["phases"]] == [row.path for row in report.phases]
     markdown = trace.report("markdown")
-    assert "`init`" in markdown
+    assert "| ├ init | +" in markdown
     assert "import torch" in markdown
 
 
