@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ..analysis.suite.matrix import FIRM
 from ..analysis.suite_results import (
     Spread,
     Suite,
@@ -138,7 +139,8 @@ def recommendations(suite: Suite) -> list[str]:
         if lever.component in taken:
             text += "; it may be the same memory as that of this component's lever above"
         taken.add(lever.component)
-        made.append(f"{text}. {_sentence(fact(lever.evidence[0]))}")
+        told = [lever.evidence[0], *(one for one in lever.evidence[1:] if one.text.startswith(FIRM))]
+        made.append(" ".join([f"{text}.", *(_sentence(fact(one)) for one in told)]))
     return made
 
 

@@ -20,6 +20,7 @@ WORTH_A_ROW = NOISE  # bytes; below it a page more or less in the allocator deci
 WORTH_SHARE = 0.01  # of what the component holds: a longer list would hide what matters
 _NARROWER = {"float64": (("float32", 4),), "float32": (("float16", 2), ("int8", 1)), "bfloat16": (("int8", 1),)}
 _NARROWER["float16"] = _NARROWER["bfloat16"]
+FIRM = "memory that the kernel cannot take back"  # all but clean pages of files
 _NAMED = 4  # things that a sentence lists
 
 
@@ -419,7 +420,7 @@ def _where_it_went(one: Evidence, variant: str) -> list[SuiteFact]:
     said.append(_fact(f"all its lines together {{}} {'less' if total >= 0 else 'more'}", abs(total)))
     firm = _firm(was) - _firm(became)
     word = "less" if firm >= 0 else "more"
-    said.append(_fact(f"memory that the kernel cannot take back is {{}} {word}", abs(firm)))
+    said.append(_fact(f"{FIRM} is {{}} {word}", abs(firm)))
     return said
 
 
