@@ -100,6 +100,21 @@ def test_only_resident_pages_count():
     assert memory.shares()[0] == ("malloc", "mapped blocks", 6 * PAGE)
 
 
+@pytest.mark.parametrize("window", [1, 3, 1000])
+def test_pages_are_counted_window_by_window(monkeypatch, window):
+    monkeypatch.setattr("fwmemtrace.probes.anonymous._WINDOW", window * PAGE)
+    memory = Memory()
+    memory.nameless(7)
+    memory.block(10)
+    memory.nameless(2)
+    memory.absent = {BASE + page * PAGE for page in (2, 3, 8, 16)}
+    assert memory.shares() == [
+        ("anonymous", "", 5 * PAGE),
+        ("malloc", "mapped blocks", 8 * PAGE),
+        ("anonymous", "", 2 * PAGE),
+    ]
+
+
 def test_a_heap_of_a_thread_is_malloc_s():
     memory = Memory(64 << 20)
     memory._put(memory.end, struct.pack("=QQQQ", memory.end + 0x30, 0, 33 * PAGE, 33 * PAGE))

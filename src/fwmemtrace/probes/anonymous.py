@@ -39,6 +39,7 @@ _CHUNK = struct.Struct("=QQ")  # prev_size, size with its flags
 _IS_MMAPPED = 2
 _HEAD_SIZE = 48  # what all of these fit in
 _DESCRIPTOR = 0x1000  # more than glibc's struct pthread takes
+_WINDOW = 65536 * PAGE  # of pages that are asked for at a time: for a heap of gigabytes the answer would take megabytes
 _LOOKS_AT_NAMELESS_PAGES = 4096  # in one reading: a microsecond each
 
 
@@ -91,18 +92,31 @@ class Walker:
         pieces = list(self._pieces(mapping, below))
         if len({(piece.category, piece.owner) for piece in pieces}) == 1:
             return [(pieces[0], mapping.rss)]
-        pages = self._pages(mapping.start, mapping.end)
-        if not pages.present:  # nobody tells, and it is not to be guessed
-            return [(Piece(mapping.start, mapping.end, NAMELESS, ""), mapping.rss)]
-        for flags in (pages.exclusive, pages.present):
-            counts = [
-                flags.count(1, (piece.start - mapping.start) // PAGE, (piece.end - mapping.start) // PAGE) * PAGE
-                for piece in pieces
-            ]
-            if sum(counts) == mapping.rss:
-                return list(zip(pieces, counts, strict=True))
-        # Pages came or went between the two readings, or some are the shared page of zeros, which counts nowhere.
-        return list(zip(pieces, split(mapping.rss, counts), strict=True))
+        if mapping.rss == mapping.end - mapping.start:
+            return [(piece, piece.end - piece.start) for piece in pieces]
+        present, exclusive = [], []
+        for piece in pieces:
+            counts = self._resident(piece.start, piece.end)
+            if counts is None:  # nobody tells, and it is not to be guessed
+                return [(Piece(mapping.start, mapping.end, NAMELESS, ""), mapping.rss)]
+            present.append(counts[0])
+            exclusive.append(counts[1])
+        sizes = exclusive if sum(exclusive) == mapping.rss else present
+        if sum(sizes) != mapping.rss:
+            # Pages came or went between the two readings, or some are the shared page of zeros, which counts nowhere.
+            sizes = split(mapping.rss, sizes)
+        return list(zip(pieces, sizes, strict=True))
+
+    def _resident(self, start: int, end: int) -> tuple[int, int] | None:
+        """Bytes that are present, and those of them in no other process's map; None where that cannot be told."""
+        present = exclusive = 0
+        for window in range(start, end, _WINDOW):
+            pages = self._pages(window, min(end, window + _WINDOW))
+            if not pages.present:
+                return None
+            present += pages.present.count(1) * PAGE
+            exclusive += pages.exclusive.count(1) * PAGE
+        return present, exclusive
 
     def _pieces(self, mapping: Mapping, below: Below | None) -> Iterator[Piece]:
         at = mapping.start
@@ -135,17 +149,18 @@ class Walker:
 
     def _next_mark(self, start: int, mapping: Mapping) -> int:
         """Where the next piece with a name begins: only resident pages can hold a mark."""
-        present = self._pages(mapping.start, mapping.end).present
-        at = start
-        while self._looks > 0:
-            page = present.find(1, (at - mapping.start) // PAGE + 1)
-            if page < 0:
-                return mapping.end
-            at = mapping.start + page * PAGE
-            self._looks -= 1
-            piece = self._recognise(at, mapping.end)
-            if piece is not None:
-                return self._begin_of_arena(at, mapping.end) if piece.category == PYTHON else at
+        for window in range(start + PAGE, mapping.end, _WINDOW):
+            present = self._pages(window, min(mapping.end, window + _WINDOW)).present
+            page = present.find(1)
+            while page >= 0:
+                if not self._looks:
+                    return mapping.end
+                self._looks -= 1
+                at = window + page * PAGE
+                piece = self._recognise(at, mapping.end)
+                if piece is not None:
+                    return self._begin_of_arena(at, mapping.end) if piece.category == PYTHON else at
+                page = present.find(1, page + 1)
         return mapping.end
 
     def _begin_of_arena(self, at: int, end: int) -> int:

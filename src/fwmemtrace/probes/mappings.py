@@ -241,7 +241,6 @@ class _OwnMemory:
     def __enter__(self) -> _OwnMemory:
         self._memory = _open(f"{PROC}/mem")
         self._pagemap = _open(f"{PROC}/pagemap")
-        self._latest: tuple[int, int, Pages] | None = None
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -261,16 +260,12 @@ class _OwnMemory:
             return b""
 
     def pages(self, start: int, end: int) -> Pages:
-        if self._latest is not None and self._latest[:2] == (start, end):
-            return self._latest[2]
         try:
             entries = os.pread(self._pagemap, (end - start) // PAGE * 8, start // PAGE * 8)
         except (OSError, OverflowError):
             entries = b""
         flags = entries[7::8]
-        pages = Pages(flags.translate(_IS_PRESENT), flags.translate(_IS_EXCLUSIVE))
-        self._latest = start, end, pages
-        return pages
+        return Pages(flags.translate(_IS_PRESENT), flags.translate(_IS_EXCLUSIVE))
 
 
 def _open(path: str) -> int:
