@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .analysis import results
 from .analysis.native import CaptureFold
 from .analysis.native_rows import CaptureSummary, add_up, build_rows
 from .analysis.stacks import Readable, package_of, readable
@@ -81,6 +82,65 @@ def read_capture(
             marks_bytes=fold.marks_bytes,
             memray_peak_bytes=capture.peak_bytes,
             mapped_files=files,
+            calls={path: fold.tallies[path].runs for path in rows if path},
             complete=complete,
+            stopped=not fold.cut_off,
             notes=notes,
         )
+
+
+def report_capture(
+    path: str | os.PathLike[str], *, top: int = 10, progress: Callable[[int, int], None] | None = None
+) -> results.Report:
+    """A report of a memray capture that has no trace: the native figures by phase, and the process's RSS.
+
+    Args:
+        path: any capture of memray's with every record; phases are told apart where FWMEMTRACE_MARKERS was set.
+        top: how many stacks to resolve for each phase.
+        progress: as in `read_capture`.
+
+    Raises:
+        CaptureError: if it cannot be read, or cannot be cut by phase.
+    """
+    summary = read_capture(path, top=top, progress=progress)
+    with Capture(Path(path)) as capture:
+        resident = capture.resident() or [0]
+        process = results.Process(
+            pid=capture.pid,
+            parent_pid=0,
+            python="unknown",
+            platform="unknown",
+            command=[capture.command],
+            started_unix_ns=capture.started_unix_ns,
+            ended="closed" if summary.complete and summary.stopped else "not closed",
+            last_phase=None,
+            peak_source="sampled",
+            probes=["native"],
+            wall_ns=capture.wall_ns,
+            before_session_bytes=resident[0],
+            end_bytes=resident[-1],
+            peak_bytes=max(resident),
+            outside_phases_bytes=0,
+            overlap_bytes=0,
+            lost_records=0,
+        )
+    phases = [
+        results.Phase(
+            path=phase,
+            pid=process.pid,
+            calls=summary.calls.get(phase, 0),
+            errors=0,
+            wall_ns=0,
+            resident=None,
+            native=row,
+        )
+        for phase, row in summary.rows.items()
+    ]
+    info = results.TraceInfo(
+        complete=summary.complete and summary.stopped,
+        lost_records=0,
+        damaged_bytes=0,
+        notes=summary.notes,
+        processes=[process],
+    )
+    return results.Report(trace=info, phases=phases)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -134,7 +135,7 @@ kept = load()
 """
     command = ("-m", "memray", "run", "-q", "-o", "capture.bin", "-f")
     run(program, *command, FWMEMTRACE_MARKERS="1")
-    assert assert_conserved(tmp_path / "capture.bin").rows["load"].live_bytes == 3_000_001
+    assert assert_conserved(tmp_path / "capture.bin").rows["load"].held_bytes == 3_000_001
     run(program, *command)
     summary = assert_conserved(tmp_path / "capture.bin")
     assert set(summary.rows) == {""}
@@ -307,3 +308,34 @@ def test_interrupting_the_reader_leaves_a_partial_summary(tmp_path):
     assert any("interrupted after" in note for note in summary.notes)
     assert 10_000 <= summary.totals.allocations < 30_000
     subprocess.run([sys.executable, "-c", ""], check=True)  # no interrupt is left pending
+
+
+def test_the_command_reports_a_capture_without_a_trace(run, tmp_path, capsys):
+    from fwmemtrace.cli import main
+
+    run(
+        """
+from fwmemtrace import phase
+with phase("load"):
+    kept = bytearray(3_000_000)
+    with phase("inner"):
+        more = bytearray(7_000_000)
+""",
+        *("-m", "memray", "run", "-q", "-o", "capture.bin"),
+        FWMEMTRACE_MARKERS="1",
+    )
+    capture = str(tmp_path / "capture.bin")
+    assert main(["report", "--native", capture, "--format", "json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    phases = {phase["path"]: phase for phase in report["phases"]}
+    assert phases["load"]["native"]["held_bytes"] >= 3_000_001
+    assert phases["load/inner"]["native"]["held_bytes"] >= 7_000_001
+    assert phases["load"]["calls"] == 1
+    assert report["trace"]["processes"][0]["peak_bytes"] > 10_000_000
+    for form in ("text", "markdown", "html"):
+        assert main(["report", "--native", capture, "--format", form]) == 0
+        assert "inner" in capsys.readouterr().out
+    assert main(["report", "--native", str(tmp_path / "program.py")]) == 2
+    assert "cannot read" in capsys.readouterr().err
+    assert main(["report"]) == 2
+    assert main(["report", "--native", capture, capture]) == 2

@@ -26,7 +26,9 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
         marks_bytes: what they asked for.
         memray_peak_bytes: memray's own peak, mapped files included.
         mapped_files: bytes still mapped, by file.
+        calls: how many runs each phase had, by path.
         complete: whether all of the capture was read.
+        stopped: whether it has an orderly end, as far as it tells.
         notes: what the reader of the report must know.
     """
 
@@ -36,7 +38,9 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
     marks_bytes: int
     memray_peak_bytes: int
     mapped_files: dict[str, int]
+    calls: dict[str, int]
     complete: bool = True
+    stopped: bool = True
     notes: list[str] = []
 
 

@@ -108,7 +108,7 @@ def readable(python: Iterable[RawFrame], whole: Iterable[RawFrame] | None = None
         if not _CALLS.match(function):
             _append(frames, (short_name(function), "" if file == "<unknown>" else file, line))
     if library is None and whole is not None:
-        library = next((name for frame in frames if (name := _library(frame[0], frame[1])) is not None), None)
+        library = next((told for frame in frames if (told := _library(frame[0], frame[1])) is not None), None)
     package = next((found[1] for frame in python if (found := _PACKAGE.match(frame[1])) is not None), None)
     caller = next((frame for frame in python if _is_own(frame[1])), None)
     return Readable(frames, library, operator, package, caller)

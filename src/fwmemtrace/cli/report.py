@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import FwmemtraceError
+from ..reports.base import Options
 from ..trace import read
 
 
@@ -17,9 +18,10 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     """Register the command."""
     parser = subparsers.add_parser("report", help="make a trace readable", description="Make traces readable.")
     parser.add_argument(
-        "traces", nargs="+", metavar="trace.bin", help="workers' traces beside it are found by themselves"
+        "traces", nargs="*", metavar="trace.bin", help="workers' traces beside it are found by themselves"
     )
-    parser.add_argument("--format", default="text", metavar="text|markdown|json", help="text by default")
+    parser.add_argument("--native", metavar="CAPTURE", help="a memray capture without a trace, cut by its phases")
+    parser.add_argument("--format", default="text", metavar="text|markdown|html|json", help="text by default")
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write it, stdout by default")
     parser.add_argument("--top", type=int, default=5, metavar="N", help="rows of each table of top allocations")
     parser.add_argument("--budget", metavar="SIZE", help="a limit such as 300MB to hold the peak against")
@@ -28,6 +30,14 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(arguments: argparse.Namespace) -> int:
     """Print or write the report."""
+    if bool(arguments.traces) == (arguments.native is not None):
+        raise FwmemtraceError("found no trace, or one beside --native, expected one of the two: give trace.bin")
+    if arguments.native is not None:
+        from .native import render_capture
+
+        options = _options(arguments.output, arguments.top)
+        _write(render_capture(arguments.native, arguments.format, options), arguments.output)
+        return 0
     print_report(
         arguments.traces,
         format=arguments.format,
@@ -47,9 +57,16 @@ def print_report(
     budget: str | None = None,
 ) -> None:
     """Make the report of some traces, for the terminal that stdout is or for a file."""
+    shown = _options(output, top)
+    _write(read(*traces).report(format, budget=budget, top=top, width=shown.width, colour=shown.colour), output)
+
+
+def _options(output: str | None, top: int) -> Options:
     colour = output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    width = shutil.get_terminal_size((100, 24)).columns
-    text = read(*traces).report(format, budget=budget, top=top, width=width, colour=colour)
+    return Options(width=shutil.get_terminal_size((100, 24)).columns, colour=colour, top=top)
+
+
+def _write(text: str, output: str | None) -> None:
     if output is None:
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -34,6 +34,10 @@ class Capture:
         records: how many there are, allocations and frees.
         own_thread: memray's number of the thread that started the tracker.
         unresolved: how many of the stacks that were asked for have native frames that memray found no symbol for.
+        pid: of the process.
+        command: its command line.
+        started_unix_ns: when the tracker started.
+        wall_ns: how long it ran; 0 if it was not stopped.
         peak_bytes: the most that was live at once by memray's count, mapped files included.
 
     Raises:
@@ -70,6 +74,10 @@ class Capture:
         self.records: int = metadata.total_allocations
         self.own_thread: int = metadata.main_thread_id
         self.peak_bytes: int = metadata.peak_memory
+        self.pid: int = metadata.pid
+        self.command: str = metadata.command_line
+        self.started_unix_ns = round(metadata.start_time.timestamp() * 1e9)
+        self.wall_ns = max(0, round((metadata.end_time - metadata.start_time).total_seconds() * 1e9))
         self.unresolved = 0
         self._lens: Any = None
 
@@ -98,6 +106,10 @@ class Capture:
         while batch:
             yield batch
             batch = list(islice(rows, _BATCH))
+
+    def resident(self) -> list[int]:
+        """The process's RSS over time: memray reads it a hundred times a second, and keeps ten thousand readings."""
+        return [snapshot.rss for snapshot in self._reader.get_memory_snapshots()]
 
     def mark_of(self, key: Any) -> marks.Mark | None:
         """What mark a stack is of, if it is one's."""
