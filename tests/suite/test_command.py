@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
+
+import fwmemtrace
 
 SMALL = """
     from fwmemtrace.suite import Component
@@ -60,6 +65,54 @@ def test_a_second_run_replaces_the_first_with_its_processes(small):
         done = suite("small.py", "--repeat", "1", folder=small)
         assert done.returncode == 0, done.stderr
     assert len(list(small.glob("suite.*.bin"))) == 4  # light probes, native, Python heap, use
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")
+def test_progress_is_shown_where_stderr_is_a_terminal(small):
+    terminal, slave = os.openpty()
+    command = [sys.executable, "-m", "fwmemtrace", "suite", "small.py", "--repeat", "1"]
+    done = subprocess.run(command, cwd=small, stdout=subprocess.PIPE, stderr=slave, timeout=120)
+    os.close(slave)
+    shown = os.read(terminal, 65536).decode()
+    os.close(terminal)
+    assert done.returncode == 0
+    assert "[1/4] small resident" in shown
+    assert "[4/4] small use" in shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_an_interrupt_ends_its_processes_and_leaves_a_trace(tmp_path):
+    (tmp_path / "slow.py").write_text(
+        textwrap.dedent("""
+        import pathlib, time
+        from fwmemtrace.suite import Component
+
+        def sleep(made, item):
+            pathlib.Path("pid").write_text(str(os.getpid()))
+            time.sleep(60)
+
+        import os
+        components = [Component("quick", dict, len, ["a"]), Component("slow", dict, sleep, ["a"])]
+        components[0].request = lambda made, item: None
+        components.append(Component("later", dict, sleep, ["a"]))
+        """)
+    )
+    command = [sys.executable, "-m", "fwmemtrace", "suite", "slow.py", "--repeat", "1"]
+    running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "pid").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert "what was measured is in" in errors
+    assert "Traceback" not in errors
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+    components = {found.name: found for found in fwmemtrace.read(tmp_path / "suite.bin").summary().suite.components}
+    assert components["quick"].outcome == "ok"
+    assert components["later"].outcome == "not run"
 
 
 def test_each_run_keeps_its_report_and_trace(small):

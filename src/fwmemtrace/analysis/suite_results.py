@@ -114,7 +114,7 @@ class SuiteComponent(SuiteResult, kw_only=True):
     """One component. `held` and `peak` are RSS less what the interpreter with the tracer had before it."""
 
     name: str  # as declared
-    outcome: str  # "ok", or how its first failure ended; see `records.SuiteRun`
+    outcome: str  # "ok", "not run", or how its first failure ended; see `records.SuiteRun`
     failures: list[SuiteFailure] = []  # processes of any purpose that did not come through
     requests: int = 0  # of the batch
     start_bytes: int = 0  # RSS before its import: the interpreter's and the tracer's

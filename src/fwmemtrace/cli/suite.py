@@ -65,6 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     try:
         runner.go()
+    except KeyboardInterrupt:
+        print(f"\nfwmemtrace: stopped; what was measured is in {trace}: fwmemtrace report shows it", file=sys.stderr)
+        return 130
     finally:
         if progress is not None:
             progress.clear()

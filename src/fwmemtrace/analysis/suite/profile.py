@@ -44,6 +44,9 @@ def component_profile(member: SuiteMember, processes: Sequence[SuiteProcess]) ->
             SuiteFailure(purpose="reading", variant="", outcome="raised", phase="", message=member.problem)
         ]
         return made
+    if not processes:
+        made.outcome = "not run"
+        return made
     made.failures = [
         _failure(process) for process in processes if process.run.outcome != "ok" and process.run.purpose not in _TRIALS
     ]
