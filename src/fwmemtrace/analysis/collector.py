@@ -12,7 +12,10 @@ from . import results
 class CollectorFold:
     """Takes the records of one process, each with the path of the phase that its span names; everything adds up."""
 
-    takes: ClassVar[tuple[type[Record], ...]] = (Collections, FullCollection,)
+    takes: ClassVar[tuple[type[Record], ...]] = (
+        Collections,
+        FullCollection,
+    )
 
     def __init__(self) -> None:
         self._paths: defaultdict[str, results.Collector] = defaultdict(

@@ -132,7 +132,14 @@ class GrowthFold:
     Keeps a bounded number of points a path and metric, whatever the number of calls.
     """
 
-    takes: ClassVar[tuple[type[Record], ...]] = (PhaseBegin, PhaseEnd, PythonHeap, ObjectCensus, TensorCensus, SessionEnd,)
+    takes: ClassVar[tuple[type[Record], ...]] = (
+        PhaseBegin,
+        PhaseEnd,
+        PythonHeap,
+        ObjectCensus,
+        TensorCensus,
+        SessionEnd,
+    )
 
     def __init__(self) -> None:
         self._watches: defaultdict[tuple[str, str], _Watch] = defaultdict(_Watch)

@@ -45,7 +45,10 @@ class TensorsFold:
     Deltas add up over the runs of a path that had a census; what is live is what the latest of them found.
     """
 
-    takes: ClassVar[tuple[type[Record], ...]] = (TensorCensus, AcceleratorMemory,)
+    takes: ClassVar[tuple[type[Record], ...]] = (
+        TensorCensus,
+        AcceleratorMemory,
+    )
 
     def __init__(self) -> None:
         self._paths: defaultdict[str, _Path] = defaultdict(_Path)

@@ -13,10 +13,8 @@ import _tracemalloc
 import gc
 import marshal
 import sys
-from array import array
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection
-from functools import partial
+from collections.abc import Collection
 from operator import itemgetter
 from threading import get_ident
 from typing import Any, TypeAlias
@@ -30,7 +28,7 @@ _FRAMES = itemgetter(2)
 _COLLECTS_WITHIN = sys.version_info < (3, 12)
 # The interpreter keeps 2,000 freed tuples of a size for the next ones. So many are made from those between two calls,
 # and this many more by the allocator.
-_FRESH_TUPLES = 50
+_FRESH_TUPLES = 200
 _NEVER = 10**9
 
 
@@ -59,24 +57,19 @@ def fold_traces(traces: Collection[Any]) -> Fold:
     return groups.fold()
 
 
-_doubles: Callable[[], array[float]] = partial(array, "d")  # type: ignore[assignment]
-
-
 class _Groups:
     """The sizes of the traces of each stack."""
 
     def __init__(self) -> None:
-        # Doubles: adding them up makes no object that would be traced, as integers are. Exact to 9 PB.
-        self._sizes: defaultdict[Frames, array[float]] = defaultdict(_doubles)
+        self._sizes: defaultdict[Frames, list[int]] = defaultdict(list)
 
     def add(self, traces: Collection[Any]) -> None:
-        """Sort traces in, without a loop in Python code."""
-        stacks = map(self._sizes.__getitem__, map(_FRAMES, traces))
-        deque(map(array.append, stacks, map(_SIZE, traces)), maxlen=0)
+        """Sort traces in, without a loop in Python code; appending makes no integer that would be traced."""
+        deque(map(list.append, map(self._sizes.__getitem__, map(_FRAMES, traces)), map(_SIZE, traces)), maxlen=0)
 
     def fold(self) -> Fold:
         """The sums."""
-        return {frames: (int(sum(sizes)), len(sizes)) for frames, sizes in self._sizes.items()}
+        return {frames: (sum(sizes), len(sizes)) for frames, sizes in self._sizes.items()}
 
 
 class _Drain:
