@@ -224,6 +224,28 @@ def test_hot_phases_are_read_first_and_then_only_where_rss_moves(tmp_path):
     assert close(categories(grown.items)["native heap"] + grown.unread_bytes, 30 * MB, 0.1)
 
 
+def test_hot_phases_around_one_that_grows_are_read_too(tmp_path):
+    traced = run(
+        tmp_path,
+        """
+        import time
+        kept = []
+        for n in range(6):
+            with phase("outer"):
+                with phase("flat"):
+                    pass
+                with phase("grows"):
+                    if n == 5:
+                        kept.append(bytearray(b"x" * 20_000_000))
+            time.sleep(0.3)
+        """,
+    )
+    for path in ("outer", "outer/grows"):
+        assert close(categories(traced.ledgers[path].items)["native heap"], 20 * MB)
+        assert abs(traced.ledgers[path].unexplained_bytes) < MB
+    assert traced.ledgers["outer/flat"].read_calls == 2
+
+
 def test_each_reading_adds_up_to_smaps(tmp_path):
     traced = run(tmp_path, "with phase('x'):\n    import json, sqlite3, decimal")
     readings = [record for record in traced.records if isinstance(record, MappingsReading) and record.rows]

@@ -40,8 +40,10 @@ def import_cost(report: results.Report, modules: Sequence[str]) -> ImportCost:
     """
     phases = [phase for phase in report.phases if phase.path]
     ledger = report.ledger or []
-    for row in (*(report.imports or []), *(report.import_packages or [])):
+    for row in report.imports or []:
         row.asked_by = ""  # by us
+    for package in report.import_packages or []:
+        package.asked_by = ""
     return ImportCost(
         modules=list(modules),
         before_bytes=_first_rss(phases),

@@ -63,6 +63,7 @@ class MappingsProbe(BaseProbe):
         self._lock = threading.RLock()  # phases of several threads; a finaliser may run one inside a reading
         self._reading = False
         self._runs: dict[str, int] = {}
+        self._waiting: dict[int, _Run] = {}  # open runs whose begin was not told, by their spans
         self._spent_ns = 0
         self._known: dict[str, Owner] = {}
 
@@ -98,6 +99,7 @@ class MappingsProbe(BaseProbe):
         self._lock = threading.RLock()
         self._reading = False
         self._number = self._rows_of = 0
+        self._waiting.clear()
         self._take(0, "begin")
 
     def phase_began(self, span: Span) -> None:
@@ -107,8 +109,8 @@ class MappingsProbe(BaseProbe):
         else:
             rss = self._context.meter.rss()
             if self._rows_of and abs(rss - self._rows_rss) <= _SAME_BYTES:
-                # The latest reading will do, if it turns out at the phase's end that there is something to tell.
-                run = _Run(reading=self._number, rss=rss)
+                # The latest reading will do, if it turns out until the phase's end that there is something to tell.
+                run = self._waiting[span.id] = _Run(reading=self._number, rss=rss)
             elif self._can_afford(span):
                 run = _Run()
         if run is not None:
@@ -120,15 +122,10 @@ class MappingsProbe(BaseProbe):
         run: _Run | None = None if span.state is None else span.state.get(self.name)
         if run is None:
             return
-        if not run.first:
-            moved = abs(self._context.meter.rss() - run.rss)
-            if not self._can_afford(span) or (run.reading and moved <= _SAME_BYTES):
-                return
-        if run.reading:
-            if self._number != run.reading:  # of another thread, or of a phase inside this one
-                return
-            self._context.emit(MappingsEdge(span.id, "begin", run.reading))
-        self._take(span.id, "end")
+        moved = abs(self._context.meter.rss() - run.rss)
+        if run.first or (self._can_afford(span) and not (run.reading and moved <= _SAME_BYTES)):
+            self._take(span.id, "end")
+        self._waiting.pop(span.id, None)
 
     def stop(self) -> None:
         self._take(0, "end")
@@ -155,6 +152,9 @@ class MappingsProbe(BaseProbe):
                 return
             self._reading = True
             try:
+                for waiting, run in list(self._waiting.items()):
+                    self._context.emit(MappingsEdge(waiting, "begin", run.reading))
+                self._waiting.clear()
                 reading = self._read()
                 self._context.emit(reading)
                 self._context.emit(MappingsEdge(span, edge, reading.reading))
