@@ -69,6 +69,7 @@ class Edges:
         try:
             self._announce(span)
         except Exception as error:
+            span.closed = True
             self._fail(error)
         # Not before its record is out: a phase that a signal handler runs would name a parent that nobody knows.
         set_current(span)
@@ -161,8 +162,11 @@ class Edges:
             self._peaks.skip()
 
     def _fail(self, error: Exception) -> None:
-        """Tell of a failure, once, and be silent ever after."""
-        if not self._over:
+        """Tell of a failure, once, and be silent ever after.
+
+        A program at its recursion limit has no room for our calls either: that is no failure, only this edge is lost.
+        """
+        if not self._over and not isinstance(error, RecursionError):
             self._over = True
             self._failed(error)
 

@@ -126,11 +126,11 @@ def test_an_attribute_may_be_called_name(traced):
     assert traced.begins[0].attributes == {"name": "x", "self": "y"}
 
 
-def test_the_two_ends_of_a_phase_tell_time_thread_and_memory(traced):
+def test_the_two_ends_of_a_phase_tell_time_thread_and_memory(traced, new_memory):
     import threading
 
     with phase("a"):
-        kept = bytearray(64_000_000)  # more than malloc ever serves from memory it kept
+        kept = new_memory(64_000_000)
     (begin,), (end,) = traced.begins, traced.ends
     assert begin.thread_id == threading.get_ident()
     assert end.time_ns > begin.time_ns

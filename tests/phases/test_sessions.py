@@ -267,3 +267,22 @@ def test_a_probe_that_raises_is_switched_off_and_the_program_does_not_see_it(cou
     fwmemtrace.stop()
     assert names(counting) == ["a", "b"]
     assert counting.records[-1].errors == {"counting": 1}
+
+
+def test_a_program_at_its_recursion_limit_loses_what_does_not_fit_and_no_more(counting):
+    @phase("deep")
+    def deep():
+        return deep()
+
+    for _ in range(3):
+        with pytest.raises(RecursionError):
+            deep()
+    with phase("after"), phase("inner"):
+        pass
+    fwmemtrace.stop()
+    assert names(counting)[-2:] == ["after", "inner"]
+    assert Counting.told[-4:] == ["+after", "+after/inner", "-after/inner", "-after"]
+    ended = {record.span for record in counting.records if isinstance(record, PhaseEnd)}
+    begun = {record.span for record in counting.records if isinstance(record, PhaseBegin)}
+    assert ended <= begun
+    assert isinstance(counting.records[-1], SessionEnd)

@@ -121,6 +121,8 @@ class Panel:
     def _call(self, probe: Probe, call: Callable[..., None], *arguments: Any) -> None:
         try:
             call(*arguments)
+        except RecursionError:  # the program is at its limit; the probe is not to blame
+            self.errors[probe.name] = self.errors.get(probe.name, 0) + 1
         except Exception as error:
             self._switch_off(probe, error)
 

@@ -42,6 +42,8 @@ class Outlet:
         """Write one record; never raises."""
         try:
             self._write(record)
+        except RecursionError:  # the program is at its limit, where no sink could do better
+            self.lost += 1
         except Exception as error:
             self._fail(error)
 
