@@ -32,10 +32,10 @@ def of_kind(sink, kind):
     return [record for record in sink.records if isinstance(record, kind)]
 
 
-def test_psutil_takes_over(no_proc):
+def test_psutil_takes_over(no_proc, new_memory):
     sink = MemorySink()
     with fwmemtrace.session(sink, interval=0), phase("outer"):
-        kept = bytearray(50 * MB)
+        kept = new_memory(50 * MB)
     (session,) = of_kind(sink, SessionBegin)
     (begin,), (end,) = of_kind(sink, PhaseBegin), of_kind(sink, PhaseEnd)
     assert session.rss_bytes > 0
@@ -64,13 +64,13 @@ def test_no_note_where_nobody_asked_for_exact_peaks(no_proc):
     assert of_kind(sink, Note) == []
 
 
-def test_the_timeline_finds_a_peak_that_the_edges_miss(no_proc):
+def test_the_timeline_finds_a_peak_that_the_edges_miss(no_proc, new_memory):
     sink = MemorySink()
     with fwmemtrace.session(sink, interval="5ms"), phase("spike"):
-        spike = bytearray(80 * MB)
+        spike = new_memory(80 * MB)
         # Written by the timeline's thread while the spike is there; the phase itself reads RSS only at its edges.
         wait_for_sample(sink, above=of_kind(sink, PhaseBegin)[0].rss_bytes + 70 * MB)
-        del spike
+        spike.close()
     (begin,), (end,) = of_kind(sink, PhaseBegin), of_kind(sink, PhaseEnd)
     assert end.peak_rss_bytes - begin.rss_bytes > 70 * MB
     assert end.rss_bytes - begin.rss_bytes < 10 * MB
@@ -83,10 +83,10 @@ def wait_for_sample(sink, above):
         time.sleep(0.005)
 
 
-def test_a_report_can_be_made(no_proc, tmp_path):
+def test_a_report_can_be_made(no_proc, tmp_path, new_memory):
     path = tmp_path / "trace.bin"
     with fwmemtrace.session(path), phase("init"):
-        kept = bytearray(30 * MB)
+        kept = new_memory(30 * MB)
     trace = fwmemtrace.read(path)
     row = next(row for row in trace.phases if row.path == "init")
     assert row.resident is not None

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import mmap
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.analysis.comparison import Figure, compare
 
 MB = 10**6
+NewMemory: TypeAlias = Callable[[int], mmap.mmap]
 
 
-def trace(path: Path, size: int, extra: str) -> fwmemtrace.Trace:
+def trace(path: Path, new_memory: NewMemory, size: int, extra: str) -> fwmemtrace.Trace:
     with fwmemtrace.session(path, interval=0):
         with phase("init"):
-            ballast = bytearray(size)
+            ballast = new_memory(size)
         for _ in range(3):
             with phase(extra):
                 pass
-        del ballast
+        ballast.close()
     return fwmemtrace.read(path)
 
 
-def test_what_one_trace_has_more_of_is_told_by_phase(tmp_path: Path) -> None:
-    before = trace(tmp_path / "before.bin", 40 * MB, "old")
-    after = trace(tmp_path / "after.bin", 100 * MB, "new")
+def test_what_one_trace_has_more_of_is_told_by_phase(tmp_path: Path, new_memory: NewMemory) -> None:
+    before = trace(tmp_path / "before.bin", new_memory, 40 * MB, "old")
+    after = trace(tmp_path / "after.bin", new_memory, 100 * MB, "new")
     changes = {change.path: change for change in compare(before.summary(), after.summary())}
     assert list(changes) == ["init", "new", "old", ""]
     assert abs(changes["init"].delta_bytes.change - 60 * MB) < MB
@@ -36,9 +40,9 @@ def test_what_one_trace_has_more_of_is_told_by_phase(tmp_path: Path) -> None:
     assert changes["init"].native_live_bytes == Figure(None, None)
 
 
-def test_the_command_prints_a_row_a_phase(tmp_path: Path) -> None:
-    trace(tmp_path / "before.bin", 40 * MB, "old")
-    trace(tmp_path / "after.bin", 100 * MB, "new")
+def test_the_command_prints_a_row_a_phase(tmp_path: Path, new_memory: NewMemory) -> None:
+    trace(tmp_path / "before.bin", new_memory, 40 * MB, "old")
+    trace(tmp_path / "after.bin", new_memory, 100 * MB, "new")
     command = [sys.executable, "-m", "fwmemtrace", "diff", "before.bin", "after.bin"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     rows = {line.split()[0]: line.split() for line in done.stdout.splitlines()[1:]}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import TypeAlias
 
 import psutil
 import pytest
@@ -12,6 +15,7 @@ from fwmemtrace.probes.process_memory import ProcMeter, PsutilMeter
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 MB = 10**6
+NewMemory: TypeAlias = Callable[[int], mmap.mmap]
 
 
 @linux
@@ -23,11 +27,11 @@ def test_rss_is_what_psutil_reads() -> None:
 
 
 @linux
-def test_the_peak_is_seen_after_the_memory_is_gone_and_reset_forgets_it() -> None:
+def test_the_peak_is_seen_after_the_memory_is_gone_and_reset_forgets_it(new_memory: NewMemory) -> None:
     meter = ProcMeter(exact_peak=True)
     meter.reset_peak()
     before = meter.rss()
-    bytearray(200 * MB)
+    new_memory(200 * MB).close()
     assert abs(meter.peak() - before - 200 * MB) < MB
     meter.reset_peak()
     assert abs(meter.peak() - meter.rss()) < MB
@@ -35,16 +39,16 @@ def test_the_peak_is_seen_after_the_memory_is_gone_and_reset_forgets_it() -> Non
 
 
 @linux
-def test_a_process_started_by_a_bigger_one_reads_its_own_peak() -> None:
+def test_a_process_started_by_a_bigger_one_reads_its_own_peak(new_memory: NewMemory) -> None:
     """What getrusage tells starts from the mark of the process that called exec; the meter must not believe it."""
     code = (
         "from fwmemtrace.probes.process_memory import ProcMeter; import resource\n"
         "meter = ProcMeter(exact_peak=True); before = meter.rss()\n"
         "bytearray(50_000_000); print(before, meter.peak(), resource.getrusage(0).ru_maxrss * 1024)"
     )
-    ballast = bytearray(300 * MB)
+    ballast = new_memory(300 * MB)
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    del ballast
+    ballast.close()
     before, peak, inherited = map(int, answer.stdout.split())
     assert abs(peak - before - 50 * MB) < MB
     # Without this the test would not have tested anything: the kernel did hand the parent's mark down.
@@ -61,12 +65,12 @@ def test_usage_is_what_psutil_reads() -> None:
     assert meter.peak_source == "sampled"
 
 
-def test_psutil_stands_in_elsewhere() -> None:
+def test_psutil_stands_in_elsewhere(new_memory: NewMemory) -> None:
     meter = PsutilMeter()
     before = meter.rss()
-    ballast = bytearray(50 * MB)
+    ballast = new_memory(50 * MB)
     meter.rss()
-    del ballast
+    ballast.close()
     assert meter.peak() - before > 45 * MB
     meter.reset_peak()
     assert abs(meter.peak() - meter.rss()) < MB

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -66,12 +68,12 @@ def footprints(sink: MemorySink) -> list[Footprint]:
 
 
 @pytest.mark.skipif(not psutil.LINUX, reason="PSS is Linux's")
-def test_uss_and_pss_are_read_at_outer_phases_only() -> None:
+def test_uss_and_pss_are_read_at_outer_phases_only(new_memory: Callable[[int], mmap.mmap]) -> None:
     sink = MemorySink()
     with fwmemtrace.session(sink, interval=0), phase("outer"):
         with phase("inner"):
             pass
-        ballast = bytearray(64_000_000)
+        ballast = new_memory(64_000_000)
     assert len(ballast) == 64_000_000
     spans = {record.span: record.name for record in sink.records if isinstance(record, PhaseBegin)}
     found = footprints(sink)

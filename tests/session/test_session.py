@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -18,6 +20,7 @@ from fwmemtrace.session import Session, stop
 from fwmemtrace.sinks.memory import MemorySink
 
 MB = 10**6
+NewMemory: TypeAlias = Callable[[int], mmap.mmap]
 
 
 def start_with(sink: Any, *probes: BaseProbe, **settings: Any) -> Session:
@@ -141,25 +144,25 @@ def test_records_begin_and_end_with_the_session() -> None:
     assert begin.attributes == {"model": "minilm", "size": 3, "ratio": 0.5, "big": True}
 
 
-def test_the_timeline_samples_what_happens_between_edges() -> None:
+def test_the_timeline_samples_what_happens_between_edges(new_memory: NewMemory) -> None:
     sink = MemorySink()
     with fwmemtrace.session(sink, interval=0.005):
-        ballast = bytearray(64 * MB)
+        ballast = new_memory(64 * MB)
         threading.Event().wait(0.1)
-        del ballast
+        ballast.close()
         threading.Event().wait(0.1)
     samples = [record.rss_bytes for record in sink.records if isinstance(record, Sample)]
     assert max(samples) - samples[-1] > 60 * MB
     assert not [thread for thread in threading.enumerate() if "fwmemtrace" in thread.name]
 
 
-def test_the_peak_of_a_phase_is_exact_and_its_neighbours_do_not_have_it() -> None:
+def test_the_peak_of_a_phase_is_exact_and_its_neighbours_do_not_have_it(new_memory: NewMemory) -> None:
     sink = MemorySink()
     with fwmemtrace.session(sink, interval=0), phase("outer"):
         with phase("before"):
             pass
         with phase("burst"):
-            bytearray(200 * MB)
+            new_memory(200 * MB).close()
         with phase("after"):
             pass
     begins = {record.span: record for record in sink.records if isinstance(record, PhaseBegin)}
@@ -190,15 +193,15 @@ def test_a_phase_can_ask_for_less() -> None:
     assert Counting.seen == ["all", "some"]
 
 
-def test_what_a_probe_costs_is_recorded_as_its_own() -> None:
+def test_what_a_probe_costs_is_recorded_as_its_own(new_memory: NewMemory) -> None:
     class Hoarder(BaseProbe):
         name = "hoarder"
 
         def __init__(self) -> None:
-            self.kept: list[bytearray] = []
+            self.kept: list[mmap.mmap] = []
 
         def phase_ended(self, span: Any) -> None:
-            self.kept.append(bytearray(40 * MB))
+            self.kept.append(new_memory(40 * MB))
 
     from fwmemtrace.records import Overhead
 
