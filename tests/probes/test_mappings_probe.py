@@ -124,8 +124,9 @@ def test_what_the_allocators_hold_free_is_told_although_rss_stays(tmp_path):
     arenas = traced.bytes_of("free", "allocator free", "Python's arenas")
     assert held > 40_000 * 2000 * 0.9
     assert arenas > 30 * MB
-    assert abs(traced.ledgers["free"].rss_delta_bytes) < 6 * MB  # the list of pointers goes back to the kernel
-    assert close(traced.bytes_of("free", "native heap", "malloc"), -held, 0) or held < 82 * MB
+    assert traced.bytes_of("free", "native heap", "malloc") < -40_000 * 2000 * 0.9
+    # The lists themselves, and an arena or two that held nothing else, go back to the kernel.
+    assert -12 * MB < traced.ledgers["free"].rss_delta_bytes < MB
     assert abs(traced.ledgers["free"].unexplained_bytes) < 0.3 * MB
 
 
