@@ -102,7 +102,10 @@ def _first_lever(lever: SuiteLever) -> str:
 def saves(lever: SuiteLever) -> str:
     """What a lever saves, from low to high."""
     low, high = format_bytes(lever.saves_low_bytes), format_bytes(lever.saves_high_bytes)
-    return low if low == high else f"{low} to {high}"
+    if low == high:
+        return low
+    figure, _, unit = low.partition(" ")
+    return f"{figure if high.endswith(f' {unit}') else low} to {high}"
 
 
 def fact(evidence: SuiteFact) -> str:

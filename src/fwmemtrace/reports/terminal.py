@@ -87,10 +87,11 @@ def _write_with_text_below(console: Console, grid: Grid, widths: list[int], inde
     """Rows whose last cell is text of some length: it goes below its row, over the whole width."""
     widths = widths[:-1]
     names = [at for at in range(len(widths)) if at not in grid.right]
-    spare = console.width - indent - sum(widths) - 2 * (len(widths) - 1)
-    if spare < 0 and names:
+    over = sum(widths) + 2 * (len(widths) - 1) + indent - console.width
+    while over > 0 and names and max(widths[at] for at in names) > 8:
         widest = max(names, key=lambda at: widths[at])
-        widths[widest] = max(widths[widest] + spare, 8)
+        widths[widest] -= 1
+        over -= 1
 
     def line(cells: Sequence[str]) -> str:
         shown = (
@@ -104,8 +105,10 @@ def _write_with_text_below(console: Console, grid: Grid, widths: list[int], inde
         console.print(Padding(Text(line(grid.heads[:-1]), style="bold", no_wrap=True), (0, 0, 0, indent)))
     for row in grid.rows:
         console.print(Padding(Text(line([_plain(cell) for cell in row[:-1]]), no_wrap=True), (0, 0, 0, indent)))
-        if row[-1]:
-            console.print(Padding(Text(_plain(row[-1]), style="dim"), (0, 0, 0, indent + 4)))
+        cut = [_plain(row[at]) for at in names if len(_plain(row[at])) > widths[at]]
+        below = ": ".join([*cut, _plain(row[-1])]) if row[-1] else ", ".join(cut)
+        if below:
+            console.print(Padding(Text(below, style="dim"), (0, 0, 0, indent + 4)))
 
 
 def _plain(text: str) -> str:

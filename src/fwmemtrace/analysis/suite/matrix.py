@@ -21,6 +21,7 @@ WORTH_SHARE = 0.01  # of what the component holds: a longer list would hide what
 _NARROWER = {"float64": (("float32", 4),), "float32": (("float16", 2), ("int8", 1)), "bfloat16": (("int8", 1),)}
 _NARROWER["float16"] = _NARROWER["bfloat16"]
 FIRM = "memory that the kernel cannot take back"  # all but clean pages of files
+SERVICE = "the service"  # in place of a component's name, where a lever is about all of them
 _NAMED = 4  # things that a sentence lists
 
 
@@ -68,6 +69,7 @@ def decision_matrix(evidence: Sequence[Evidence], need_bytes: int = 0) -> list[S
         need_bytes: what the service needs less of; 0 where it is within its budget, or there is none.
     """
     levers = [lever for one in evidence if one.component.held is not None for lever in _levers(one)]
+    levers += _in_all(levers, evidence)
 
     def value(lever: SuiteLever) -> tuple[int, int]:
         saves = lever.in_service_bytes
@@ -153,7 +155,8 @@ def _unused_import(one: Evidence, unused: UnusedImport) -> Iterator[SuiteLever]:
     said = _about_unused(one, unused)
     if others:
         said.append(_fact(f"in one process with {', '.join(others)} nothing is saved: there it is in use"))
-    elif also := [name for name, packages in one.importers.items() if unused.root.partition(".")[0] in packages]:
+    also = _importers(one, unused.root)
+    if also and not others:
         said.append(_fact(f"{', '.join(also)} imports it too: in one process it goes only where all leave it out"))
     measured = [process for process in one.of("deferred", unused.root) if _stayed_off(process, unused.root)]
     before, after = one.component.held, held(measured)
@@ -175,8 +178,52 @@ def _unused_import(one: Evidence, unused: UnusedImport) -> Iterator[SuiteLever]:
         phase=unused.phase,
         evidence=said,
         after=None if after is None else after.median_bytes,
-        in_service=0 if others else None,
+        in_service=0 if others or also else None,
     )
+
+
+def _importers(one: Evidence, root: str) -> list[str]:
+    return [name for name, packages in one.importers.items() if root.partition(".")[0] in packages]
+
+
+def _in_all(levers: Sequence[SuiteLever], evidence: Sequence[Evidence]) -> list[SuiteLever]:
+    """Rows for imports that more than one component can do without, and none of the others needs."""
+    together = next((one.together for one in evidence if one.together is not None), None)
+    service = held([together]) if together is not None else None
+    by_name = {one.component.name: one for one in evidence}
+    same: dict[str, list[SuiteLever]] = {}
+    for lever in levers:
+        if lever.kind == "import":
+            same.setdefault(lever.lever, []).append(lever)
+    made = []
+    for text, rows in same.items():
+        root = text.rpartition(" ")[2]
+        names = [row.component for row in rows]
+        importers = {name for row in rows for name in _importers(by_name[row.component], root)}
+        if service is None or len(rows) < 2 or not importers <= set(names):
+            continue
+        largest = max(rows, key=lambda row: row.saves_high_bytes)
+        # What all of them import is there once: without it, the service is rid of the biggest of their parts.
+        low, high = max(row.saves_low_bytes for row in rows), largest.saves_high_bytes
+        made.append(
+            SuiteLever(
+                component=SERVICE,
+                lever=f"{text} in any",
+                kind="import",
+                now_bytes=service.median_bytes,
+                saves_low_bytes=low,
+                saves_high_bytes=high,
+                after_bytes=service.median_bytes - (low + high) // 2,
+                basis="computed",
+                phase=largest.phase,
+                evidence=[
+                    _fact(f"in a process of its own {row.component} holds {{}} for it", row.saves_high_bytes)
+                    for row in rows
+                ],
+                in_service_bytes=(low + high) // 2,
+            )
+        )
+    return made
 
 
 def _about_unused(one: Evidence, unused: UnusedImport) -> list[SuiteFact]:
@@ -309,7 +356,7 @@ def _allocator(one: Evidence) -> Iterator[SuiteLever]:
         less, most = saving(before, after)
         yield from _row(
             one,
-            lever=f"start with {variant}",
+            lever=variant,
             kind="allocator",
             low=less,
             high=most,
@@ -341,7 +388,7 @@ def _growth(one: Evidence) -> Iterator[SuiteLever]:
             _fact(f"most at {site.file}:{site.line}, {{}} in {site.delta_count} blocks", site.delta_bytes)
             for site in row.python_heap.top[:1]
         ]
-    lever = "bound what grows with requests" if growth.verdict == "growing" else "bound it lower"
+    lever = "bound what grows" if growth.verdict == "growing" else "bound it lower"
     yield from _row(
         one,
         lever=lever,
