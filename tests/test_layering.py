@@ -39,7 +39,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "suite": CORE | {"session", "trace", "workers", "analysis"},
     "integrations": CORE | {"session", "trace"},
     "program": {"errors", "phases"},
-    "cli": CORE | {"__init__", "session", "trace", "captures", "program", "analysis", "reports", "suite", "sinks"},
+    "cli": CORE
+    | {"__init__", "session", "trace", "captures", "program", "analysis", "reports", "exporters", "suite", "sinks"},
     "__init__": CORE | {"session", "trace", "probes", "sizes"},
     "__main__": {"cli"},
 }

@@ -46,3 +46,18 @@ def test_a_trace_without_a_capture(tmp_path):
     exporter = plugins.load("fwmemtrace.exporters", "memray")()
     with pytest.raises(errors.CaptureError, match="probe native"):
         exporter.export(fwmemtrace.read(tmp_path / "trace.bin"), tmp_path / "capture.bin")
+
+
+def test_the_command(tmp_path, capsys):
+    from fwmemtrace.cli import main
+
+    trace, capture = tmp_path / "trace.bin", tmp_path / "capture.bin"
+    with fwmemtrace.session(trace, probes=["native"]):
+        pass
+    assert main(["export", str(trace), "--to", "memray", "-o", str(capture)]) == 0
+    with fwmemtrace.read(trace).capture() as expected:
+        assert capture.read_bytes() == expected.read_bytes()
+    assert main(["export", str(trace), "--to", "memray", "-o", str(tmp_path / "no" / "folder")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert main(["export", str(trace), "--to", "wishes"]) == 2
+    assert "memray" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from importlib import import_module
 from .._version import __version__
 from ..errors import FwmemtraceError
 
-COMMANDS = ("run", "report", "imports", "check", "diff", "doctor", "suite")
+COMMANDS = ("run", "report", "imports", "check", "diff", "export", "doctor", "suite")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,84 @@
+"""The report by phase of a memray capture against memray's own reporters on the same capture, and its memory.
+
+Both sides are whole commands in fresh processes, started alike; what counts is their processor time.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
+
+from benchmarks.harness import ROOT, Row, fresh, in_turns
+
+_RECORDS = 20_000_000
+_CAPTURE = """
+import json, sys, fwmemtrace
+from fwmemtrace import phase
+fwmemtrace.start(sys.argv[1], probes=["native"], native_traces=sys.argv[2] == "native")
+with phase("import"):
+    import torch
+    if sys.argv[2] != "native":
+        import sentence_transformers
+with phase("work"):
+    for size in range(100, 200):
+        with phase("multiply"):
+            torch.mm(torch.ones(size, size), torch.ones(size, size))
+fwmemtrace.stop()
+with fwmemtrace.read(sys.argv[1]).capture() as capture:
+    open(sys.argv[3], "wb").write(capture.read_bytes())
+print(json.dumps(True))
+"""
+# As much as one service may leave in a day: many records, and a heap of some hundred thousand blocks that changes.
+_MANY = """
+import json, sys, random, memray
+from fwmemtrace.probes.marks_only import install
+from fwmemtrace import phase
+install()
+random.seed(1)
+with memray.Tracker(sys.argv[1], trace_python_allocators=True):
+    kept = {}
+    for batch in range(int(sys.argv[2]) // 450_000 + 1):
+        with phase(f"batch {batch % 20}"):
+            for number in range(50_000):
+                kept[random.randrange(100_000)] = [str(number)]
+print(json.dumps(True))
+"""
+_PEAK = """
+import json, resource, sys
+from fwmemtrace.captures import read_capture
+summary = read_capture(sys.argv[1])
+print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, summary.totals.allocations]))
+"""
+
+
+def run() -> list[Row]:
+    """The capture of an import-heavy program; the same with native traces; one of twenty million records."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain, native, many = (Path(folder) / name for name in ("plain.bin", "native.bin", "many.bin"))
+        fresh(_CAPTURE, f"{folder}/trace.bin", "plain", str(plain))
+        fresh(_CAPTURE, f"{folder}/trace.bin", "native", str(native))
+        fresh(_MANY, str(many), str(_RECORDS))
+        peak, allocations = fresh(_PEAK, str(many))
+        ours = ["-m", "fwmemtrace", "report", "--native"]
+        stats = in_turns(_times([*ours, str(plain)]), _times(["-m", "memray", "stats", str(plain)]), 5)
+        flame = ["-m", "memray", "flamegraph", "-f", "-o", f"{folder}/out.html", str(native)]
+        graph = in_turns(_times([*ours, str(native)]), _times(flame), 1)
+        return [
+            Row("native report / memray stats", *stats, target=2.0, unit="ns"),
+            Row("native report with native stacks / memray flamegraph", *graph, target=0.1, unit="ns"),
+            Row(f"peak RSS: {allocations * 2:,} records", peak, peak, 1.0, 500e6, "B", kind="at most"),
+        ]
+
+
+def _times(arguments: Sequence[str]):  # type: ignore[no-untyped-def]
+    def measure() -> float:
+        before = getrusage(RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        after = getrusage(RUSAGE_CHILDREN)
+        return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1e9
+
+    return measure
