@@ -179,6 +179,7 @@ class SuiteLever(SuiteResult, kw_only=True):
     phase: str  # where the memory comes in
     evidence: list[SuiteFact]  # why, in sentences
     in_service_bytes: int | None = None  # what it saves with all components in one process; negative: it costs
+    in_service_peak_bytes: int | None = None  # the same of the peak, which is what a limit is about
 
 
 class SuiteBudget(SuiteResult, kw_only=True):

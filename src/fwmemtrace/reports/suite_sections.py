@@ -263,7 +263,10 @@ def _matrix(suite: Suite) -> Section:
         section.sentences.append("No lever was found that would save more than the runs differ by themselves.")
         return section
     section.sentences.append(
-        "now and after are what the component holds in a process of its own; the service is all of them in one process."
+        "now and after are what the component holds in a process of its own; in service is what is saved with all of "
+        "them in one process. The lever that brings most"
+        + (" towards the budget" if suite.budget is not None and suite.budget.need_bytes else "")
+        + " comes first."
     )
     heads = ["component", "lever", "now", "saves", "after", "in service", "basis", "evidence"]
     rows = [_lever(lever) for lever in suite.matrix]

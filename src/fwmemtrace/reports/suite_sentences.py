@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..analysis.suite.matrix import FIRM
+from ..analysis.suite.matrix import FIRM, PEAK_TOGETHER, brings
 from ..analysis.suite_results import (
     Spread,
     Suite,
@@ -131,7 +131,7 @@ def recommendations(suite: Suite) -> list[str]:
     need = suite.budget.need_bytes if suite.budget is not None else 0
     taken: set[str] = set()
     for lever in suite.matrix:
-        value = in_service(lever)
+        value = brings(lever, need)
         if value <= 0:
             continue
         text = f"`{lever.component}`: {lever.lever}, saves {saves(lever)} ({lever.basis})"
@@ -142,20 +142,13 @@ def recommendations(suite: Suite) -> list[str]:
         if lever.component in taken:
             text += "; it may be the same memory as that of this component's lever above"
         taken.add(lever.component)
-        told = [lever.evidence[0], *(one for one in lever.evidence[1:] if one.text.startswith(FIRM))]
+        told = [lever.evidence[0], *(one for one in lever.evidence[1:] if one.text.startswith((FIRM, PEAK_TOGETHER)))]
         made.append(" ".join([f"{text}.", *(_sentence(fact(one)) for one in told)]))
     return made
 
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
-
-
-def in_service(lever: SuiteLever) -> int:
-    """What a lever saves of the service: measured there, or else the middle of its range."""
-    if lever.in_service_bytes is not None:
-        return lever.in_service_bytes
-    return (lever.saves_low_bytes + lever.saves_high_bytes) // 2
 
 
 def range_of(figure: Spread | None) -> str:

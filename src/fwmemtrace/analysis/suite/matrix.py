@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ...records import SuiteArray
-from ..suite_results import Spread, SuiteComponent, SuiteFact, SuiteLever
-from .profile import NOISE, held, resident, row_of
+from ..suite_results import Spread, SuiteComponent, SuiteFact, SuiteLever, SuiteVariant
+from .profile import NOISE, held, resident, row_of, whole_peak
 from .reading import SuiteProcess
 from .spreads import saving, spread
 from .stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, INIT, STAGES
@@ -20,6 +20,8 @@ WORTH_A_ROW = NOISE  # bytes; below it a page more or less in the allocator deci
 WORTH_SHARE = 0.01  # of what the component holds: a longer list would hide what matters
 _NARROWER = {"float64": (("float32", 4),), "float32": (("float16", 2), ("int8", 1)), "bfloat16": (("int8", 1),)}
 _NARROWER["float16"] = _NARROWER["bfloat16"]
+PEAK = "its peak"
+PEAK_TOGETHER = "the peak of the service"
 FIRM = "memory that the kernel cannot take back"  # all but clean pages of files
 SERVICE = "the service"  # in place of a component's name, where a lever is about all of them
 _NAMED = 4  # things that a sentence lists
@@ -72,13 +74,24 @@ def decision_matrix(evidence: Sequence[Evidence], need_bytes: int = 0) -> list[S
     levers += _in_all(levers, evidence)
 
     def value(lever: SuiteLever) -> tuple[int, int]:
-        saves = lever.in_service_bytes
-        if saves is None:
-            saves = (lever.saves_low_bytes + lever.saves_high_bytes) // 2
         # More than is needed is no better than enough; between two that are enough the surer one comes first.
+        saves = brings(lever, need_bytes)
         return (min(saves, need_bytes) if need_bytes else saves, lever.saves_low_bytes)
 
     return sorted(levers, key=value, reverse=True)
+
+
+def brings(lever: SuiteLever, need_bytes: int) -> int:
+    """What a lever saves of the service in bytes: measured there, or else the middle of its range.
+
+    A limit is about the peak: where one is exceeded, a lever brings no more than it lowers the peak by.
+    """
+    saves = lever.in_service_bytes
+    if saves is None:
+        saves = (lever.saves_low_bytes + lever.saves_high_bytes) // 2
+    if need_bytes and lever.in_service_peak_bytes is not None:
+        saves = min(saves, lever.in_service_peak_bytes)
+    return saves
 
 
 def used_modules(processes: Sequence[SuiteProcess]) -> frozenset[str] | None:
@@ -108,6 +121,7 @@ def _row(
     evidence: list[SuiteFact],
     after: int | None = None,
     in_service: int | None = None,
+    in_service_peak: int | None = None,
 ) -> Iterator[SuiteLever]:
     """The row, if it is worth one. It saves no less than nothing, where nothing is sure, and no more than there is."""
     before = one.component.held
@@ -129,6 +143,7 @@ def _row(
         phase=phase,
         evidence=evidence,
         in_service_bytes=in_service,
+        in_service_peak_bytes=in_service_peak,
     )
 
 
@@ -420,9 +435,15 @@ def _variants(one: Evidence) -> Iterator[SuiteLever]:
             high=high,
             basis="measured",
             phase=AFTER_GC,
-            evidence=[*_where_it_went(one, variant.name), _range("before", before), _range("after", variant.held)],
+            evidence=[
+                *_where_it_went(one, variant.name),
+                *_about_peaks(one, variant),
+                _range("before", before),
+                _range("after", variant.held),
+            ],
             after=variant.held.median_bytes,
             in_service=_in_service(one, variant.name),
+            in_service_peak=_in_service_peak(one, variant.name),
         )
 
 
@@ -432,6 +453,31 @@ def _in_service(one: Evidence, variant: str) -> int | None:
     before = None if one.together is None else held([one.together])
     after = held(runs)
     return None if before is None or after is None else before.median_bytes - after.median_bytes
+
+
+def _in_service_peak(one: Evidence, variant: str) -> int | None:
+    """The same of the peak."""
+    runs = one.of("together", variant)
+    before = None if one.together is None else whole_peak(one.together)
+    after = whole_peak(runs[0]) if runs else None
+    return None if before is None or after is None else before - after
+
+
+def _about_peaks(one: Evidence, variant: SuiteVariant) -> list[SuiteFact]:
+    """How the variant moves the peak, which may go the other way: making it may need more than holding it."""
+    before, after = one.component.peak, variant.peak
+    if before is None or after is None:
+        return []
+    change = after.median_bytes - before.median_bytes
+    said = [_fact(f"{PEAK} is {{}} {_lower(change)}", abs(change))]
+    lowered = _in_service_peak(one, variant.name)
+    if lowered is not None:
+        said.append(_fact(f"{PEAK_TOGETHER} is {{}} {_lower(-lowered)}", abs(lowered)))
+    return said
+
+
+def _lower(change: int) -> str:
+    return "lower" if change <= 0 else "higher"
 
 
 def _range(what: str, figure: Spread) -> SuiteFact:

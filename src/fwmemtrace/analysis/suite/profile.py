@@ -98,6 +98,15 @@ def peak(processes: Sequence[SuiteProcess]) -> Spread | None:
     return _over_start(processes, _peak)
 
 
+def whole_peak(process: SuiteProcess) -> int | None:
+    """The largest peak RSS of any phase of a process, less RSS before the first import."""
+    start = start_of(process)
+    if start is None or process.report is None:
+        return None
+    rows = [row.resident for row in process.report.phases if row.path and row.resident is not None]
+    return max((row.peak_bytes for row in rows), default=start) - start
+
+
 def _over_start(processes: Sequence[SuiteProcess], figure: Callable[[SuiteProcess], int | None]) -> Spread | None:
     found = []
     for process in processes:

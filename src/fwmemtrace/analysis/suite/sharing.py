@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..suite_results import SuiteComponent, SuiteShare, SuiteShared, SuiteSharing
-from .profile import resident, start_of
+from .profile import resident, start_of, whole_peak
 from .reading import SuiteProcess
 from .stages import AFTER_GC, IMPORT, STAGES
 
@@ -29,7 +29,6 @@ def share(
         return None
     packages = [imported_packages(process) for process in alone]
     order: list[SuiteShare] = []
-    peaks = [row.resident.peak_bytes for row in together.report.phases if row.path and row.resident is not None]
     for position, component in enumerate(components):
         row = resident(together, component.name)
         if component.held is None and row is None:
@@ -53,7 +52,7 @@ def share(
         order=order,
         sum_of_parts_bytes=sum(part.alone_bytes for part in order),
         together_bytes=last - start,
-        together_peak_bytes=max(peaks, default=start) - start,
+        together_peak_bytes=whole_peak(together) or 0,
         shared=_shared(components, packages),
     )
 
