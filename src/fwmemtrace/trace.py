@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -29,7 +30,6 @@ class Trace:
 
     def __init__(self, files: list[TraceFile]) -> None:
         self.files = files
-        self._summary: results.Report | None = None
 
     def __iter__(self) -> Iterator[Record]:
         """All records, one process after another, each in the order in which they were written."""
@@ -45,15 +45,26 @@ class Trace:
         """What each phase's RSS change consists of; None if the probe `mappings` was not on."""
         return self.summary().ledger
 
-    def summary(self, *, budget: int | str | None = None, top: int = 10) -> results.Report:
+    def summary(
+        self,
+        *,
+        budget: int | str | None = None,
+        top: int = 10,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> results.Report:
         """Analyse the trace.
 
         Args:
             budget: a limit in bytes, or text such as "300MB", that the peak is held against.
             top: how many stacks to resolve for each phase.
+            progress: called now and then, while a memray capture is read, with the number of records read and of all
+                there are.
+
+        Raises:
+            SettingsError: if the budget is no size.
         """
         limit = None if budget is None else parse_bytes(budget)
-        return summarise([_input(file, top) for file in self.files], budget_bytes=limit)
+        return summarise([_input(file, top, progress) for file in self.files], budget_bytes=limit)
 
     def report(
         self,
@@ -120,7 +131,7 @@ def _workers(first: TraceFile) -> list[TraceFile]:
     if session is None:
         return []
     found = []
-    for candidate in sorted(path.parent.glob(f"{path.stem}.*{path.suffix}")):
+    for candidate in sorted(path.parent.glob(f"{glob.escape(path.stem)}.*{glob.escape(path.suffix)}")):
         pid = candidate.name[len(path.stem) + 1 : len(candidate.name) - len(path.suffix)]
         if not pid.isdigit():
             continue
@@ -134,8 +145,17 @@ def _workers(first: TraceFile) -> list[TraceFile]:
     return found
 
 
-def _input(file: TraceFile, top: int) -> ProcessInput:
-    return ProcessInput(file)
+def _input(file: TraceFile, top: int, progress: Callable[[int, int], None] | None) -> ProcessInput:
+    with capture_of(file) as path:
+        if path is None:
+            return ProcessInput(file)
+        from .captures import read_capture
+
+        try:
+            capture = read_capture(path, top=top, progress=progress)
+        except CaptureError as error:
+            return ProcessInput(file, notes=[f"native: {error}"])
+    return ProcessInput(file, capture.rows, [f"native: {note}" for note in capture.notes])
 
 
 @contextmanager

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import shutil
-import sys
 
 from ..analysis.comparison import compare
-from ..reports.base import Options
 from ..reports.difference import render
 from ..trace import read
+from . import output as out
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,6 +23,5 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(arguments: argparse.Namespace) -> int:
     """Print the comparison."""
     changes = compare(read(arguments.before).summary(), read(arguments.after).summary())
-    width = shutil.get_terminal_size((120, 24)).columns
-    sys.stdout.write(render(changes, Options(width=width, colour=sys.stdout.isatty())))
+    out.write(render(changes, out.options(None, 0, width=120)), None)
     return 0

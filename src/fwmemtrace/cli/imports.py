@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +14,9 @@ import msgspec
 
 from ..analysis.import_tree import ImportCost, import_cost
 from ..analysis.sharing import with_workers
-from ..errors import FwmemtraceError, ProgramError, SettingsError
+from ..errors import ProgramError, SettingsError
 from ..trace import read
+from . import output as out
 
 _TOP = 30
 # The child prints to our stderr: stdout is the report's. Why an import failed goes into a file, as one line.
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         trace = Path(arguments.trace) if arguments.trace is not None else Path(folder, "trace.bin")
         _import(trace, Path(folder, "failure"), arguments.modules)
         cost = _cost(trace, arguments.modules, arguments.workers)
-    _write(_text(cost, arguments), arguments.output)
+    out.write(_text(cost, arguments), arguments.output)
     return 0
 
 
@@ -110,26 +110,6 @@ def _cost(trace: Path, modules: list[str], workers: int | None) -> ImportCost:
 def _text(cost: ImportCost, arguments: argparse.Namespace) -> str:
     if arguments.format == "json":
         return msgspec.json.format(msgspec.json.encode(cost), indent=2).decode() + "\n"
-    try:
-        from ..reports.base import Options
-        from ..reports.import_tree import render
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "rich":
-            raise
-        raise FwmemtraceError(
-            "found no rich, which the text output is made with: pip install 'fwmemtrace[rich]', or use --format json"
-        ) from error
-    colour = arguments.output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    width = shutil.get_terminal_size((120, 24)).columns
-    return render(cost, Options(width=width, colour=colour, top=arguments.top), arguments.depth)
+    from ..reports.import_tree import render
 
-
-def _write(text: str, output: str | None) -> None:
-    if output is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-        return
-    try:
-        Path(output).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise FwmemtraceError(f"found that {output} cannot be written ({error.strerror}): give another path") from error
+    return render(cost, out.options(arguments.output, arguments.top, width=120), arguments.depth)

@@ -1,17 +1,15 @@
-"""`report`: makes a trace readable."""
+"""`report`: makes a trace readable, or a memray capture that has none."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from .. import plugins
 from ..errors import FwmemtraceError
-from ..reports.base import Options
+from ..reports.base import Report
 from ..trace import read
+from . import output as out
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,14 +30,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print or write the report."""
     if bool(arguments.traces) == (arguments.native is not None):
         raise FwmemtraceError("found no trace, or one beside --native, expected one of the two: give trace.bin")
-    if arguments.native is not None:
-        from .native import render_capture
-
-        options = _options(arguments.output, arguments.top)
-        _write(render_capture(arguments.native, arguments.format, options), arguments.output)
-        return 0
     print_report(
         arguments.traces,
+        native=arguments.native,
         format=arguments.format,
         output=arguments.output,
         top=arguments.top,
@@ -51,27 +44,19 @@ def run(arguments: argparse.Namespace) -> int:
 def print_report(
     traces: Sequence[str],
     *,
+    native: str | None = None,
     format: str = "text",
     output: str | None = None,
     top: int = 5,
     budget: str | None = None,
 ) -> None:
-    """Make the report of some traces, for the terminal that stdout is or for a file."""
-    shown = _options(output, top)
-    _write(read(*traces).report(format, budget=budget, top=top, width=shown.width, colour=shown.colour), output)
+    """Make the report of some traces, or of one capture, for the terminal that stdout is or for a file."""
+    made: Report = plugins.load("fwmemtrace.reports", format)()
+    with out.progress() as progress:
+        if native is None:
+            report = read(*traces).summary(budget=budget, top=top, progress=progress)
+        else:
+            from ..captures import report_capture
 
-
-def _options(output: str | None, top: int) -> Options:
-    colour = output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    return Options(width=shutil.get_terminal_size((100, 24)).columns, colour=colour, top=top)
-
-
-def _write(text: str, output: str | None) -> None:
-    if output is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-        return
-    try:
-        Path(output).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise FwmemtraceError(f"found that {output} cannot be written ({error.strerror}): give another path") from error
+            report = report_capture(native, top=top, progress=progress)
+    out.write(made.render(report, out.options(output, top)), output)
