@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from ..records import ModuleImport, PhaseBegin, PhaseEnd, Record
 from . import results
+from .phases import parent_path
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ class ImportFold:
             phase.imported_bytes += record.own_bytes
             if not path:
                 return
-            path = _outer(path, self._phases)
+            path = parent_path(path, self._phases)
 
     def imports(self) -> list[results.Import]:
         """A row a module, the most expensive first, by its own bytes."""
@@ -155,12 +156,3 @@ class ImportFold:
         for ancestor in self._ancestors(module):
             first = ancestor.first
         return first
-
-
-def _outer(path: str, known: Iterable[str]) -> str:
-    """The path of the phase around this one; a phase's own name may contain a slash."""
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        if path in known:
-            return path
-    return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from ..records import Overhead, PhaseBegin, PhaseEnd, SessionBegin, SessionEnd
@@ -188,7 +189,7 @@ def in_tree_order(paths: list[str]) -> list[str]:
     return ordered
 
 
-def parent_path(path: str, known: set[str]) -> str:
+def parent_path(path: str, known: Container[str]) -> str:
     """The nearest of the known paths that this one is inside of; a phase's own name may contain a slash."""
     while "/" in path:
         path = path.rpartition("/")[0]
