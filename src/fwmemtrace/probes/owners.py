@@ -26,7 +26,7 @@ def owner_of(path: str, own_files: frozenset[str] = frozenset()) -> tuple[str, s
 
     >>> owner_of("/usr/lib/python3/site-packages/torch/lib/libtorch_cpu.so")
     ('file', 'torch')
-    >>> owner_of("/opt/models/minilm/model.safetensors")
+    >>> owner_of("/srv/models/minilm/model.safetensors")
     ('model file', 'model.safetensors')
     >>> owner_of("/lib/x86_64-linux-gnu/libc.so.6")
     ('file', 'libc.so.6')
