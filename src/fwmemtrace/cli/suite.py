@@ -7,10 +7,12 @@ import sys
 import time
 from pathlib import Path
 
+from .. import plugins
 from ..errors import FwmemtraceError, SettingsError
+from ..reports.base import Report
 from ..trace import read
 from ..units import format_duration, parse_bytes, parse_duration
-from .report import print_report
+from . import output as out
 
 _REPEAT = 3
 _TIMEOUT = "10m"
@@ -35,7 +37,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--memory-limit", metavar="SIZE", help="for one process, by control group or RLIMIT_AS")
     parser.add_argument("--budget", metavar="SIZE", help="what the service may need; status 1 where it needs more")
     parser.add_argument("--report-dir", metavar="DIR", help="keep a dated markdown report and its trace in here")
-    parser.add_argument("--format", default="text", metavar="text|markdown|json", help="text by default")
+    parser.add_argument("--format", default="text", metavar="text|markdown|html|json", help="text by default")
     parser.add_argument("--top", type=int, default=5, metavar="N", help="rows of each table")
     parser.set_defaults(command=run)
 
@@ -46,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError(f"found --repeat {arguments.repeat}, expected a whole number of at least 1")
     if arguments.output is not None and arguments.report_dir is not None:
         raise SettingsError("found both -o and --report-dir, expected one place for the trace: leave one of them out")
+    made: Report = plugins.load("fwmemtrace.reports", arguments.format)()  # a wrong name is told before the work
     budget = parse_bytes(arguments.budget) if arguments.budget is not None else 0
     limit = parse_bytes(arguments.memory_limit) if arguments.memory_limit is not None else 0
     timeout = parse_duration(arguments.timeout) / 1e9
@@ -71,15 +74,15 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         if progress is not None:
             progress.clear()
+    with out.progress() as reading:
+        report = read(trace).summary(top=arguments.top, progress=reading)
     if arguments.report_dir is not None:
-        report = trace.with_name("report.md")
-        print_report([str(trace)], format="markdown", output=str(report), top=arguments.top)
-        print(f"fwmemtrace: kept {report}", file=sys.stderr)
-    print_report([str(trace)], format=arguments.format, top=arguments.top)
-    if not budget:
-        return 0
-    suite = read(trace).summary().suite
-    return 1 if suite is not None and suite.budget is not None and suite.budget.need_bytes else 0
+        kept = str(trace.with_name("report.md"))
+        markdown: Report = plugins.load("fwmemtrace.reports", "markdown")()
+        out.write(markdown.render(report, out.options(kept, arguments.top)), kept)
+        print(f"fwmemtrace: kept {kept}", file=sys.stderr)
+    out.write(made.render(report, out.options(None, arguments.top)), None)
+    return 1 if report.budget is not None and report.budget.exceeded else 0
 
 
 def _place(spec: str, output: str | None, report_dir: str | None) -> Path:

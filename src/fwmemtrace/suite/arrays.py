@@ -66,11 +66,11 @@ def _torch_storages(objects: list[Any]) -> Iterator[_Storage]:
         return
     names: dict[int, str] = {}
     for module in objects:
-        if isinstance(module, torch.nn.Module):
+        if issubclass(type(module), torch.nn.Module):  # `isinstance` asks objects, and some answer by raising
             for name, parameter in (*module._parameters.items(), *module._buffers.items()):
                 if parameter is not None:
                     names[id(parameter)] = f"{type(module).__qualname__}.{name}"
-    for tensor in [thing for thing in objects if isinstance(thing, torch.Tensor)]:
+    for tensor in [thing for thing in objects if issubclass(type(thing), torch.Tensor)]:
         try:
             if tensor.device.type != "cpu" or tensor.layout != torch.strided:
                 continue
@@ -102,8 +102,8 @@ def _numpy_storages(objects: list[Any]) -> Iterator[_Storage]:
     while waiting:
         holder = waiting.pop()
         for thing in gc.get_referents(holder):
-            if not isinstance(thing, numpy.ndarray):
-                if isinstance(thing, (dict, tuple)) and not gc.is_tracked(thing) and id(thing) not in seen:
+            if not issubclass(type(thing), numpy.ndarray):
+                if type(thing) in (dict, tuple) and not gc.is_tracked(thing) and id(thing) not in seen:
                     seen.add(id(thing))
                     waiting.append(thing)
                 continue
