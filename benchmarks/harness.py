@@ -90,10 +90,12 @@ def time_statements(ours: str, peer: str, names: dict[str, Any], *, number: int,
     Returns:
         Nanoseconds a run.
     """
+    # The loop's own share, at its best: measured anew in each turn, a disturbed one would count as negative time.
+    empty = min(Timer("pass").repeat(20, number)) / number
 
     def nanoseconds(statement: str) -> Callable[[], float]:
-        timer, empty = Timer(statement, globals=names), Timer("pass")
-        return lambda: (timer.timeit(number) - empty.timeit(number)) / number * 1e9
+        timer = Timer(statement, globals=names)
+        return lambda: (timer.timeit(number) / number - empty) * 1e9
 
     return in_turns(nanoseconds(ours), nanoseconds(peer), rounds)
 
