@@ -46,7 +46,7 @@ class Tape:
         return build_rows(self.fold(batch), 100, lambda key: Readable([], str(key), None, None, None))
 
 
-@dataclass
+@dataclass(eq=False)
 class Block:
     size: int
     run: Run
@@ -55,7 +55,7 @@ class Block:
     file: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class Run:
     path: str
     slot: int

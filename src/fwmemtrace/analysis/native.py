@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from .. import marks
 from .ranges import Range, RangeMap
-from .tally import ASKED, COUNT, LIVE, Mapped, Run, Site, Tally, new_site, touch
+from .tally import ASKED, AT_PEAK, COUNT, FALL, LIVE, Mapped, Run, Site, Tally, new_site, touch
 
 # memray's numbers of allocators (memray.AllocatorType).
 PYMALLOC_FREE, FREE, MMAP, MUNMAP = 1, 5, 14, 15
@@ -333,15 +333,21 @@ class CaptureFold:
 
     @staticmethod
     def _lose(owner: Run, site: Site, size: int) -> None:
-        own = owner.tally.own
+        """A block of another run is gone. It happens a lot, so there is no further call in it."""
+        tally = owner.tally
+        own = tally.own
         if own.now == own.top:
             own.fall += 1
-        touch(site, own.fall)
+        if site[FALL] != own.fall:
+            site[AT_PEAK] = site[LIVE]
+            site[FALL] = own.fall
         site[LIVE] -= size
         own.now -= size
-        for level in owner.tally.wholes:
+        for level in tally.wholes:
             level.now -= size
-        owner.lose(size)
+        owner.live -= size
+        for run in owner.lineage:
+            run.whole -= size
 
     def _map(self, address: int, size: int, sites: dict[Any, Site], key: Any, run: Run) -> None:
         site = sites.get(key)
