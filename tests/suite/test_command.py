@@ -65,6 +65,11 @@ def test_a_second_run_replaces_the_first_with_its_processes(small):
     for _ in range(2):
         done = suite("small.py", "--repeat", "1", folder=small)
         assert done.returncode == 0, done.stderr
+        (small / "suite.1.bin").write_bytes(b"of somebody else")
+        first = min(small.glob("suite.*.bin"), key=lambda path: len(path.read_bytes()) < 100)
+        (small / f"{first.name}.memray").write_bytes(b"what a killed process left")
+    (small / "suite.1.bin").unlink()
+    assert len(list(small.glob("*.memray"))) == 1
     assert len(list(small.glob("suite.*.bin"))) == 4  # light probes, native, Python heap, use
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 
 from ..analysis.suite.reading import OwnRecords, SuiteProcess
@@ -246,4 +247,6 @@ def _forget(trace: Path) -> None:
     with suppress(TraceFileError, OSError):
         old = read(trace)
         for file in old.files[1:]:
-            file.path.unlink(missing_ok=True)
+            # With those of its own workers, and the capture that a killed one leaves.
+            for path in file.path.parent.glob(f"{escape(file.path.stem)}.*"):
+                path.unlink(missing_ok=True)
