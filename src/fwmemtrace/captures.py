@@ -63,8 +63,8 @@ def read_capture(
             notes.append("memray's tracker was not stopped: the process was killed, and last records may be missing")
         if capture.unresolved:
             notes.append(
-                f"the C and C++ frames of {capture.unresolved} of {len(stacks)} shown stacks could not be resolved, as "
-                "their libraries are not here: shown with their Python frames"
+                f"{capture.unresolved} of {len(stacks)} shown stacks have C or C++ frames without a symbol, which are "
+                "left out: the libraries are stripped, or not on this machine"
             )
         if not fold.maps_read:
             notes.append(

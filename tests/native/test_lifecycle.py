@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -339,3 +340,40 @@ with phase("load"):
     assert "cannot read" in capsys.readouterr().err
     assert main(["report"]) == 2
     assert main(["report", "--native", capture, capture]) == 2
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_a_capture_whose_library_is_gone(run, tmp_path):
+    (tmp_path / "grab.c").write_text("#include <stdlib.h>\nvoid *grab_it(size_t n) { return malloc(n); }\n")
+    library = tmp_path / "libgrab.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, tmp_path / "grab.c"], check=True)
+    run(
+        f"""
+import ctypes, fwmemtrace
+from fwmemtrace import phase
+grab = ctypes.CDLL({str(library)!r}).grab_it
+def ask():
+    grab(ctypes.c_size_t(5_000_000))
+with fwmemtrace.session("trace.bin", probes=["native"], native_traces=True):
+    with phase("grab"):
+        ask()
+"""
+    )
+    with fwmemtrace.read(tmp_path / "trace.bin").capture() as capture:
+        kept = shutil.copy(capture, tmp_path / "kept.bin")
+    read = """
+import sys
+from fwmemtrace.captures import read_capture
+summary = read_capture("kept.bin")
+site = summary.rows["grab"].top[0]
+print(site.live_bytes, site.library, *[frame.function for frame in site.stack])
+print(*summary.notes)
+"""
+    here = run(read).stdout
+    assert re.match(r"5000000 None grab_it .*ask <module>", here), here
+    library.unlink()
+    gone = run(read)
+    assert re.match(r"5000000 None (?!.*grab_it).*ask <module>", gone.stdout), gone.stdout
+    assert "without a symbol" in gone.stdout
+    assert gone.stderr == ""
+    assert kept

@@ -74,6 +74,8 @@ def test_torch_s_operator_is_the_one_that_python_called():
         ([("operator new(unsigned long)", "<unknown>"), ("at::native::full(long)", "<unknown>")], "libtorch_cpu.so"),
         ([("_dl_new_object", "./elf/dl-object.c")], "libc.so"),
         ([("mystery", "<unknown>")], None),
+        ([("mystery", "<unknown>"), ("PyCFuncPtr_call", "Modules/_ctypes/_ctypes.c")], None),
+        ([("helper", "<unknown>"), ("at::native::full(long)", "<unknown>")], "libtorch_cpu.so"),
     ],
 )
 def test_the_library_is_whose_code_asked(frames, library):

@@ -90,7 +90,7 @@ def readable(python: Iterable[RawFrame], whole: Iterable[RawFrame] | None = None
     frames: list[RawFrame] = []
     library: str | None = None
     operator: str | None = None
-    in_python = False
+    in_python = strange = False
     for frame in python if whole is None else whole:
         function, file, line = frame
         if frame in known:
@@ -101,13 +101,17 @@ def readable(python: Iterable[RawFrame], whole: Iterable[RawFrame] | None = None
             name = short_name(function)
             # An object of Python's that a library asked for is the library's, a buffer of a library's is its own.
             if library in _GENERAL and not _ALLOCATES.match(name):
-                library = _library(name, file) or library
+                told = _library(name, file)
+                strange = strange or told is None
+                # Whoever is around a frame that nothing tells the library of may be its own, or the interpreter.
+                if told is not None and not (strange and told in _GENERAL):
+                    library = told
             found = _OPERATOR.search(function)
             if found is not None:
                 operator = f"aten::{_OVERLOAD.sub('', found[1])}"
         if not _CALLS.match(function):
             _append(frames, (short_name(function), "" if file == "<unknown>" else file, line))
-    if library is None and whole is not None:
+    if library is None and whole is not None and not strange:
         library = next((told for frame in frames if (told := _library(frame[0], frame[1])) is not None), None)
     package = next((found[1] for frame in python if (found := _PACKAGE.match(frame[1])) is not None), None)
     caller = next((frame for frame in python if _is_own(frame[1])), None)

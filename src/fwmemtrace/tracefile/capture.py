@@ -17,6 +17,8 @@ from .. import marks
 from ..errors import CaptureError
 
 _BATCH = 8192
+_UNKNOWN = "<unknown>"
+_ERRORS_ONLY = 40  # as in `logging`
 Frame: TypeAlias = tuple[str, str, int]  # function, file, line
 Row: TypeAlias = tuple[int, int, int, int, Any]
 
@@ -33,7 +35,7 @@ class Capture:
         native: whether they are.
         records: how many there are, allocations and frees.
         own_thread: memray's number of the thread that started the tracker.
-        unresolved: how many of the stacks that were asked for have native frames that memray found no symbol for.
+        unresolved: how many of the stacks that were asked for have native frames that memray has no symbol for.
         pid: of the process.
         command: its command line.
         started_unix_ns: when the tracker started.
@@ -70,7 +72,9 @@ class Capture:
         if native and not metadata.has_native_traces:
             native = False
         self.native: bool = metadata.has_native_traces if native is None else native
-        self.has_native = metadata.has_native_traces
+        if self.native:
+            set_log_level: Any = vars(memray)["set_log_level"]  # public, but not in its stubs
+            set_log_level(_ERRORS_ONLY)  # what it cannot resolve is counted, and said once
         self.records: int = metadata.total_allocations
         self.own_thread: int = metadata.main_thread_id
         self.peak_bytes: int = metadata.peak_memory
@@ -129,10 +133,11 @@ class Capture:
     def whole_stack(self, key: Any) -> list[Frame]:
         """The frames of a stack, C and C++ ones in their places among Python's, innermost first."""
         lens = self._at(key)
-        if key[1] and not lens.native_stack_trace():
+        native = lens.native_stack_trace()
+        if key[1] and (not native or any(name == _UNKNOWN for name, _, _ in native)):
             self.unresolved += 1
         frames: list[Frame] = lens.hybrid_stack_trace()
-        return frames
+        return [frame for frame in frames if frame[0] != _UNKNOWN]
 
     def _at(self, key: Any) -> Any:
         # A record finds its stack by the numbers it was made of, in the reader that it came from. So one record, given
