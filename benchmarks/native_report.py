@@ -20,9 +20,7 @@ import json, sys, fwmemtrace
 from fwmemtrace import phase
 fwmemtrace.start(sys.argv[1], probes=["native"], native_traces=sys.argv[2] == "native")
 with phase("import"):
-    import torch
-    if sys.argv[2] != "native":
-        import sentence_transformers
+    import torch, sentence_transformers
 with phase("work"):
     for size in range(100, 200):
         with phase("multiply"):

@@ -24,15 +24,15 @@ with phase("imports"):
 """,
     "torch": """
 with phase("matrices"):
-    for size in range(200, 260):
+    for size in range(400, 440):
         with phase("multiply"):
             product = torch.mm(torch.ones(size, size), torch.ones(size, size))
-            for _ in range(40):
+            for _ in range(60):
                 product = torch.relu(product + 1).softmax(0)
 """,
     "pure Python": """
 with phase("objects"):
-    for _ in range(60):
+    for _ in range(120):
         with phase("batch"):
             kept = {}
             for number in range(20_000):

@@ -234,17 +234,33 @@ def test_names_that_no_c_string_can_hold(tmp_path, kept):
 
 def test_more_phases_than_there_is_room_for_names_are_spelled(tmp_path, kept, monkeypatch):
     monkeypatch.setattr(markers, "MOST_NAMES", 40)
-    with fwmemtrace.session(tmp_path / "trace.bin", probes=["native"]):
+    file = tmp_path / "file"
+    file.write_bytes(bytes(100 * mmap.PAGESIZE))
+    with fwmemtrace.session(tmp_path / "trace.bin", probes=["native"]), file.open("rb") as handle:
         for _ in range(2):
             for number in range(40):
                 with phase(f"ünique {number}"):
                     take(kept, 100_000 + number)
                     with phase("inner"):
                         take(kept, 200_000 + number)
+        with phase("map"):
+            mapped = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+        outer, inner = phase("open twice"), phase("open twice")
+        thread = threading.Thread(target=inner.__enter__)
+        outer.__enter__()
+        thread.start()
+        thread.join()
+        take(kept, 100_000)
+        inner.__exit__(None, None, None)
+        take(kept, 100_000)
+        outer.__exit__(None, None, None)
     rows = summary_of(tmp_path / "trace.bin").rows
     for number in range(40):
         assert only_these(rows, f"ünique {number}", 2 * (100_000 + number))
         assert only_these(rows, f"ünique {number}/inner", 2 * (200_000 + number))
+    assert rows["map"].file_backed_bytes == 100 * mmap.PAGESIZE
+    assert rows["open twice"].held_bytes >= 2 * 100_000
+    mapped.close()
 
 
 def test_marks_by_mmap_as_a_free_threaded_build_needs_them(tmp_path, kept, monkeypatch):

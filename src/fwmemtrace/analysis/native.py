@@ -265,10 +265,10 @@ class CaptureFold:
             self.cut_off = True
         elif word == "over":
             self.cut_off = False
-        elif word == "maps+" and text is not None:
-            self._mappings.add(marks.read_row(text))
-        elif word == "maps-" and text is not None:
-            self._mappings.discard(marks.read_row(text))
+        elif word == "maps+":
+            self._mappings.add(marks.read_row(self._take_spelled(tid) if text is None else text))
+        elif word == "maps-":
+            self._mappings.discard(marks.read_row(self._take_spelled(tid) if text is None else text))
         elif word == "maps!":
             self.maps_read = True
             self._settle(sorted(self._mappings))

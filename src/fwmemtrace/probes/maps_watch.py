@@ -19,9 +19,9 @@ from . import process_memory
 from .markers import Markers
 from .process_memory import Meter
 
-_SHARE = 0.005  # of the time, at most
+_SHARE = 0.002  # of the time, at most
 _LOOK_EVERY_NS = 1_000_000  # whether the address space has changed takes 3 µs to find out
-_INTERVAL_S = 0.05
+_INTERVAL_S = 0.1
 
 # Lines of files that are not executable code, and of anonymous address space without any permission. What belongs to a
 # shared library is mapped by the dynamic loader, which memray does not see: such lines are passed over.
@@ -122,17 +122,13 @@ class MapsWatch:
         self._markers.away()
         found = read_mappings(self._read())
         for mapping in sorted(self._known - found):
-            self._say("maps-", mapping)
+            self._markers.say("maps-", mapping.row())
         for mapping in sorted(found - self._known):
-            self._say("maps+", mapping)
+            self._markers.say("maps+", mapping.row())
         self._known = found
         self._markers.say("maps!")
         ended = perf_counter_ns()
         self.next_look_ns = ended + round((ended - began) / _SHARE)
-
-    def _say(self, word: str, mapping: Mapping) -> None:
-        if self._markers.room:
-            self._markers.say(word, mapping.row())
 
     def _read(self) -> bytes:
         # Into a buffer that stays, so that reading leaves one allocation in the capture, not one for each page of text.

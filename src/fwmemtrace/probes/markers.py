@@ -56,10 +56,11 @@ class _Thread(threading.local):
 class _Node:
     """A phase's path, and the marks that name it."""
 
-    __slots__ = ("children", "free", "leave", "path", "slots")
+    __slots__ = ("children", "free", "lasting", "leave", "path", "slots")
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.lasting = True
         self.children: dict[str, _Node] = {}
         self.free: list[int] = []
         self.slots = count()
@@ -95,6 +96,7 @@ class Markers:
         self._thread = _Thread()
         self._roots: dict[str, _Node] = {}
         self._nodes: dict[str, _Node] = {}
+        self._passing = _Node("")  # where phases that there is no room for have their slots
         self._runs: dict[int, Run] = {}
         self._names: dict[str, Leave] = {}
         self._first = marks.SMALLEST - less
@@ -106,14 +108,16 @@ class Markers:
         name = marks.name_of(word, text)
         leave = self._names.get(name)
         if leave is None:
-            leave = self._named(word, text)
-            self._names[name] = leave
+            if self.room:
+                leave = self._names[name] = self._named(word, text)
+            else:
+                leave = self._spelled(word, text or "", 0)
         leave(self._first)
 
     @property
     def room(self) -> bool:
         """Whether more names may be made."""
-        return len(self._names) < MOST_NAMES
+        return len(self._names) < MOST_NAMES and len(self._nodes) < MOST_NAMES
 
     def began(self, span: Span) -> None:
         """A phase begins in this thread."""
@@ -124,7 +128,9 @@ class Markers:
             children = self._at(parent.path).children if around is None else around.node.children
         node = children.get(name)
         if node is None:
-            node = children[name] = self._at(span.path)
+            node = self._at(span.path)
+            if node.lasting:
+                children[name] = node
         try:
             slot = node.free.pop()
         except IndexError:
@@ -189,8 +195,11 @@ class Markers:
         node = self._nodes.get(path)
         if node is None:
             node = _Node(path)
-            if self.room:  # else it goes with its run, so that a name a request cannot fill the memory
+            if self.room:
                 self._nodes[path] = node
+            else:  # it goes with its run, so that a name for each request cannot fill the memory
+                node.lasting = False
+                node.free, node.slots = self._passing.free, self._passing.slots
         return node
 
     def _for_slot(self, node: _Node, slot: int) -> tuple[Leave, Leave, Leave]:
