@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from fwmemtrace.analysis.holders import HoldersFold, dot
-from fwmemtrace.probes import holders
+from fwmemtrace.probes import grown_types, holders
 from fwmemtrace.probes.grown_types import Grown, GrownTypes
 from fwmemtrace.records import HolderStep, ObjectHolder, ObjectRow
 
@@ -143,13 +143,15 @@ def test_types_that_grew_as_a_habit():
     assert [found.kind for found in grown.largest(1)] == ["app.Leak"]
 
 
-def test_what_grew_is_kept_in_bounded_memory():
+def test_what_grew_is_kept_in_bounded_memory(monkeypatch):
+    monkeypatch.setattr(grown_types, "_MOST_PATHS", 20)
+    monkeypatch.setattr(grown_types, "_MOST_PAIRS", 50)
     grown = GrownTypes()
-    for number in range(5000):
+    for number in range(200):
         for _ in range(2):
             grown.add(f"request {number}", [ObjectRow(f"app.T{number}{extra}", 1, 1, 1, 1) for extra in range(10)])
-    assert len(grown._sums) <= 8192
-    assert len(grown._paths) <= 1024
+    paths, sums = grown._unpacked()
+    assert (len(paths), len(sums)) == (20, 50)
 
 
 # -- planted leaks, in a program of their own ------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ..records import ObjectRow
 
@@ -12,6 +13,9 @@ _MOST_PATHS = 1024
 _MOST_PAIRS = 8192
 # Growth in one run may be what the program computed; growth in several is a habit.
 _HABIT = 3
+
+# Type and path: how many more, bytes more, runs in which there were more.
+Sums: TypeAlias = dict[tuple[str, str], tuple[int, int, int]]
 
 
 class Grown(NamedTuple):
@@ -24,33 +28,37 @@ class Grown(NamedTuple):
 
 
 class GrownTypes:
-    """Adds up each type's growth over the runs of each path. The first run, which fills what is kept, is left out."""
+    """Adds up each type's growth over the runs of each path. The first run, which fills what is kept, is left out.
+
+    The sums are kept as one block of bytes: as the thousands of tuples that they are they would show in the very
+    censuses that they are made from.
+    """
 
     def __init__(self) -> None:
-        self._paths: set[str] = set()
-        self._sums: dict[tuple[str, str], tuple[int, int, int]] = {}  # count, bytes, runs in which it grew
+        self._packed = marshal.dumps((set(), {}))
 
     def add(self, path: str, rows: Sequence[ObjectRow]) -> None:
         """The changes of one run."""
-        if path not in self._paths:
-            if len(self._paths) < _MOST_PATHS:
-                self._paths.add(path)
-            return
-        for row in rows:
-            pair = (row.type, path)
-            known = self._sums.get(pair)
-            if known is None:
-                if len(self._sums) >= _MOST_PAIRS:
-                    continue
-                known = (0, 0, 0)
-            grew = row.delta_count > 0
-            self._sums[pair] = known[0] + row.delta_count, known[1] + row.delta_bytes, known[2] + grew
+        paths, sums = self._unpacked()
+        if path in paths:
+            for row in rows:
+                pair = (row.type, path)
+                if pair in sums or len(sums) < _MOST_PAIRS:
+                    count, size, runs = sums.get(pair, (0, 0, 0))
+                    sums[pair] = count + row.delta_count, size + row.delta_bytes, runs + (row.delta_count > 0)
+        elif len(paths) < _MOST_PATHS:
+            paths.add(path)
+        self._packed = marshal.dumps((paths, sums))
+
+    def _unpacked(self) -> tuple[set[str], Sums]:
+        paths, sums = marshal.loads(self._packed)
+        return paths, sums
 
     def largest(self, number: int) -> list[Grown]:
         """The types that grew in at least three runs and on the whole, the program's own before Python's, by bytes."""
         best: dict[str, Grown] = {}
-        for (kind, path), (count, size, runs) in self._sums.items():
-            if count <= 0 or runs < _HABIT:
+        for (kind, path), (count, size, runs) in self._unpacked()[1].items():
+            if count < runs or runs < _HABIT:
                 continue
             known = best.get(kind)
             # Of nested phases that grew alike the innermost is the nearest to the cause.
