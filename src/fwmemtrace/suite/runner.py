@@ -98,7 +98,7 @@ class Runner:
         sound = [position for position, member in enumerate(members) if not member.problem]
         self._known = sum(self._repeat * (1 + len(members[position].variants)) + 3 for position in sound)
         if len(sound) > 1:
-            self._known += 1 + sum(len(members[position].variants) for position in sound)
+            self._known += self._repeat + sum(len(members[position].variants) for position in sound)
         self._failed_variants: dict[int, set[str]] = {position: set() for position in sound}
         good = [position for position in sound if self._component(position, members[position])]
         if len(good) > 1:
@@ -106,7 +106,8 @@ class Runner:
 
     def _together(self, positions: list[int], members: list[Listed]) -> None:
         """All in one process, as the service has them; then with each variant in its component's place."""
-        self._run(positions, "", "together", _TRUTH)
+        for repetition in range(self._repeat):
+            self._run(positions, "", "together", _TRUTH, repetition=repetition)
         for position in positions:
             for variant in members[position].variants:
                 if variant not in self._failed_variants[position]:

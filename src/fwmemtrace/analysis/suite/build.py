@@ -28,7 +28,8 @@ def build(
         own.setdefault(process.run.component, []).append(process)
     components = [component_profile(member, own[member.name]) for member in members]
     alone = [_with_imports(own[member.name]) for member in members]
-    together = next((process for process in own.get("", []) if process.run.purpose == "together"), None)
+    runs = [process for process in own.get("", []) if process.run.purpose == "together" and process.report is not None]
+    together = runs[0] if runs else None
     sharing = share(components, alone, together)
     budget = _budget(budget_bytes or begin.budget_bytes, begin.bare_rss_bytes, components, sharing)
     used = {name: used_modules(found) or frozenset() for name, found in own.items()}
@@ -42,7 +43,7 @@ def build(
             own[component.name],
             {name: modules for name, modules in used.items() if name not in (component.name, "")},
             {name: packages for name, packages in imported.items() if name != component.name},
-            together,
+            runs,
         )
         for component in components
     ]

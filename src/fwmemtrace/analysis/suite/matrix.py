@@ -36,14 +36,14 @@ class Evidence:
         processes: those that were started for it alone.
         others: names of modules that other components of the suite make use of, by component.
         importers: packages that other components import, by component.
-        together: the process that held all components as they are, if there was one.
+        together: the processes that held all components as they are.
     """
 
     component: SuiteComponent
     processes: Sequence[SuiteProcess]
     others: dict[str, frozenset[str]]
     importers: dict[str, frozenset[str]]
-    together: SuiteProcess | None = None
+    together: Sequence[SuiteProcess] = ()
 
     def of(self, purpose: str, variant: str | None = None) -> list[SuiteProcess]:
         """The processes of one purpose that came through."""
@@ -203,8 +203,7 @@ def _importers(one: Evidence, root: str) -> list[str]:
 
 def _in_all(levers: Sequence[SuiteLever], evidence: Sequence[Evidence]) -> list[SuiteLever]:
     """Rows for imports that more than one component can do without, and none of the others needs."""
-    together = next((one.together for one in evidence if one.together is not None), None)
-    service = held([together]) if together is not None else None
+    service = held(next((one.together for one in evidence), ()))
     by_name = {one.component.name: one for one in evidence}
     same: dict[str, list[SuiteLever]] = {}
     for lever in levers:
@@ -438,6 +437,7 @@ def _variants(one: Evidence) -> Iterator[SuiteLever]:
             evidence=[
                 *_where_it_went(one, variant.name),
                 *_about_peaks(one, variant),
+                *_about_service(one, variant.name),
                 _range("before", before),
                 _range("after", variant.held),
             ],
@@ -448,19 +448,23 @@ def _variants(one: Evidence) -> Iterator[SuiteLever]:
 
 
 def _in_service(one: Evidence, variant: str) -> int | None:
-    """What a variant saves where all components live in one process, and so share what they import."""
-    runs = one.of("together", variant)
-    before = None if one.together is None else held([one.together])
-    after = held(runs)
-    return None if before is None or after is None else before.median_bytes - after.median_bytes
+    """What a variant saves where all components live in one process; None where that is lost in how far runs differ."""
+    before, after = held(one.together), held(one.of("together", variant))
+    if before is None or after is None:
+        return None
+    change = before.median_bytes - after.median_bytes
+    return change if abs(change) > before.high_bytes - before.low_bytes else None
 
 
 def _in_service_peak(one: Evidence, variant: str) -> int | None:
     """The same of the peak."""
+    peaks = [found for process in one.together if (found := whole_peak(process)) is not None]
     runs = one.of("together", variant)
-    before = None if one.together is None else whole_peak(one.together)
-    after = whole_peak(runs[0]) if runs else None
-    return None if before is None or after is None else before - after
+    before, after = spread(peaks), whole_peak(runs[0]) if runs else None
+    if before is None or after is None:
+        return None
+    change = before.median_bytes - after
+    return change if abs(change) > before.high_bytes - before.low_bytes else None
 
 
 def _about_peaks(one: Evidence, variant: SuiteVariant) -> list[SuiteFact]:
@@ -474,6 +478,15 @@ def _about_peaks(one: Evidence, variant: SuiteVariant) -> list[SuiteFact]:
     if lowered is not None:
         said.append(_fact(f"{PEAK_TOGETHER} is {{}} {_lower(-lowered)}", abs(lowered)))
     return said
+
+
+def _about_service(one: Evidence, variant: str) -> list[SuiteFact]:
+    """A word on a figure that is not given, since it would say nothing."""
+    before = held(one.together)
+    if before is None or not one.of("together", variant) or _in_service(one, variant) is not None:
+        return []
+    apart = before.high_bytes - before.low_bytes
+    return [_fact("in the service it is lost in the {} by which its runs differ by themselves", apart)]
 
 
 def _lower(change: int) -> str:
