@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from fnmatch import translate
-from heapq import nlargest
 from pathlib import PurePath
 from re import compile as compile_pattern
 from sysconfig import get_paths
@@ -20,6 +19,8 @@ Row = TypeVar("Row", HeapRow, PackageRow, StackRow)
 # File, line, frames or package: bytes, change in bytes, blocks, change in blocks.
 Change: TypeAlias = tuple[int, int, int, int]
 
+# Asked for before tracing is on: it imports a module, which would count as the first phase's.
+_LIBRARY = {get_paths()["stdlib"], get_paths()["platstdlib"]}
 _OWN_FOLDER = str(PurePath(__file__).parent.parent)
 
 
@@ -117,12 +118,14 @@ def changes(before: dict[Key, tuple[int, int]], after: dict[Key, tuple[int, int]
 def top_by_growth(found: dict[Key, Change], top: int) -> list[tuple[Key, Change]]:
     """Those whose bytes changed most, growth first, then what shrank; those that did not change at all left out."""
     changed = ((key, change) for key, change in found.items() if change[1] or change[3])
-    return nlargest(top, changed, key=lambda pair: (pair[1][1] > 0, abs(pair[1][1]), pair[1][3]))
+    # Sorted here rather than by heapq, whose own blocks would be listed as the program's.
+    return sorted(changed, key=lambda pair: (pair[1][1] > 0, abs(pair[1][1]), pair[1][3]), reverse=True)[:top]
 
 
 def top_by_size(found: dict[Key, Change], top: int) -> list[tuple[Key, Change]]:
     """Those with the most bytes now."""
-    return nlargest(top, ((key, change) for key, change in found.items() if change[0]), key=lambda pair: pair[1][0])
+    there = ((key, change) for key, change in found.items() if change[0])
+    return sorted(there, key=lambda pair: pair[1][0], reverse=True)[:top]
 
 
 class Packages:
@@ -135,8 +138,6 @@ class Packages:
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
         self._modules: dict[str, str] | None = None
-        paths = get_paths()
-        self._library = {paths["stdlib"], paths["platstdlib"]}
 
     def of(self, frames: Frames) -> str:
         """The package of the line that allocated."""
@@ -155,7 +156,7 @@ class Packages:
         for folder in ("site-packages", "dist-packages"):
             if folder in parts[:-1]:
                 return parts[parts.index(folder) + 1].removesuffix(".py")
-        if any(file.startswith(library) for library in self._library):
+        if any(file.startswith(library) for library in _LIBRARY):
             return "stdlib"
         if self._modules is None:
             self._modules = _sources(list(sys.modules.items()))

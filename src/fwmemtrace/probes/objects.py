@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import marshal
+from sys import getsizeof
 from time import perf_counter_ns
 from typing import ClassVar
 
 from ..phases import Span
 from ..records import Note, ObjectCensus, ObjectHolder, ObjectRow
-from .aside import Parcel, aside
+from .aside import Parcel, aside, belongings
 from .base import BaseProbe, ProbeContext
-from .census import Census, take_census, totals
+from .census import Census, take_census, totals, type_name
 from .edge_budget import EdgeBudget
 from .grown_types import Grown, GrownTypes
 from .holders import chain_to, newest
@@ -47,7 +48,7 @@ class ObjectsProbe(BaseProbe):
         began = perf_counter_ns()
         with aside():
             # Packed: the next census finds one parcel and its bytes, and nothing else of ours.
-            span.state[self.name] = Parcel(marshal.dumps(self._take()))
+            span.state[self.name] = Parcel(marshal.dumps(self._take(span)))
         self._budget.spend(perf_counter_ns() - began)
 
     def phase_ended(self, span: Span) -> None:
@@ -56,7 +57,7 @@ class ObjectsProbe(BaseProbe):
             return
         began = perf_counter_ns()
         with aside():
-            after = self._take()
+            after = self._take(span)
             count, size = after[_BYTES]
             after[_BYTES] = count - 1, size - parcel.size
             before: Census = marshal.loads(parcel.data)
@@ -90,8 +91,15 @@ class ObjectsProbe(BaseProbe):
             if found is not None:
                 self._context.emit(found)
 
-    def _take(self) -> Census:
-        return {kind: found for kind, found in take_census().items() if not kind.startswith(_OWN_TYPES)}
+    def _take(self, span: Span) -> Census:
+        census = {kind: found for kind, found in take_census().items() if not kind.startswith(_OWN_TYPES)}
+        for thing in belongings(span.state):
+            kind = type_name(type(thing))
+            if kind.startswith(_OWN_TYPES):
+                continue
+            count, size = census.get(kind, (0, 0))
+            census[kind] = count - 1, size - getsizeof(thing)
+        return census
 
 
 def find_holder(grown: Grown) -> ObjectHolder | None:

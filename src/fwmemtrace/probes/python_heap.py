@@ -8,13 +8,14 @@ The lines need a walk over every live trace, which does not: see `edge_budget`.
 from __future__ import annotations
 
 import threading
+from sys import getsizeof
 from time import perf_counter_ns
 from typing import ClassVar
 
 from ..errors import ProbeUnavailable
 from ..phases import Span
 from ..records import Note, PythonHeap
-from .aside import Parcel, held_bytes, keep_out, keep_out_no_more
+from .aside import Parcel, belongings, held_bytes, keep_out, keep_out_no_more
 from .base import BaseProbe, ProbeContext
 from .edge_budget import EdgeBudget
 from .heap_rows import FileFilter, HeapRows, rows
@@ -91,10 +92,10 @@ class PythonHeapProbe(BaseProbe):
                 begin.packed = Parcel(self._walk())
                 self._peaks.skip()
             begin.mark = self._peaks.edge()
-            begin.before = self._current()
+            begin.before = self._current() - _bytes_of(span)
 
     def phase_ended(self, span: Span) -> None:
-        begin: _Begin | None = (span.state or {}).pop(self.name, None)
+        begin: _Begin | None = (span.state or {}).get(self.name)
         if begin is None:
             return
         with self._lock:
@@ -102,7 +103,7 @@ class PythonHeapProbe(BaseProbe):
             if self._switched_off():
                 return
             self._peaks.edge()
-            after = self._current()
+            after = self._current() - _bytes_of(span)
             peak = max(self._peaks.since(begin.mark), begin.before, after)
             found = None
             if begin.packed is not None:
@@ -166,3 +167,7 @@ class PythonHeapProbe(BaseProbe):
 
     def _note(self, message: str) -> None:
         self._context.emit(Note(perf_counter_ns(), self.name, message))
+
+
+def _bytes_of(span: Span) -> int:
+    return sum(map(getsizeof, belongings(span.state)))
