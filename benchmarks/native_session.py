@@ -27,12 +27,12 @@ with phase("matrices"):
     for size in range(400, 440):
         with phase("multiply"):
             product = torch.mm(torch.ones(size, size), torch.ones(size, size))
-            for _ in range(60):
+            for _ in range(400):
                 product = torch.relu(product + 1).softmax(0)
 """,
     "pure Python": """
 with phase("objects"):
-    for _ in range(120):
+    for _ in range(300):
         with phase("batch"):
             kept = {}
             for number in range(20_000):
@@ -42,11 +42,13 @@ with phase("objects"):
 }
 _BEFORE = {"torch": "import torch; torch.set_num_threads(1); torch.ones(10) + 1\n"}
 _MEASURE = """
-import json, sys, time, contextlib
+import gc, json, sys, time
 import memray, fwmemtrace, fwmemtrace.session
 from fwmemtrace import phase
 {before}
 folder, kind, native = sys.argv[1], sys.argv[2], sys.argv[3] == "True"
+gc.collect()  # else a collection of all that was imported falls into the start of one of the two, by chance
+gc.freeze()
 began = time.process_time_ns()
 if kind == "session":
     around = fwmemtrace.session(folder + "/trace.bin", probes=["native"], native_traces=native)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain, islice
-from operator import attrgetter
+from itertools import chain, islice, tee
+from operator import add, attrgetter
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -93,18 +93,19 @@ class Capture:
 
     def batches(self) -> Iterator[list[Row]]:
         """All records in their order: thread, address, size, allocator, key of the stack."""
-        names = ["tid", "address", "size", "allocator", "stack_id"]
-        if self.native:
-            names += ["native_stack_id", "native_segment_generation"]
-        get = attrgetter(*names)
         records = iter(self._reader.get_allocation_records())
         first = next(records, None)
         if first is None:
             return
-        rows: Iterator[Any] = map(get, chain([first], records))
+        # All of it in C: whatever is done here in Python takes as long as the rest of the reading.
+        rows: Iterator[Any]
         if self.native:
-            rows = ((tid, address, size, kind, stack) for tid, address, size, kind, *stack in rows)
-            rows = ((tid, address, size, kind, tuple(stack)) for tid, address, size, kind, stack in rows)
+            one, other = tee(chain([first], records))
+            block = attrgetter("tid", "address", "size", "allocator")
+            stack = attrgetter("stack_id", "native_stack_id", "native_segment_generation")
+            rows = map(add, map(block, one), zip(map(stack, other)))
+        else:
+            rows = map(attrgetter("tid", "address", "size", "allocator", "stack_id"), chain([first], records))
         batch = list(islice(rows, _BATCH))
         self._lens = first
         while batch:
