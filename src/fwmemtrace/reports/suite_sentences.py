@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..analysis.suite.matrix import FIRM, PEAK_TOGETHER, brings
+from ..analysis.suite.evidence import FIRM, PEAK_TOGETHER
+from ..analysis.suite.matrix import brings
 from ..analysis.suite_results import (
     Spread,
     Suite,

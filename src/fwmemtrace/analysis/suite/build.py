@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from ...records import SuiteBegin, SuiteMember
 from ..suite_results import Suite, SuiteBudget, SuiteComponent, SuiteSharing
-from .matrix import Evidence, decision_matrix, used_modules
+from .evidence import Evidence, used_modules
+from .matrix import decision_matrix
 from .profile import component_profile
 from .reading import SuiteProcess
 from .sharing import imported_packages, share
