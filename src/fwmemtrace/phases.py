@@ -37,10 +37,15 @@ _IDLE_AT_MOST = 500  # a program that makes up names must not fill its memory wi
 _WRAPPED = ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__", "__type_params__")
 
 
-def install(tracer: Tracer | None) -> None:
-    """Let every phase from now on report to this tracer; None switches tracing off."""
+def install(tracer: Tracer | None) -> Tracer | None:
+    """Let every phase from now on report to this tracer; None switches tracing off.
+
+    Returns:
+        The tracer until now, for whoever wants to put it back.
+    """
     global _tracer
-    _tracer = tracer
+    before, _tracer = _tracer, tracer
+    return before
 
 
 class Span:

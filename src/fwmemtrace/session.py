@@ -60,7 +60,7 @@ class Session:
         self._edges = Edges(
             self._outlet.emit, self._panel, self._meter, exact_peak=settings.exact_peak, failed=self._edges_failed
         )
-        phases.install(self._edges)
+        self._tracer_before = phases.install(self._edges)  # markers without a session, if FWMEMTRACE_MARKERS is set
 
     @property
     def path(self) -> str | None:
@@ -129,7 +129,7 @@ class Session:
         self._stopped = True
         if _active is self:
             _active = None
-        phases.install(None)
+        phases.install(self._tracer_before)
         now, rss, peak = self._edges.finish()
         self._panel.stop()
         errors = dict(self._panel.errors)

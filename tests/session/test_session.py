@@ -229,3 +229,33 @@ def test_an_unknown_probe_or_sink_is_an_error_that_names_those_there_are() -> No
         fwmemtrace.session(sink="paper")
     with fwmemtrace.session(MemorySink()):
         pass
+
+
+def test_what_phases_reported_to_before_a_session_they_report_to_after_it() -> None:
+    """As the marks that FWMEMTRACE_MARKERS leaves in another tool's capture."""
+    from fwmemtrace import phases
+
+    seen: list[str] = []
+
+    class Quiet:
+        def begin(self, phase: phases.Phase) -> phases.Span:
+            seen.append(phase.name)
+            span = phases.Span()
+            span.phase, span.parent, span.closed, span.tracer = phase, None, False, self
+            return span
+
+        def end(self, span: phases.Span, error: type[BaseException] | None) -> None: ...
+
+        def switch(self, span: phases.Span | None) -> None: ...
+
+    before = phases.install(Quiet())
+    try:
+        with phase("a"):
+            pass
+        with fwmemtrace.session(MemorySink()), phase("b"):
+            pass
+        with phase("c"):
+            pass
+    finally:
+        phases.install(before)
+    assert seen == ["a", "c"]

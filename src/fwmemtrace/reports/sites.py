@@ -8,6 +8,8 @@ from ..analysis import results
 from ..units import format_bytes, format_count
 
 _FRAMES = 3  # of a stack, the innermost ones that say something
+_WORTH_TELLING = 0.1  # of the peak
+_LEAST = 4096  # bytes: what is smaller explains nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,10 @@ class Site:
 def tables(phase: results.Phase, top: int) -> list[tuple[str, list[Site]]]:
     """The tables of top allocations of a phase that have a row, each with its title."""
     found = [
+        ("native memory still live, by whose Python code asked", _native_packages(phase, top)),
         ("native memory still live, by stack", _native(phase, top)),
+        ("native memory at the phase's peak, by stack", _at_peak(phase, top)),
+        ("native memory that outlived the phase, by the phase that freed it", _freed_later(phase, top)),
         ("Python heap growth, by line", _python_heap(phase, top)),
         ("objects, by type", _objects(phase, top)),
         ("live tensors and arrays, each storage once", _tensors(phase, top)),
@@ -34,14 +39,46 @@ def _native(phase: results.Phase, top: int) -> list[Site]:
     if phase.native is None:
         return []
     return [
-        Site(
-            [format_bytes(site.live_bytes), f"{format_count(site.allocations)} x"],
-            " < ".join(f"{frame.function} {short(frame.file)}:{frame.line}" for frame in site.stack[:_FRAMES])
-            + (f"  [{site.library}]" if site.library else ""),
-        )
+        Site([format_bytes(site.live_bytes), f"{format_count(site.allocations)} x"], _stack(site))
         for site in phase.native.top[:top]
         if site.live_bytes
     ]
+
+
+def _at_peak(phase: results.Phase, top: int) -> list[Site]:
+    """What was live at the peak, where that is not nearly the same as what stayed."""
+    native = phase.native
+    if native is None or native.peak_bytes - native.live_bytes < _WORTH_TELLING * native.peak_bytes:
+        return []
+    return [
+        Site([format_bytes(site.at_peak_bytes), f"{format_count(site.allocations)} x"], _stack(site))
+        for site in native.at_peak[:top]
+        if site.at_peak_bytes >= _LEAST
+    ]
+
+
+def _freed_later(phase: results.Phase, top: int) -> list[Site]:
+    if phase.native is None:
+        return []
+    freed = sorted(phase.native.freed_later.items(), key=lambda item: -item[1])
+    return [Site([format_bytes(size)], path or "outside any phase") for path, size in freed[:top] if size >= _LEAST]
+
+
+def _native_packages(phase: results.Phase, top: int) -> list[Site]:
+    if phase.native is None:
+        return []
+    packages = sorted(phase.native.by_package.items(), key=lambda item: -item[1])
+    return [Site([format_bytes(size)], name or "many small stacks") for name, size in packages[:top] if size >= _LEAST]
+
+
+def _stack(site: results.NativeSite) -> str:
+    """The innermost frames, then the program's own line if that is further out, the operator and the library."""
+    shown = site.stack[:_FRAMES]
+    frames = [f"{frame.function} {short(frame.file)}:{frame.line}" for frame in shown]
+    if site.caller is not None and site.caller not in shown:
+        frames.append(f"... {site.caller.function} {short(site.caller.file)}:{site.caller.line}")
+    asked = [name for name in (site.operator, site.library) if name]
+    return " < ".join(frames or ["no frame"]) + (f"  [{', '.join(asked)}]" if asked else "")
 
 
 def _python_heap(phase: results.Phase, top: int) -> list[Site]:
