@@ -49,7 +49,7 @@ def test_json(folder):
     assert own + cost["unaccounted_bytes"] == cost["rss_delta_bytes"]
     (ledger,) = cost["ledger"]
     # Memory that a module maps by itself is nobody's: it may not hide in a category.
-    assert abs(ledger["unexplained_bytes"] - 50_000_000) < 10**6
+    assert abs(ledger["unexplained_bytes"] - 50_000_000) < 2 * 10**6  # what a ledger may leave unexplained
     (workers,) = cost["workers"]
     assert workers["total_bytes"] == workers["once_bytes"] + 3 * workers["each_bytes"]
 
