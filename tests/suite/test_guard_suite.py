@@ -1,0 +1,74 @@
+"""The example's four components, the BART with the published dimensions among them: every ledger adds up."""
+
+from __future__ import annotations
+
+import runpy
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import fwmemtrace
+from fwmemtrace.analysis import results
+from fwmemtrace.analysis.suite.stages import STAGES
+from fwmemtrace.suite.child import Plan
+from fwmemtrace.suite.process import carry_out
+from fwmemtrace.workers import worker_path
+
+pytestmark = pytest.mark.guard
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NAMES = ["pattern gate", "embedding guard", "NLI validator", "session cache"]
+LIGHT = ["resident", "mappings", "imports"]
+
+
+@pytest.fixture(scope="module")
+def models() -> Iterator[Path]:
+    """The models that the example's script makes, for as long as these tests run: they are 2.4 GB."""
+    script = runpy.run_path(str(EXAMPLES / "make_models.py"))
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        script["make_nli"](Path(folder))
+        patch.setenv("GUARD_MODELS", folder)
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("position", range(len(NAMES)), ids=NAMES)
+def test_the_ledger_of_every_phase_adds_up_with_little_unexplained(models: Path, tmp_path: Path, position: int) -> None:
+    report = run(position, tmp_path)
+    ledgers = {row.path: row for row in report.ledger or []}
+    changes = {row.path: row.resident.delta_bytes for row in report.phases if row.resident is not None}
+    assert set(STAGES) <= set(ledgers)
+    for path in STAGES:
+        row = ledgers[path]
+        total = sum(item.bytes for item in row.items) + row.unexplained_bytes
+        assert total == row.rss_delta_bytes
+        assert total == pytest.approx(changes[path], abs=max(abs(changes[path]) * 0.01, 100_000)), path
+        assert abs(row.unexplained_bytes) < max(abs(changes[path]) * 0.05, 2_000_000), path
+
+
+def test_the_validator_s_weights_are_a_mapped_file_that_its_first_request_touches(models: Path, tmp_path: Path) -> None:
+    size = (models / "nli" / "model.safetensors").stat().st_size
+    assert size > 1_600_000_000
+    report = run(NAMES.index("NLI validator"), tmp_path)
+    touched = {
+        row.path: sum(item.bytes for item in row.items if item.category == "model file") for row in report.ledger or []
+    }
+    assert touched["init"] < 0.2 * size
+    assert touched["first request"] > 0.8 * size
+
+
+def run(position: int, folder: Path) -> results.Report:
+    trace = folder / "s.bin"
+    plan = Plan(
+        spec=str(EXAMPLES / "guard_suite.py"),
+        positions=[position],
+        purpose="resident",
+        probes=LIGHT,
+        trace=str(trace),
+        session_id="x",
+        told="",
+    )
+    ended = carry_out(plan, folder, timeout=600)
+    assert ended.outcome == "ok", ended.message
+    return fwmemtrace.read(worker_path(trace, ended.pid)).summary()
