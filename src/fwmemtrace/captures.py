@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .analysis import results
+from .analysis.growth import GrowthFold
 from .analysis.native import CaptureFold
 from .analysis.native_rows import CaptureSummary, add_up, build_rows
 from .analysis.stacks import Readable, package_of, readable
@@ -36,7 +37,12 @@ def read_capture(
     """
     notes: list[str] = []
     with Capture(Path(path), native=native_stacks) as capture, without_collector():
-        fold = CaptureFold(capture.mark_of, capture.own_thread)
+        growth = GrowthFold()
+        fold = CaptureFold(
+            capture.mark_of,
+            capture.own_thread,
+            lambda path, level, change: growth.call(path, "native", level, change),
+        )
         read = 0
         try:
             for batch in capture.batches():
@@ -82,6 +88,7 @@ def read_capture(
             marks_bytes=fold.marks_bytes,
             memray_peak_bytes=capture.peak_bytes,
             mapped_files=files,
+            growth=growth.result(),
             calls={path: fold.tallies[path].runs for path in rows if path},
             complete=complete,
             stopped=not fold.cut_off,

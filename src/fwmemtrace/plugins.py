@@ -42,6 +42,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "fwmemtrace.exporters": {
         "memray": "fwmemtrace.exporters.memray:MemrayExporter",
+        "dot": "fwmemtrace.exporters.dot:DotExporter",
     },
 }
 

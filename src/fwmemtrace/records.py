@@ -151,6 +151,8 @@ class PythonHeap(Record, frozen=True, gc=False):
     largest: list[HeapRow] = []  # by size when the phase ended
     packages: list[PackageRow] = []  # by growth
     stacks: list[StackRow] = []  # by growth; only where tracemalloc keeps more than one frame
+    largest_packages: list[PackageRow] = []  # by size when the phase ended
+    largest_stacks: list[StackRow] = []  # the same; only where tracemalloc keeps more than one frame
 
 
 class ObjectRow(msgspec.Struct, array_like=True, frozen=True, gc=False):

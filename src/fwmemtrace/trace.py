@@ -155,7 +155,7 @@ def _input(file: TraceFile, top: int, progress: Callable[[int, int], None] | Non
             capture = read_capture(path, top=top, progress=progress)
         except CaptureError as error:
             return ProcessInput(file, notes=[f"native: {error}"])
-    return ProcessInput(file, capture.rows, [f"native: {note}" for note in capture.notes])
+    return ProcessInput(file, capture.rows, [f"native: {note}" for note in capture.notes], capture.growth)
 
 
 @contextmanager

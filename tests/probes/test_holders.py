@@ -11,6 +11,7 @@ import textwrap
 import msgspec
 import pytest
 
+import fwmemtrace
 from fwmemtrace.analysis.holders import HoldersFold, dot
 from fwmemtrace.probes import grown_types, holders
 from fwmemtrace.probes.grown_types import Grown, GrownTypes
@@ -243,3 +244,23 @@ def test_a_graph():
     assert 'n0_0 -> n0_1 [label="[\\"x\\"]"];' in graph
     assert 'n1_0 -> n1_0 [label=".a"];' in graph
     assert graph.count("{") == graph.count("}")
+
+
+def test_the_chains_are_exported_as_a_graph(tmp_path):
+    from fwmemtrace import plugins
+    from fwmemtrace.errors import TraceFileError
+
+    kept = []
+    with fwmemtrace.session(tmp_path / "trace.bin", probes=["objects"], interval=0, detail_share=1.0):
+        for _ in range(6):
+            with fwmemtrace.phase("request"):
+                kept.extend(Thing() for _ in range(50))
+    exporter = plugins.load("fwmemtrace.exporters", "dot")()
+    exporter.export(fwmemtrace.read(tmp_path / "trace.bin"), tmp_path / "holders.dot")
+    graph = (tmp_path / "holders.dot").read_text()
+    assert graph.startswith("digraph")
+    assert f"{__name__}.Thing" in graph
+    with fwmemtrace.session(tmp_path / "other.bin", interval=0):
+        pass
+    with pytest.raises(TraceFileError, match="no chain of references"):
+        exporter.export(fwmemtrace.read(tmp_path / "other.bin"), tmp_path / "other.dot")

@@ -168,6 +168,11 @@ def test_stacks_and_packages():
     assert heap.top[0].delta_bytes >= 2 * MB
     assert heap.packages[0].package == __name__.partition(".")[0]
     assert heap.packages[0].delta_bytes >= 2 * MB
+    for by_size in (heap.largest_packages, heap.largest_stacks):
+        sizes = [row.size_bytes for row in by_size]
+        assert sizes == sorted(sizes, reverse=True)
+    assert heap.largest_packages[0].size_bytes >= heap.packages[0].size_bytes
+    assert {tuple(stack.frames) for stack in heap.stacks[:2]} <= {tuple(stack.frames) for stack in heap.largest_stacks}
 
 
 def test_tracing_that_was_on_stays_on():

@@ -28,6 +28,8 @@ class CaptureFold:
     Args:
         read_mark: says what mark a stack of that key is of, None for an ordinary one. It is asked once a key, and only
             about stacks that allocated a block of a mark's size.
+        ended: told of each run's end: its path, what all runs of that path hold then with those inside them, and what
+            this one holds, in bytes.
         own_thread: memray's number of the thread that threads without a phase are counted with, unless a mark says it.
 
     Attributes:
@@ -39,8 +41,14 @@ class CaptureFold:
         guessed_bytes: of mappings that were taken for a file's because of their length.
     """
 
-    def __init__(self, read_mark: Callable[[Any], marks.Mark | None], own_thread: int) -> None:
+    def __init__(
+        self,
+        read_mark: Callable[[Any], marks.Mark | None],
+        own_thread: int,
+        ended: Callable[[str, int, int], None] | None = None,
+    ) -> None:
         self._read_mark = read_mark
+        self._ended = ended
         self._known_marks: dict[Any, marks.Mark | None] = {}
         self._own = own_thread
         self.tallies: dict[str, Tally] = {}
@@ -278,6 +286,8 @@ class CaptureFold:
             run = self._open.pop((path, slot), None)
             if run is not None:
                 run.close()
+                if self._ended is not None:
+                    self._ended(path, run.tally.whole.now, run.whole)
             return
         run = self._open.get((path, slot))
         if word == "begin" or run is None:

@@ -26,6 +26,7 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
         marks_bytes: what they asked for.
         memray_peak_bytes: memray's own peak, mapped files included.
         mapped_files: bytes still mapped, by file.
+        growth: the trend of what the runs of each phase hold.
         calls: how many runs each phase had, by path.
         complete: whether all of the capture was read.
         stopped: whether it has an orderly end, as far as it tells.
@@ -39,6 +40,7 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
     memray_peak_bytes: int
     mapped_files: dict[str, int]
     calls: dict[str, int]
+    growth: list[results.Growth] = []
     complete: bool = True
     stopped: bool = True
     notes: list[str] = []

@@ -40,7 +40,7 @@ class _Path:
         self.lines: defaultdict[tuple[str, int], _Sum] = defaultdict(_Sum)
         self.packages: defaultdict[str, _Sum] = defaultdict(_Sum)
         self.stacks: defaultdict[tuple[tuple[str, int], ...], _Sum] = defaultdict(_Sum)
-        self.largest: list[HeapRow] = []
+        self.latest: PythonHeap | None = None
 
     def add(self, record: PythonHeap) -> None:
         self.calls += 1
@@ -49,7 +49,7 @@ class _Path:
         if not record.detailed:
             return
         self.detailed_calls += 1
-        self.largest = record.largest
+        self.latest = record
         for line in record.top:
             self.lines[line.file, line.line].add(line)
         for package in record.packages:
@@ -86,28 +86,33 @@ class PythonHeapFold:
 
 
 def _result(found: _Path, top: int) -> results.PythonHeap:
+    latest = found.latest
     return results.PythonHeap(
         delta_bytes=found.delta_bytes,
         peak_bytes=found.peak_bytes,
         top=[_site(file, line, total) for (file, line), total in _largest(found.lines.items(), top)],
         detailed_calls=found.detailed_calls,
-        largest=[results.HeapSite(**_fields(row), file=row.file, line=row.line) for row in found.largest[:top]],
-        packages=[
-            results.HeapPackage(package=package, **_fields(total))
-            for package, total in _largest(found.packages.items(), top)
-        ],
-        stacks=[
-            results.HeapStack(stack=[results.HeapLine(file=file, line=line) for file, line in frames], **_fields(total))
-            for frames, total in _largest(found.stacks.items(), top)
-        ],
+        largest=[_site(row.file, row.line, row) for row in latest.largest[:top]] if latest else [],
+        packages=[_package(name, total) for name, total in _largest(found.packages.items(), top)],
+        stacks=[_stack(frames, total) for frames, total in _largest(found.stacks.items(), top)],
+        largest_packages=[_package(row.package, row) for row in latest.largest_packages[:top]] if latest else [],
+        largest_stacks=[_stack(row.frames, row) for row in latest.largest_stacks[:top]] if latest else [],
     )
 
 
-def _site(file: str, line: int, total: _Sum) -> results.HeapSite:
+def _site(file: str, line: int, total: _Sum | HeapRow) -> results.HeapSite:
     return results.HeapSite(file=file, line=line, **_fields(total))
 
 
-def _fields(row: _Sum | HeapRow) -> dict[str, int]:
+def _package(name: str, total: _Sum | PackageRow) -> results.HeapPackage:
+    return results.HeapPackage(package=name, **_fields(total))
+
+
+def _stack(frames: Iterable[tuple[str, int]], total: _Sum | StackRow) -> results.HeapStack:
+    return results.HeapStack(stack=[results.HeapLine(file=file, line=line) for file, line in frames], **_fields(total))
+
+
+def _fields(row: _Sum | HeapRow | PackageRow | StackRow) -> dict[str, int]:
     return {
         "size_bytes": row.size_bytes,
         "delta_bytes": row.delta_bytes,

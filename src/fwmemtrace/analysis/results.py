@@ -169,6 +169,8 @@ class PythonHeap(Result, kw_only=True):
     largest: list[HeapSite] = []  # by size, when the latest of them ended
     packages: list[HeapPackage] = []  # by growth
     stacks: list[HeapStack] = []  # by growth; empty where tracemalloc keeps one frame
+    largest_packages: list[HeapPackage] = []  # by size, when the latest of the runs looked at line by line ended
+    largest_stacks: list[HeapStack] = []  # the same; empty where tracemalloc keeps one frame
 
 
 class TypeGrowth(Result, kw_only=True):

@@ -56,11 +56,13 @@ class ProcessInput:
         source: the records.
         native: the rows of the capture by phase path; None where there is no capture.
         notes: what the reader of the report must know of the capture.
+        growth: the trends that the capture shows.
     """
 
     source: Source
     native: Mapping[str, results.Native] | None = None
     notes: Sequence[str] = field(default_factory=list)
+    growth: Sequence[results.Growth] = field(default_factory=list)
 
 
 class _Folds:
@@ -98,11 +100,12 @@ class _Folds:
             row.tensors = tensors.get(row.path)
             row.collector = collector.get(row.path)
 
-    def add_to_report(self, report: results.Report, pid: int) -> None:
+    def add_to_report(self, report: results.Report, pid: int, native_growth: Sequence[results.Growth]) -> None:
         """Put tables of their own into the report; a table stays None where no process has the probe on."""
         growth = self.growth.result(
             python_heap=self.heap.result(), objects=self.objects.result(), holders=self.holders.result()
         )
+        growth += native_growth
         if growth:
             for trend in growth:
                 trend.pid = pid
@@ -144,7 +147,7 @@ def summarise(inputs: Sequence[ProcessInput], *, budget_bytes: int | None = None
         info.notes.extend([*fold.notes, *_health_notes(given.source.health), *given.notes])
         rows = fold.phases.rows(pid)
         folded.add_to_rows(rows)
-        folded.add_to_report(report, pid)
+        folded.add_to_report(report, pid, given.growth)
         report.phases.extend(_with_native(rows, given.native, pid))
         report.overhead.extend(fold.overhead(pid))
         report.timeline.extend(fold.points(pid, origin_ns or 0))

@@ -31,6 +31,11 @@ class HeapRows(NamedTuple):
     size: list[HeapRow]
     packages: list[PackageRow]
     stacks: list[StackRow]
+    packages_by_size: list[PackageRow]
+    stacks_by_size: list[StackRow]
+
+
+NOTHING = HeapRows([], [], [], [], [], [])
 
 
 class FileFilter:
@@ -84,6 +89,8 @@ def rows(before: Fold, after: Fold, top: int, *, with_stacks: bool) -> HeapRows:
         [HeapRow(*line, *change) for line, change in top_by_size(by_line, top)],
         [PackageRow(package, *change) for package, change in top_by_growth(by_package, top)],
         [StackRow(list(frames), *change) for frames, change in top_by_growth(by_stack, top)],
+        [PackageRow(package, *change) for package, change in top_by_size(by_package, top)],
+        [StackRow(list(frames), *change) for frames, change in top_by_size(by_stack, top)],
     )
 
 

@@ -18,7 +18,7 @@ from ..records import Note, PythonHeap
 from .aside import Parcel, belongings, held_bytes, keep_out, keep_out_no_more
 from .base import BaseProbe, ProbeContext
 from .edge_budget import EdgeBudget
-from .heap_rows import FileFilter, HeapRows, rows
+from .heap_rows import NOTHING, FileFilter, HeapRows, rows
 from .peaks import PeakMeter
 
 try:  # the C module: `tracemalloc` itself brings modules that only its statistics need
@@ -111,8 +111,22 @@ class PythonHeapProbe(BaseProbe):
                 begin.packed = None
                 self._peaks.skip()
         detailed = found is not None
-        growth, size, packages, stacks = found or HeapRows([], [], [], [])
-        self._context.emit(PythonHeap(span.id, begin.before, after, peak, growth, detailed, size, packages, stacks))
+        lists = found or NOTHING
+        self._context.emit(
+            PythonHeap(
+                span=span.id,
+                before_bytes=begin.before,
+                after_bytes=after,
+                peak_bytes=peak,
+                top=lists.growth,
+                detailed=detailed,
+                largest=lists.size,
+                packages=lists.packages,
+                stacks=lists.stacks,
+                largest_packages=lists.packages_by_size,
+                largest_stacks=lists.stacks_by_size,
+            )
+        )
 
     def after_fork(self, context: ProbeContext) -> None:
         # tracemalloc goes on in the child with all its traces. The phases around the fork begin anew here, and what

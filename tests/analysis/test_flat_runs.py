@@ -1,0 +1,40 @@
+"""A real program that does not grow is not called a leak: fifty runs of it, RSS as the kernel counts it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+
+PROGRAM = """
+    import json, random, sys
+    import fwmemtrace
+    from fwmemtrace import phase
+    from fwmemtrace.analysis.process import ProcessFold
+    from fwmemtrace.analysis.growth import GrowthFold
+    from fwmemtrace.sinks.memory import MemorySink
+
+    random.seed(int(sys.argv[1]))
+    verdicts = []
+    for run in range(50):
+        sink = MemorySink()
+        cache = {}
+        with fwmemtrace.session(sink, interval=0):
+            for call in range(120):
+                with phase("request"):
+                    blocks = [bytearray(random.randrange(1000, 40_000)) for _ in range(random.randrange(10, 40))]
+                    cache[call % 10] = {number: str(number) * 10 for number in range(random.randrange(50, 500))}
+        growth = GrowthFold()
+        ProcessFold([growth]).read(sink.records)
+        verdicts += [trend.verdict for trend in growth.result() if trend.metric == "rss"]
+    print(json.dumps(verdicts))
+"""
+
+
+def test_fifty_runs_of_a_flat_program_give_at_most_two_alarms():
+    command = [sys.executable, "-c", textwrap.dedent(PROGRAM), "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    verdicts = json.loads(done.stdout)
+    assert len(verdicts) == 50
+    assert sum(verdict != "flat" for verdict in verdicts) <= 2, verdicts
