@@ -23,6 +23,7 @@ from fwmemtrace.tracefile.reader import open_trace_file
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc/self/smaps")
 MB = 10**6
+UNEXPLAINED = 2 * MB  # what a ledger may leave without a name: an arena of Python's that is still empty has no mark
 SOURCE = Path(fwmemtrace.__file__).parent.parent
 
 
@@ -93,14 +94,14 @@ def test_anonymous_memory_by_its_names(tmp_path):
             e = [bytearray(2000) for n in range(20_000)]
         """,
     )
-    assert close(traced.ledgers["nobody's"].unexplained_bytes, 50 * MB)
+    assert abs(traced.ledgers["nobody's"].unexplained_bytes - 50 * MB) < UNEXPLAINED
     assert close(traced.bytes_of("shared", "shared memory", "/dev/zero"), 30 * MB)
     assert close(traced.bytes_of("large block", "native heap", "malloc, large blocks"), 20 * MB)
     # A number takes 28 bytes, in a block of 32.
     assert close(traced.bytes_of("objects", "python heap", "objects in arenas"), 500_000 * (sys.getsizeof((1,)) + 32))
     assert close(traced.bytes_of("small blocks", "native heap", "malloc"), 20_000 * 2048, 0.05)
     for path in ("shared", "large block", "objects", "small blocks"):
-        assert abs(traced.ledgers[path].unexplained_bytes) < 0.3 * MB
+        assert abs(traced.ledgers[path].unexplained_bytes) < UNEXPLAINED
     shared = traced.of("shared")["shared memory", "/dev/zero"]
     assert shared.anonymous_bytes == 0
 
@@ -127,7 +128,7 @@ def test_what_the_allocators_hold_free_is_told_although_rss_stays(tmp_path):
     assert traced.bytes_of("free", "native heap", "malloc") < -40_000 * 2000 * 0.9
     # The lists themselves, and an arena or two that held nothing else, go back to the kernel.
     assert -12 * MB < traced.ledgers["free"].rss_delta_bytes < MB
-    assert abs(traced.ledgers["free"].unexplained_bytes) < 0.3 * MB
+    assert abs(traced.ledgers["free"].unexplained_bytes) < UNEXPLAINED
 
 
 def test_threads_have_stacks_and_heaps(tmp_path):
@@ -151,7 +152,7 @@ def test_threads_have_stacks_and_heaps(tmp_path):
     )
     assert 8 * 8192 <= traced.bytes_of("threads", "thread stacks", "threads") < 4 * MB
     assert close(traced.bytes_of("threads", "native heap", "malloc"), 8 * 5000 * 2032, 0.1)
-    assert abs(traced.ledgers["threads"].unexplained_bytes) < 0.3 * MB
+    assert abs(traced.ledgers["threads"].unexplained_bytes) < UNEXPLAINED
 
 
 def test_mapped_weights_are_named_and_evictable(tmp_path):
@@ -243,7 +244,7 @@ def test_hot_phases_around_one_that_grows_are_read_too(tmp_path):
     )
     for path in ("outer", "outer/grows"):
         assert close(categories(traced.ledgers[path].items)["native heap"], 20 * MB)
-        assert abs(traced.ledgers[path].unexplained_bytes) < MB
+        assert abs(traced.ledgers[path].unexplained_bytes) < UNEXPLAINED
     assert traced.ledgers["outer/flat"].read_calls == 2
 
 
@@ -331,7 +332,7 @@ def test_next_to_nothing_is_unexplained(guard, path):
     guard.of(path)
     ledger = guard.ledgers[path]
     assert ledger.read_calls == ledger.calls == 1
-    assert abs(ledger.unexplained_bytes) < max(2 * MB, 0.05 * abs(ledger.rss_delta_bytes))
+    assert abs(ledger.unexplained_bytes) < max(UNEXPLAINED, 0.05 * abs(ledger.rss_delta_bytes))
     edges = sum(item.bytes for item in ledger.items if item.category in ("tracer", "kernel counter"))
     assert abs(edges) < max(MB, 0.01 * ledger.rss_delta_bytes)
 
