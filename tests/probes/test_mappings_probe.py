@@ -23,7 +23,8 @@ from fwmemtrace.tracefile.reader import open_trace_file
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc/self/smaps")
 MB = 10**6
-UNEXPLAINED = 2 * MB  # what a ledger may leave without a name: an arena of Python's that is still empty has no mark
+# What a ledger may leave without a name. Now and then it is one MiB, which is the size of an arena of Python's.
+UNEXPLAINED = 2 * MB
 SOURCE = Path(fwmemtrace.__file__).parent.parent
 
 
