@@ -73,11 +73,6 @@ class Span:
             span = span.parent
         return "/".join(reversed(names))
 
-    @property
-    def outermost(self) -> bool:
-        """Whether no phase is around this one."""
-        return self.parent is None
-
     def wants(self, probe: str) -> bool:
         """Whether this phase asked for the probe of that name: all of them, unless `probes=` said less."""
         return self.phase.probes is None or probe in self.phase.probes

@@ -90,8 +90,17 @@ class _Folds:
             *([self.ledger] if on is None or "mappings" in on else []),
         ]
 
-    def add_to_rows(self, rows: Sequence[results.Phase]) -> None:
-        """Put what was measured phase by phase into the phases' rows."""
+    def add_to(
+        self,
+        report: results.Report,
+        rows: Sequence[results.Phase],
+        pid: int,
+        native_growth: Sequence[results.Growth],
+    ) -> None:
+        """Put what was measured phase by phase into the phases' rows, and the tables of their own into the report.
+
+        A table stays None where no process has the probe on.
+        """
         heap, objects = self.heap.result(), self.objects.result()
         tensors, collector = self.tensors.result(), self.collector.result()
         for row in rows:
@@ -99,12 +108,7 @@ class _Folds:
             row.objects = objects.get(row.path)
             row.tensors = tensors.get(row.path)
             row.collector = collector.get(row.path)
-
-    def add_to_report(self, report: results.Report, pid: int, native_growth: Sequence[results.Growth]) -> None:
-        """Put tables of their own into the report; a table stays None where no process has the probe on."""
-        growth = self.growth.result(
-            python_heap=self.heap.result(), objects=self.objects.result(), holders=self.holders.result()
-        )
+        growth = self.growth.result(python_heap=heap, objects=objects, holders=self.holders.result())
         growth += native_growth
         if growth:
             for trend in growth:
@@ -146,8 +150,7 @@ def summarise(inputs: Sequence[ProcessInput], *, budget_bytes: int | None = None
         info.damaged_bytes += given.source.health.damaged_bytes
         info.notes.extend([*fold.notes, *_health_notes(given.source.health), *given.notes])
         rows = fold.phases.rows(pid)
-        folded.add_to_rows(rows)
-        folded.add_to_report(report, pid, given.growth)
+        folded.add_to(report, rows, pid, given.growth)
         report.phases.extend(_with_native(rows, given.native, pid))
         report.overhead.extend(fold.overhead(pid))
         report.timeline.extend(fold.points(pid, origin_ns or 0))

@@ -186,11 +186,6 @@ class Markers:
         self._thread.run = None
         self._away(self._first)
 
-    def forget_runs(self) -> None:
-        """This is a forked worker: what is open has to begin anew."""
-        self._runs.clear()
-        self._thread = _Thread()
-
     def _at(self, path: str) -> _Node:
         node = self._nodes.get(path)
         if node is None:
