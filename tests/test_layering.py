@@ -10,12 +10,13 @@ import pytest
 import fwmemtrace
 
 PACKAGE = Path(fwmemtrace.__file__).parent
-GROUND = {"errors", "records", "units", "marks", "_version"}
+GROUND = {"elf", "errors", "records", "units", "marks", "_version"}
 CORE = GROUND | {"config", "context", "phases", "plugins"}
 
 # For each layer (a module or subpackage of fwmemtrace), the other layers that its code may import, lazily or not.
 MAY_IMPORT: dict[str, set[str]] = {
     "_version": set(),
+    "elf": set(),
     "errors": set(),
     "records": set(),
     "marks": set(),
@@ -26,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugins": {"errors"},
     "config": {"errors", "units"},
     "workers": {"config"},
-    "probes": {"errors", "records", "units", "marks", "config", "context", "phases", "tracefile"},
+    "probes": {"elf", "errors", "records", "units", "marks", "config", "context", "phases", "tracefile"},
     "sinks": {"errors", "records", "tracefile"},
     "tracefile": {"errors", "records", "marks"},
     "analysis": {"errors", "records", "marks"},

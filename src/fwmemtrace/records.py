@@ -222,6 +222,15 @@ class SessionEnd(Record, frozen=True, gc=False):
     errors: dict[str, int] = {}  # exceptions of probes and sinks, by name
 
 
+class MappedLibrary(Record, frozen=True, gc=False):
+    """A shared library whose code is mapped, where native frames are recorded: what their names depend on."""
+
+    kind: ClassVar[int] = 20
+
+    path: str
+    build: str | None  # its GNU build ID, or else its size in words; None where it was replaced or cannot be read
+
+
 class ModuleImport(Record, frozen=True, gc=False):
     """One run of a module's code: it was imported, reloaded, or failed to be."""
 

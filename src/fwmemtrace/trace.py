@@ -13,12 +13,15 @@ from typing import BinaryIO
 from . import plugins
 from .analysis import results
 from .analysis.summary import ProcessInput, summarise
+from .elf import build_of
 from .errors import CaptureError
-from .records import CaptureChunk, Record
+from .records import CaptureChunk, MappedLibrary, Record
 from .reports.base import Options, Report
 from .tracefile.layout import CAPTURE_SUFFIX
 from .tracefile.reader import TraceFile, open_trace_file
 from .units import parse_bytes
+
+_NAMED = 3  # libraries in one note
 
 
 class Trace:
@@ -151,11 +154,31 @@ def _input(file: TraceFile, top: int, progress: Callable[[int, int], None] | Non
             return ProcessInput(file)
         from .captures import read_capture
 
+        others = other_builds(file)
         try:
-            capture = read_capture(path, top=top, progress=progress)
+            capture = read_capture(path, top=top, native_stacks=False if others else None, progress=progress)
         except CaptureError as error:
             return ProcessInput(file, notes=[f"native: {error}"])
-    return ProcessInput(file, capture.rows, [f"native: {note}" for note in capture.notes], capture.growth)
+    notes = [f"native: {note}" for note in capture.notes]
+    if others:
+        notes.append(
+            f"native: C and C++ frames are left out, since their names would be wrong: {len(others)} of the traced "
+            f"process's libraries are other builds here ({', '.join(others[:_NAMED])}"
+            f"{', ...' if len(others) > _NAMED else ''}). Read the trace where the program ran, or in the same image"
+        )
+    return ProcessInput(file, capture.rows, notes, capture.growth)
+
+
+def other_builds(file: TraceFile) -> list[str]:
+    """Names of the libraries that were mapped when the trace was written and lie here as another build.
+
+    Those that do not lie here at all are not among them: what has no file gets no name.
+    """
+    session = file.session()
+    if session is None or session.settings.get("native_traces") != "True":
+        return []
+    mapped = {record.path: record.build for record in file if isinstance(record, MappedLibrary)}
+    return [Path(path).name for path, build in mapped.items() if build_of(path) not in (None, build)]
 
 
 @contextmanager

@@ -1,11 +1,9 @@
 import struct
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwmemtrace.probes import elf
 from fwmemtrace.probes.anonymous import ARENA, PAGE, POOL, Pages, Walker, is_pool, split
 from fwmemtrace.probes.smaps import Below, Mapping
 
@@ -181,19 +179,6 @@ def test_splitting_loses_nothing(total, weights):
     parts = split(total, weights)
     assert sum(parts) == total
     assert all(part >= 0 for part in parts)
-
-
-def test_zeroed_bytes_of_real_libraries(tmp_path):
-    lines = Path("/proc/self/maps").read_text().splitlines()
-    libraries = {line.split()[-1] for line in lines if "libc.so" in line or "libpython" in line}
-    assert libraries
-    # readelf and the loader agree that libc has zeroed data: it does not fit the rest of its last page.
-    assert any(elf.zeroed_bytes(path) > 0 for path in libraries)
-    (tmp_path / "text").write_text("no library")
-    assert elf.zeroed_bytes(str(tmp_path / "text")) == 0
-    assert elf.zeroed_bytes(str(tmp_path / "missing")) == 0
-    (tmp_path / "cut").write_bytes(b"\x7fELF\x02\x01\x01")
-    assert elf.zeroed_bytes(str(tmp_path / "cut")) == 0
 
 
 def test_without_the_page_map_nothing_is_guessed():

@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from .elf import zeroed_bytes
+from ..elf import zeroed_bytes
 from .owners import FILE, owner_of
 from .smaps import Below, Mapping
 

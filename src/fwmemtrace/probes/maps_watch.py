@@ -16,6 +16,7 @@ from time import perf_counter_ns
 
 from ..marks import Mapping
 from . import process_memory
+from .libraries import Libraries
 from .markers import Markers
 from .process_memory import Meter
 
@@ -64,13 +65,15 @@ class MapsWatch:
     Args:
         markers: where to leave what was found.
         meter: tells the size of the address space.
+        libraries: told of every reading too, if given.
 
     Raises:
         OSError: if there is no /proc.
     """
 
-    def __init__(self, markers: Markers, meter: Meter) -> None:
+    def __init__(self, markers: Markers, meter: Meter, libraries: Libraries | None = None) -> None:
         self._markers = markers
+        self._libraries = libraries
         self._vms: Callable[[], int] = meter.vms
         self._fd = os.open(f"{process_memory.PROC}/maps", os.O_RDONLY | os.O_CLOEXEC)
         self._buffer = bytearray(64 * 1024)
@@ -120,7 +123,10 @@ class MapsWatch:
             return
         self._size = size
         self._markers.away()
-        found = read_mappings(self._read())
+        text = self._read()
+        if self._libraries is not None:
+            self._libraries.look(text)
+        found = read_mappings(text)
         for mapping in sorted(self._known - found):
             self._markers.say("maps-", mapping.row())
         for mapping in sorted(found - self._known):

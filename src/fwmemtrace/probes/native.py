@@ -18,6 +18,7 @@ from ..phases import Span
 from ..records import CaptureChunk, Note
 from ..tracefile.layout import CAPTURE_SUFFIX
 from .base import BaseProbe, ProbeContext
+from .libraries import Libraries
 from .maps_watch import MapsWatch
 from .markers import Markers
 from .task_switches import TaskSwitches
@@ -73,7 +74,8 @@ class NativeProbe(BaseProbe):
         if self._tracker is None:
             return
         try:
-            self._maps = MapsWatch(self._markers, self._context.meter)
+            libraries = Libraries(self._context.emit) if self._context.settings.native_traces else None
+            self._maps = MapsWatch(self._markers, self._context.meter, libraries)
         except OSError as error:
             self._note(f"mapped files cannot be told from memory here: {error}")
         self._markers.mark(current.get())

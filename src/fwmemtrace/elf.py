@@ -1,0 +1,95 @@
+"""What a shared library's file says of itself, in its ELF headers."""
+
+from __future__ import annotations
+
+import os
+import struct
+from functools import cache
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+_LOAD, _NOTE = 1, 4  # PT_LOAD, PT_NOTE
+_BUILD_ID = 3  # NT_GNU_BUILD_ID
+_HEADER = struct.Struct("=16xHHIQQQIHHHHHH")  # Elf64_Ehdr behind e_ident
+_SEGMENT = struct.Struct("=IIQQQQQQ")  # Elf64_Phdr
+_NOTE_HEAD = struct.Struct("=III")  # Elf64_Nhdr: lengths of name and contents, type
+_NOTES_AT_MOST = 64 * 1024
+
+
+@cache
+def zeroed_bytes(path: str) -> int:
+    """How much zeroed memory a library has behind its file: the part of its data that is in no file (.bss).
+
+    The dynamic loader maps it as anonymous memory right behind the library, where nothing but the library's own program
+    headers tells whose it is.
+
+    Args:
+        path: of a 64-bit ELF file in this machine's byte order; for anything else the answer is 0.
+
+    Returns:
+        Bytes of anonymous memory, in whole pages, that belong behind the last mapping of this file.
+    """
+    try:
+        with open(path, "rb") as file:
+            segments = _segments(file)
+    except OSError:
+        return 0
+    last, zeroed = 0, 0
+    for kind, _, _, address, _, in_file, in_memory, _ in segments:
+        if kind == _LOAD and address >= last:
+            last = address
+            zeroed = _page_up(address + in_memory) - _page_up(address + in_file)
+    return zeroed
+
+
+def build_of(path: str) -> str | None:
+    """What tells one build of a library from another: its GNU build ID in hexadecimal, or else its size.
+
+    Args:
+        path: of any file.
+
+    Returns:
+        Such as "5f3c…" or "48104 bytes"; None if there is no such file, or it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            for kind, _, offset, _, _, size, _, _ in _segments(file):
+                if kind == _NOTE and (found := _build_id(os.pread(file.fileno(), min(size, _NOTES_AT_MOST), offset))):
+                    return found
+            return f"{os.fstat(file.fileno()).st_size} bytes"
+    except OSError:
+        return None
+
+
+def _segments(file: BinaryIO) -> list[tuple[int, ...]]:
+    """The program headers; none where this is no 64-bit ELF file, or a damaged one."""
+    head = file.read(4096)
+    if head[:5] != b"\x7fELF\x02":
+        return []
+    try:
+        _, _, _, _, table, _, _, _, size, count, _, _, _ = _HEADER.unpack_from(head)
+        file.seek(table)
+        rows = file.read(size * count)
+        steps = range(0, len(rows) - _SEGMENT.size + 1, max(size, _SEGMENT.size))
+        return [_SEGMENT.unpack_from(rows, place) for place in steps]
+    except struct.error:
+        return []
+
+
+def _build_id(notes: bytes) -> str | None:
+    place = 0
+    while place + _NOTE_HEAD.size <= len(notes):
+        name, size, kind = _NOTE_HEAD.unpack_from(notes, place)
+        begin = place + _NOTE_HEAD.size
+        contents = begin + (name + 3 & ~3)
+        if kind == _BUILD_ID and notes[begin : begin + 4] == b"GNU\0":
+            return notes[contents : contents + size].hex() or None
+        place = contents + (size + 3 & ~3)
+    return None
+
+
+def _page_up(address: int) -> int:
+    return -(-address // _PAGE) * _PAGE
