@@ -99,9 +99,12 @@ def test_a_mapping_is_freed_piece_by_piece_in_other_phases(tmp_path):
             mapping.munmap(PAGE, 0)
             mapping.munmap(PAGE, 9 * PAGE)
     rows = summary_of(path).rows
-    assert rows["map"].live_bytes == 6 * PAGE
-    assert rows["map"].held_bytes == 10 * PAGE
-    assert rows["map"].freed_later == {"hole": 2 * PAGE, "ends": 2 * PAGE}
+    # A table or arena of the interpreter's own may have grown in the same phase: that site is another one.
+    (site,) = (site for site in rows["map"].top if site.allocated_bytes == 10 * PAGE)
+    assert site.live_bytes == 6 * PAGE
+    assert rows["map"].held_bytes >= 10 * PAGE
+    assert set(rows["map"].freed_later) == {"hole", "ends"}
+    assert all(2 * PAGE <= size < 3 * PAGE for size in rows["map"].freed_later.values())
     assert rows["hole"].freed_bytes >= 2 * PAGE
 
 

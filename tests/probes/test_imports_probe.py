@@ -1,5 +1,6 @@
 """Real imports of small modules made on the spot, in this process and in fresh ones."""
 
+import gc
 import importlib
 import subprocess
 import sys
@@ -55,6 +56,7 @@ def traced():
             return spans.get(self.imports[module].span)
 
     sink = Traced()
+    gc.collect()  # the modules of the test before hold memory, which may not go while this one's comes
     with fwmemtrace.session(sink, probes=["imports"], interval=0):
         yield sink
 
