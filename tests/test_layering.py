@@ -20,6 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "records": set(),
     "marks": set(),
+    "cgroup": set(),
     "units": {"errors"},
     "sizes": {"errors"},
     "context": {"phases"},  # for its type alone
@@ -27,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugins": {"errors"},
     "config": {"errors", "units"},
     "workers": {"config"},
-    "probes": {"elf", "errors", "records", "units", "marks", "config", "context", "phases", "tracefile"},
+    "probes": {"cgroup", "elf", "errors", "records", "units", "marks", "config", "context", "phases", "tracefile"},
     "sinks": {"errors", "records", "tracefile"},
     "tracefile": {"errors", "records", "marks"},
     "analysis": {"errors", "records", "marks"},
@@ -37,11 +38,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reports": {"errors", "units", "analysis"},
     "exporters": {"errors", "records", "units", "analysis", "plugins"},
     "trace": GROUND | {"plugins", "tracefile", "analysis", "reports", "captures"},
-    "suite": CORE | {"session", "trace", "workers", "analysis"},
+    "suite": CORE | {"cgroup", "session", "trace", "workers", "analysis"},
     "integrations": CORE | {"session", "trace"},
     "program": {"errors", "phases"},
     "cli": CORE
-    | {"__init__", "session", "trace", "captures", "program", "analysis", "reports", "exporters", "suite", "sinks"},
+    | {"__init__", "cgroup", "session", "trace", "captures", "program", "analysis", "reports", "exporters", "suite"}
+    | {"sinks"},
     "__init__": CORE | {"session", "trace", "probes", "sizes"},
     "__main__": {"cli"},
 }

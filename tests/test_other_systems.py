@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import fwmemtrace
-from fwmemtrace import phase
-from fwmemtrace.probes import process_memory, resident
+from fwmemtrace import cgroup, phase
+from fwmemtrace.probes import process_memory
 from fwmemtrace.records import CgroupReading, Footprint, Note, PhaseBegin, PhaseEnd, PythonHeap, Sample, SessionBegin
 from fwmemtrace.sinks.memory import MemorySink
 from fwmemtrace.workers import worker_path
@@ -25,7 +25,7 @@ MB = 1_000_000
 def no_proc(monkeypatch, tmp_path):
     """A system without /proc and control groups."""
     monkeypatch.setattr(process_memory, "PROC", str(tmp_path / "none"))
-    monkeypatch.setattr(resident, "SELF_CGROUP", tmp_path / "none")
+    monkeypatch.setattr(cgroup, "PROC", str(tmp_path / "none"))
 
 
 def of_kind(sink, kind):

@@ -102,8 +102,10 @@ class CgroupReading(Record, frozen=True, gc=False):
 
     time_ns: int
     current_bytes: int
-    peak_bytes: int | None  # None: this kernel does not tell
-    limit_bytes: int | None  # None: no limit
+    peak_bytes: int | None  # since the group was made; None: this kernel does not tell
+    limit_bytes: int | None  # the smallest of the group and of those around it that can be seen; None: no limit
+    limit_group: str = ""  # the group around it whose limit that is; "": its own
+    limit_current_bytes: int | None = None  # what that group around it holds, other processes included
 
 
 class HeapRow(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -11,56 +11,97 @@ import psutil
 import pytest
 
 import fwmemtrace
-from fwmemtrace import phase
-from fwmemtrace.probes import resident
+from fwmemtrace import cgroup, phase
 from fwmemtrace.records import CgroupReading, Footprint, Note, PhaseBegin
 from fwmemtrace.sinks.memory import MemorySink
 
 
-def cgroup(folder: Path, monkeypatch: pytest.MonkeyPatch, *, inside: str = "service", **files: str) -> None:
-    """A control group as the kernel lays it out."""
-    (folder / inside).mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        (folder / inside / name.replace("_", ".", 1)).write_text(text)
-    (folder / "self").write_text("4:memory:/ignored\n0::/service\n")
-    monkeypatch.setattr(resident, "CGROUP_ROOT", folder)
-    monkeypatch.setattr(resident, "SELF_CGROUP", folder / "self")
+@pytest.fixture
+def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Makes control groups as the kernel lays them out, with this process in one of them."""
+
+    def make(own: str, **files: str) -> Path:
+        mount, proc = tmp_path / "mount", tmp_path / "proc"
+        proc.mkdir(exist_ok=True)
+        (proc / "cgroup").write_text(f"4:memory:/ignored\n0::{own}\n")
+        (proc / "mountinfo").write_text(f"28 25 0:25 / {mount} rw - cgroup2 none rw\n")
+        folder = mount / own.lstrip("/")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name.replace("_", ".", 1)).write_text(f"{text}\n")
+        monkeypatch.setattr(cgroup, "PROC", str(proc))
+        return folder
+
+    return make
 
 
-def readings(sink: MemorySink) -> list[tuple[int, int | None, int | None]]:
-    return [
-        (record.current_bytes, record.peak_bytes, record.limit_bytes)
-        for record in sink.records
-        if isinstance(record, CgroupReading)
-    ]
+def readings(sink: MemorySink) -> list[CgroupReading]:
+    return [record for record in sink.records if isinstance(record, CgroupReading)]
 
 
-def test_the_control_group_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cgroup(tmp_path, monkeypatch, memory_current="500\n", memory_peak="700\n", memory_max="1000\n")
+def figures(sink: MemorySink) -> set[tuple[int, int | None, int | None, str, int | None]]:
+    return {
+        (each.current_bytes, each.peak_bytes, each.limit_bytes, each.limit_group, each.limit_current_bytes)
+        for each in readings(sink)
+    }
+
+
+def test_the_control_group_is_read(kernel: Callable[..., Path]) -> None:
+    kernel("/service", memory_current="500", memory_peak="700", memory_max="1000")
     sink = MemorySink()
     with fwmemtrace.session(sink, interval=0), phase("a"):
         pass
-    assert set(readings(sink)) == {(500, 700, 1000)}
+    assert figures(sink) == {(500, 700, 1000, "", None)}
 
 
-def test_a_control_group_without_limit_on_a_kernel_without_peaks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cgroup(tmp_path, monkeypatch, inside=".", memory_current="500\n", memory_max="max\n")
+def test_a_control_group_without_limit_on_a_kernel_without_peaks(kernel: Callable[..., Path]) -> None:
+    kernel("/service", memory_current="500", memory_max="max")
     sink = MemorySink()
     with fwmemtrace.session(sink, interval=0):
         pass
-    assert set(readings(sink)) == {(500, None, None)}
+    assert figures(sink) == {(500, None, None, "", None)}
 
 
-def test_no_control_group_no_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cgroup(tmp_path, monkeypatch)
+@pytest.mark.parametrize(
+    ("own", "around", "limit", "group", "held"),
+    [
+        ("max", "1000", 1000, "/outer", 800),
+        ("2000", "1000", 1000, "/outer", 800),
+        ("600", "1000", 600, "", None),
+        ("1000", "1000", 1000, "", None),
+    ],
+)
+def test_the_limit_is_the_smallest_of_all_groups_around(
+    kernel: Callable[..., Path], own: str, around: str, limit: int, group: str, held: int | None
+) -> None:
+    kernel("/outer", memory_current="800", memory_peak="900", memory_max=around)
+    kernel("/outer/inner", memory_current="500", memory_peak="700", memory_max=own)
+    sink = MemorySink()
+    with fwmemtrace.session(sink, interval=0):
+        pass
+    assert figures(sink) == {(500, 700, limit, group, held)}
+
+
+def test_a_program_without_outer_phases_has_its_group_read_too(kernel: Callable[..., Path]) -> None:
+    folder = kernel("/service", memory_current="500", memory_max="max")
+    sink = MemorySink()
+    with fwmemtrace.session(sink, interval=0.01), phase("outer"):
+        (folder / "new").write_text("600\n")
+        (folder / "new").replace(folder / "memory.current")
+        over = time.monotonic() + 10
+        while max(each.current_bytes for each in readings(sink)) < 600 and time.monotonic() < over:
+            time.sleep(0.05)
+        inside = list(readings(sink))
+    assert {each.current_bytes for each in inside} == {500, 600}
+
+
+@pytest.mark.parametrize("files", [{}, {"memory_max": "max"}])
+def test_no_control_group_no_reading(kernel: Callable[..., Path], files: dict[str, str]) -> None:
+    kernel("/", **files)  # a root group has no memory.current
     sink = MemorySink()
     with fwmemtrace.session(sink, interval=0), phase("a"):
         pass
     assert readings(sink) == []
-    monkeypatch.setattr(resident, "SELF_CGROUP", tmp_path / "nothing")
-    assert resident.find_cgroup() is None
 
 
 def footprints(sink: MemorySink) -> list[Footprint]:

@@ -110,11 +110,19 @@ class ProcessFold:
 
     def _cgroup_read(self, record: CgroupReading) -> None:
         before = self._cgroup
-        peak = record.peak_bytes
-        if before is not None and before.peak_bytes is not None:
-            peak = max(before.peak_bytes, peak or 0)
-        current = record.current_bytes if before is None else max(before.current_bytes, record.current_bytes)
-        self._cgroup = results.Cgroup(current_bytes=current, peak_bytes=peak, limit_bytes=record.limit_bytes)
+        current, peak, around = record.current_bytes, record.peak_bytes, record.limit_current_bytes
+        if before is not None:
+            current = max(before.current_bytes, current)
+            peak = _larger(before.peak_bytes, peak)
+            if before.limit_group == (record.limit_group or None):
+                around = _larger(before.limit_current_bytes, around)
+        self._cgroup = results.Cgroup(
+            current_bytes=current,
+            peak_bytes=peak,
+            limit_bytes=record.limit_bytes,
+            limit_group=record.limit_group or None,
+            limit_current_bytes=around,
+        )
 
     def _overhead_told(self, record: Overhead) -> None:
         wall_ns, rss = self._overhead.get(record.probe, (0, 0))
@@ -174,3 +182,7 @@ class ProcessFold:
             )
             for point in self.timeline.points()
         ]
+
+
+def _larger(one: int | None, other: int | None) -> int | None:
+    return max((figure for figure in (one, other) if figure is not None), default=None)

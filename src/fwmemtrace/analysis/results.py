@@ -49,8 +49,10 @@ class Cgroup(Result, kw_only=True):
     """The control group's own figures, the largest of those read."""
 
     current_bytes: int  # memory.current, the largest that was read
-    peak_bytes: int | None  # memory.peak; None where the kernel does not tell
-    limit_bytes: int | None  # memory.max; None for no limit
+    peak_bytes: int | None  # memory.peak, since the group was made; None where the kernel does not tell
+    limit_bytes: int | None  # the smallest memory.max of it and of the groups around it; None for no limit
+    limit_group: str | None = None  # the group around it whose limit that is; None for its own limit or none
+    limit_current_bytes: int | None = None  # memory.current of that group around it, the largest that was read
 
 
 class TraceInfo(Result, kw_only=True):

@@ -5,21 +5,23 @@ RSS and its peak at every phase edge ride on the phase records themselves; the s
 
 from __future__ import annotations
 
-import os
 import threading
+from collections.abc import Callable
 from time import perf_counter_ns
 from typing import ClassVar
 
+from ..cgroup import Group, counting, figure, groups, tightest
 from ..phases import Span
 from ..records import CgroupReading, Footprint, Note, Sample
 from .base import BaseProbe, ProbeContext
 
-CGROUP_ROOT = "/sys/fs/cgroup"
-SELF_CGROUP = "/proc/self/cgroup"
-
 # A timeline point says something only if RSS moved, and one a second keeps the curve honest where it did not.
 _WORTH_A_POINT = 64 * 1024
 _QUIET_POINT_NS = 1_000_000_000
+# A program that its control group's limit ends has no last edge to read the group at: the timeline reads it too, and at
+# once where the program grows, as the reading before the end matters most.
+_GROUP_POINT_NS = 250_000_000
+_GROUP_POINT_GROWTH = 8_000_000
 # smaps_rollup walks the page tables, milliseconds in a big process: at most this share of the time goes to it.
 _FOOTPRINT_SHARE = 0.01
 
@@ -32,7 +34,7 @@ class ResidentProbe(BaseProbe):
 
     def __init__(self) -> None:
         self._timeline: _Timeline | None = None
-        self._cgroup: str | None = None
+        self._groups: list[Group] = []
         self._next_footprint_ns = 0
         self._footprints = True
 
@@ -44,10 +46,10 @@ class ResidentProbe(BaseProbe):
                 "readings at its edges and of the timeline, which a short peak escapes"
             )
             context.emit(Note(perf_counter_ns(), self.name, message))
-        self._cgroup = find_cgroup()
+        self._groups = counting(groups())
         self._read_cgroup()
         if context.settings.interval:
-            self._timeline = _Timeline(context)
+            self._timeline = _Timeline(context, self._read_cgroup)
 
     def phase_began(self, span: Span) -> None:
         if span.parent is None and perf_counter_ns() >= self._next_footprint_ns:
@@ -74,14 +76,24 @@ class ResidentProbe(BaseProbe):
         self._next_footprint_ns = ended + round((ended - began) / _FOOTPRINT_SHARE)
 
     def _read_cgroup(self) -> None:
-        if self._cgroup is None:
+        around = self._groups
+        if not around:
             return
-        current = read_cgroup_figure(f"{self._cgroup}/memory.current")
+        own = around[0]
+        current = figure(own, "memory.current")
         if current is None:
-            self._cgroup = None
+            self._groups = []
             return
-        peak, limit = (read_cgroup_figure(f"{self._cgroup}/{name}") for name in ("memory.peak", "memory.max"))
-        self._context.emit(CgroupReading(perf_counter_ns(), current, peak, limit))
+        peak, bound = figure(own, "memory.peak"), tightest(around)
+        now = perf_counter_ns()
+        if bound is None:
+            reading = CgroupReading(now, current, peak, None)
+        elif bound[1] is own:
+            reading = CgroupReading(now, current, peak, bound[0])
+        else:
+            limit, group = bound
+            reading = CgroupReading(now, current, peak, limit, group.path, figure(group, "memory.current"))
+        self._context.emit(reading)
 
     def stop(self) -> None:
         if self._timeline is not None:
@@ -96,9 +108,10 @@ class ResidentProbe(BaseProbe):
 
 
 class _Timeline:
-    """A thread that samples RSS."""
+    """A thread that samples RSS, and now and then calls `read_group`."""
 
-    def __init__(self, context: ProbeContext) -> None:
+    def __init__(self, context: ProbeContext, read_group: Callable[[], None]) -> None:
+        self._read_group = read_group
         self._emit = context.emit
         self._meter = context.meter
         self._interval = context.settings.interval / 1e9
@@ -108,12 +121,16 @@ class _Timeline:
 
     def _run(self) -> None:
         last_rss, last_ns = 0, 0
+        group_rss, group_ns = 0, perf_counter_ns()
         while not self._stopped.wait(self._interval):
             try:
                 rss, now = self._meter.rss(), perf_counter_ns()
                 if abs(rss - last_rss) >= _WORTH_A_POINT or now - last_ns >= _QUIET_POINT_NS:
                     self._emit(Sample(now, rss, self._meter.vms()))
                     last_rss, last_ns = rss, now
+                    if now - group_ns >= _GROUP_POINT_NS or rss - group_rss >= _GROUP_POINT_GROWTH:
+                        self._read_group()
+                        group_rss, group_ns = rss, now
             except Exception as error:  # a thread must not print its traceback into the program's output
                 self._emit(Note(perf_counter_ns(), ResidentProbe.name, f"timeline switched off: {error!r}"))
                 return
@@ -122,32 +139,3 @@ class _Timeline:
         self._stopped.set()
         if self._thread is not threading.current_thread():
             self._thread.join(timeout=1.0)
-
-
-def find_cgroup() -> str | None:
-    """The folder of this process's control group (version 2), or None where it has none with memory counts."""
-    try:
-        with open(SELF_CGROUP, encoding="utf-8") as file:
-            lines = file.read().splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        hierarchy, _, rest = line.partition(":")
-        if hierarchy != "0":
-            continue
-        path = rest.partition(":")[2].strip().lstrip("/")
-        # In a container the root is mounted where the path does not exist: the root is then the process's own.
-        for folder in (f"{CGROUP_ROOT}/{path}", f"{CGROUP_ROOT}/unified/{path}", CGROUP_ROOT):
-            if os.path.exists(f"{folder}/memory.current"):
-                return folder
-    return None
-
-
-def read_cgroup_figure(path: str) -> int | None:
-    """A figure of a memory controller's file in bytes; None for "max" or where this kernel has no such file."""
-    try:
-        with open(path, encoding="ascii") as file:
-            text = file.read().strip()
-    except OSError:
-        return None
-    return int(text) if text.isdigit() else None

@@ -20,7 +20,7 @@ def executive_summary(report: results.Report) -> list[str]:
         return ["The trace tells of no process."]
     biggest = max(processes, key=lambda process: process.peak_bytes)
     phases = [phase for phase in report.phases if phase.pid == biggest.pid]
-    sentences = [_state(biggest, phases), *_holders(biggest, phases)]
+    sentences = [_state(biggest, phases), *_holders(biggest, phases), *_end_by_limit(biggest)]
     if len(processes) > 1:
         total = sum(process.end_bytes for process in processes)
         sentences.append(
@@ -36,6 +36,44 @@ def process_title(process: results.Process) -> str:
     """A process in a few words."""
     command = " ".join(process.command) or "unknown command"
     return f"{command} (pid {process.pid}, Python {process.python})"
+
+
+def control_group(process: results.Process) -> str | None:
+    """What the process's control group held and may hold; None where none was read."""
+    group = process.cgroup
+    if group is None:
+        return None
+    if group.peak_bytes is None:
+        held = f"When it was read its control group held at most {format_bytes(group.current_bytes)}"
+    else:
+        held = f"Since it was made its control group held at most {format_bytes(group.peak_bytes)}"
+    held += ", cached pages of files included"
+    if group.limit_bytes is None:
+        return f"{held}; it has no limit."
+    limit = format_bytes(group.limit_bytes)
+    if group.limit_group is None:
+        return f"{held}; its limit is {limit}."
+    return f"{held}; its limit is the {limit} of the group `{group.limit_group}` around it{_filled(group)}."
+
+
+def _filled(group: results.Cgroup) -> str:
+    if group.limit_current_bytes is None:
+        return ""
+    return f", which held at most {format_bytes(group.limit_current_bytes)} when it was read"
+
+
+def _end_by_limit(process: results.Process) -> list[str]:
+    """A process that the kernel killed cannot say so; what can be said is what limit it had."""
+    group = process.cgroup
+    if process.ended == "closed" or group is None or group.limit_bytes is None:
+        return []
+    where = "Its control group" if group.limit_group is None else f"The control group `{group.limit_group}` around it"
+    held = group.current_bytes if group.limit_group is None else group.limit_current_bytes
+    read = "" if held is None else f" and held at most {format_bytes(held)} when it was read"
+    return [
+        f"{where} has a limit of {format_bytes(group.limit_bytes)}{read}: "
+        "what would go over the limit is killed by the kernel, which leaves no record here."
+    ]
 
 
 def _state(process: results.Process, phases: Sequence[results.Phase]) -> str:

@@ -10,7 +10,7 @@ from ..units import format_bytes, format_count, format_duration
 from . import columns, holdings, sites
 from .growth_sections import growth_section
 from .sections import Grid, Section
-from .sentences import executive_summary, process_title
+from .sentences import control_group, executive_summary, process_title
 
 _SNAPSHOTS = 24  # rows of the timeline: more than that nobody reads
 
@@ -39,7 +39,9 @@ def _process(report: results.Report, process: results.Process, top: int, *, time
     sections = []
     if timeline and points:
         sections.append(Section(f"Timeline of snapshots{suffix}", grids=[_timeline(points)]))
-    sections.append(Section(f"Profile per phase{suffix}", [f"`{process_title(process)}`"], [_profile(process, phases)]))
+    group = control_group(process)
+    about = [f"`{process_title(process)}`"] if group is None else [f"`{process_title(process)}`.", group]
+    sections.append(Section(f"Profile per phase{suffix}", about, [_profile(process, phases)]))
     held = [_grid(title, rows) for title, rows in holdings.tables(report, process.pid, top)]
     if held:
         sections.append(Section(f"What holds the memory{suffix}", grids=held))

@@ -1,0 +1,97 @@
+"""What a report says of the control group: of its limit above all, and of a process that may have met it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import fwmemtrace
+from fwmemtrace.records import CgroupReading, PhaseBegin, Record, SessionBegin, SessionEnd
+from fwmemtrace.tracefile.encode import frame, header
+
+MB = 1_000_000
+OWN = [CgroupReading(1, 50 * MB, 60 * MB, 200 * MB), CgroupReading(3, 40 * MB, 70 * MB, 200 * MB)]
+NO_LIMIT = [CgroupReading(1, 50 * MB, 60 * MB, None)]
+NO_PEAK = [CgroupReading(1, 50 * MB, None, None), CgroupReading(3, 40 * MB, None, None)]
+AROUND = [
+    CgroupReading(1, 50 * MB, 60 * MB, 150 * MB, "/outer", 140 * MB),
+    CgroupReading(3, 55 * MB, 61 * MB, 150 * MB, "/outer", 130 * MB),
+]
+
+
+def trace(folder: Path, readings: list[CgroupReading], *, closed: bool) -> fwmemtrace.Trace:
+    records: list[Record] = [
+        SessionBegin(
+            schema=1,
+            session_id="x",
+            pid=42,
+            parent_pid=41,
+            version="0",
+            python="3.13.5",
+            platform="linux",
+            command=["python", "service.py"],
+            started_unix_ns=0,
+            time_ns=0,
+            rss_bytes=10 * MB,
+            peak_rss_bytes=10 * MB,
+            peak_source="kernel",
+            probes=["resident"],
+            settings={},
+        ),
+        PhaseBegin(1, 0, "load", 7, 2, 11 * MB),
+        *readings,
+        *([SessionEnd(9, 12 * MB, 12 * MB, 0)] if closed else []),
+    ]
+    path = folder / "trace.bin"
+    path.write_bytes(header(42) + b"".join(map(frame, records)))
+    return fwmemtrace.read(path)
+
+
+@pytest.mark.parametrize(
+    ("readings", "said"),
+    [
+        (OWN, "Since it was made its control group held at most 70.0 MB, cached pages of files included; its limit is"),
+        (OWN, "its limit is 200.0 MB."),
+        (NO_LIMIT, "held at most 60.0 MB, cached pages of files included; it has no limit."),
+        (NO_PEAK, "When it was read its control group held at most 50.0 MB"),
+        (AROUND, "its limit is the 150.0 MB of the group /outer around it, which held at most 140.0 MB when it was"),
+    ],
+)
+def test_what_the_group_held_and_may_hold(tmp_path: Path, readings: list[CgroupReading], said: str) -> None:
+    made = trace(tmp_path, readings, closed=True)
+    assert said in made.report("text", width=1000)
+    assert said in made.report("markdown").replace("`", "")
+    assert "killed by the kernel" not in made.report("text", width=1000)
+
+
+@pytest.mark.parametrize(
+    ("readings", "said"),
+    [
+        (OWN, "Its control group has a limit of 200.0 MB and held at most 50.0 MB when it was read"),
+        (AROUND, "The control group /outer around it has a limit of 150.0 MB and held at most 140.0 MB"),
+    ],
+)
+def test_a_process_that_ended_without_a_word_had_this_limit(
+    tmp_path: Path, readings: list[CgroupReading], said: str
+) -> None:
+    text = trace(tmp_path, readings, closed=False).report("text", width=1000)
+    assert "was not closed: its records stop inside load" in text
+    assert said in text
+
+
+@pytest.mark.parametrize("readings", [NO_LIMIT, []])
+def test_nothing_is_said_of_a_limit_where_there_is_none(tmp_path: Path, readings: list[CgroupReading]) -> None:
+    assert "killed by the kernel" not in trace(tmp_path, readings, closed=False).report("text", width=1000)
+
+
+def test_the_json_report_names_the_group_whose_limit_it_is(tmp_path: Path) -> None:
+    report = json.loads(trace(tmp_path, AROUND, closed=True).report("json"))
+    assert report["trace"]["processes"][0]["cgroup"] == {
+        "current_bytes": 55 * MB,
+        "peak_bytes": 61 * MB,
+        "limit_bytes": 150 * MB,
+        "limit_group": "/outer",
+        "limit_current_bytes": 140 * MB,
+    }
