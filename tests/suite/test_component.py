@@ -9,7 +9,6 @@ import pytest
 from fwmemtrace.errors import SuiteError
 from fwmemtrace.suite import Component
 from fwmemtrace.suite.component import load_entries, resolve, split_spec
-from fwmemtrace.suite.limits import CgroupLimit, find_cgroup
 
 
 class Whole:
@@ -78,22 +77,3 @@ def test_a_file_named_like_a_module_that_is_loaded_already(folder):
     path.write_text("components = ['here']\n")
     assert load_entries(str(path)) == ["here"]
     assert hasattr(sys.modules["json"], "dumps")
-
-
-def test_a_control_group_gets_its_limit_and_its_process(tmp_path):
-    group = CgroupLimit(tmp_path).enter(123, 5_000_000)
-    assert group.parent == tmp_path
-    assert (group / "memory.max").read_text() == "5000000"
-    assert (group / "cgroup.procs").read_text() == "123"
-    assert not CgroupLimit.was_hit(group)
-    (group / "memory.events").write_text("low 0\nhigh 0\nmax 4\noom 1\noom_kill 1\n")
-    assert CgroupLimit.was_hit(group)
-
-
-def test_without_a_memory_controller_there_is_no_group(tmp_path, monkeypatch):
-    monkeypatch.setattr("fwmemtrace.suite.limits.CGROUP_ROOT", tmp_path)
-    (tmp_path / "cgroup.subtree_control").write_text("cpu io")
-    assert find_cgroup("0::/\n") is None
-    (tmp_path / "cgroup.subtree_control").write_text("cpu memory")
-    assert find_cgroup("0::/\n") is not None
-    assert find_cgroup("4:memory:/x\n") is None

@@ -121,35 +121,37 @@ def carry_out(
             env=environment(extra_environment or {}),
             start_new_session=True,  # so that a timeout ends its children too
         )
-        group = cgroup.enter(process.pid, limit) if cgroup is not None else None
-        gate.touch()
-        timed_out = False
+        group: Path | None = None
+        timed_out, killed = False, ""
         try:
+            if cgroup is not None:
+                group = cgroup.enter(process.pid, limit)
+            gate.touch()
             process.wait(timeout)
         except subprocess.TimeoutExpired:
             timed_out = True
+            _kill(process)
         except BaseException:
             _kill(process)
             raise
-        if timed_out:
-            _kill(process)
-        wall_ns = perf_counter_ns() - began
-        starved = False
-        if cgroup is not None and group is not None:
-            starved = cgroup.was_hit(group)
-            cgroup.leave(group)
+        finally:
+            wall_ns = perf_counter_ns() - began
+            if cgroup is not None and group is not None:
+                killed = cgroup.was_hit(group)
+                cgroup.leave(group)
         said = _read(told)
-        outcome, message = _judge(process.returncode, said, timed_out, starved, timeout, _last_line(log))
+        outcome, message = _judge(process.returncode, said, timed_out, killed, timeout, _last_line(log))
     return Ended(pid=process.pid, outcome=outcome, phase=said.stage, message=message, wall_ns=wall_ns)
 
 
 def _judge(
-    status: int, said: Told, timed_out: bool, starved: bool, timeout: float | None, last_line: str
+    status: int, said: Told, timed_out: bool, killed: str, timeout: float | None, last_line: str
 ) -> tuple[str, str]:
     if timed_out:
         return "timed out", f"it was still running after {timeout:g} s and was killed"
-    if starved:
-        return "out of memory", "the kernel killed it at its control group's limit"
+    if killed:
+        what = "it" if status == -signal.SIGKILL else "a process that it started"
+        return "out of memory", f"the kernel killed {what} {killed}"
     if said.outcome:
         return said.outcome, said.message
     detail = f": {last_line}" if last_line else ""
