@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from fwmemtrace import cgroup
+from fwmemtrace.cgroup import Group
+from fwmemtrace.cli import doctor
+
 
 def fwmemtrace(*words: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("FWMEMTRACE")}
@@ -221,6 +225,20 @@ def test_doctor_starts_every_probe(tmp_path: Path) -> None:
     assert {"resident", "python_heap", "native", "objects"} <= set(found)
     if sys.platform == "linux":
         assert found["resident"] == "works"
+    assert done.stdout.splitlines()[-1].startswith("suite --memory-limit: ")
+
+
+def test_doctor_says_which_limit_holds_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    around = [Group("/outer/own", str(tmp_path / "own")), Group("/outer", str(tmp_path))]
+    monkeypatch.setattr(cgroup, "groups", lambda: around)
+    assert doctor.limit_here() == "no control group (version 2) that counts memory"
+    for group, limit in zip(around, ["max", "150000000"], strict=True):
+        Path(group.folder).mkdir(exist_ok=True)
+        (Path(group.folder) / "memory.current").write_text("5\n")
+        (Path(group.folder) / "memory.max").write_text(f"{limit}\n")
+    assert doctor.limit_here() == "150.0 MB, that of a control group around it: /outer"
+    (tmp_path / "memory.max").write_text("max\n")
+    assert doctor.limit_here() == "none of a control group"
 
 
 def test_the_output_can_be_cut_short_by_its_reader(traced: Path) -> None:

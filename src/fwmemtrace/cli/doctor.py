@@ -1,21 +1,26 @@
-"""`doctor`: which probes work here, and for those that don't, why and what to do."""
+"""`doctor`: which probes work here, and for those that don't, why and what to do; and what limits memory here."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import sys
 
-from .. import __version__, plugins
+from .. import __version__, cgroup, plugins
 from ..records import Note
 from ..session import session
 from ..sinks.memory import MemorySink
+from ..suite.limits import find_cgroup
+from ..units import format_bytes
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = subparsers.add_parser(
-        "doctor", help="say which probes work here", description="Start each probe for real and say what came of it."
+        "doctor",
+        help="say which probes work here",
+        description="Start each probe for real and say what came of it; then what limits memory here.",
     )
     parser.set_defaults(command=run)
 
@@ -27,7 +32,29 @@ def run(arguments: argparse.Namespace) -> int:
     width = max(map(len, names))
     for name in names:
         print(f"  {name:{width}}  {diagnosis(name)}")
+    print(f"memory limit of this process: {limit_here()}")
+    print(f"suite --memory-limit: {limit_of_suites()}")
     return 0
+
+
+def limit_here() -> str:
+    """What the control groups around this process limit it to."""
+    around = cgroup.counting(cgroup.groups())
+    found = cgroup.tightest(around)
+    if found is None:
+        return "none of a control group" if around else "no control group (version 2) that counts memory"
+    limit, group = found
+    whose = "its control group" if group is around[0] else "a control group around it"
+    return f"{format_bytes(limit)}, that of {whose}: {group.path}"
+
+
+def limit_of_suites() -> str:
+    """How a suite would limit its processes here."""
+    if find_cgroup() is not None:
+        return "a control group for each process"
+    if importlib.util.find_spec("resource") is None:
+        return "cannot be had here"
+    return "RLIMIT_AS for each process, as no control group can be made; it counts address space, not resident memory"
 
 
 def diagnosis(name: str) -> str:
