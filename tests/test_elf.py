@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -24,12 +25,38 @@ def broken(tmp_path):
     return tmp_path
 
 
-def test_zeroed_bytes_of_real_libraries(broken):
-    # readelf and the loader agree that libc has zeroed data: it does not fit the rest of its last page.
-    assert any(elf.zeroed_bytes(path) > 0 for path in libraries())
-    assert elf.zeroed_bytes(str(broken / "text")) == 0
-    assert elf.zeroed_bytes(str(broken / "missing")) == 0
-    assert elf.zeroed_bytes(str(broken / "cut")) == 0
+def mapped():
+    """Each data mapping of a library with anonymous memory right behind it: path, end in the file, end of both."""
+    lines = [line.split(maxsplit=5) for line in Path("/proc/self/maps").read_text().splitlines()]
+    for (range_, mode, offset, *_, path), behind in zip(
+        (line if len(line) == 6 else [*line, ""] for line in lines), lines[1:], strict=False
+    ):
+        start, end = (int(address, 16) for address in range_.split("-"))
+        if path.startswith("/") and mode == "rw-p" and behind[0].startswith(f"{end:x}-") and len(behind) == 5:
+            yield path, int(offset, 16) + end - start, int(behind[0].partition("-")[2], 16) - end
+
+
+def test_the_loader_agrees_on_zeroed_data():
+    told = [(path, elf.zeroed_bytes(path, end), behind) for path, end, behind in mapped()]
+    # What lies behind may be joined with something else, or be that alone.
+    assert all(zeroed <= behind for _, zeroed, behind in told)
+    assert any("libc.so" in path and zeroed for path, zeroed, _ in told), told
+
+
+def test_zeroed_data_behind_a_segment_that_is_not_the_last(tmp_path):
+    # As patchelf leaves a library: a new data segment behind the one that has the zeroed data.
+    head = b"\x7fELF\x02" + bytes(11) + struct.pack("=HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+    data = struct.pack("=IIQQQQQQ", 1, 6, 0x1000, 0x1000, 0, 0x1800, 0x9000, 0x1000)
+    added = struct.pack("=IIQQQQQQ", 1, 6, 0x3000, 0x20000, 0, 0x1000, 0x1000, 0x1000)
+    (tmp_path / "lib.so").write_bytes(head + data + added)
+    assert elf.zeroed_bytes(str(tmp_path / "lib.so"), 0x3000) == 0x7000
+    assert elf.zeroed_bytes(str(tmp_path / "lib.so"), 0x4000) == 0
+
+
+def test_what_is_no_library_has_no_zeroed_data(broken):
+    assert elf.zeroed_bytes(str(broken / "text"), 0) == 0
+    assert elf.zeroed_bytes(str(broken / "missing"), 0) == 0
+    assert elf.zeroed_bytes(str(broken / "cut"), 0) == 0
 
 
 def test_builds_are_told_by_their_ids(tmp_path):

@@ -19,30 +19,36 @@ _NOTE_HEAD = struct.Struct("=III")  # Elf64_Nhdr: lengths of name and contents, 
 _NOTES_AT_MOST = 64 * 1024
 
 
-@cache
-def zeroed_bytes(path: str) -> int:
-    """How much zeroed memory a library has behind its file: the part of its data that is in no file (.bss).
+def zeroed_bytes(path: str, end: int) -> int:
+    """How much zeroed memory lies behind a mapping of a library: the part of its data that is in no file (.bss).
 
-    The dynamic loader maps it as anonymous memory right behind the library, where nothing but the library's own program
-    headers tells whose it is.
+    The dynamic loader maps it as anonymous memory right behind the part that is, where nothing but the library's own
+    program headers tells whose it is. Not always behind the library's last mapping: tools add segments at the end.
 
     Args:
         path: of a 64-bit ELF file in this machine's byte order; for anything else the answer is 0.
+        end: where in the file that mapping ends.
 
     Returns:
-        Bytes of anonymous memory, in whole pages, that belong behind the last mapping of this file.
+        Bytes of anonymous memory, in whole pages.
     """
+    return _zeroed(path).get(end, 0)
+
+
+@cache
+def _zeroed(path: str) -> dict[int, int]:
+    """For each data segment with zeroed memory: by where its part of the file ends, in whole pages, how much."""
     try:
         with open(path, "rb") as file:
             segments = _segments(file)
     except OSError:
-        return 0
-    last, zeroed = 0, 0
-    for kind, _, _, address, _, in_file, in_memory, _ in segments:
-        if kind == _LOAD and address >= last:
-            last = address
-            zeroed = _page_up(address + in_memory) - _page_up(address + in_file)
-    return zeroed
+        return {}
+    found = {}
+    for kind, _, offset, address, _, in_file, in_memory, _ in segments:
+        zeroed = _page_up(address + in_memory) - _page_up(address + in_file)
+        if kind == _LOAD and zeroed > 0:
+            found[_page_up(offset + in_file)] = zeroed
+    return found
 
 
 def build_of(path: str) -> str | None:

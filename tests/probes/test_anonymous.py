@@ -8,7 +8,7 @@ from fwmemtrace.probes.anonymous import ARENA, PAGE, POOL, Pages, Walker, is_poo
 from fwmemtrace.probes.smaps import Below, Mapping
 
 BASE = 0x7F00_0000_0000 - 5 * PAGE  # so that arenas are not aligned to pools
-GUARD = Below("---p", "", is_file=False)
+GUARD = Below("---p", "", is_file=False, file_end=0)
 
 
 class Memory:
@@ -145,10 +145,12 @@ def test_a_stack_joined_with_what_is_above_ends_where_it_ends():
 
 
 def test_zeroed_data_of_a_library_is_the_library_s(monkeypatch):
-    monkeypatch.setattr("fwmemtrace.probes.anonymous.zeroed_bytes", lambda path: 2 * PAGE)
+    monkeypatch.setattr(
+        "fwmemtrace.probes.anonymous.zeroed_bytes", lambda path, end: 2 * PAGE if end == 7 * PAGE else 0
+    )
     memory = Memory()
     memory.nameless(5)
-    below = Below("rw-p", "/v/site-packages/torch/lib/libtorch.so", is_file=True)
+    below = Below("rw-p", "/v/site-packages/torch/lib/libtorch.so", is_file=True, file_end=7 * PAGE)
     assert memory.shares(below) == [("file", "torch", 2 * PAGE), ("anonymous", "", 3 * PAGE)]
 
 

@@ -139,7 +139,7 @@ class Walker:
 
     def _of_neighbour(self, mapping: Mapping, below: Below) -> Iterator[Piece]:
         if below.is_file and below.permissions.startswith("rw"):
-            end = min(mapping.end, mapping.start + zeroed_bytes(below.path))
+            end = min(mapping.end, mapping.start + zeroed_bytes(below.path, below.file_end))
             if end > mapping.start:
                 yield Piece(mapping.start, end, *owner_of(below.path))
         elif below.permissions.startswith("---") and not below.is_file:  # a guard page

@@ -17,7 +17,7 @@ _END = "VmFlags:"  # what every mapping's last line begins with
 # One mapping. Newer kernels add fields in between, never in another order. The mappings follow each other without a
 # gap, and nothing in here lets the search go back and try again: a thousand of them may take a few milliseconds.
 _ENTRY = re.compile(
-    r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ (\d+) *(.*)\n"
+    r"([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) \S+ (\d+) *(.*)\n"
     r"Size:[^R]+Rss:([ \d]+)kB\nPss:([ \d]+)kB\n(?:Pss_Dirty:[ \d]+kB\n)?"
     r"Shared_Clean:([ \d]+)kB\nShared_Dirty:([ \d]+)kB\nPrivate_Clean:([ \d]+)kB\nPrivate_Dirty:([ \d]+)kB\n"
     r"Referenced:[ \d]+kB\nAnonymous:([ \d]+)kB\n[^V]*VmFlags:.*\n"
@@ -44,6 +44,7 @@ class Below(NamedTuple):
     permissions: str
     path: str
     is_file: bool
+    file_end: int  # where in the file it ends
 
 
 class FileTotal:
@@ -111,13 +112,13 @@ def parse(pieces: Iterable[bytes], files: dict[str, FileTotal]) -> Iterator[tupl
     Raises:
         ValueError: if the file has not the form that proc_pid_smaps(5) gives it.
     """
-    below_end, below = "", ("", "", False)
+    below_end, below = "", ("", "", False, "", "", "")
     for piece in pieces:
         text = os.fsdecode(piece)
         entries = _ENTRY.findall(text)
         if len(entries) != text.count(_END):
             raise ValueError(f"found {text.count(_END)} mappings in smaps, of which {len(entries)} have the known form")
-        for start, end, mode, inode, path, rss, pss, *divided, anonymous in entries:
+        for start, end, mode, offset, inode, path, rss, pss, *divided, anonymous in entries:
             is_file = inode != "0" or path.startswith("/")  # a System V segment may have the number 0
             if not int(rss):
                 pass
@@ -137,6 +138,10 @@ def parse(pieces: Iterable[bytes], files: dict[str, FileTotal]) -> Iterator[tupl
                 sizes = int(rss) * _KB, int(pss) * _KB, private, int(anonymous) * _KB
                 yield (
                     Mapping(int(start, 16), int(end, 16), mode, path, *sizes),
-                    Below(*below) if below_end == start else None,
+                    _below(*below) if below_end == start else None,
                 )
-            below_end, below = end, (mode, path, is_file)
+            below_end, below = end, (mode, path, is_file, start, end, offset)
+
+
+def _below(mode: str, path: str, is_file: bool, start: str, end: str, offset: str) -> Below:
+    return Below(mode, path, is_file, int(offset, 16) + int(end, 16) - int(start, 16))
