@@ -10,13 +10,14 @@ import pytest
 import fwmemtrace
 
 PACKAGE = Path(fwmemtrace.__file__).parent
-GROUND = {"elf", "errors", "records", "units", "marks", "_version"}
+GROUND = {"elf", "local_variables", "errors", "records", "units", "marks", "_version"}
 CORE = GROUND | {"config", "context", "phases", "plugins"}
 
 # For each layer (a module or subpackage of fwmemtrace), the other layers that its code may import, lazily or not.
 MAY_IMPORT: dict[str, set[str]] = {
     "_version": set(),
     "elf": set(),
+    "local_variables": set(),
     "errors": set(),
     "records": set(),
     "marks": set(),
@@ -28,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugins": {"errors"},
     "config": {"errors", "units"},
     "workers": {"config"},
-    "probes": {"cgroup", "elf", "errors", "records", "units", "marks", "config", "context", "phases", "tracefile"},
+    "probes": GROUND - {"_version"} | {"cgroup", "config", "context", "phases", "tracefile"},
     "sinks": {"errors", "records", "tracefile"},
     "tracefile": {"errors", "records", "marks"},
     "analysis": {"errors", "records", "marks"},

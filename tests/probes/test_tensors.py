@@ -13,8 +13,8 @@ import pytest
 import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.analysis.tensors import TensorsFold
+from fwmemtrace.local_variables import local_variables
 from fwmemtrace.probes import backing
-from fwmemtrace.probes.local_values import local_values
 from fwmemtrace.probes.storages import Storage, find_storages, without_parts
 from fwmemtrace.probes.tensor_names import outermost, walk
 from fwmemtrace.records import AcceleratorMemory, TensorCensus, TensorRow
@@ -193,7 +193,7 @@ def test_reading_local_variables_keeps_nothing_alive(numpy):
     watched = Watched()
     gone = weakref.ref(watched)
     mine = locals()
-    found = any(value is watched for value in local_values())
+    found = any(variables.get("watched") is watched for variables in local_variables())
     kept = mine["watched"] is watched  # the program's own copy is left as it is
     del mine["watched"], mine
     find_storages()

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from itertools import compress, filterfalse
 from typing import Any, NamedTuple
 
+from ..local_variables import local_variables
 from .backing import Mappings
-from .local_values import local_values
 from .tensor_names import OTHER, Name, names_of
 
 _MOST_ALIASES = 5
@@ -62,7 +62,8 @@ def find_storages() -> Found:
     gc.disable()
     try:
         wanted = _wanted(torch, numpy)
-        local = local_values()  # before a list of all objects refers to the copies that it takes back
+        # Before a list of all objects refers to the copies that this takes back.
+        local = [value for variables in local_variables() for value in variables.values()]
         tracked = gc.get_objects()
         # What matters is a handful: picked once, and looked at as often as need be.
         things = instances(tracked, *wanted) + instances(_untracked(tracked, local), *wanted)

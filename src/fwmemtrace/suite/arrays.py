@@ -14,9 +14,9 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from hashlib import blake2b
-from types import FrameType
 from typing import Any, NamedTuple
 
+from ..local_variables import local_variables
 from ..records import SuiteArray, SuiteArrays, SuiteTwin
 
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
@@ -97,8 +97,8 @@ def _numpy_storages(objects: list[Any]) -> Iterator[_Storage]:
     modules = {id(vars(module)): name for name, module in list(sys.modules.items()) if hasattr(module, "__dict__")}
     seen: set[int] = set()
     # The collector does not track arrays, nor a dict or tuple that holds nothing else: they are found through what
-    # refers to them.
-    waiting: list[Any] = [*objects, *_locals()]
+    # refers to them, local variables too.
+    waiting: list[Any] = [*objects, *local_variables()]
     while waiting:
         holder = waiting.pop()
         for thing in gc.get_referents(holder):
@@ -118,17 +118,6 @@ def _numpy_storages(objects: list[Any]) -> Iterator[_Storage]:
             address = thing.__array_interface__["data"][0]
             shape = tuple(thing.shape)
             yield _Storage("numpy", str(thing.dtype), thing.itemsize, shape, address, thing.nbytes, name, False)
-
-
-def _locals() -> list[dict[str, Any]]:
-    """The local variables of every thread, which the collector does not see either."""
-    found = []
-    for frame in sys._current_frames().values():
-        inner: FrameType | None = frame
-        while inner is not None:
-            found.append(inner.f_locals)
-            inner = inner.f_back
-    return found
 
 
 def _name_in(holder: Any, thing: Any, modules: dict[int, str]) -> str:
