@@ -25,14 +25,14 @@ class Tape:
         self.stacks = {}
 
     def block(self, tid, address, size, allocator=MALLOC, stack=7):
-        self.records.append((tid, address, size, allocator, stack))
+        self.records.append((tid, address, size, allocator, stack, 1, 0, 0))
 
     def mark(self, tid, word, text=None, slot=0):
         mark = marks.Mark(word, slot // marks.SIZES, text)
         key = ("mark", *mark)
         self.stacks[key] = mark
-        self.records.append((tid, 0xAAAA, marks.SMALLEST + slot % marks.SIZES, MALLOC, key))
-        self.records.append((tid, 0xAAAA, 0, FREE, 0))
+        self.records.append((tid, 0xAAAA, marks.SMALLEST + slot % marks.SIZES, MALLOC, key, 1, 0, 0))
+        self.records.append((tid, 0xAAAA, 0, FREE, 0, 1, 0, 0))
 
     def fold(self, batch=None):
         fold = CaptureFold(lambda key: self.stacks.get(key), OWN_THREAD)
@@ -309,7 +309,7 @@ def test_a_path_that_is_spelled_out_is_read_as_one():
         for half in (byte >> 4, byte & 15):
             mark = marks.Mark("spell", 0, None)
             tape.stacks["spell"] = mark
-            tape.records.append((OWN_THREAD, 0xAAAA, marks.SMALLEST + half, MALLOC, "spell"))
+            tape.records.append((OWN_THREAD, 0xAAAA, marks.SMALLEST + half, MALLOC, "spell", 1, 0, 0))
     tape.mark(OWN_THREAD, "begin", None, 3)
     tape.block(OWN_THREAD, 1, 10)
     assert tape.rows()["x/ü"].allocated_bytes == 10
