@@ -7,12 +7,13 @@ Pure: it is fed plain tuples, as memray makes them, and told through a callable 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from operator import length_hint
 from typing import Any, TypeAlias
 
 from .. import marks
 from .ranges import RangeMap
-from .tally import ASKED, AT_PEAK, COUNT, FALL, LIVE, Mapped, Run, Site, Tally, new_site
+from .tally import ASKED, AT_PEAK, COUNT, FALL, LIVE, PAGE, Mapped, Run, Site, Tally, new_site
 
 # memray's numbers of allocators (memray.AllocatorType).
 PYMALLOC_FREE, FREE, MMAP, MUNMAP = 1, 5, 14, 15
@@ -71,8 +72,11 @@ class CaptureFold:
         self.guessed_bytes = 0
         self.cut_off = False
 
-    def feed(self, records: Iterable[NativeRecord]) -> None:
-        """Take some more records. One loop on local variables: it runs once for each of a hundred million records."""
+    def feed(self, records: list[NativeRecord]) -> None:
+        """Take some more records; the list may be changed.
+
+        One loop on local variables: it runs once for each of a hundred million records.
+        """
         live = self._live
         pop = live.pop
         smallest, largest = marks.SMALLEST, marks.LARGEST
@@ -87,7 +91,8 @@ class CaptureFold:
         start = now = top = peak = fall = freed = moved = 0
         key: Any
         site: Any
-        for tid, address, size, allocator, stack, _, native, generation in records:
+        rows = iter(records)
+        for tid, address, size, allocator, stack, _, native, generation in rows:
             if tid != thread:
                 if thread is not None:
                     self._leave(run, start, now, top, freed, moved, fall)
@@ -137,51 +142,54 @@ class CaptureFold:
                     freed = moved = 0
                 continue
             key = (stack, native, generation) if by_native else stack
-            if allocator < MMAP:
-                if smallest <= size <= largest:
-                    mark = known_marks[key] if key in known_marks else self._look_up(key)
-                    if mark is not None:
-                        self._leave(run, start, now, top, freed, moved, fall)
-                        self._overwrite(address)
+            if allocator >= MMAP:
+                if allocator == MMAP and self._is_brief(records, len(records) - length_hint(rows), tid, address, size):
+                    address = ~address  # from here on a block
+                else:
+                    self._leave(run, start, now, top, freed, moved, fall)
+                    if allocator == MUNMAP:
+                        self._unmap(address, size, run)
+                    elif smallest <= size <= largest and (mark := self._look_up(key)) is not None:
                         self._apply(mark, tid, size)
                         thread = None  # it may be in another run now
                         continue
-                if address in live:
-                    # Its free went unseen. memray forgets the older block here too.
-                    self._leave(run, start, now, top, freed, moved, fall)
-                    self._overwrite(address)
+                    else:
+                        self._map(address, size, sites, key, run)
                     start = now = top = level.now
                     peak, fall = level.top, level.fall
                     freed = moved = 0
-                site = get(key)
-                if site is None:
-                    site = sites[key] = [size, 1, size, fall, 0, key]
-                else:
-                    site[0] += size
-                    site[1] += 1
-                    if site[3] != fall:
-                        site[4] = site[2]
-                        site[3] = fall
-                    site[2] += size
-                live[address] = (size, site, run)
-                now += size
-                if now > top:
-                    top = now
-                    if now > peak:
-                        peak = now
-            else:
-                self._leave(run, start, now, top, freed, moved, fall)
-                if allocator == MUNMAP:
-                    self._unmap(address, size, run)
-                elif smallest <= size <= largest and (mark := self._look_up(key)) is not None:
+                    continue
+            elif smallest <= size <= largest:
+                mark = known_marks[key] if key in known_marks else self._look_up(key)
+                if mark is not None:
+                    self._leave(run, start, now, top, freed, moved, fall)
+                    self._overwrite(address)
                     self._apply(mark, tid, size)
                     thread = None
                     continue
-                else:
-                    self._map(address, size, sites, key, run)
+            if address in live:
+                # Its free went unseen. memray forgets the older block here too.
+                self._leave(run, start, now, top, freed, moved, fall)
+                self._overwrite(address)
                 start = now = top = level.now
                 peak, fall = level.top, level.fall
                 freed = moved = 0
+            site = get(key)
+            if site is None:
+                site = sites[key] = [size, 1, size, fall, 0, key]
+            else:
+                site[0] += size
+                site[1] += 1
+                if site[3] != fall:
+                    site[4] = site[2]
+                    site[3] = fall
+                site[2] += size
+            live[address] = (size, site, run)
+            now += size
+            if now > top:
+                top = now
+                if now > peak:
+                    peak = now
         if thread is not None:
             self._leave(run, start, now, top, freed, moved, fall)
 
@@ -389,13 +397,24 @@ class CaptureFold:
             self._unsettled[mapped] = None
             mapped.change(size)
 
+    def _is_brief(self, records: list[NativeRecord], place: int, tid: int, address: int, size: int) -> bool:
+        """Whether the next record undoes a mapping; that is made the free of a block then, at an address of no block.
+
+        The interpreter maps memory for deep calls, and unmaps it, again and again. That costs a tenth as a block.
+        """
+        if place == len(records) or size % PAGE or records[place][:4] != (tid, address, size, MUNMAP):
+            return False
+        if self._ranges.touches(address, size):
+            return False
+        records[place] = (tid, ~address, 0, FREE, 0, 1, 0, 0)
+        return True
+
     def _unmap(self, address: int, size: int, run: Run) -> None:
         for part, lost in self._ranges.remove(address, size):
             mapped: Mapped = part.owner
             run.tally.freed += lost
             mapped.left -= lost
             if not mapped.left and not mapped.settled:
-                # Most mappings come and go: the interpreter's own for deep calls, by the ten thousand.
                 del self._unsettled[mapped]
                 if not mapped.counted:
                     self.guessed_bytes += mapped.size

@@ -67,9 +67,7 @@ class RangeMap:
         end = start + size
         if size <= 0:
             return []
-        position = max(0, bisect_right(self._starts, start) - 1)
-        if self._reach:
-            position = min(position, bisect_left(self._starts, start - self._reach))
+        position = self._before(start)
         touched = []
         while position < len(self._starts) and self._starts[position] < end:
             found = self._short[position]
@@ -90,6 +88,23 @@ class RangeMap:
             if found.end > end:
                 self._insert(Range(end, found.end, found.owner))
         return lost
+
+    def touches(self, start: int, size: int) -> bool:
+        """Whether any range has bytes of a stretch."""
+        end = start + size
+        position = self._before(start)
+        while position < len(self._starts) and self._starts[position] < end:
+            if self._short[position].end > start:
+                return True
+            position += 1
+        return any(long.start < end and long.end > start for long in self._long)
+
+    def _before(self, start: int) -> int:
+        """The first of the short ranges that may reach beyond an address."""
+        position = bisect_right(self._starts, start) - 1
+        if self._reach:
+            position = min(position, bisect_left(self._starts, start - self._reach))
+        return max(0, position)
 
     def _insert(self, new: Range) -> None:
         if new.size > _LONG:
