@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fwmemtrace.analysis import ranges
@@ -11,6 +11,7 @@ from fwmemtrace.analysis.ranges import RangeMap
 STEPS = st.tuples(st.sampled_from(["add", "add", "remove", "touches"]), st.integers(0, 60), st.integers(0, 25))
 
 
+@example([("add", 0, 2), ("touches", 1, 0)], 100)
 @given(st.lists(STEPS, max_size=40), st.sampled_from([5, 100]))
 def test_what_is_mapped_is_what_a_model_of_single_bytes_says(steps, long):
     before, ranges._LONG = ranges._LONG, long  # so small that some ranges are long ones

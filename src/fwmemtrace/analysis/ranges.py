@@ -91,6 +91,8 @@ class RangeMap:
 
     def touches(self, start: int, size: int) -> bool:
         """Whether any range has bytes of a stretch."""
+        if size <= 0:
+            return False
         end = start + size
         position = self._before(start)
         while position < len(self._starts) and self._starts[position] < end:
