@@ -30,6 +30,23 @@ with fwmemtrace.read(sys.argv[1]).capture() as capture:
     open(sys.argv[3], "wb").write(capture.read_bytes())
 print(json.dumps(True))
 """
+# A real service's start and first requests: the imports again, a model's weights, and what each request allocates.
+_GUARD = """
+import json, sys, fwmemtrace
+sys.path.insert(0, "examples")
+fwmemtrace.start(sys.argv[1], probes=["native"], native_traces=True)
+import guard
+from fwmemtrace import phase
+texts = [text for _, text in guard.read_prompts(guard.PROMPTS)]
+service = guard.Guard()
+for number in range(100):
+    with phase("request"):
+        service.check([f"{texts[number % len(texts)]} {number}"])
+fwmemtrace.stop()
+with fwmemtrace.read(sys.argv[1]).capture() as capture:
+    open(sys.argv[2], "wb").write(capture.read_bytes())
+print(json.dumps(True))
+"""
 # As much as one service may leave in a day: many records, and a heap of some hundred thousand blocks that changes.
 _MANY = """
 import json, sys, random, memray
@@ -54,20 +71,22 @@ print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, sum
 
 
 def run() -> list[Row]:
-    """The capture of an import-heavy program; the same with native traces; one of twenty million records."""
+    """An import-heavy program's capture, plain and with native traces; the guard's; one of twenty million records."""
     with tempfile.TemporaryDirectory() as folder:
-        plain, native, many = (Path(folder) / name for name in ("plain.bin", "native.bin", "many.bin"))
+        plain, native, guard, many = (Path(folder) / f"{name}.bin" for name in ("plain", "native", "guard", "many"))
         fresh(_CAPTURE, f"{folder}/trace.bin", "plain", str(plain))
         fresh(_CAPTURE, f"{folder}/trace.bin", "native", str(native))
+        fresh(_GUARD, f"{folder}/trace.bin", str(guard))
         fresh(_MANY, str(many), str(_RECORDS))
         peak, allocations = fresh(_PEAK, str(many))
         ours = ["-m", "fwmemtrace", "report", "--native"]
         stats = in_turns(_times([*ours, str(plain)]), _times(["-m", "memray", "stats", str(plain)]), 5)
-        flame = ["-m", "memray", "flamegraph", "-f", "-o", f"{folder}/out.html", str(native)]
-        graph = in_turns(_times([*ours, str(native)]), _times(flame), 1)
+        flame = ["-m", "memray", "flamegraph", "-f", "-o", f"{folder}/out.html"]
+        graphs = [in_turns(_times([*ours, str(path)]), _times([*flame, str(path)]), 1) for path in (native, guard)]
         return [
             Row("native report / memray stats", *stats, target=2.0, unit="ns"),
-            Row("native report with native stacks / memray flamegraph", *graph, target=0.1, unit="ns"),
+            Row("native report with native stacks / memray flamegraph", *graphs[0], target=0.1, unit="ns"),
+            Row("the same of the guard and 100 requests", *graphs[1], target=0.1, unit="ns"),
             Row(f"peak RSS: {allocations * 2:,} records", peak, peak, 1.0, 500e6, "B", kind="at most"),
         ]
 

@@ -35,65 +35,8 @@ def read_capture(
     Raises:
         CaptureError: if it cannot be read, or cannot be cut by phase.
     """
-    notes: list[str] = []
     with Capture(Path(path), native=native_stacks) as capture, without_collector():
-        growth = GrowthFold()
-        fold = CaptureFold(
-            capture.mark_of,
-            capture.own_thread,
-            lambda path, level, change: growth.call(path, "native", level, change),
-        )
-        read = 0
-        try:
-            for batch in capture.batches():
-                fold.feed(batch)
-                read += len(batch)
-                if progress is not None:
-                    progress(read, capture.records)
-        except KeyboardInterrupt:
-            notes.append(
-                f"interrupted after {read} of {capture.records} records of memray's capture: the rest is missing"
-            )
-        complete = read == capture.records
-        fold.finish()
-
-        stacks: dict[Any, Readable] = {}
-
-        def resolve(key: Any) -> Readable:
-            if key not in stacks:
-                stacks[key] = readable(capture.python_stack(key), capture.whole_stack(key) if capture.native else None)
-            return stacks[key]
-
-        rows = build_rows(fold, top, resolve, lambda key: package_of(capture.python_stack(key)))
-        if fold.cut_off and complete:
-            notes.append("memray's tracker was not stopped: the process was killed, and last records may be missing")
-        if capture.unresolved:
-            notes.append(
-                f"{capture.unresolved} of {len(stacks)} shown stacks have C or C++ frames without a symbol, which are "
-                "left out: the libraries are stripped, or not on this machine"
-            )
-        if not fold.maps_read:
-            notes.append(
-                "memray's capture does not say which mappings are of files: those whose length is no multiple of a "
-                "page are taken for files, all others count as memory"
-            )
-        files: dict[str, int] = {}
-        for by_file in fold.file_backed().values():
-            for file, size in by_file.items():
-                files[file] = files.get(file, 0) + size
-        return CaptureSummary(
-            rows=rows,
-            totals=add_up(rows.values(), capture.peak_bytes),
-            marks=fold.marks,
-            marks_bytes=fold.marks_bytes,
-            memray_peak_bytes=capture.peak_bytes,
-            mapped_files=files,
-            growth=growth.result(),
-            calls={path: fold.tallies[path].runs for path in rows if path},
-            complete=complete,
-            stopped=not fold.cut_off,
-            notes=notes,
-        )
+        return _summary(capture, top, progress)
 
 
 def report_capture(
@@ -109,8 +52,10 @@ def report_capture(
     Raises:
         CaptureError: if it cannot be read, or cannot be cut by phase.
     """
-    summary = read_capture(path, top=top, progress=progress)
+    # Opened once: memray walks through all of a capture when it is opened.
     with Capture(Path(path)) as capture:
+        with without_collector():
+            summary = _summary(capture, top, progress)
         resident = capture.resident() or [0]
         process = results.Process(
             pid=capture.pid,
@@ -151,3 +96,64 @@ def report_capture(
         processes=[process],
     )
     return results.Report(trace=info, phases=phases)
+
+
+def _summary(capture: Capture, top: int, progress: Callable[[int, int], None] | None) -> CaptureSummary:
+    notes: list[str] = []
+    growth = GrowthFold()
+    fold = CaptureFold(
+        capture.mark_of,
+        capture.own_thread,
+        lambda path, level, change: growth.call(path, "native", level, change),
+        native=capture.native,
+    )
+    read = 0
+    try:
+        for batch in capture.batches():
+            fold.feed(batch)
+            read += len(batch)
+            if progress is not None:
+                progress(read, capture.records)
+    except KeyboardInterrupt:
+        notes.append(f"interrupted after {read} of {capture.records} records of memray's capture: the rest is missing")
+    complete = read == capture.records
+    fold.finish()
+
+    stacks: dict[Any, Readable] = {}
+
+    def resolve(key: Any) -> Readable:
+        if key not in stacks:
+            stacks[key] = readable(capture.python_stack(key), capture.whole_stack(key) if capture.native else None)
+        return stacks[key]
+
+    rows = build_rows(fold, top, resolve, lambda key: package_of(capture.python_stack(key)))
+    if fold.cut_off and complete:
+        notes.append("memray's tracker was not stopped: the process was killed, and last records may be missing")
+    if capture.unresolved:
+        notes.append(
+            f"{capture.unresolved} of {len(stacks)} shown stacks have C or C++ frames without a symbol, which are "
+            "left out: the libraries are stripped, or not on this machine"
+        )
+    if not fold.maps_read:
+        notes.append(
+            "memray's capture does not say which mappings are of files: those whose length is no multiple of a "
+            "page are taken for files, all others count as memory"
+        )
+    files: dict[str, int] = {}
+    for by_file in fold.file_backed().values():
+        for file, size in by_file.items():
+            files[file] = files.get(file, 0) + size
+    fold.let_go()
+    return CaptureSummary(
+        rows=rows,
+        totals=add_up(rows.values(), capture.peak_bytes),
+        marks=fold.marks,
+        marks_bytes=fold.marks_bytes,
+        memray_peak_bytes=capture.peak_bytes,
+        mapped_files=files,
+        growth=growth.result(),
+        calls={path: fold.tallies[path].runs for path in rows if path},
+        complete=complete,
+        stopped=not fold.cut_off,
+        notes=notes,
+    )

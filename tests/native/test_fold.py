@@ -25,14 +25,14 @@ class Tape:
         self.stacks = {}
 
     def block(self, tid, address, size, allocator=MALLOC, stack=7):
-        self.records.append((tid, address, size, allocator, stack))
+        self.records.append((tid, address, size, allocator, stack, 1, 0, 0))
 
     def mark(self, tid, word, text=None, slot=0):
         mark = marks.Mark(word, slot // marks.SIZES, text)
         key = ("mark", *mark)
         self.stacks[key] = mark
-        self.records.append((tid, 0xAAAA, marks.SMALLEST + slot % marks.SIZES, MALLOC, key))
-        self.records.append((tid, 0xAAAA, 0, FREE, 0))
+        self.records.append((tid, 0xAAAA, marks.SMALLEST + slot % marks.SIZES, MALLOC, key, 1, 0, 0))
+        self.records.append((tid, 0xAAAA, 0, FREE, 0, 1, 0, 0))
 
     def fold(self, batch=None):
         fold = CaptureFold(lambda key: self.stacks.get(key), OWN_THREAD)
@@ -157,6 +157,9 @@ STEPS = st.one_of(
     st.tuples(st.just("malloc"), THREADS, st.integers(0, 5), st.integers(0, 3000), st.sampled_from([5, 6, 7])),
     st.tuples(st.just("free"), THREADS, st.integers(0, 5)),
     st.tuples(st.just("mmap"), THREADS, st.integers(1, 6), st.sampled_from([0, 0, 100])),
+    st.tuples(
+        st.just("brief"), THREADS, st.integers(1, 3), st.sampled_from([0, 0, 100]), st.none() | st.integers(0, 30)
+    ),
     st.tuples(st.just("munmap"), THREADS, st.integers(0, 40), st.integers(1, 8)),
     st.tuples(st.just("look"), THREADS, st.sets(st.integers(0, 30))),
     st.tuples(st.just("switch"), THREADS, st.integers(0, 5)),
@@ -235,9 +238,11 @@ def play(steps, files, tape):
             address = 0x1000 + step[2]
             model.free(here, address)
             tape.block(tid, address, 0, FREE if step[2] % 2 else PYMALLOC_FREE, 0)
-        elif kind == "mmap":
-            pages = list(range(next_page, next_page + step[2]))
-            next_page += step[2] + 1
+        elif kind in ("mmap", "brief"):
+            # A brief one is unmapped by the next record, and may lie over others (`MAP_FIXED`).
+            place = next_page if kind == "mmap" or step[4] is None else step[4]
+            pages = list(range(place, place + step[2]))
+            next_page = max(next_page, place + step[2] + 1)
             tail = step[3] or PAGE
             size = (len(pages) - 1) * PAGE + tail
             block = Block(size, here, 9, pages)
@@ -251,6 +256,9 @@ def play(steps, files, tape):
             unsettled.append(block)
             model.look()
             tape.block(tid, pages[0] * PAGE, size, MMAP, 9)
+            if kind == "brief":
+                model.unmap(here, pages)
+                tape.block(tid, pages[0] * PAGE, len(pages) * PAGE, MUNMAP, 0)
         elif kind == "munmap":
             pages = range(step[2], step[2] + step[3])
             model.unmap(here, pages)
@@ -299,7 +307,7 @@ def test_the_fold_says_what_a_model_says_that_looks_at_every_block(steps, batch)
         assert row.including_inner.allocated_bytes == sum(rows[other].allocated_bytes for other in inner)
         assert row.peak_bytes == expected["peak"]
         assert row.including_inner.peak_bytes == expected["whole_peak"]
-        if row.at_peak or not any(step[0] == "mmap" for step in steps):
+        if row.at_peak or not any(step[0] in ("mmap", "brief") for step in steps):
             assert sum(site.at_peak_bytes for site in row.at_peak) == row.peak_bytes
 
 
@@ -309,7 +317,7 @@ def test_a_path_that_is_spelled_out_is_read_as_one():
         for half in (byte >> 4, byte & 15):
             mark = marks.Mark("spell", 0, None)
             tape.stacks["spell"] = mark
-            tape.records.append((OWN_THREAD, 0xAAAA, marks.SMALLEST + half, MALLOC, "spell"))
+            tape.records.append((OWN_THREAD, 0xAAAA, marks.SMALLEST + half, MALLOC, "spell", 1, 0, 0))
     tape.mark(OWN_THREAD, "begin", None, 3)
     tape.block(OWN_THREAD, 1, 10)
     assert tape.rows()["x/ü"].allocated_bytes == 10

@@ -1,25 +1,26 @@
 """Cuts the records of a memray capture by phase.
 
-Pure: it is fed plain tuples, and told through a callable which stacks are those of marks (`fwmemtrace.marks`). What it
-keeps grows with live blocks and distinct stacks, not with records.
+Pure: it is fed plain tuples, as memray makes them, and told through a callable which stacks are those of marks
+(`fwmemtrace.marks`). What it keeps grows with live blocks and distinct stacks, not with records.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from operator import length_hint
 from typing import Any, TypeAlias
 
 from .. import marks
-from .ranges import Range, RangeMap
-from .tally import ASKED, AT_PEAK, COUNT, FALL, LIVE, Mapped, Run, Site, Tally, new_site, touch
+from .ranges import RangeMap
+from .tally import ASKED, AT_PEAK, COUNT, FALL, LIVE, PAGE, Mapped, Run, Site, Tally, new_site
 
 # memray's numbers of allocators (memray.AllocatorType).
 PYMALLOC_FREE, FREE, MMAP, MUNMAP = 1, 5, 14, 15
 UNKNOWN_FILE = "?"
 
-# Thread, address, size, allocator, and a key that stands for the stack: an int, or a tuple where native frames count.
-NativeRecord: TypeAlias = tuple[int, int, int, int, Any]
+# Thread, address, size, allocator, Python stack, number of allocations, native stack, generation of its libraries.
+NativeRecord: TypeAlias = tuple[int, int, int, int, Any, int, int, int]
 
 
 class CaptureFold:
@@ -31,6 +32,8 @@ class CaptureFold:
         ended: told of each run's end: its path, what all runs of that path hold then with those inside them, and what
             this one holds, in bytes.
         own_thread: memray's number of the thread that threads without a phase are counted with, unless a mark says it.
+        native: whether stacks are told apart by their native part too. The key of a stack is then a tuple of its three
+            numbers, else the Python stack's number alone.
 
     Attributes:
         tallies: by phase path.
@@ -46,11 +49,14 @@ class CaptureFold:
         read_mark: Callable[[Any], marks.Mark | None],
         own_thread: int,
         ended: Callable[[str, int, int], None] | None = None,
+        *,
+        native: bool = False,
     ) -> None:
         self._read_mark = read_mark
         self._ended = ended
         self._known_marks: dict[Any, marks.Mark | None] = {}
         self._own = own_thread
+        self._native = native
         self.tallies: dict[str, Tally] = {}
         self._outside = Run(self._tally(""), None, None)
         self._threads: dict[int, Run] = {}
@@ -58,7 +64,7 @@ class CaptureFold:
         self._spelled: dict[int, list[int]] = {}
         self._live: dict[int, tuple[int, Site, Run]] = {}
         self._ranges = RangeMap()
-        self._unsettled: list[Mapped] = []
+        self._unsettled: dict[Mapped, None] = {}
         self._mappings: set[marks.Mapping] = set()
         self.marks = 0
         self.marks_bytes = 0
@@ -66,19 +72,27 @@ class CaptureFold:
         self.guessed_bytes = 0
         self.cut_off = False
 
-    def feed(self, records: Iterable[NativeRecord]) -> None:
-        """Take some more records. One loop on local variables: it runs once for each of a hundred million records."""
+    def feed(self, records: list[NativeRecord]) -> None:
+        """Take some more records; the list may be changed.
+
+        One loop on local variables: it runs once for each of a hundred million records.
+        """
         live = self._live
-        pop, setdefault = live.pop, live.setdefault
+        pop = live.pop
         smallest, largest = marks.SMALLEST, marks.LARGEST
         known_marks = self._known_marks
+        by_native = self._native
         thread: int | None = None
         run = self._outside
         tally = run.tally
         level = tally.own
         sites = tally.sites
+        get = sites.get
         start = now = top = peak = fall = freed = moved = 0
-        for tid, address, size, allocator, key in records:
+        key: Any
+        site: Any
+        rows = iter(records)
+        for tid, address, size, allocator, stack, _, native, generation in rows:
             if tid != thread:
                 if thread is not None:
                     self._leave(run, start, now, top, freed, moved, fall)
@@ -87,6 +101,7 @@ class CaptureFold:
                 tally = run.tally
                 level = tally.own
                 sites = tally.ambient if ambient else tally.sites
+                get = sites.get
                 start = now = top = level.now
                 peak, fall = level.top, level.fall
                 freed = moved = 0
@@ -125,57 +140,56 @@ class CaptureFold:
                     start = now = top = level.now
                     peak, fall = level.top, level.fall
                     freed = moved = 0
-            elif allocator < MMAP:
-                if smallest <= size <= largest:
-                    mark = known_marks[key] if key in known_marks else self._look_up(key)
-                    if mark is not None:
-                        self._leave(run, start, now, top, freed, moved, fall)
-                        self._overwrite(address)
-                        self._apply(mark, tid, size)
-                        run, ambient = self._enter(tid)
-                        tally = run.tally
-                        level = tally.own
-                        sites = tally.ambient if ambient else tally.sites
-                        start = now = top = level.now
-                        peak, fall = level.top, level.fall
-                        freed = moved = 0
-                        continue
-                site = sites[key] if key in sites else sites.setdefault(key, new_site(key))
-                entry = (size, site, run)
-                if setdefault(address, entry) is not entry:
-                    # Its free went unseen. memray forgets the older block here too.
+                continue
+            key = (stack, native, generation) if by_native else stack
+            if allocator >= MMAP:
+                if allocator == MMAP and self._is_brief(records, len(records) - length_hint(rows), tid, address, size):
+                    address = ~address  # from here on a block
+                else:
                     self._leave(run, start, now, top, freed, moved, fall)
-                    self._overwrite(address)
-                    live[address] = entry
+                    if allocator == MUNMAP:
+                        self._unmap(address, size, run)
+                    elif smallest <= size <= largest and (mark := self._look_up(key)) is not None:
+                        self._apply(mark, tid, size)
+                        thread = None  # it may be in another run now
+                        continue
+                    else:
+                        self._map(address, size, sites, key, run)
                     start = now = top = level.now
                     peak, fall = level.top, level.fall
                     freed = moved = 0
+                    continue
+            elif smallest <= size <= largest:
+                mark = known_marks[key] if key in known_marks else self._look_up(key)
+                if mark is not None:
+                    self._leave(run, start, now, top, freed, moved, fall)
+                    self._overwrite(address)
+                    self._apply(mark, tid, size)
+                    thread = None
+                    continue
+            if address in live:
+                # Its free went unseen. memray forgets the older block here too.
+                self._leave(run, start, now, top, freed, moved, fall)
+                self._overwrite(address)
+                start = now = top = level.now
+                peak, fall = level.top, level.fall
+                freed = moved = 0
+            site = get(key)
+            if site is None:
+                site = sites[key] = [size, 1, size, fall, 0, key]
+            else:
                 site[0] += size
                 site[1] += 1
                 if site[3] != fall:
                     site[4] = site[2]
                     site[3] = fall
                 site[2] += size
-                now += size
-                if now > top:
-                    top = now
-                    if now > peak:
-                        peak = now
-            else:
-                self._leave(run, start, now, top, freed, moved, fall)
-                if allocator == MUNMAP:
-                    self._unmap(address, size, run)
-                elif smallest <= size <= largest and (mark := self._look_up(key)) is not None:
-                    self._apply(mark, tid, size)
-                else:
-                    self._map(address, size, sites, key, run)
-                run, ambient = self._enter(tid)
-                tally = run.tally
-                level = tally.own
-                sites = tally.ambient if ambient else tally.sites
-                start = now = top = level.now
-                peak, fall = level.top, level.fall
-                freed = moved = 0
+            live[address] = (size, site, run)
+            now += size
+            if now > top:
+                top = now
+                if now > peak:
+                    peak = now
         if thread is not None:
             self._leave(run, start, now, top, freed, moved, fall)
 
@@ -189,9 +203,22 @@ class CaptureFold:
         for tally in self.tallies.values():
             own = tally.own
             own.fall += own.now == own.top
+            fall = own.fall
             for sites in (tally.sites, tally.ambient):
                 for site in sites.values():
-                    touch(site, own.fall)
+                    if site[3] != fall:
+                        site[4] = site[2]
+                        site[3] = fall
+
+    def let_go(self) -> None:
+        """Give all blocks and sites back at once; what was counted of phases stays.
+
+        Runs and tallies refer to themselves, so that only the collector would find their millions of blocks and sites.
+        """
+        self._live.clear()
+        for tally in self.tallies.values():
+            tally.sites.clear()
+            tally.ambient.clear()
 
     def file_backed(self) -> dict[str, dict[str, int]]:
         """Bytes still mapped from files, by phase path and file."""
@@ -367,13 +394,31 @@ class CaptureFold:
         site[COUNT] += 1
         mapped = Mapped(site, run, size)
         if self._ranges.add(address, size, mapped) is not None:
-            self._unsettled.append(mapped)
+            self._unsettled[mapped] = None
             mapped.change(size)
+
+    def _is_brief(self, records: list[NativeRecord], place: int, tid: int, address: int, size: int) -> bool:
+        """Whether the next record undoes a mapping; that is made the free of a block then, at an address of no block.
+
+        The interpreter maps memory for deep calls, and unmaps it, again and again. That costs a tenth as a block.
+        """
+        if place == len(records) or size % PAGE or records[place][:4] != (tid, address, size, MUNMAP):
+            return False
+        if self._ranges.touches(address, size):
+            return False
+        records[place] = (tid, ~address, 0, FREE, 0, 1, 0, 0)
+        return True
 
     def _unmap(self, address: int, size: int, run: Run) -> None:
         for part, lost in self._ranges.remove(address, size):
             mapped: Mapped = part.owner
             run.tally.freed += lost
+            mapped.left -= lost
+            if not mapped.left and not mapped.settled:
+                del self._unsettled[mapped]
+                if not mapped.counted:
+                    self.guessed_bytes += mapped.size
+                mapped.gone()
             mapped.change(-lost)
             owner = mapped.run
             if not owner.open:
@@ -384,19 +429,19 @@ class CaptureFold:
         """Say of every mapping so far what it is of, going by a reading if there is one."""
         if not self._unsettled:
             return
-        parts: dict[Mapped, list[Range]] = {mapped: [] for mapped in self._unsettled}
+        first: dict[Mapped, int] = {}
         for part in self._ranges:
-            if part.owner in parts:
-                parts[part.owner].append(part)
+            if part.owner in self._unsettled:
+                first.setdefault(part.owner, part.start)
         files = [mapping for mapping in mappings or () if mapping.path is not None]
         starts = [mapping.start for mapping in files]
         levels = {}
-        for mapped, ranges in parts.items():
-            file = _file_at(ranges[0].start, files, starts) if ranges else None
-            if file is None and not mapped.counted and not (ranges and mappings is not None):
+        for mapped in self._unsettled:
+            file = _file_at(first[mapped], files, starts)
+            if file is None and not mapped.counted and mappings is None:
                 file = UNKNOWN_FILE
                 self.guessed_bytes += mapped.size
-            mapped.settle(sum(part.size for part in ranges), file)
+            mapped.settle(file)
             for level in (mapped.run.tally.own, *mapped.run.tally.wholes):
                 levels[id(level)] = level
         for level in levels.values():

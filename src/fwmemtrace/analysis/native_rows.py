@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import msgspec
@@ -48,6 +49,8 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
 
 # By package are summed up as many of a phase's largest stacks; the others are too small to change the picture.
 _GROUPED = 500
+# There may be half a million sites in a phase, so they are added up and sifted without a line of Python for each.
+_ASKED, _COUNT, _LIVE, _AT_PEAK = map(itemgetter, (ASKED, COUNT, LIVE, AT_PEAK))
 
 
 def build_rows(
@@ -70,30 +73,39 @@ def build_rows(
             continue
         totals = own[path]
         sites = _merged(tally)
-        live = heapq.nlargest(top, sites, key=lambda site: (site[LIVE], site[ASKED]))
+        live = [site for site in sites if site[LIVE]]
+        candidates = _most(max(top, _GROUPED), live, _LIVE) if len(live) >= top else sites
+        largest = heapq.nlargest(top, candidates, key=itemgetter(LIVE, ASKED))
         at_peak = []
         # They do not add up where a guess about a mapping had to be put right after the peak: better none than others.
-        if sum(site[AT_PEAK] for site in sites) == totals.peak_bytes:
-            at_peak = heapq.nlargest(top, (site for site in sites if site[AT_PEAK]), key=lambda site: site[AT_PEAK])
+        if sum(map(_AT_PEAK, sites)) == totals.peak_bytes:
+            at_peak = heapq.nlargest(top, _most(top, list(filter(_AT_PEAK, sites)), _AT_PEAK), key=_AT_PEAK)
         rows[path] = results.Native(
             **msgspec.structs.asdict(totals),
             including_inner=_with_inner(tally, own),
-            top=[_site(site, resolve) for site in live],
+            top=[_site(site, resolve) for site in largest],
             at_peak=[_site(site, resolve) for site in at_peak],
-            ambient_bytes=sum(site[ASKED] for site in tally.ambient.values()) if path else 0,
-            ambient_allocations=sum(site[COUNT] for site in tally.ambient.values()) if path else 0,
+            ambient_bytes=sum(map(_ASKED, tally.ambient.values())) if path else 0,
+            ambient_allocations=sum(map(_COUNT, tally.ambient.values())) if path else 0,
             reserved_bytes=reserved.get(path, 0),
             temporary_bytes=max(0, totals.allocated_bytes - totals.held_bytes - totals.file_backed_bytes),
-            by_package=_by_package(sites, package_at),
+            by_package=_by_package(live, package_at),
             freed_later=dict(sorted(tally.freed_later.items(), key=lambda item: -item[1])),
         )
     return rows
 
 
-def _by_package(sites: list[Site], package_at: Callable[[Any], str]) -> dict[str, int]:
-    live = [site for site in sites if site[LIVE]]
-    found = {"": sum(site[LIVE] for site in live)}
-    for site in heapq.nlargest(_GROUPED, live, key=lambda site: site[LIVE]):
+def _most(count: int, sites: list[Site], figure: Callable[[Site], int]) -> list[Site]:
+    """The so many with the largest figures and all that equal the last of them, in their old order."""
+    if len(sites) <= count:
+        return sites
+    least = sorted(map(figure, sites))[-count]
+    return [site for site in sites if figure(site) >= least]
+
+
+def _by_package(live: list[Site], package_at: Callable[[Any], str]) -> dict[str, int]:
+    found = {"": sum(map(_LIVE, live))}
+    for site in heapq.nlargest(_GROUPED, _most(_GROUPED, live, _LIVE), key=_LIVE):
         name = package_at(site[KEY])
         found[name] = found.get(name, 0) + site[LIVE]
         found[""] -= site[LIVE]
@@ -114,13 +126,15 @@ _ADDED = ("allocated_bytes", "allocations", "freed_bytes", "held_bytes", "live_b
 
 def _totals(tally: Tally, file_backed: int) -> results.NativeTotals:
     totals = results.NativeTotals(
-        freed_bytes=tally.freed, held_bytes=tally.held, peak_bytes=tally.own.top, file_backed_bytes=file_backed
+        freed_bytes=tally.freed,
+        held_bytes=tally.held,
+        live_bytes=tally.own.now,
+        peak_bytes=tally.own.top,
+        file_backed_bytes=file_backed,
     )
     for sites in (tally.sites, tally.ambient):
-        for site in sites.values():
-            totals.allocated_bytes += site[ASKED]
-            totals.allocations += site[COUNT]
-            totals.live_bytes += site[LIVE]
+        totals.allocated_bytes += sum(map(_ASKED, sites.values()))
+        totals.allocations += sum(map(_COUNT, sites.values()))
     return totals
 
 

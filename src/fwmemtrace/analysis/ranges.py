@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,6 +42,9 @@ class RangeMap:
         self._starts: list[int] = []
         self._short: list[Range] = []
         self._long: list[Range] = []
+        # How long a short range may be that lies over the beginning of another. Mostly none does: then whatever holds
+        # an address is the last range to start before it, and no other has to be looked at.
+        self._reach = 0
 
     def __iter__(self) -> Iterator[Range]:
         yield from self._short
@@ -64,7 +67,7 @@ class RangeMap:
         end = start + size
         if size <= 0:
             return []
-        position = bisect_left(self._starts, start - _LONG)
+        position = self._before(start)
         touched = []
         while position < len(self._starts) and self._starts[position] < end:
             found = self._short[position]
@@ -73,9 +76,10 @@ class RangeMap:
                 del self._short[position], self._starts[position]
             else:
                 position += 1
-        for found in [long for long in self._long if long.start < end and long.end > start]:
-            touched.append(found)
-            self._long.remove(found)
+        if self._long:
+            for found in [long for long in self._long if long.start < end and long.end > start]:
+                touched.append(found)
+                self._long.remove(found)
         lost = []
         for found in touched:
             lost.append((found, min(end, found.end) - max(start, found.start)))
@@ -85,10 +89,32 @@ class RangeMap:
                 self._insert(Range(end, found.end, found.owner))
         return lost
 
+    def touches(self, start: int, size: int) -> bool:
+        """Whether any range has bytes of a stretch."""
+        if size <= 0:
+            return False
+        end = start + size
+        position = self._before(start)
+        while position < len(self._starts) and self._starts[position] < end:
+            if self._short[position].end > start:
+                return True
+            position += 1
+        return any(long.start < end and long.end > start for long in self._long)
+
+    def _before(self, start: int) -> int:
+        """The first of the short ranges that may reach beyond an address."""
+        position = bisect_right(self._starts, start) - 1
+        if self._reach:
+            position = min(position, bisect_left(self._starts, start - self._reach))
+        return max(0, position)
+
     def _insert(self, new: Range) -> None:
         if new.size > _LONG:
             self._long.append(new)
             return
         position = bisect_left(self._starts, new.start)
+        for near in self._short[max(0, position - 1) : position + 1]:
+            if near.start < new.end and new.start < near.end:
+                self._reach = max(self._reach, near.size, new.size)
         self._starts.insert(position, new.start)
         self._short.insert(position, new)

@@ -20,13 +20,6 @@ def new_site(key: Any) -> Site:
     return [0, 0, 0, 0, 0, key]
 
 
-def touch(site: Site, fall: int) -> None:
-    """A site is about to change, in a level that fell so often: keep what it had at the top."""
-    if site[FALL] != fall:
-        site[AT_PEAK] = site[LIVE]
-        site[FALL] = fall
-
-
 class Level:
     """How many bytes are live at once, and the most that ever were."""
 
@@ -46,15 +39,24 @@ class Level:
 
     def change(self, mapped: Mapped, size: int) -> None:
         """A mapping grew by so much, or shrank."""
+        now = self.now
         if mapped.counted:
-            self.now += size
+            now = self.now = now + size
         if not mapped.settled:
             if not self.log:
                 self.settled = self.top
             self.log.append((self.local, mapped, size))
-            self.local = self.now
-        self.local = max(self.local, self.now)
-        self.top = max(self.top, self.now)
+            self.local = now
+        elif now > self.local:
+            self.local = now
+        if now > self.top:
+            self.top = now
+
+    def forget(self) -> None:
+        """A mapping turned out to be what was guessed: the end of the log is of no use if it tells of such ones."""
+        log = self.log
+        while log and log[-1][1].settled:
+            self.local = max(self.local, log.pop()[0])
 
     def settle(self) -> None:
         """What every mapping is of is known now: put right what wrong guesses did."""
@@ -137,12 +139,13 @@ class Mapped:
     taken for what its length says: whoever maps memory maps whole pages, whoever maps a file gives the file's length.
     """
 
-    __slots__ = ("correction", "counted", "file", "run", "settled", "site", "size")
+    __slots__ = ("correction", "counted", "file", "left", "run", "settled", "site", "size")
 
     def __init__(self, site: Site, run: Run, size: int) -> None:
         self.site = site
         self.run = run
         self.size = size  # when it was made
+        self.left = size  # of which so much is still mapped
         self.counted = size % PAGE == 0  # whether as memory
         self.correction = 0
         self.settled = False  # whether its kind is known
@@ -152,29 +155,42 @@ class Mapped:
         """Bytes were added, or unmapped (then `size` is negative)."""
         if self.counted:
             self._count(size)
-        for level in (self.run.tally.own, *self.run.tally.wholes):
+        tally = self.run.tally
+        tally.own.change(self, size)
+        for level in tally.wholes:
             level.change(self, size)
+
+    def gone(self) -> None:
+        """All of it is about to be unmapped: no reading will say what it was of, so what its length says stays."""
+        self.settled = True
+        tally = self.run.tally
+        tally.own.forget()
+        for level in tally.wholes:
+            level.forget()
 
     def _count(self, size: int) -> None:
         run = self.run
         own = run.tally.own
         if size < 0 and own.now == own.top:
             own.fall += 1
-        touch(self.site, own.fall)
-        self.site[LIVE] += size
+        site = self.site
+        if site[FALL] != own.fall:
+            site[AT_PEAK] = site[LIVE]
+            site[FALL] = own.fall
+        site[LIVE] += size
         run.live += size
         for around in run.lineage:
             around.whole += size
 
-    def settle(self, left: int, file: str | None) -> None:
-        """What it maps is known now, and how many bytes of it are left; the caller settles the levels, all at once."""
+    def settle(self, file: str | None) -> None:
+        """What it maps is known now; the caller settles the levels, all at once."""
         self.settled = True
         self.file = file
         self.correction = 0 if self.counted == (file is None) else -1 if self.counted else 1
         self.counted = file is None
         if self.correction == 0:
             return
-        size = left * self.correction
+        size = self.left * self.correction
         self._count(size)
         if not self.run.open:
             self.run.tally.held += size

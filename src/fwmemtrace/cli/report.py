@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from .. import plugins
 from ..errors import FwmemtraceError
 from ..reports.base import Report
-from ..trace import read
 from . import output as out
 
 
@@ -53,7 +52,10 @@ def print_report(
     """Make the report of some traces, or of one capture, for the terminal that stdout is or for a file."""
     made: Report = plugins.load("fwmemtrace.reports", format)()
     with out.progress() as progress:
+        # Each loads what the other has no use for.
         if native is None:
+            from ..trace import read
+
             report = read(*traces).summary(budget=budget, top=top, progress=progress)
         else:
             from ..captures import report_capture

@@ -6,21 +6,32 @@ memray is imported here, when a capture is opened, and nowhere else on the readi
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import chain, islice, tee
-from operator import add, attrgetter
+from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from .. import marks
 from ..errors import CaptureError
 
-_BATCH = 8192
+_BATCH = 1024  # as many record objects as memray keeps for use again
 _UNKNOWN = "<unknown>"
 _ERRORS_ONLY = 40  # as in `logging`
 Frame: TypeAlias = tuple[str, str, int]  # function, file, line
-Row: TypeAlias = tuple[int, int, int, int, Any]
+# Thread, address, size, allocator, Python stack, number of allocations, native stack, generation of its libraries.
+Row: TypeAlias = tuple[int, int, int, int, int, int, int, int]
+_FIELDS = attrgetter(
+    "tid",
+    "address",
+    "size",
+    "allocator",
+    "stack_id",
+    "n_allocations",
+    "native_stack_id",
+    "native_segment_generation",
+)
 
 
 class Capture:
@@ -92,25 +103,18 @@ class Capture:
         self._reader.close()
 
     def batches(self) -> Iterator[list[Row]]:
-        """All records in their order: thread, address, size, allocator, key of the stack."""
+        """All records in their order, as the tuples that memray makes of them (`Row`)."""
         records = iter(self._reader.get_allocation_records())
         first = next(records, None)
         if first is None:
             return
-        # All of it in C: whatever is done here in Python takes as long as the rest of the reading.
-        rows: Iterator[Any]
-        if self.native:
-            one, other = tee(chain([first], records))
-            block = attrgetter("tid", "address", "size", "allocator")
-            stack = attrgetter("stack_id", "native_stack_id", "native_segment_generation")
-            rows = map(add, map(block, one), zip(map(stack, other)))
-        else:
-            rows = map(attrgetter("tid", "address", "size", "allocator", "stack_id"), chain([first], records))
-        batch = list(islice(rows, _BATCH))
+        rows_of = _rows_of(first)
+        batch = [first, *islice(records, _BATCH - 1)]
+        rows = rows_of(batch)
         self._lens = first
-        while batch:
-            yield batch
-            batch = list(islice(rows, _BATCH))
+        while rows:
+            yield rows
+            rows = rows_of(list(islice(records, _BATCH)))
 
     def resident(self) -> list[int]:
         """The process's RSS over time: memray reads it a hundred times a second, and keeps ten thousand readings."""
@@ -146,6 +150,20 @@ class Capture:
         stack, native, generation = key if isinstance(key, tuple) else (key, 0, 0)
         self._lens.__init__((0, 0, 0, 6, stack, 1, native, generation))
         return self._lens
+
+
+def _rows_of(first: Any) -> Callable[[list[Any]], list[Row]]:
+    """How to get at what records hold, going by the first of them.
+
+    memray keeps it as one tuple, and hands it out attribute by attribute, which takes longer than reading the file.
+    The collector can ask an object what it refers to: so the tuples of many records come in one call.
+    """
+    held = gc.get_referents(first)
+    fields: Row = _FIELDS(first)
+    at = next((place for place, found in enumerate(held) if found == fields), None)
+    if at is None:  # a memray that keeps it in another way
+        return lambda records: list(map(_FIELDS, records))
+    return lambda records: gc.get_referents(*records)[at :: len(held)]
 
 
 @contextmanager
