@@ -134,13 +134,13 @@ def _summary(capture: Capture, top: int, progress: Callable[[int, int], None] | 
             f"{capture.unresolved} of {len(stacks)} shown stacks have C or C++ frames without a symbol, which are "
             "left out: the libraries are stripped, or not on this machine"
         )
-    if not fold.maps_read:
+    if not fold.mapped.was_read:
         notes.append(
             "memray's capture does not say which mappings are of files: those whose length is no multiple of a "
             "page are taken for files, all others count as memory"
         )
     files: dict[str, int] = {}
-    for by_file in fold.file_backed().values():
+    for by_file in fold.mapped.file_backed().values():
         for file, size in by_file.items():
             files[file] = files.get(file, 0) + size
     fold.let_go()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fwmemtrace import marks
@@ -283,6 +283,12 @@ def play(steps, files, tape):
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(STEPS, max_size=60), st.sampled_from([1, 3, None]))
+# Mapped in a run that is inside one which has ended: that one held none of it.
+@example(
+    [("begin", 1, "a"), ("begin", 1, "a"), ("switch", 2, 0), ("end", 2), ("mmap", 1, 1, 100), ("look", 1, set())], 1
+)
+# Half of it was unmapped between the run's end and the reading that tells its kind: the run held the whole.
+@example([("begin", 1, "a"), ("mmap", 1, 2, 100), ("end", 1), ("munmap", 1, 0, 1), ("look", 1, set())], 1)
 def test_the_fold_says_what_a_model_says_that_looks_at_every_block(steps, batch):
     _, files = play(steps, {}, Tape())
     tape = Tape()

@@ -6,18 +6,16 @@ Pure: it is fed plain tuples, as memray makes them, and told through a callable 
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable
 from operator import length_hint
 from typing import Any, TypeAlias
 
 from .. import marks
-from .ranges import RangeMap
-from .tally import ASKED, AT_PEAK, COUNT, FALL, LIVE, PAGE, Mapped, Run, Site, Tally, new_site
+from .mapped import PAGE, MappedMemory
+from .tally import ASKED, AT_PEAK, COUNT, FALL, LIVE, Run, Site, Tally, new_site
 
 # memray's numbers of allocators (memray.AllocatorType).
 PYMALLOC_FREE, FREE, MMAP, MUNMAP = 1, 5, 14, 15
-UNKNOWN_FILE = "?"
 
 # Thread, address, size, allocator, Python stack, number of allocations, native stack, generation of its libraries.
 NativeRecord: TypeAlias = tuple[int, int, int, int, Any, int, int, int]
@@ -37,11 +35,10 @@ class CaptureFold:
 
     Attributes:
         tallies: by phase path.
+        mapped: what is mapped.
         marks: how many marks there were.
         marks_bytes: their bytes: with those of the tallies they make memray's total.
-        maps_read: whether the capture says which mappings are of files.
         cut_off: whether a session's begin is in it, but not its end.
-        guessed_bytes: of mappings that were taken for a file's because of their length.
     """
 
     def __init__(
@@ -63,13 +60,9 @@ class CaptureFold:
         self._open: dict[tuple[str, int], Run] = {}
         self._spelled: dict[int, list[int]] = {}
         self._live: dict[int, tuple[int, Site, Run]] = {}
-        self._ranges = RangeMap()
-        self._unsettled: dict[Mapped, None] = {}
-        self._mappings: set[marks.Mapping] = set()
+        self.mapped = MappedMemory()
         self.marks = 0
         self.marks_bytes = 0
-        self.maps_read = False
-        self.guessed_bytes = 0
         self.cut_off = False
 
     def feed(self, records: list[NativeRecord]) -> None:
@@ -148,7 +141,7 @@ class CaptureFold:
                 else:
                     self._leave(run, start, now, top, freed, moved, fall)
                     if allocator == MUNMAP:
-                        self._unmap(address, size, run)
+                        self.mapped.remove(address, size, run)
                     elif smallest <= size <= largest and (mark := self._look_up(key)) is not None:
                         self._apply(mark, tid, size)
                         thread = None  # it may be in another run now
@@ -195,7 +188,7 @@ class CaptureFold:
 
     def finish(self) -> None:
         """No record will follow: runs that are open end here, and every site learns what it had at its phase's peak."""
-        self._settle(None)
+        self.mapped.finish()
         for run in self._open.values():
             run.close()
         self._open.clear()
@@ -219,27 +212,6 @@ class CaptureFold:
         for tally in self.tallies.values():
             tally.sites.clear()
             tally.ambient.clear()
-
-    def file_backed(self) -> dict[str, dict[str, int]]:
-        """Bytes still mapped from files, by phase path and file."""
-        found: dict[str, dict[str, int]] = {}
-        for part in self._ranges:
-            mapped: Mapped = part.owner
-            if mapped.file is not None:
-                files = found.setdefault(mapped.run.tally.path, {})
-                files[mapped.file] = files.get(mapped.file, 0) + part.size
-        return found
-
-    def reserved(self) -> dict[str, int]:
-        """Bytes still mapped that nobody may read or write, by phase path, as last read from the mappings."""
-        empty = sorted(mapping for mapping in self._mappings if mapping.path is None)
-        found: dict[str, int] = {}
-        for part in self._ranges:
-            size = sum(max(0, min(part.end, hole.end) - max(part.start, hole.start)) for hole in empty)
-            if size and part.owner.file is None:
-                path = part.owner.run.tally.path
-                found[path] = found.get(path, 0) + size
-        return found
 
     # -- where a thread is -------------------------------------------------------------------------------------------
 
@@ -300,13 +272,10 @@ class CaptureFold:
             self.cut_off = True
         elif word == "over":
             self.cut_off = False
-        elif word == "maps+":
-            self._mappings.add(marks.read_row(self._take_spelled(tid) if text is None else text))
-        elif word == "maps-":
-            self._mappings.discard(marks.read_row(self._take_spelled(tid) if text is None else text))
+        elif word in ("maps+", "maps-"):
+            self.mapped.told(marks.read_row(self._take_spelled(tid) if text is None else text), word == "maps+")
         elif word == "maps!":
-            self.maps_read = True
-            self._settle(sorted(self._mappings))
+            self.mapped.was_told()
 
     def _edge(self, word: str, path: str, slot: int, tid: int) -> None:
         if word == "end":
@@ -392,10 +361,7 @@ class CaptureFold:
             site = sites[key] = new_site(key)
         site[ASKED] += size
         site[COUNT] += 1
-        mapped = Mapped(site, run, size)
-        if self._ranges.add(address, size, mapped) is not None:
-            self._unsettled[mapped] = None
-            mapped.change(size)
+        self.mapped.add(address, size, site, run)
 
     def _is_brief(self, records: list[NativeRecord], place: int, tid: int, address: int, size: int) -> bool:
         """Whether the next record undoes a mapping; that is made the free of a block then, at an address of no block.
@@ -404,51 +370,7 @@ class CaptureFold:
         """
         if place == len(records) or size % PAGE or records[place][:4] != (tid, address, size, MUNMAP):
             return False
-        if self._ranges.touches(address, size):
+        if self.mapped.touches(address, size):
             return False
         records[place] = (tid, ~address, 0, FREE, 0, 1, 0, 0)
         return True
-
-    def _unmap(self, address: int, size: int, run: Run) -> None:
-        for part, lost in self._ranges.remove(address, size):
-            mapped: Mapped = part.owner
-            run.tally.freed += lost
-            mapped.left -= lost
-            if not mapped.left and not mapped.settled:
-                del self._unsettled[mapped]
-                if not mapped.counted:
-                    self.guessed_bytes += mapped.size
-                mapped.gone()
-            mapped.change(-lost)
-            owner = mapped.run
-            if not owner.open:
-                later = owner.tally.freed_later
-                later[run.tally.path] = later.get(run.tally.path, 0) + lost
-
-    def _settle(self, mappings: list[marks.Mapping] | None) -> None:
-        """Say of every mapping so far what it is of, going by a reading if there is one."""
-        if not self._unsettled:
-            return
-        first: dict[Mapped, int] = {}
-        for part in self._ranges:
-            if part.owner in self._unsettled:
-                first.setdefault(part.owner, part.start)
-        files = [mapping for mapping in mappings or () if mapping.path is not None]
-        starts = [mapping.start for mapping in files]
-        levels = {}
-        for mapped in self._unsettled:
-            file = _file_at(first[mapped], files, starts)
-            if file is None and not mapped.counted and mappings is None:
-                file = UNKNOWN_FILE
-                self.guessed_bytes += mapped.size
-            mapped.settle(file)
-            for level in (mapped.run.tally.own, *mapped.run.tally.wholes):
-                levels[id(level)] = level
-        for level in levels.values():
-            level.settle()
-        self._unsettled.clear()
-
-
-def _file_at(address: int, files: list[marks.Mapping], starts: list[int]) -> str | None:
-    position = bisect_right(starts, address) - 1
-    return files[position].path if position >= 0 and address < files[position].end else None

@@ -64,8 +64,8 @@ def build_rows(
         resolve: makes a stack's key readable.
         package_at: says whose code a stack's key ends in.
     """
-    files = {path: sum(by_file.values()) for path, by_file in fold.file_backed().items()}
-    reserved = fold.reserved()
+    files = {path: sum(by_file.values()) for path, by_file in fold.mapped.file_backed().items()}
+    reserved = fold.mapped.reserved()
     own = {path: _totals(tally, files.get(path, 0)) for path, tally in fold.tallies.items()}
     rows = {}
     for path, tally in fold.tallies.items():

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from .mapped import Mapped
 
 # A site, what one stack asked for in one phase. A list, because nothing is faster to count in: bytes asked for, how
 # often, bytes live, which peak of the phase's own level `AT_PEAK` is of (see `Level.fall`), bytes live then, the stack.
 Site: TypeAlias = list[Any]
 ASKED, COUNT, LIVE, FALL, AT_PEAK, KEY = range(6)
-
-
-# The unit in which memory is mapped. It tells apart what no reading of the mappings found: what came and went between
-# two of them, and everything in a capture that has none.
-PAGE = 4096
 
 
 def new_site(key: Any) -> Site:
@@ -108,7 +106,7 @@ class Tally:
 class Run:
     """One run of a phase. Blocks refer to the run that allocated them, so it lives as long as they do."""
 
-    __slots__ = ("lineage", "live", "open", "outer", "tally", "whole")
+    __slots__ = ("lineage", "live", "open", "outer", "tally", "unsettled", "whole")
 
     def __init__(self, tally: Tally, parent: Run | None, outer: Run | None) -> None:
         self.tally = tally
@@ -117,6 +115,7 @@ class Run:
         self.open = True
         self.live = 0  # bytes of its own that nobody freed
         self.whole = 0  # with those of the runs inside it
+        self.unsettled: dict[Mapped, None] | None = None  # mapped in it, or in a run inside it; None for none yet
         tally.runs += 1
 
     def close(self) -> None:
@@ -124,76 +123,12 @@ class Run:
         self.open = False
         self.tally.held += self.live
         self.tally.whole_held += self.whole
+        for mapped in self.unsettled or ():
+            mapped.ends.append((self, mapped.left))
+        self.unsettled = None
 
     def lose(self, size: int) -> None:
         """A block of its own is gone: from its counters only, not from its tally's levels."""
         self.live -= size
         for run in self.lineage:
             run.whole -= size
-
-
-class Mapped:
-    """What one mmap call made: the owner of its ranges.
-
-    Whether it is of a file, and so no heap, is learnt from a reading of the mappings that comes later. Until then it is
-    taken for what its length says: whoever maps memory maps whole pages, whoever maps a file gives the file's length.
-    """
-
-    __slots__ = ("correction", "counted", "file", "left", "run", "settled", "site", "size")
-
-    def __init__(self, site: Site, run: Run, size: int) -> None:
-        self.site = site
-        self.run = run
-        self.size = size  # when it was made
-        self.left = size  # of which so much is still mapped
-        self.counted = size % PAGE == 0  # whether as memory
-        self.correction = 0
-        self.settled = False  # whether its kind is known
-        self.file: str | None = None  # the file that it maps
-
-    def change(self, size: int) -> None:
-        """Bytes were added, or unmapped (then `size` is negative)."""
-        if self.counted:
-            self._count(size)
-        tally = self.run.tally
-        tally.own.change(self, size)
-        for level in tally.wholes:
-            level.change(self, size)
-
-    def gone(self) -> None:
-        """All of it is about to be unmapped: no reading will say what it was of, so what its length says stays."""
-        self.settled = True
-        tally = self.run.tally
-        tally.own.forget()
-        for level in tally.wholes:
-            level.forget()
-
-    def _count(self, size: int) -> None:
-        run = self.run
-        own = run.tally.own
-        if size < 0 and own.now == own.top:
-            own.fall += 1
-        site = self.site
-        if site[FALL] != own.fall:
-            site[AT_PEAK] = site[LIVE]
-            site[FALL] = own.fall
-        site[LIVE] += size
-        run.live += size
-        for around in run.lineage:
-            around.whole += size
-
-    def settle(self, file: str | None) -> None:
-        """What it maps is known now; the caller settles the levels, all at once."""
-        self.settled = True
-        self.file = file
-        self.correction = 0 if self.counted == (file is None) else -1 if self.counted else 1
-        self.counted = file is None
-        if self.correction == 0:
-            return
-        size = self.left * self.correction
-        self._count(size)
-        if not self.run.open:
-            self.run.tally.held += size
-        for around in self.run.lineage:
-            if not around.open:
-                around.tally.whole_held += size
