@@ -52,7 +52,6 @@ MAY_IMPORT: dict[str, set[str]] = {
 ONLY: dict[tuple[str, str], set[str]] = {
     ("probes", "tracefile"): {"tracefile.layout"},
     ("sinks", "tracefile"): {"tracefile.layout", "tracefile.encode"},
-    ("cli", "sinks"): {"sinks.memory"},
     ("__init__", "probes"): {"probes.marks_only"},
 }
 

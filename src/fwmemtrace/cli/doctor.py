@@ -10,8 +10,8 @@ import sys
 from .. import __version__, cgroup, plugins
 from ..records import Note
 from ..session import session
-from ..sinks.memory import MemorySink
 from ..suite.limits import find_cgroup
+from ..trace import read
 from ..units import format_bytes
 
 
@@ -59,12 +59,15 @@ def limit_of_suites() -> str:
 
 def diagnosis(name: str) -> str:
     """Start one probe in a session of its own, and say what it noted."""
+    import tempfile
     import warnings
+    from pathlib import Path
 
-    sink = MemorySink()
-    with warnings.catch_warnings():
+    # Into a trace file, as most sessions do: elsewhere memray's capture has no place to go.
+    with tempfile.TemporaryDirectory(prefix="fwmemtrace-") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with session(sink, probes=[name], interval=0):
+        path = Path(folder) / "trace.bin"
+        with session(path, probes=[name], interval=0):
             pass
-    notes = [record.message for record in sink.records if isinstance(record, Note)]
+        notes = [record.message for record in read(path) if isinstance(record, Note)]
     return "works" if not notes else "; ".join(notes)
