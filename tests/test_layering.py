@@ -43,8 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "integrations": CORE | {"session", "trace"},
     "program": {"errors", "phases"},
     "cli": CORE
-    | {"__init__", "cgroup", "session", "trace", "captures", "program", "analysis", "reports", "exporters", "suite"}
-    | {"sinks"},
+    | {"__init__", "cgroup", "session", "trace", "captures", "program", "analysis", "reports", "exporters", "suite"},
     "__init__": CORE | {"session", "trace", "probes", "sizes"},
     "__main__": {"cli"},
 }
