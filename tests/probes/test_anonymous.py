@@ -1,4 +1,5 @@
 import struct
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -46,6 +47,7 @@ class Memory:
         self.words[address] = data
 
     def peek(self, address, length):
+        length = max(0, min(length, self.end - address))
         data = bytearray(length)
         for start, word in self.words.items():
             for offset, byte in enumerate(word):
@@ -57,12 +59,18 @@ class Memory:
         flags = bytes(int(address not in self.absent) for address in range(start, end, PAGE))
         return Pages(flags, flags)
 
-    def shares(self, below=None, **options):
-        resident = sum(self.pages(self.base, self.end).present) * PAGE
-        mapping = Mapping(self.base, self.end, "rw-p", "", resident, resident, resident, resident)
-        parts = Walker(self.peek, self.pages, **options).shares(mapping, below)
-        assert sum(size for _, size in parts) == resident
-        return [(piece.category, piece.owner, size) for piece, size in parts]
+    def shares(self, below=None, cuts=(), **options):
+        """As the walker finds them, where the kernel cuts the mapping behind so many pages."""
+        walker = Walker(self.peek, self.pages, **options)
+        edges = [self.base, *(self.base + cut * PAGE for cut in cuts), self.end]
+        found = []
+        for start, end in pairwise(edges):
+            resident = sum(self.pages(start, end).present) * PAGE
+            parts = walker.shares(Mapping(start, end, "rw-p", "", resident, resident, resident, resident), below)
+            assert sum(size for _, size in parts) == resident
+            found += [(piece.category, piece.owner, size) for piece, size in parts]
+            below = None
+        return found
 
 
 def test_joined_mappings_are_cut_where_the_allocators_left_their_marks():
@@ -78,6 +86,21 @@ def test_joined_mappings_are_cut_where_the_allocators_left_their_marks():
         ("anonymous", "", 3 * PAGE),
         ("python", "arenas", ARENA),
         ("malloc", "mapped blocks", PAGE),
+    ]
+
+
+def test_a_block_goes_on_where_the_kernel_cut_its_mapping_in_two():
+    memory = Memory()
+    memory.block(4)
+    memory.block(2000)
+    memory.arena()
+    memory.nameless(3)
+    assert memory.shares(cuts=[5, 1000]) == [
+        ("malloc", "mapped blocks", 5 * PAGE),
+        ("malloc", "mapped blocks", 995 * PAGE),
+        ("malloc", "mapped blocks", 1004 * PAGE),
+        ("python", "arenas", ARENA),
+        ("anonymous", "", 3 * PAGE),
     ]
 
 

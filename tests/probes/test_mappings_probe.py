@@ -305,6 +305,19 @@ def test_without_proc_it_says_what_is_missing(tmp_path, monkeypatch):
         fwmemtrace.session(MemorySink(), required=["mappings"], interval=0)
 
 
+def test_a_large_array_of_numpy_is_malloc_s(tmp_path):
+    # numpy advises huge pages from the second page on, and the kernel cuts the mapping there.
+    pytest.importorskip("numpy")
+    program = """
+    import numpy
+    with phase("array"):
+        kept = numpy.ones((2000, 2000))
+    """
+    traced = run(tmp_path, program)
+    assert traced.bytes_of("array", "native heap", "malloc, large blocks") >= 32 * 10**6
+    assert abs(traced.ledgers["array"].unexplained_bytes) < UNEXPLAINED
+
+
 GUARD = """
     with phase("import torch"):
         import torch

@@ -81,12 +81,13 @@ class Walker:
         self._threads = sorted(threads)
         self._stack_size = stack_size
         self._looks = _LOOKS_AT_NAMELESS_PAGES
+        self._block_end = 0  # of the latest block that goes on beyond the mapping that it begins in
 
     def shares(self, mapping: Mapping, below: Below | None) -> list[tuple[Piece, int]]:
         """The pieces of a mapping, each with its resident bytes; they add up to the mapping's.
 
         Args:
-            mapping: an anonymous one.
+            mapping: an anonymous one; they are to be given in the order of their addresses.
             below: what lies right below it.
         """
         pieces = list(self._pieces(mapping, below))
@@ -120,7 +121,10 @@ class Walker:
 
     def _pieces(self, mapping: Mapping, below: Below | None) -> Iterator[Piece]:
         at = mapping.start
-        if below is not None:
+        if at < self._block_end:
+            at = min(mapping.end, self._block_end)
+            yield Piece(mapping.start, at, MALLOC, BLOCKS)
+        elif below is not None:
             for piece in self._of_neighbour(mapping, below):
                 yield piece
                 at = piece.end
@@ -134,6 +138,8 @@ class Walker:
                 start = at
             if found is None:
                 found = Piece(at, start if start > at else self._next_mark(at, mapping), NAMELESS, "")
+            if found.owner == BLOCKS:
+                self._block_end = found.start + _mapped_block(self._peek(found.start, _HEAD_SIZE))
             yield found
             at, category = found.end, found.category
 
@@ -185,8 +191,10 @@ class Walker:
         if length:
             return Piece(at, min(end, at + length), MALLOC, HEAPS)
         length = _mapped_block(head)
-        if length and at + length <= end:
-            return Piece(at, at + length, MALLOC, BLOCKS)
+        # The kernel cuts a mapping in two where a part of it is advised to be of huge pages, as numpy does from the
+        # second page of a large array on.
+        if length and (at + length <= end or len(self._peek(at + length - PAGE, PAGE)) == PAGE):
+            return Piece(at, min(end, at + length), MALLOC, BLOCKS)
         if at + ARENA <= end:
             pool = -(-at // POOL) * POOL
             if is_pool(head if pool == at else self._peek(pool, _HEAD_SIZE)):
