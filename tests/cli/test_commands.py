@@ -164,6 +164,64 @@ def test_a_killed_program_leaves_its_trace(tmp_path: Path) -> None:
     assert (process["ended"], process["last_phase"]) == ("not closed", "main/load")
 
 
+TERMINATED = """
+    import os, signal, sys
+    from fwmemtrace import phase
+    {}
+    with phase("serve"):
+        os.kill(os.getpid(), signal.SIGTERM)
+        print("still here")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there SIGTERM ends a process without asking")
+def test_a_program_that_is_told_to_terminate_does_so_with_its_trace_complete(tmp_path: Path) -> None:
+    done = fwmemtrace("run", script(tmp_path, TERMINATED.format("")), folder=tmp_path)
+    assert done.returncode == -signal.SIGTERM
+    assert done.stdout == done.stderr == ""
+    report = json.loads(fwmemtrace("report", "trace.bin", "--format", "json", folder=tmp_path).stdout)
+    (process,) = report["trace"]["processes"]
+    assert process["ended"] == "closed"
+    assert report["trace"]["complete"]
+    assert "main/serve" in {row["path"] for row in report["phases"]}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there SIGTERM ends a process without asking")
+def test_a_handler_of_the_program_s_own_is_left_alone(tmp_path: Path) -> None:
+    handler = "signal.signal(signal.SIGTERM, lambda *_: print('asked to'))"
+    done = fwmemtrace("run", script(tmp_path, TERMINATED.format(handler)), folder=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == ["asked to", "still here"]
+    report = json.loads(fwmemtrace("report", "trace.bin", "--format", "json", folder=tmp_path).stdout)
+    assert report["trace"]["complete"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork on Windows")
+def test_a_forked_worker_that_is_told_to_terminate_completes_its_own_trace(tmp_path: Path) -> None:
+    program = """
+        import multiprocessing, os, time
+        from fwmemtrace import phase
+
+        def work():
+            with phase("work"):
+                open("begun", "w").close()
+                time.sleep(60)
+
+        if __name__ == "__main__":
+            worker = multiprocessing.get_context("fork").Process(target=work)
+            worker.start()
+            while not os.path.exists("begun"):
+                time.sleep(0.01)
+            worker.terminate()
+            worker.join()
+            print(worker.exitcode)
+    """
+    done = fwmemtrace("run", script(tmp_path, program), folder=tmp_path)
+    assert (done.returncode, done.stdout.strip()) == (0, str(-signal.SIGTERM)), done.stderr
+    report = json.loads(fwmemtrace("report", "trace.bin", "--format", "json", folder=tmp_path).stdout)
+    assert [process["ended"] for process in report["trace"]["processes"]] == ["closed", "closed"]
+
+
 def test_a_cut_trace_is_read_and_the_report_says_so(traced: Path) -> None:
     whole = (traced / "trace.bin").read_bytes()
     (traced / "trace.bin").write_bytes(whole[:-10])

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 from ..program import Program, load_module, load_script
-from ..session import session
+from ..session import Session, session
 
 _PROBES = ("resident", "imports", "mappings")
 
@@ -41,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
         native_traces=arguments.native_traces,
     )
     try:
-        status = _traced(program, arguments.args)
+        with _stopped_by_sigterm(tracing):
+            status = _traced(program, arguments.args)
     finally:
         tracing.stop()
     if arguments.report and tracing.path is not None:
@@ -50,6 +55,30 @@ def run(arguments: argparse.Namespace) -> int:
 
         print_report([tracing.path])
     return status
+
+
+@contextmanager
+def _stopped_by_sigterm(tracing: Session) -> Iterator[None]:
+    """Complete the trace when SIGTERM ends the program, as it ends services; the program ends by it all the same.
+
+    A handler of the program's own takes this one's place. Servers that shut down in order raise the signal again for
+    the handler that was there before them: then it is this one's turn. Forked workers inherit it.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)  # a second one ends it at once
+        tracing.stop()
+        signal.raise_signal(number)
+
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGTERM) is stop:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _traced(program: Program, args: list[str]) -> int:
