@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Literal
 
 from rich.console import Console
 from rich.padding import Padding
@@ -13,6 +14,7 @@ from rich.text import Text
 from ..analysis import results
 from .base import Options
 from .document import sections_of
+from .fitting import Fitted, fit, is_of_figures
 from .sections import Grid, Section
 
 _ROOM_FOR_TEXT = 30  # characters: a last column of text that is left less goes below its row
@@ -60,6 +62,12 @@ def _write_section(console: Console, section: Section) -> None:
 
 
 def _write_grid(console: Console, grid: Grid, indent: int) -> None:
+    if is_of_figures(grid):
+        for number, part in enumerate(fit(grid, console.width - indent)):
+            if number:
+                console.print()
+            _write_figures(console, part, indent)
+        return
     last = len(grid.heads) - 1
     widths = [max(len(_plain(row[at])) for row in [grid.heads, *grid.rows]) for at in range(last + 1)]
     room = console.width - indent - sum(widths[:-1]) - 2 * last
@@ -70,14 +78,19 @@ def _write_grid(console: Console, grid: Grid, indent: int) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=any(grid.heads))
     for at, head in enumerate(grid.heads):
         figures = at in grid.right
-        # The first column of a table of figures is a name or a tree: it loses its end before a figure loses anything.
-        named = at == 0 and len(grid.right) == last
-        table.add_column(
-            head,
-            justify="right" if figures else "left",
-            no_wrap=figures or named,
-            overflow="ellipsis" if named else "fold",
-        )
+        table.add_column(head, justify="right" if figures else "left", no_wrap=figures, overflow="fold")
+    for row in grid.rows:
+        table.add_row(*(Text(_plain(cell)) for cell in row))
+    console.print(Padding(table, (0, 0, 0, indent)))
+
+
+def _write_figures(console: Console, part: Fitted, indent: int) -> None:
+    """A table of figures. Its first column is a name or a tree: that loses its end before a figure loses anything."""
+    grid, gap, widths = part
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold", show_header=any(grid.heads))
+    for at, (head, width) in enumerate(zip(grid.heads, widths, strict=True)):
+        justify: Literal["right", "left"] = "right" if at in grid.right else "left"
+        table.add_column(head, justify=justify, vertical="bottom", width=width, no_wrap=True, overflow="ellipsis")
     for row in grid.rows:
         table.add_row(*(Text(_plain(cell)) for cell in row))
     console.print(Padding(table, (0, 0, 0, indent)))
