@@ -99,7 +99,7 @@ def _most(count: int, sites: list[Site], figure: Callable[[Site], int]) -> list[
     """The so many with the largest figures and all that equal the last of them, in their old order."""
     if len(sites) <= count:
         return sites
-    least = sorted(map(figure, sites))[-count]
+    least = heapq.nlargest(count, map(figure, sites))[-1]
     return [site for site in sites if figure(site) >= least]
 
 
@@ -148,6 +148,8 @@ def _with_inner(tally: Tally, own: dict[str, results.NativeTotals]) -> results.N
 
 def _merged(tally: Tally) -> list[Site]:
     """All sites of a tally, those of ambient threads added to the others of the same stacks."""
+    if not tally.ambient:
+        return list(tally.sites.values())
     merged: dict[Any, Site] = dict(tally.sites)
     for key, site in tally.ambient.items():
         other = merged.get(key)
