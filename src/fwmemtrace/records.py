@@ -274,6 +274,9 @@ class AllocatorFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
     python_arena_bytes: int | None = None  # of _PyObject_DebugMallocStats
     python_in_use_bytes: int | None = None  # objects in those arenas
     tracemalloc_bytes: int | None = None  # its tables, which lie in malloc's heap
+    other: str | None = None  # an allocator that stands in for malloc, such as "jemalloc"
+    other_in_use_bytes: int | None = None
+    other_held_bytes: int = 0  # that it has from the kernel, and has not given back
 
 
 class MappingsReading(Record, frozen=True, gc=False):

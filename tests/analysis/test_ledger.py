@@ -204,3 +204,35 @@ def test_items_and_the_unexplained_always_add_up_to_the_change(runs):
         assert not any(item.category in ("anonymous", "other") for item in ledger.items)
     for composition in fold.compositions():
         assert sum(item.bytes for item in composition.items) + composition.unexplained_bytes == composition.rss_bytes
+
+
+@pytest.mark.parametrize(
+    ("heap", "nameless"), [(2, 98), (100, 0), (40, 60)], ids=["mapped", "in the heap, as tcmalloc has it", "both"]
+)
+def test_an_allocator_that_stands_in_for_malloc_is_named(heap, nameless):
+    rows = [row("malloc", "heap", heap * MB), row("anonymous", "", nameless * MB + 3 * MB)]
+    contents = contents_of(
+        reading(
+            1, rows, malloc_in_use_bytes=MB, other="jemalloc", other_in_use_bytes=70 * MB, other_held_bytes=99 * MB
+        ),
+        rows,
+    )
+    told = {key: figures[0] for key, figures in contents.items.items() if figures[0]}
+    assert told == {
+        ("native heap", "jemalloc"): 70 * MB,
+        ("allocator free", "jemalloc"): 29 * MB,
+        ("native heap", "malloc"): MB,
+    }
+    assert contents.unexplained[0] == 3 * MB
+
+
+def test_tables_of_tracemalloc_lie_in_the_heap_that_is_there():
+    rows = [row("malloc", "heap", 2 * MB), row("anonymous", "", 50 * MB)]
+    said = {"other": "mimalloc", "other_held_bytes": 50 * MB, "malloc_in_use_bytes": 2 * MB}
+    contents = contents_of(reading(1, rows, tracemalloc_bytes=10 * MB, **said), rows)
+    told = {key: figures[0] for key, figures in contents.items.items() if figures[0]}
+    assert told == {
+        ("tracer", "tracemalloc"): 10 * MB,
+        ("native heap", "mimalloc"): 40 * MB,  # it does not say how much is in use
+        ("native heap", "malloc"): 2 * MB,
+    }

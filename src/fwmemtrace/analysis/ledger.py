@@ -44,7 +44,8 @@ def contents_of(reading: MappingsReading, rows: list[MappingRow], moved_bytes: i
     """Name what a reading's rows are, with what the allocators say is in use.
 
     What an allocator has in use is taken to be resident, as far as its resident pages reach; the rest of them it holds
-    free.
+    free. Nobody tells which pages are those of an allocator that stands in for malloc: they are taken to be as many as
+    it says it holds, of those of the heap that glibc does not use and of those without a name.
 
     Args:
         reading: what the allocators and the kernel's counter say.
@@ -72,17 +73,31 @@ def contents_of(reading: MappingsReading, rows: list[MappingRow], moved_bytes: i
             case category, owner:
                 _add(items, (category, owner), figures)
     said = reading.allocators
-    tables = said.tracemalloc_bytes or 0
-    in_use = None if said.malloc_in_use_bytes is None else max(0, said.malloc_in_use_bytes - tables)
-    if tables:
-        _add(items, (TRACER, "tracemalloc"), _take(malloc, tables))
-    _divide(items, malloc, in_use, (NATIVE_HEAP, "malloc"), (ALLOCATOR_FREE, "malloc"))
+    if said.other is None:
+        _divide_heap(items, malloc, said.malloc_in_use_bytes, "malloc", said.tracemalloc_bytes)
+    else:
+        glibc = _take(malloc, said.malloc_in_use_bytes or 0)
+        other = _take(malloc, said.other_held_bytes)
+        _sum(other, _take(unexplained, said.other_held_bytes - other[0]))
+        _divide_heap(items, other, said.other_in_use_bytes, said.other, said.tracemalloc_bytes)
+        _sum(malloc, glibc)
+        _divide_heap(items, malloc, said.malloc_in_use_bytes, "malloc", None)
     _divide(
         items, python, said.python_in_use_bytes, (PYTHON_HEAP, "objects in arenas"), (ALLOCATOR_FREE, "Python's arenas")
     )
     _sum(unexplained, [moved_bytes, moved_bytes, 0, moved_bytes])
     total = sum(row.rss_bytes for row in rows) + moved_bytes
     return Contents(items, unexplained, total, reading.rss_bytes)
+
+
+def _divide_heap(
+    items: dict[Key, Figures], figures: Figures, in_use: int | None, allocator: str, tracemalloc: int | None
+) -> None:
+    """Divide what an allocator of native blocks has; tracemalloc's tables are among those in use."""
+    if tracemalloc:
+        _add(items, (TRACER, "tracemalloc"), _take(figures, tracemalloc))
+        in_use = None if in_use is None else max(0, in_use - tracemalloc)
+    _divide(items, figures, in_use, (NATIVE_HEAP, allocator), (ALLOCATOR_FREE, allocator))
 
 
 def _divide(items: dict[Key, Figures], figures: Figures, in_use: int | None, live: Key, free: Key) -> None:

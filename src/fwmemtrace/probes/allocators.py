@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..records import AllocatorFigures
+from .other_allocators import find_other_allocator
 
 _TEXT = 32 * 1024  # CPython prints some kB
 _ARENAS = re.compile(rb"^(\d+) arenas \* (\d+) bytes/arena", re.MULTILINE)
@@ -26,6 +27,7 @@ class Allocators:
     def __init__(self) -> None:
         self._malloc = _mallinfo2()
         self._python = _debug_malloc_stats()
+        self._other = find_other_allocator()
 
     def read(self) -> AllocatorFigures:
         """What they say now; a fraction of a millisecond."""
@@ -35,7 +37,13 @@ class Allocators:
             malloc_in_use, malloc_mapped = info.uordblks, info.hblkhd
         if self._python is not None:
             arenas, in_use = parse_python_figures(self._python())
-        return AllocatorFigures(malloc_in_use, malloc_mapped, arenas, in_use, _tracemalloc_bytes())
+        traced = _tracemalloc_bytes()
+        if self._other is None:
+            return AllocatorFigures(malloc_in_use, malloc_mapped, arenas, in_use, traced)
+        other_in_use, held = self._other.read()
+        return AllocatorFigures(
+            malloc_in_use, malloc_mapped, arenas, in_use, traced, self._other.name, other_in_use, held
+        )
 
 
 def parse_python_figures(text: bytes) -> tuple[int | None, int | None]:
