@@ -10,7 +10,7 @@ import pytest
 import fwmemtrace
 
 PACKAGE = Path(fwmemtrace.__file__).parent
-GROUND = {"elf", "local_variables", "errors", "records", "units", "marks", "_version"}
+GROUND = {"elf", "local_variables", "referents", "errors", "records", "units", "marks", "_version"}
 CORE = GROUND | {"config", "context", "phases", "plugins"}
 
 # For each layer (a module or subpackage of fwmemtrace), the other layers that its code may import, lazily or not.
@@ -18,12 +18,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_version": set(),
     "elf": set(),
     "local_variables": set(),
+    "referents": set(),
     "errors": set(),
     "records": set(),
     "marks": set(),
     "cgroup": set(),
     "units": {"errors"},
-    "sizes": {"errors"},
+    "sizes": {"errors", "referents"},
     "context": {"phases"},  # for its type alone
     "phases": {"context", "errors"},
     "plugins": {"errors"},

@@ -9,6 +9,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 from .errors import FwmemtraceError
+from .referents import referents
 
 # asizeof goes down by recursion, two frames a level, and Python allows a thousand.
 _DEEPEST = 300
@@ -145,5 +146,5 @@ def _content(thing: Any) -> list[Any]:
         base = [] if thing.base is None or type(thing.base).__name__ == "mmap" else [thing.base]
         return base + (list(thing.flat) if thing.dtype.hasobject and thing.dtype.names is None else [])
     if library == "pandas":
-        return [part for part in gc.get_referents(thing) if not isinstance(part, _NOT_CONTENT)]
+        return [part for part in referents(thing) if not isinstance(part, _NOT_CONTENT)]
     return []

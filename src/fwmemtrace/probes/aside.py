@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from sys import getsizeof
 
+from ..referents import referents
+
 _LARGEST_SHARED_INTEGER = 256  # the interpreter has one object of each up to here, which is everybody's
 _OWN_MODULES = f"{__name__.partition('.')[0]}.probes."
 
@@ -64,7 +66,7 @@ def belongings(state: object) -> list[object]:
         if gc.is_tracked(thing):
             waiting += [
                 part
-                for part in gc.get_referents(thing)
+                for part in referents(thing)
                 if id(part) not in found
                 and (
                     type(part) in (dict, tuple)

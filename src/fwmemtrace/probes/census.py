@@ -16,6 +16,8 @@ from sys import getsizeof
 from types import FrameType
 from typing import Any, NamedTuple, TypeAlias
 
+from ..referents import referents
+
 Census: TypeAlias = dict[str, tuple[int, int]]  # type: how many, bytes
 
 
@@ -39,7 +41,7 @@ def take_census() -> Census:
     gc.disable()  # the lists made here are big, and must not set off a collection of the program's heap
     try:
         tracked = gc.get_objects()
-        referred = list(filterfalse(gc.is_tracked, gc.get_referents(*tracked)))
+        referred = list(filterfalse(gc.is_tracked, referents(*tracked)))
         untracked = dict(zip(map(id, referred), referred, strict=True))
         del referred
         return census_of(tracked, untracked.values())

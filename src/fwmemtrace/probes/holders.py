@@ -15,6 +15,7 @@ from types import CellType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 from ..records import HolderStep
+from ..referents import referents
 from .census import type_name
 
 MODULE, CYCLE, UNSEEN, NOT_FOUND = "module", "cycle", "unseen", ""
@@ -49,7 +50,7 @@ def newest(kind: str) -> Any:
     for container in gc.get_objects():
         if type(container) is FrameType:
             continue
-        inside = [thing for thing in filterfalse(gc.is_tracked, gc.get_referents(container)) if type_is(thing, kind)]
+        inside = [thing for thing in filterfalse(gc.is_tracked, referents(container)) if type_is(thing, kind)]
         if len(inside) > best[0]:
             best = (len(inside), inside[0])
     return best[1]
@@ -193,7 +194,7 @@ def _namespace(source: Any) -> Any:
     except AttributeError:
         return None
     if isinstance(source, type):  # what a class shows is a view of it
-        [found] = gc.get_referents(type.__dict__["__dict__"].__get__(source)) or [None]
+        [found] = referents(type.__dict__["__dict__"].__get__(source)) or [None]
     return found
 
 

@@ -18,6 +18,7 @@ from itertools import compress, filterfalse
 from typing import Any, NamedTuple
 
 from ..local_variables import local_variables
+from ..referents import referents
 from .backing import Mappings
 from .tensor_names import OTHER, Name, names_of
 
@@ -103,7 +104,7 @@ def _untracked(tracked: list[Any], local: list[Any]) -> list[Any]:
 
     A tuple or dict of nothing but such objects is none that it tracks either, so those are looked into, too.
     """
-    found = list(filterfalse(gc.is_tracked, gc.get_referents(*tracked)))
+    found = list(filterfalse(gc.is_tracked, referents(*tracked)))
     found += filterfalse(gc.is_tracked, local)
     seen: dict[int, Any] = {}
     waiting = found
@@ -111,7 +112,7 @@ def _untracked(tracked: list[Any], local: list[Any]) -> list[Any]:
         containers = list(compress(waiting, map(_CONTAINERS.__contains__, map(type, waiting))))
         new = {key: thing for key, thing in zip(map(id, containers), containers, strict=True) if key not in seen}
         seen.update(new)
-        waiting = list(filterfalse(gc.is_tracked, gc.get_referents(*new.values())))
+        waiting = list(filterfalse(gc.is_tracked, referents(*new.values())))
         found += waiting
     return found
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from ..local_variables import local_variables
 from ..records import SuiteArray, SuiteArrays, SuiteTwin
+from ..referents import referents
 
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _WORTH_A_LOOK = 256 * 1024  # twins below this size are not searched for
@@ -101,7 +102,7 @@ def _numpy_storages(objects: list[Any]) -> Iterator[_Storage]:
     waiting: list[Any] = [*objects, *local_variables()]
     while waiting:
         holder = waiting.pop()
-        for thing in gc.get_referents(holder):
+        for thing in referents(holder):
             if not issubclass(type(thing), numpy.ndarray):
                 if type(thing) in (dict, tuple) and not gc.is_tracked(thing) and id(thing) not in seen:
                     seen.add(id(thing))

@@ -1,0 +1,31 @@
+"""What objects refer to, as the garbage collector sees it, without a crash of CPython's.
+
+In Python 3.12.0 to 3.12.5 (gh-122695) the module `_asyncio` shows the collector pieces of memory that it keeps for
+objects to come, as if they were objects. `gc.get_referents` hands them out, letting go of them frees them once more,
+and the program crashes a while later. So there that module is left out.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+
+def for_version(version: tuple[int, ...]) -> Callable[..., list[Any]]:
+    """The function to ask in that version of Python; its arguments and result are those of `gc.get_referents`."""
+    return _without_asyncio if (3, 12) <= version < (3, 12, 6) else gc.get_referents
+
+
+def _without_asyncio(*things: Any) -> list[Any]:
+    return gc.get_referents(*[thing for thing in things if type(thing) is not ModuleType or not _is_asyncio(thing)])
+
+
+def _is_asyncio(module: ModuleType) -> bool:
+    name = ModuleType.__getattribute__(module, "__dict__").get("__name__")
+    return type(name) is str and name == "_asyncio"
+
+
+referents = for_version(sys.version_info[:3])
