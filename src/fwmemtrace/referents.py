@@ -7,20 +7,20 @@ and the program crashes a while later. So there that module is left out.
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Callable
+from gc import get_referents
 from types import ModuleType
 from typing import Any
 
 
 def for_version(version: tuple[int, ...]) -> Callable[..., list[Any]]:
     """The function to ask in that version of Python; its arguments and result are those of `gc.get_referents`."""
-    return _without_asyncio if (3, 12) <= version < (3, 12, 6) else gc.get_referents
+    return _without_asyncio if (3, 12) <= version < (3, 12, 6) else get_referents
 
 
 def _without_asyncio(*things: Any) -> list[Any]:
-    return gc.get_referents(*[thing for thing in things if type(thing) is not ModuleType or not _is_asyncio(thing)])
+    return get_referents(*[thing for thing in things if type(thing) is not ModuleType or not _is_asyncio(thing)])
 
 
 def _is_asyncio(module: ModuleType) -> bool:
