@@ -11,7 +11,7 @@ import fwmemtrace
 
 PACKAGE = Path(fwmemtrace.__file__).parent
 GROUND = {"elf", "local_variables", "referents", "errors", "records", "units", "marks", "_version"}
-CORE = GROUND | {"config", "context", "phases", "plugins"}
+CORE = GROUND | {"config", "context", "phases", "plugins", "spans"}
 
 # For each layer (a module or subpackage of fwmemtrace), the other layers that its code may import, lazily or not.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -25,12 +25,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cgroup": set(),
     "units": {"errors"},
     "sizes": {"errors", "referents"},
-    "context": {"phases"},  # for its type alone
-    "phases": {"context", "errors"},
+    "context": {"spans"},  # for its type alone
+    "spans": {"context", "phases"},  # of phases their types alone
+    "phases": {"context", "errors", "spans"},  # of spans their type alone
     "plugins": {"errors"},
     "config": {"errors", "units"},
     "workers": {"config"},
-    "probes": GROUND - {"_version"} | {"cgroup", "config", "context", "phases", "tracefile"},
+    "probes": GROUND - {"_version"} | {"cgroup", "config", "context", "phases", "spans", "tracefile"},
     "sinks": {"errors", "records", "tracefile"},
     "tracefile": {"errors", "records", "marks"},
     "analysis": {"errors", "records", "marks"},

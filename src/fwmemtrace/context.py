@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .phases import Span
+    from .spans import Span
 
 current: ContextVar[Span | None] = ContextVar("fwmemtrace.current", default=None)
 

@@ -11,15 +11,14 @@ from collections.abc import Callable
 from itertools import count
 from time import perf_counter_ns
 
-from .context import changing, current, set_current
-from .phases import Phase, Span
+from .context import current, set_current
+from .phases import Phase
 from .probes.base import Emit
 from .probes.panel import Panel
 from .probes.peaks import PeakMeter
 from .probes.process_memory import Meter
 from .records import PhaseBegin, PhaseEnd
-
-_get_thread_id = threading.get_ident
+from .spans import Span, leave, new_span
 
 
 class Edges:
@@ -53,17 +52,7 @@ class Edges:
 
     def begin(self, phase: Phase) -> Span:
         """A phase begins in this thread and context."""
-        parent = current.get()
-        while parent is not None and (parent.closed or parent.tracer is not self):
-            parent = parent.parent
-        span = Span()
-        span.id = next(self._ids)
-        span.parent = parent
-        span.phase = phase
-        span.tracer = self
-        span.thread_id = _get_thread_id()
-        span.state = None
-        span.closed = span.thread_id in changing  # a finaliser inside of a change: its phase cannot be current
+        span = new_span(self, next(self._ids), phase)
         if span.closed:
             return span
         try:
@@ -95,12 +84,7 @@ class Edges:
         if span.closed:
             return
         span.closed = True
-        parent = span.parent
-        if current.get() is span:
-            outer = parent
-            while outer is not None and outer.closed:  # blocks left out of order
-                outer = outer.parent
-            set_current(outer)
+        leave(span)
         if self._over:
             return
         try:
@@ -111,7 +95,7 @@ class Edges:
                     self._peaks.edge()
                     self._open -= 1
                     peak = max(rss, self._peaks.since(span.mark))
-            if parent is None or self._panel.at_edges:
+            if span.parent is None or self._panel.at_edges:
                 self._tell_probes(self._panel.ended, span)
             self._emit(PhaseEnd(span.id, now, rss, peak, None if error is None else _type_name(error)))
         except Exception as failure:
@@ -132,7 +116,7 @@ class Edges:
                 open_spans.append(span)
             span = span.parent
         for span in reversed(open_spans):
-            span.thread_id = _get_thread_id()
+            span.thread_id = threading.get_ident()
             self._announce(span)
 
     def finish(self) -> tuple[int, int, int]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Protocol, TypeVar, overload
 
+    from .spans import Span
+
     F = TypeVar("F", bound=Callable[..., Any])
     Attribute = str | int | float | bool
 
@@ -46,36 +48,6 @@ def install(tracer: Tracer | None) -> Tracer | None:
     global _tracer
     before, _tracer = _tracer, tracer
     return before
-
-
-class Span:
-    """One run of a phase, from its begin to its end."""
-
-    __slots__ = ("closed", "id", "mark", "parent", "phase", "state", "thread_id", "tracer")
-
-    # The session's `begin` sets all of them; a constructor would cost it as much as the rest of the making.
-    id: int
-    parent: Span | None
-    phase: Phase
-    tracer: Tracer
-    thread_id: int
-    closed: bool
-    mark: int  # of the peak meter, when the span began
-    state: dict[str, Any] | None  # what probes keep from begin to end, by probe name
-
-    @property
-    def path(self) -> str:
-        """The phase's name behind those of the phases around it, such as `init/load model`."""
-        names = [self.phase.name]
-        span = self.parent
-        while span is not None:
-            names.append(span.phase.name)
-            span = span.parent
-        return "/".join(reversed(names))
-
-    def wants(self, probe: str) -> bool:
-        """Whether this phase asked for the probe of that name: all of them, unless `probes=` said less."""
-        return self.phase.probes is None or probe in self.phase.probes
 
 
 class Phase:

@@ -233,20 +233,20 @@ def test_an_unknown_probe_or_sink_is_an_error_that_names_those_there_are() -> No
 
 def test_what_phases_reported_to_before_a_session_they_report_to_after_it() -> None:
     """As the marks that FWMEMTRACE_MARKERS leaves in another tool's capture."""
-    from fwmemtrace import phases
+    from fwmemtrace import phases, spans
 
     seen: list[str] = []
 
     class Quiet:
-        def begin(self, phase: phases.Phase) -> phases.Span:
+        def begin(self, phase: phases.Phase) -> spans.Span:
             seen.append(phase.name)
-            span = phases.Span()
+            span = spans.Span()
             span.phase, span.parent, span.closed, span.tracer = phase, None, False, self
             return span
 
-        def end(self, span: phases.Span, error: type[BaseException] | None) -> None: ...
+        def end(self, span: spans.Span, error: type[BaseException] | None) -> None: ...
 
-        def switch(self, span: phases.Span | None) -> None: ...
+        def switch(self, span: spans.Span | None) -> None: ...
 
     before = phases.install(Quiet())
     try:

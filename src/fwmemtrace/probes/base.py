@@ -8,8 +8,8 @@ from typing import ClassVar, Protocol, TypeAlias
 import msgspec
 
 from ..config import Settings
-from ..phases import Span
 from ..records import Record
+from ..spans import Span
 from .process_memory import Meter
 
 Emit: TypeAlias = Callable[[Record], None]

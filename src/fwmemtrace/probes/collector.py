@@ -15,8 +15,8 @@ from collections import Counter
 from time import perf_counter_ns
 from typing import Any, ClassVar, NamedTuple
 
-from ..phases import Span
 from ..records import Collections, FullCollection, Note
+from ..spans import Span
 from .base import BaseProbe, ProbeContext
 from .census import type_name
 from .edge_budget import EdgeBudget

@@ -16,8 +16,8 @@ from types import CodeType, FrameType
 from typing import Any, ClassVar
 
 from ..context import current
-from ..phases import Span
 from ..records import ModuleImport, Note
+from ..spans import Span
 from .base import BaseProbe, ProbeContext
 
 _get_thread_id = threading.get_ident

@@ -10,8 +10,8 @@ from time import perf_counter_ns
 from typing import ClassVar, TypeAlias
 
 from ..errors import ProbeUnavailable
-from ..phases import Span
 from ..records import MappingRow, MappingsEdge, MappingsReading, Note
+from ..spans import Span
 from . import smaps
 from .allocators import Allocators
 from .anonymous import PAGE, Pages, Walker, category_of_special, split

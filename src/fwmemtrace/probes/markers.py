@@ -14,7 +14,7 @@ from types import CodeType, FunctionType
 from typing import Any, TypeAlias
 
 from .. import marks
-from ..phases import Span
+from ..spans import Span
 
 Leave: TypeAlias = Callable[[int], object]
 

@@ -5,12 +5,12 @@ So a capture made by `memray run`, `memray.Tracker` or pytest-memray of a progra
 
 from __future__ import annotations
 
-import threading
 from itertools import count
 
 from .. import phases
-from ..context import changing, current, set_current
-from ..phases import Phase, Span
+from ..context import current, set_current
+from ..phases import Phase
+from ..spans import Span, leave, new_span
 from .markers import Markers
 from .task_switches import TaskSwitches
 
@@ -25,17 +25,7 @@ class MarksOnly:
 
     def begin(self, phase: Phase) -> Span:
         """A phase begins in this thread and context."""
-        parent = current.get()
-        while parent is not None and (parent.closed or parent.tracer is not self):
-            parent = parent.parent
-        span = Span()
-        span.id = next(self._ids)
-        span.parent = parent
-        span.phase = phase
-        span.tracer = self
-        span.thread_id = threading.get_ident()
-        span.state = None
-        span.closed = span.thread_id in changing  # a finaliser inside of a change: its phase cannot be current
+        span = new_span(self, next(self._ids), phase)
         if span.closed:
             return span
         set_current(span)
@@ -48,8 +38,7 @@ class MarksOnly:
         if span.closed:
             return
         span.closed = True
-        if current.get() is span:
-            set_current(span.parent)
+        leave(span)
         self._markers.ended(span, current.get())
 
     def switch(self, span: Span | None) -> None:

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 from ..context import current
 from ..errors import ProbeUnavailable
-from ..phases import Span
 from ..records import CaptureChunk, Note
+from ..spans import Span
 from ..tracefile.layout import CAPTURE_SUFFIX
 from .base import BaseProbe, ProbeContext
 from .libraries import Libraries

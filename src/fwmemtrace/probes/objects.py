@@ -7,8 +7,8 @@ from sys import getsizeof
 from time import perf_counter_ns
 from typing import ClassVar
 
-from ..phases import Span
 from ..records import Note, ObjectCensus, ObjectHolder, ObjectRow
+from ..spans import Span
 from .aside import Parcel, aside, belongings
 from .base import BaseProbe, ProbeContext
 from .census import Census, take_census, totals, type_name

@@ -7,8 +7,8 @@ from time import perf_counter_ns
 from typing import Any
 
 from ..errors import ProbeUnavailable
-from ..phases import Span
 from ..records import Note, Overhead
+from ..spans import Span
 from .base import Emit, Probe, ProbeContext
 
 # Smaller costs are summed up and recorded when the session stops: a record each would cost more than they do.

@@ -13,8 +13,8 @@ from time import perf_counter_ns
 from typing import ClassVar
 
 from ..errors import ProbeUnavailable
-from ..phases import Span
 from ..records import Note, PythonHeap
+from ..spans import Span
 from .aside import Parcel, belongings, held_bytes, keep_out, keep_out_no_more
 from .base import BaseProbe, ProbeContext
 from .edge_budget import EdgeBudget

@@ -11,8 +11,8 @@ from time import perf_counter_ns
 from typing import ClassVar
 
 from ..cgroup import Group, counting, figure, groups, tightest
-from ..phases import Span
 from ..records import CgroupReading, Footprint, Note, Sample
+from ..spans import Span
 from .base import BaseProbe, ProbeContext
 
 # A timeline point says something only if RSS moved, and one a second keeps the curve honest where it did not.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..context import current
-from ..phases import Span
+from ..spans import Span
 
 
 class TaskSwitches:

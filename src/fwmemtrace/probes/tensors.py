@@ -9,8 +9,8 @@ from heapq import nlargest
 from time import perf_counter_ns
 from typing import ClassVar, TypeAlias
 
-from ..phases import Span
 from ..records import AcceleratorMemory, TensorCensus, TensorRow, TensorStorage
+from ..spans import Span
 from .accelerators import Reading, read_accelerators
 from .aside import Parcel, aside
 from .base import BaseProbe, ProbeContext
