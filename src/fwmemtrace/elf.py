@@ -63,8 +63,10 @@ def build_of(path: str) -> str | None:
     try:
         with open(path, "rb") as file:
             for kind, _, offset, _, _, size, _, _ in _segments(file):
-                if kind == _NOTE and (found := _build_id(os.pread(file.fileno(), min(size, _NOTES_AT_MOST), offset))):
-                    return found
+                if kind == _NOTE:
+                    file.seek(offset)
+                    if found := _build_id(file.read(min(size, _NOTES_AT_MOST))):
+                        return found
             return f"{os.fstat(file.fileno()).st_size} bytes"
     except OSError:
         return None

@@ -154,7 +154,7 @@ def _input(file: TraceFile, top: int, progress: Callable[[int, int], None] | Non
             return ProcessInput(file)
         from .captures import read_capture
 
-        others = other_builds(file)
+        others = _other_builds(file)
         try:
             capture = read_capture(path, top=top, native_stacks=False if others else None, progress=progress)
         except CaptureError as error:
@@ -169,7 +169,7 @@ def _input(file: TraceFile, top: int, progress: Callable[[int, int], None] | Non
     return ProcessInput(file, capture.rows, notes, capture.growth)
 
 
-def other_builds(file: TraceFile) -> list[str]:
+def _other_builds(file: TraceFile) -> list[str]:
     """Names of the libraries that were mapped when the trace was written and lie here as another build.
 
     Those that do not lie here at all are not among them: what has no file gets no name.

@@ -73,15 +73,15 @@ def contents_of(reading: MappingsReading, rows: list[MappingRow], moved_bytes: i
             case category, owner:
                 _add(items, (category, owner), figures)
     said = reading.allocators
-    if said.other is None:
-        _divide_heap(items, malloc, said.malloc_in_use_bytes, "malloc", said.tracemalloc_bytes)
-    else:
+    tables = said.tracemalloc_bytes
+    if said.other is not None:
         glibc = _take(malloc, said.malloc_in_use_bytes or 0)
         other = _take(malloc, said.other_held_bytes)
         _sum(other, _take(unexplained, said.other_held_bytes - other[0]))
-        _divide_heap(items, other, said.other_in_use_bytes, said.other, said.tracemalloc_bytes)
         _sum(malloc, glibc)
-        _divide_heap(items, malloc, said.malloc_in_use_bytes, "malloc", None)
+        _divide_heap(items, other, said.other_in_use_bytes, said.other, tables)
+        tables = None  # they are in the other's heap
+    _divide_heap(items, malloc, said.malloc_in_use_bytes, "malloc", tables)
     _divide(
         items, python, said.python_in_use_bytes, (PYTHON_HEAP, "objects in arenas"), (ALLOCATOR_FREE, "Python's arenas")
     )

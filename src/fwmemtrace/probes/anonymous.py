@@ -138,7 +138,7 @@ class Walker:
                 start = at
             if found is None:
                 found = Piece(at, start if start > at else self._next_mark(at, mapping), NAMELESS, "")
-            if found.owner == BLOCKS:
+            if found.owner == BLOCKS and found.end == mapping.end:
                 self._block_end = found.start + _mapped_block(self._peek(found.start, _HEAD_SIZE))
             yield found
             at, category = found.end, found.category
@@ -193,7 +193,7 @@ class Walker:
         length = _mapped_block(head)
         # The kernel cuts a mapping in two where a part of it is advised to be of huge pages, as numpy does from the
         # second page of a large array on.
-        if length and (at + length <= end or len(self._peek(at + length - PAGE, PAGE)) == PAGE):
+        if length and (at + length <= end or self._peek(at + length - 1, 1)):
             return Piece(at, min(end, at + length), MALLOC, BLOCKS)
         if at + ARENA <= end:
             pool = -(-at // POOL) * POOL

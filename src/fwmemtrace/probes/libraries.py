@@ -11,9 +11,9 @@ import re
 from ..elf import build_of
 from ..records import MappedLibrary
 from .base import Emit
+from .owners import DELETED
 
 _LINE = re.compile(rb"^\S+ ..x. \S+ \S+ [1-9]\d* +(/.*)$", re.MULTILINE)
-_DELETED = " (deleted)"
 
 
 class Libraries:
@@ -34,5 +34,5 @@ class Libraries:
                 self._known.add(line)
                 path = line.decode("utf-8", "replace")
                 # What lies at the path of a deleted one is another file.
-                build = None if path.endswith(_DELETED) else build_of(path)
-                self._emit(MappedLibrary(path.removesuffix(_DELETED), build))
+                build = None if path.endswith(DELETED) else build_of(path)
+                self._emit(MappedLibrary(path.removesuffix(DELETED), build))

@@ -14,7 +14,7 @@ _WEIGHTS = {".safetensors", ".gguf", ".ggml", ".onnx", ".pt", ".pth", ".bin", ".
 _SHARED = ("/memfd:", "/dev/shm/", "/SYSV", "/dev/zero", "/dev/hugepages/", "/anon_hugepage")
 _TRACERS = {"fwmemtrace", "memray"}
 _HUB = "/models--"  # Hugging Face keeps a model's files under their hashes, in a folder of the model's name
-_DELETED = " (deleted)"
+DELETED = " (deleted)"
 
 
 def owner_of(path: str, own_files: frozenset[str] = frozenset()) -> tuple[str, str]:
@@ -31,7 +31,7 @@ def owner_of(path: str, own_files: frozenset[str] = frozenset()) -> tuple[str, s
     >>> owner_of("/lib/x86_64-linux-gnu/libc.so.6")
     ('file', 'libc.so.6')
     """
-    path = path.removesuffix(_DELETED)
+    path = path.removesuffix(DELETED)
     if path in own_files:
         return TRACER, basename(path)
     if path.startswith(_SHARED):
