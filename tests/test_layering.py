@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "workers": {"config"},
     "probes": GROUND - {"_version"} | {"cgroup", "config", "context", "phases", "spans", "tracefile"},
     "sinks": {"errors", "records", "tracefile"},
-    "tracefile": {"errors", "records", "marks"},
+    "tracefile": {"elf", "errors", "records", "marks"},
     "analysis": {"errors", "records", "marks"},
     "captures": GROUND | {"tracefile", "analysis"},
     "edges": CORE | {"probes"},

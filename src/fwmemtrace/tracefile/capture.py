@@ -86,6 +86,9 @@ class Capture:
         if self.native:
             set_log_level: Any = vars(memray)["set_log_level"]  # public, but not in its stubs
             set_log_level(_ERRORS_ONLY)  # what it cannot resolve is counted, and said once
+            from .symbols import keep_to_capture
+
+            keep_to_capture()
         self.records: int = metadata.total_allocations
         self.own_thread: int = metadata.main_thread_id
         self.peak_bytes: int = metadata.peak_memory
