@@ -82,7 +82,7 @@ def run() -> list[Row]:
         ours = ["-m", "fwmemtrace", "report", "--native"]
         stats = in_turns(_times([*ours, str(plain)]), _times(["-m", "memray", "stats", str(plain)]), 5)
         flame = ["-m", "memray", "flamegraph", "-f", "-o", f"{folder}/out.html"]
-        graphs = [in_turns(_times([*ours, str(path)]), _times([*flame, str(path)]), 1) for path in (native, guard)]
+        graphs = [in_turns(_times([*ours, str(path)]), _times([*flame, str(path)]), 3) for path in (native, guard)]
         return [
             Row("native report / memray stats", *stats, target=2.0, unit="ns"),
             Row("native report with native stacks / memray flamegraph", *graphs[0], target=0.1, unit="ns"),

@@ -74,8 +74,8 @@ def build_rows(
         totals = own[path]
         sites = _merged(tally)
         live = [site for site in sites if site[LIVE]]
-        candidates = _most(max(top, _GROUPED), live, _LIVE) if len(live) >= top else sites
-        largest = heapq.nlargest(top, candidates, key=itemgetter(LIVE, ASKED))
+        mostly = _most(max(top, _GROUPED), live, _LIVE)
+        largest = heapq.nlargest(top, mostly if len(live) >= top else sites, key=itemgetter(LIVE, ASKED))
         at_peak = []
         # They do not add up where a guess about a mapping had to be put right after the peak: better none than others.
         if sum(map(_AT_PEAK, sites)) == totals.peak_bytes:
@@ -89,7 +89,7 @@ def build_rows(
             ambient_allocations=sum(map(_COUNT, tally.ambient.values())) if path else 0,
             reserved_bytes=reserved.get(path, 0),
             temporary_bytes=max(0, totals.allocated_bytes - totals.held_bytes - totals.file_backed_bytes),
-            by_package=_by_package(live, package_at),
+            by_package=_by_package(sum(map(_LIVE, live)), mostly, package_at),
             freed_later=dict(sorted(tally.freed_later.items(), key=lambda item: -item[1])),
         )
     return rows
@@ -103,9 +103,9 @@ def _most(count: int, sites: list[Site], figure: Callable[[Site], int]) -> list[
     return [site for site in sites if figure(site) >= least]
 
 
-def _by_package(live: list[Site], package_at: Callable[[Any], str]) -> dict[str, int]:
-    found = {"": sum(map(_LIVE, live))}
-    for site in heapq.nlargest(_GROUPED, _most(_GROUPED, live, _LIVE), key=_LIVE):
+def _by_package(live_bytes: int, sites: list[Site], package_at: Callable[[Any], str]) -> dict[str, int]:
+    found = {"": live_bytes}
+    for site in heapq.nlargest(_GROUPED, sites, key=_LIVE):
         name = package_at(site[KEY])
         found[name] = found.get(name, 0) + site[LIVE]
         found[""] -= site[LIVE]
