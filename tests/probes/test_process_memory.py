@@ -11,7 +11,7 @@ from typing import TypeAlias
 import psutil
 import pytest
 
-from fwmemtrace.probes.process_memory import ProcMeter, PsutilMeter
+from fwmemtrace.probes.process_memory import ProcMeter, PsutilMeter, Usage
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 MB = 10**6
@@ -63,6 +63,24 @@ def test_usage_is_what_psutil_reads() -> None:
     assert abs(usage.uss - full.uss) < MB
     assert abs(usage.pss - full.pss) < MB
     assert meter.peak_source == "sampled"
+
+
+@linux
+def test_a_reading_that_was_learnt_stands_until_memory_moves_or_time_passes(
+    new_memory: NewMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meter = ProcMeter(exact_peak=False)
+    learnt = Usage(meter.rss(), 5, 4, 3, 2)
+    meter.learn(learnt)
+    assert meter.usage() == learnt
+    ballast = new_memory(MB)
+    assert meter.usage().uss > MB
+    meter.learn(learnt._replace(rss=meter.rss()))
+    assert meter.usage().uss == 4
+    monkeypatch.setattr("fwmemtrace.probes.process_memory._SAME_NS", 0)
+    assert meter.usage().uss > MB
+    ballast.close()
+    meter.close()
 
 
 def test_psutil_stands_in_elsewhere(new_memory: NewMemory) -> None:

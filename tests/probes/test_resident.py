@@ -125,6 +125,29 @@ def test_uss_and_pss_are_read_at_outer_phases_only(new_memory: Callable[[int], m
     assert 0 < after.uss_bytes <= after.pss_bytes <= after.rss_bytes <= after.vms_bytes
 
 
+@pytest.mark.skipif(not psutil.LINUX, reason="smaps is Linux's")
+def test_the_mappings_spare_a_second_walk_over_the_page_tables(
+    new_memory: Callable[[int], mmap.mmap], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = MemorySink()
+    opened = []
+    monkeypatch.setattr(
+        "fwmemtrace.probes.process_memory.open",
+        lambda path, mode: opened.append(path) or open(path, mode),  # noqa: SIM115 - the caller closes it
+        raising=False,
+    )
+    with fwmemtrace.session(sink, probes=["mappings"], interval=0), phase("outer"):
+        ballast = new_memory(64_000_000)
+    assert len(ballast) == 64_000_000
+    full = psutil.Process().memory_full_info()
+    before, after = footprints(sink)[:2]
+    assert abs(after.uss_bytes - before.uss_bytes - 64_000_000) < 1_000_000
+    assert abs(after.uss_bytes - full.uss) < 2_000_000
+    assert abs(after.pss_bytes - full.pss) < 2_000_000
+    assert after.swap_bytes == full.swap
+    assert opened == []
+
+
 @pytest.mark.skipif(not psutil.LINUX, reason="there is no budget to keep elsewhere: psutil is always slow")
 def test_hot_outer_phases_do_not_pay_for_a_footprint_each() -> None:
     sink = MemorySink()

@@ -125,6 +125,14 @@ def test_pieces_hold_whole_mappings(tmp_path, monkeypatch):
     assert rows("", pieces) == rows(text)
 
 
+def test_what_is_swapped_out_is_added_up():
+    text = entry(0x1000, 8, "[heap]", pd=4) + entry(0x20000, 8, pd=4) + entry(0x40000, 8, pd=4)
+    sizes = iter((0, 12, 100))
+    piece = re.sub("Locked:", lambda line: f"SwapPss: {next(sizes):8d} kB\n{line[0]}", text).encode()
+    assert smaps.swapped(piece) == 112 * KB
+    assert rows("", [piece]) == rows(text)
+
+
 PATHS = st.sampled_from(
     [
         "",

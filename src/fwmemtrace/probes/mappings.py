@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import ClassVar, TypeAlias
@@ -17,6 +17,7 @@ from .allocators import Allocators
 from .anonymous import PAGE, Pages, Walker, category_of_special, split
 from .base import BaseProbe, ProbeContext
 from .owners import owner_of
+from .process_memory import Usage
 
 PROC = "/proc/self"
 
@@ -65,6 +66,7 @@ class MappingsProbe(BaseProbe):
         self._runs: dict[str, int] = {}
         self._waiting: dict[int, _Run] = {}  # open runs whose begin was not told, by their spans
         self._spent_ns = 0
+        self._swapped = 0  # by the latest reading that looked at the mappings
         self._known: dict[str, Owner] = {}
 
     def start(self, context: ProbeContext) -> None:
@@ -168,7 +170,10 @@ class MappingsProbe(BaseProbe):
         rows: list[MappingRow] = []
         if not self._still_hold(rss):
             rows = self._read_rows()
-            rss = self._rows_rss = self._context.meter.rss()
+            meter = self._context.meter
+            rss = self._rows_rss = meter.rss()
+            uss, pss = sum(row.private_bytes for row in rows), sum(row.pss_bytes for row in rows)
+            meter.learn(Usage(rss, meter.vms(), uss, pss, self._swapped))
             self._rows_of = self._number + 1
         self._number += 1
         ended = perf_counter_ns()
@@ -185,7 +190,13 @@ class MappingsProbe(BaseProbe):
         with _OwnMemory() as memory:
             threads = [thread.ident for thread in threading.enumerate() if thread.ident is not None]
             walker = Walker(memory.peek, memory.pages, threads, _stack_size())
-            return group(smaps.read(f"{PROC}/smaps"), walker, self._known, self._own_files)
+            return group(self._pieces(), walker, self._known, self._own_files)
+
+    def _pieces(self) -> Iterator[bytes]:
+        self._swapped = 0
+        for piece in smaps.read(f"{PROC}/smaps"):
+            self._swapped += smaps.swapped(piece)
+            yield piece
 
 
 def group(

@@ -24,6 +24,7 @@ _GROUP_POINT_NS = 250_000_000
 _GROUP_POINT_GROWTH = 8_000_000
 # smaps_rollup walks the page tables, milliseconds in a big process: at most this share of the time goes to it.
 _FOOTPRINT_SHARE = 0.01
+_FOOTPRINT_GAP_NS = 10_000_000  # also where they cost next to nothing, the trace has to hold them
 
 
 class ResidentProbe(BaseProbe):
@@ -73,7 +74,7 @@ class ResidentProbe(BaseProbe):
         self._context.emit(Footprint(span, edge, began, usage.rss, usage.vms, usage.uss, usage.pss, usage.swap))
         self._read_cgroup()
         ended = perf_counter_ns()
-        self._next_footprint_ns = ended + round((ended - began) / _FOOTPRINT_SHARE)
+        self._next_footprint_ns = ended + max(_FOOTPRINT_GAP_NS, round((ended - began) / _FOOTPRINT_SHARE))
 
     def _read_cgroup(self) -> None:
         around = self._groups

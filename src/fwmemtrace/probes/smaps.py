@@ -11,18 +11,21 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-_PIECE = 128 * 1024
+_PIECE = 64 * 1024
+# The kernel puts whole mappings into a buffer of one page, and walks again over the one that does not fit any more. It
+# stops before that when as much as was asked for is there, and a mapping takes 800 to 1,000 bytes.
+_READ = 3000
 _KB = 1024
-_END = "VmFlags:"  # what every mapping's last line begins with
+_SWAPPED = re.compile(rb"\nSwapPss: +([1-9]\d*) kB")
+_LAST_LINE = b"\nVmFlags:"  # what every mapping's last line begins with
 # One mapping. Newer kernels add fields in between, never in another order. The mappings follow each other without a
 # gap, and nothing in here lets the search go back and try again: a thousand of them may take a few milliseconds.
 _ENTRY = re.compile(
     r"([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) \S+ (\d+) *(.*)\n"
-    r"Size:[^R]+Rss:([ \d]+)kB\nPss:([ \d]+)kB\n(?:Pss_Dirty:[ \d]+kB\n)?"
-    r"Shared_Clean:([ \d]+)kB\nShared_Dirty:([ \d]+)kB\nPrivate_Clean:([ \d]+)kB\nPrivate_Dirty:([ \d]+)kB\n"
-    r"Referenced:[ \d]+kB\nAnonymous:([ \d]+)kB\n[^V]*VmFlags:.*\n"
+    r"Size:[^R]+Rss: *(\d+) kB\nPss: *(\d+) kB\n(?:Pss_Dirty:[ \d]+kB\n)?Shared_Clean: *(\d+) kB\n"
+    r"Shared_Dirty: *(\d+) kB\nPrivate_Clean: *(\d+) kB\nPrivate_Dirty: *(\d+) kB\nReferenced:[ \d]+kB\n"
+    r"Anonymous: *(\d+) kB\n[^V]*VmFlags:.*\n"
 )
-_HEAD = re.compile(rb"[0-9a-f]+-[0-9a-f]+ ")
 
 
 class Mapping(NamedTuple):
@@ -76,27 +79,37 @@ def read(path: str = "/proc/self/smaps") -> Iterator[bytes]:
     """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        rest = b""
-        while piece := os.read(fd, _PIECE):
-            rest += piece
-            cut = _last_head(rest)
-            if cut > 0:
-                yield rest[:cut]
-                rest = rest[cut:]
-        if rest:
-            yield rest
+        parts: list[bytes] = []
+        size = 0
+        while part := os.read(fd, _READ):
+            parts.append(part)
+            size += len(part)
+            if size >= _PIECE:
+                whole = b"".join(parts)
+                cut = _end_of_last(whole)
+                if cut:
+                    yield whole[:cut]
+                parts = [whole[cut:]]
+                size = len(whole) - cut
+        if size:
+            yield b"".join(parts)
     finally:
         os.close(fd)
 
 
-def _last_head(text: bytes) -> int:
-    """Where the last mapping begins, which may not be whole yet."""
+def _end_of_last(text: bytes) -> int:
+    """Where the last mapping that is whole ends; 0 if none is."""
     end = len(text)
-    while (line := text.rfind(b"\n", 0, end)) >= 0:
-        if _HEAD.match(text, line + 1):
-            return line + 1
+    while (line := text.rfind(_LAST_LINE, 0, end)) >= 0:
+        if (cut := text.find(b"\n", line + 1) + 1) > 0:
+            return cut
         end = line
     return 0
+
+
+def swapped(piece: bytes) -> int:
+    """Bytes that are swapped out, pages shared with other processes divided among them (SwapPss)."""
+    return sum(map(int, _SWAPPED.findall(piece))) * _KB
 
 
 def parse(pieces: Iterable[bytes], files: dict[str, FileTotal]) -> Iterator[tuple[Mapping, Below | None]]:
@@ -114,13 +127,12 @@ def parse(pieces: Iterable[bytes], files: dict[str, FileTotal]) -> Iterator[tupl
     """
     below_end, below = "", ("", "", False, "", "", "")
     for piece in pieces:
-        text = os.fsdecode(piece)
-        entries = _ENTRY.findall(text)
-        if len(entries) != text.count(_END):
-            raise ValueError(f"found {text.count(_END)} mappings in smaps, of which {len(entries)} have the known form")
-        for start, end, mode, offset, inode, path, rss, pss, *divided, anonymous in entries:
+        entries = _ENTRY.findall(os.fsdecode(piece))
+        if len(entries) != (mappings := piece.count(_LAST_LINE)):
+            raise ValueError(f"found {mappings} mappings in smaps, of which {len(entries)} have the known form")
+        for start, end, mode, offset, inode, path, rss, pss, clean, dirty, own_clean, own_dirty, anonymous in entries:
             is_file = inode != "0" or path.startswith("/")  # a System V segment may have the number 0
-            if not int(rss):
+            if rss == "0":
                 pass
             elif is_file:
                 total = files.get(path)
@@ -128,13 +140,19 @@ def parse(pieces: Iterable[bytes], files: dict[str, FileTotal]) -> Iterator[tupl
                     total = files[path] = FileTotal()
                 total.rss += int(rss) * _KB
                 total.pss += int(pss) * _KB
-                total.shared_clean += int(divided[0]) * _KB
-                total.shared_dirty += int(divided[1]) * _KB
-                total.private_clean += int(divided[2]) * _KB
-                total.private_dirty += int(divided[3]) * _KB
-                total.anonymous += int(anonymous) * _KB
+                # Most of these are zero, and comparing is faster than adding nothing.
+                if clean != "0":
+                    total.shared_clean += int(clean) * _KB
+                if dirty != "0":
+                    total.shared_dirty += int(dirty) * _KB
+                if own_clean != "0":
+                    total.private_clean += int(own_clean) * _KB
+                if own_dirty != "0":
+                    total.private_dirty += int(own_dirty) * _KB
+                if anonymous != "0":
+                    total.anonymous += int(anonymous) * _KB
             else:
-                private = (int(divided[2]) + int(divided[3])) * _KB
+                private = (int(own_clean) + int(own_dirty)) * _KB
                 sizes = int(rss) * _KB, int(pss) * _KB, private, int(anonymous) * _KB
                 yield (
                     Mapping(int(start, 16), int(end, 16), mode, path, *sizes),
