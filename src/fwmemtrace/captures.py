@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 from .analysis import results
 from .analysis.growth import GrowthFold
+from .analysis.libraries import UNKNOWN_LIBRARY, library_of
 from .analysis.native import CaptureFold
 from .analysis.native_rows import CaptureSummary, add_up, build_rows
-from .analysis.stacks import Readable, package_of, readable
+from .analysis.stacks import Readable, asking, package_of, readable
 from .tracefile.capture import Capture, without_collector
+
+_NAMED = 5  # as many libraries a note names
+_INNERMOST = 16  # of a stack's C and C++ frames: enough to see past the allocators
 
 
 def read_capture(
@@ -126,14 +130,20 @@ def _summary(capture: Capture, top: int, progress: Callable[[int, int], None] | 
             stacks[key] = readable(capture.python_stack(key), capture.whole_stack(key) if capture.native else None)
         return stacks[key]
 
-    rows = build_rows(fold, top, resolve, lambda key: package_of(capture.python_stack(key)))
+    def library_at(key: Any) -> str:
+        return asking(capture.native_stack(key, _INNERMOST)) or UNKNOWN_LIBRARY
+
+    rows = build_rows(
+        fold,
+        top,
+        resolve,
+        lambda key: package_of(capture.python_stack(key)),
+        library_at if capture.native else None,
+    )
     if fold.cut_off and complete:
         notes.append("memray's tracker was not stopped: the process was killed, and last records may be missing")
     if capture.unresolved:
-        notes.append(
-            f"{capture.unresolved} of {len(stacks)} shown stacks have C or C++ frames without a symbol, which are "
-            "left out: the libraries are stripped, or not on this machine"
-        )
+        notes.append(_nameless(capture.unresolved, len(stacks), capture.nameless))
     if not fold.mapped.was_read:
         notes.append(
             "memray's capture does not say which mappings are of files: those whose length is no multiple of a "
@@ -157,3 +167,12 @@ def _summary(capture: Capture, top: int, progress: Callable[[int, int], None] | 
         stopped=not fold.cut_off,
         notes=notes,
     )
+
+
+def _nameless(stacks: int, shown: int, paths: Collection[str]) -> str:
+    names = sorted({library_of(path) for path in paths})
+    what = f"{stacks} of {shown} shown stacks have C or C++ frames without a symbol"
+    if not names:
+        return f"{what}, which are left out: the libraries are stripped, or not on this machine"
+    listed = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+    return f"{what}: {listed} {'is' if len(names) == 1 else 'are'} stripped, or not on this machine"

@@ -67,12 +67,13 @@ def build_of(path: str) -> str | None:
     """
     try:
         with open(path, "rb") as file:
+            length = os.fstat(file.fileno()).st_size
             for kind, _, offset, _, _, size, _, _ in _segments(file):
-                if kind == _NOTE:
+                if kind == _NOTE and offset < length:
                     file.seek(offset)
                     if found := _build_id(file.read(min(size, _NOTES_AT_MOST))):
                         return found
-            return f"{os.fstat(file.fileno()).st_size} bytes"
+            return f"{length} bytes"
     except OSError:
         return None
 
@@ -130,10 +131,11 @@ def _segments(file: BinaryIO) -> list[tuple[int, ...]]:
         return []
     try:
         _, _, _, _, table, _, _, _, size, count, _, _, _ = _HEADER.unpack_from(head)
+        if size != _SEGMENT.size or table >= os.fstat(file.fileno()).st_size:
+            return []
         file.seek(table)
         rows = file.read(size * count)
-        steps = range(0, len(rows) - _SEGMENT.size + 1, max(size, _SEGMENT.size))
-        return [_SEGMENT.unpack_from(rows, place) for place in steps]
+        return list(_SEGMENT.iter_unpack(rows[: len(rows) // size * size]))
     except struct.error:
         return []
 

@@ -4,12 +4,10 @@ from fwmemtrace.analysis.native_heap import REST, name_native_heap
 MB = 10**6
 
 
-def site(library, live):
-    return results.NativeSite(live_bytes=live, allocated_bytes=live, allocations=1, library=library, stack=[])
-
-
-def phase(path, *sites, pid=1):
-    native = results.Native(including_inner=results.NativeTotals(), top=list(sites))
+def phase(path, *, pid=1, **libraries):
+    """A phase of which the libraries hold so many bytes; their names have no dots here."""
+    held = {name.replace("_so", ".so"): size for name, size in libraries.items()}
+    native = results.Native(including_inner=results.NativeTotals(), top=[], by_library=held)
     return results.Phase(path=path, pid=pid, calls=1, errors=0, wall_ns=1, resident=None, native=native)
 
 
@@ -32,22 +30,22 @@ def told(made):
 def test_libraries_of_the_phase_and_of_those_inside_it():
     made = ledger()
     rows = [
-        phase("load", site("libtorch_cpu.so", 25 * MB), site("CPython", 90 * MB), site(None, 7 * MB)),
-        phase("load/inner", site("libtorch_cpu.so", 5 * MB), site("tokenizers.abi3.so", 8 * MB)),
-        phase("loader", site("libother.so", 9 * MB)),
-        phase("load", site("libworker.so", 9 * MB), pid=2),
+        phase("load", libtorch_cpu_so=25 * MB, CPython=90 * MB, unknown=7 * MB, **{"": 3 * MB}),
+        phase("load/inner", libtorch_cpu_so=5 * MB, tokenizers=8 * MB),
+        phase("loader", libother_so=9 * MB),
+        phase("load", libworker_so=9 * MB, pid=2),
     ]
     name_native_heap([made], rows)
-    assert told(made) == {"libtorch_cpu.so": 30, "tokenizers.abi3.so": 8, REST: 12}
+    assert told(made) == {"libtorch_cpu.so": 30, "tokenizers": 8, REST: 12}
 
 
 def test_memory_that_was_never_touched_makes_the_rest_negative():
     made = ledger()
-    name_native_heap([made], [phase("load", site("libtorch_cpu.so", 70 * MB))])
+    name_native_heap([made], [phase("load", libtorch_cpu_so=70 * MB)])
     assert told(made) == {"libtorch_cpu.so": 70, REST: -20}
 
 
 def test_without_native_frames_nothing_changes():
     made = ledger()
-    name_native_heap([made], [phase("load", site(None, 40 * MB))])
+    name_native_heap([made], [phase("load")])
     assert told(made) == {"malloc": 30, "malloc, large blocks": 20}

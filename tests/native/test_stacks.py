@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from fwmemtrace.analysis.stacks import IMPORT, package_of, readable, short_name
+from fwmemtrace.analysis.libraries import library_of
+from fwmemtrace.analysis.stacks import IMPORT, UNKNOWN, asking, package_of, readable, short_name
 
 SITE = "/venv/lib/python3.11/site-packages"
 STANDARD = "/usr/lib/python3.11"
 OWN = ("check", "/srv/app/guard.py", 12)
+LIB = "/usr/lib/x86_64-linux-gnu"
+PYTHON = "/usr/lib/libpython3.11.so.1.0"
+NUMPY = f"{SITE}/numpy/_core/_multiarray_umath.cpython-311-x86_64-linux-gnu.so"
+TORCH = f"{SITE}/torch/lib/libtorch_cpu.so"
+
+
+def shown(frame):
+    """A frame of Python's in a readable stack."""
+    return (*frame, None)
 
 
 def test_import_machinery_is_one_frame():
@@ -17,7 +27,7 @@ def test_import_machinery_is_one_frame():
         ("_find", "<frozen importlib._bootstrap>", 1),
     ]
     python = [("<module>", f"{SITE}/torch/__init__.py", 5), *machinery, OWN, *machinery]
-    assert readable(python).frames == [python[0], IMPORT, OWN, IMPORT]
+    assert readable(python).frames == [shown(python[0]), IMPORT, shown(OWN), IMPORT]
 
 
 def test_the_caller_is_the_innermost_frame_of_the_program_itself():
@@ -31,7 +41,7 @@ def test_the_caller_is_the_innermost_frame_of_the_program_itself():
     stack = readable(python)
     assert stack.caller == OWN
     assert stack.package == "torch"
-    assert ("wrapper", "/x/fwmemtrace/phases.py", 3) not in stack.frames
+    assert ("wrapper", "/x/fwmemtrace/phases.py", 3, None) not in stack.frames
     assert stack.library is None
     assert package_of(python) == "torch"
     assert package_of(python[1:]) == "program"
@@ -40,19 +50,19 @@ def test_the_caller_is_the_innermost_frame_of_the_program_itself():
 
 def test_torch_s_operator_is_the_one_that_python_called():
     native = [
-        ("c10::alloc_cpu(unsigned long)", "<unknown>", 0),
-        ("at::detail::empty_cpu(c10::ArrayRef<long>, bool)", "<unknown>", 0),
-        ("at::_ops::empty_memory_format::call(c10::ArrayRef<c10::SymInt>)", "<unknown>", 0),
-        ("c10::impl::wrap_kernel_functor_unboxed_<x, at::Tensor (long)>::call(long)", "<unknown>", 0),
-        ("at::_ops::add_Tensor::call(at::Tensor const&, c10::Scalar const&)", "<unknown>", 0),
-        ("torch::autograd::THPVariable_add(_object*)", "<unknown>", 0),
-        ("cfunction_call", "Objects/methodobject.c", 542),
+        ("c10::alloc_cpu(unsigned long)", "", 0, None),
+        ("at::detail::empty_cpu(c10::ArrayRef<long>, bool)", "", 0, None),
+        ("at::_ops::empty_memory_format::call(c10::ArrayRef<c10::SymInt>)", "", 0, None),
+        ("c10::impl::wrap_kernel_functor_unboxed_<x, at::Tensor (long)>::call(long)", "", 0, None),
+        ("at::_ops::add_Tensor::call(at::Tensor const&, c10::Scalar const&)", "", 0, None),
+        ("torch::autograd::THPVariable_add(_object*)", "", 0, None),
+        ("cfunction_call", "Objects/methodobject.c", 542, None),
     ]
-    outer = [("at::_ops::mm::call(at::Tensor const&)", "<unknown>", 0)]
-    stack = readable([OWN], [*native, OWN, *outer])
+    outer = [("at::_ops::mm::call(at::Tensor const&)", "", 0, None)]
+    stack = readable([OWN], [*native, shown(OWN), *outer])
     assert stack.operator == "aten::add"
     assert stack.library == "libtorch_cpu.so"
-    names = [function for function, _, _ in stack.frames]
+    names = [function for function, *_ in stack.frames]
     assert names == [
         "c10::alloc_cpu",
         "at::detail::empty_cpu",
@@ -67,19 +77,71 @@ def test_torch_s_operator_is_the_one_that_python_called():
 @pytest.mark.parametrize(
     ("frames", "library"),
     [
-        ([("default_calloc", "<unknown>"), ("PyArray_Zeros_int", "<unknown>")], "numpy"),
+        ([("default_calloc", ""), ("PyArray_Zeros_int", "")], "numpy"),
         ([("_PyObject_Malloc", "Objects/obmalloc.c"), ("PyUnicode_New", "Objects/unicodeobject.c")], "CPython"),
-        ([("_PyObject_Malloc", "Objects/obmalloc.c"), ("PyArray_New", "<unknown>")], "numpy"),
-        ([("__rust_alloc", "<unknown>"), ("tokenizers::models::wordpiece::new", "<unknown>")], "tokenizers"),
-        ([("operator new(unsigned long)", "<unknown>"), ("at::native::full(long)", "<unknown>")], "libtorch_cpu.so"),
+        ([("_PyObject_Malloc", "Objects/obmalloc.c"), ("PyArray_New", "")], "numpy"),
+        ([("__rust_alloc", ""), ("tokenizers::models::wordpiece::new", "")], "tokenizers"),
+        ([("operator new(unsigned long)", ""), ("at::native::full(long)", "")], "libtorch_cpu.so"),
         ([("_dl_new_object", "./elf/dl-object.c")], "libc.so"),
-        ([("mystery", "<unknown>")], None),
-        ([("mystery", "<unknown>"), ("PyCFuncPtr_call", "Modules/_ctypes/_ctypes.c")], None),
-        ([("helper", "<unknown>"), ("at::native::full(long)", "<unknown>")], "libtorch_cpu.so"),
+        ([("mystery", "")], None),
+        ([("mystery", ""), ("PyCFuncPtr_call", "Modules/_ctypes/_ctypes.c")], None),
+        ([("helper", ""), ("at::native::full(long)", "")], "libtorch_cpu.so"),
     ],
 )
-def test_the_library_is_whose_code_asked(frames, library):
-    assert readable([OWN], [*((name, file, 1) for name, file in frames), OWN]).library == library
+def test_where_memray_names_no_library_the_symbols_tell_whose_code_asked(frames, library):
+    native = [(name, file, 1, None) for name, file in frames]
+    assert readable([OWN], [*native, shown(OWN)]).library == asking(native) == library
+
+
+@pytest.mark.parametrize(
+    ("frames", "library"),
+    [
+        ([("default_calloc", NUMPY), ("mystery", NUMPY)], "numpy"),
+        ([("operator new(unsigned long)", f"{LIB}/libstdc++.so.6"), ("mystery", TORCH)], "libtorch_cpu.so"),
+        ([(UNKNOWN, f"{SITE}/tokenizers/tokenizers.abi3.so"), ("cfunction_call", PYTHON)], "tokenizers"),
+        ([("_PyObject_Malloc", PYTHON), ("PyDict_New", PYTHON), ("mystery", TORCH)], "libtorch_cpu.so"),
+        ([("_PyObject_Malloc", PYTHON), ("PyDict_New", PYTHON)], "CPython"),
+        ([("pymalloc_alloc", PYTHON), ("_PyObject_Malloc", PYTHON)], "CPython"),
+        ([("_PyObject_ArenaMmap", PYTHON), ("_PyObject_Malloc", PYTHON), ("mystery", TORCH)], "CPython"),
+        ([("PyDict_New", PYTHON), ("_PyEval_EvalFrameDefault", PYTHON), ("mystery", TORCH)], "CPython"),
+        # A name that another library has too.
+        ([("at::native::full(long)", "/opt/guard/libguard.so.2.1")], "libguard.so"),
+    ],
+)
+def test_the_path_of_a_library_tells_more_than_its_symbols(frames, library):
+    assert asking([(name, "", 0, path) for name, path in frames]) == library
+
+
+def test_frames_without_a_name_are_told_by_their_library_once_in_a_row():
+    native = [(UNKNOWN, "", 0, TORCH), (UNKNOWN, "", 0, TORCH), (UNKNOWN, "", 0, NUMPY), (UNKNOWN, "", 0, TORCH)]
+    frames = readable([OWN], [*native, shown(OWN)]).frames
+    assert [(name, library) for name, _, _, library in frames] == [
+        (UNKNOWN, "libtorch_cpu.so"),
+        (UNKNOWN, "numpy"),
+        (UNKNOWN, "libtorch_cpu.so"),
+        ("check", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (f"{SITE}/torch/_C.cpython-311-x86_64-linux-gnu.so", "torch"),
+        (f"{SITE}/_cffi_backend.cpython-311-x86_64-linux-gnu.so", "_cffi_backend"),
+        (f"{SITE}/numpy.libs/libgfortran-040039e1-0352e75f.so.5.0.0", "libgfortran.so"),
+        (f"{SITE}/nvidia/cublas/lib/libcublas.so.12", "libcublas.so"),
+        ("/usr/lib/python3.11/lib-dynload/_ctypes.cpython-311-x86_64-linux-gnu.so", "CPython"),
+        ("/usr/bin/python3.11", "CPython"),
+        (f"{LIB}/libm.so.6", "libc.so"),
+        ("/lib64/ld-linux-x86-64.so.2", "libc.so"),
+        (f"{LIB}/libmkl_core.so.2", "libmkl_core.so"),
+        ("/srv/app/_fast.cpython-311-x86_64-linux-gnu.so", "_fast.so"),
+        ("linux-vdso.so.1", "linux-vdso.so"),
+        ("", ""),
+    ],
+)
+def test_what_people_call_a_library(path, name):
+    assert library_of(path) == name
 
 
 @pytest.mark.parametrize(

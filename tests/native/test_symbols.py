@@ -1,4 +1,4 @@
-"""Frames are named by the capture's libraries alone, and as memray names them."""
+"""Frames are named as memray names them, by the capture's libraries alone, and each comes with its library."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 import fwmemtrace
 from fwmemtrace.trace import capture_of
+from fwmemtrace.tracefile.symbols import library_and_source
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memray's wheels for other systems are built otherwise")
 
@@ -28,22 +29,23 @@ with fwmemtrace.session("trace.bin", probes=["native"], native_traces=True), fwm
     library = ctypes.CDLL(str(copy))
     for _ in range(100):
         library.LZ4_createStreamHC()
+print(100 * library.LZ4_sizeofStateHC())
 """
 # What memray names the frames, and which files it reads to do so: libbacktrace maps them, and keeps most of them so.
 NAMES = """
 import collections, json, os
 import memray
 
-if os.environ["KEPT"]:
-    from fwmemtrace.tracefile.symbols import keep_to_capture
-    assert keep_to_capture()
+if os.environ["OURS"]:
+    from fwmemtrace.tracefile.symbols import tell_libraries
+    assert tell_libraries()
 
 def mappings():
     return collections.Counter(line.split(maxsplit=5)[5].strip() for line in open("/proc/self/maps") if "/" in line)
 
 records = list(memray.FileReader("capture.bin").get_leaked_allocation_records(merge_threads=True))
 before = mappings()
-stacks = sorted(str(record.hybrid_stack_trace()) for record in records)
+stacks = sorted(record.hybrid_stack_trace() for record in records)
 print(json.dumps({"stacks": stacks, "read": sorted((mappings() - before).keys())}))
 """
 
@@ -65,7 +67,7 @@ def python(folder, *arguments, **environ):
 def traced(tmp_path_factory):
     """A folder with a trace, its capture, and a library of its process that nobody else uses."""
     folder = tmp_path_factory.mktemp("traced")
-    python(folder, "-c", PROGRAM)
+    (folder / "bytes").write_text(python(folder, "-c", PROGRAM).stdout)
     (file,) = fwmemtrace.read(folder / "trace.bin").files
     with capture_of(file) as capture:
         (folder / "capture.bin").write_bytes(capture.read_bytes())
@@ -73,38 +75,51 @@ def traced(tmp_path_factory):
 
 
 def test_the_names_are_memrays_and_need_none_of_the_readers_libraries(traced):
-    ours, memrays = (json.loads(python(traced, "-c", NAMES, KEPT=kept).stdout) for kept in ("yes", ""))
-    assert ours["stacks"] == memrays["stacks"]
-    assert any("LZ4_createStreamHC" in stack for stack in ours["stacks"])
+    ours, memrays = (json.loads(python(traced, "-c", NAMES, OURS=value).stdout) for value in ("yes", ""))
+    found = [[(name, *library_and_source(file), line) for name, file, line in stack] for stack in ours["stacks"]]
+    told = sorted([[name, source, line] for name, _, source, line in stack] for stack in found)
+    assert told == sorted(memrays["stacks"])
     assert ours["read"] == []
-    # Should this fail, memray has learnt it itself, and tracefile/symbols.py can go.
+    # Should this fail, memray has learnt it itself, and so much of tracefile/symbols.py can go.
     assert any("_memray" in name for name in memrays["read"])
+    libraries = {name: library for stack in found for name, library, _, _ in stack if library is not None}
+    assert libraries["LZ4_createStreamHC"] == str(traced / "libcopied.so")
+    assert "/numpy/" in libraries["PyArray_NewFromDescr_int"]
+    assert all(path.startswith("/") for path in libraries.values())
+    python_frames = [name for stack in found for name, library, source, _ in stack if source == "<string>"]
+    assert "<module>" in python_frames
 
 
-def functions(folder):
-    """The functions of the shown stacks, and what the report says beside its figures."""
+def report(folder):
+    """The shown frames as (function, library), the row, and what the report says beside its figures."""
     done = python(folder, "-m", "fwmemtrace", "report", "trace.bin", "--format", "json")
-    report = json.loads(done.stdout)
-    (row,) = (row for row in report["phases"] if row["path"] == "work")
-    found = {frame["function"] for site in row["native"]["top"] for frame in site["stack"]}
-    return found, report["trace"]["notes"], done.stderr
+    told = json.loads(done.stdout)
+    (row,) = (row for row in told["phases"] if row["path"] == "work")
+    frames = {(frame["function"], frame.get("library")) for site in row["native"]["top"] for frame in site["stack"]}
+    return frames, row["native"], told["trace"]["notes"], done.stderr
 
 
 def test_a_library_without_debugging_information_gives_its_names(traced):
-    found, _, errors = functions(traced)
-    assert "LZ4_createStreamHC" in found
-    assert any("numpy" in name or name.startswith(("PyArray", "array_", "PyDataMem")) for name in found)
+    frames, native, notes, errors = report(traced)
+    assert ("LZ4_createStreamHC", "libcopied.so") in frames
+    assert "numpy" in {library for _, library in frames}
+    assert ("<module>", None) in frames
+    assert "libcopied.so" in {site["library"] for site in native["top"]}
+    assert native["by_library"]["libcopied.so"] == int((traced / "bytes").read_text())
+    assert 8_000_000 <= native["by_library"]["numpy"] < 8_100_000
+    assert sum(native["by_library"].values()) == native["live_bytes"]
+    assert not any("libcopied" in note for note in notes)
     assert errors == ""
 
 
 def test_a_library_that_is_gone_gives_none_and_is_said(traced):
     (traced / "libcopied.so").rename(traced / "aside.so")
     try:
-        found, notes, errors = functions(traced)
+        frames, native, notes, errors = report(traced)
     finally:
         (traced / "aside.so").rename(traced / "libcopied.so")
-    assert "LZ4_createStreamHC" not in found
-    assert "<module>" in found
-    assert any(name.startswith(("Py", "_Py", "_ctypes")) for name in found)
-    assert any("without a symbol" in note for note in notes)
+    assert ("<unknown>", "libcopied.so") in frames
+    assert not any(name == "LZ4_createStreamHC" for name, _ in frames)
+    assert native["by_library"]["libcopied.so"] == int((traced / "bytes").read_text())
+    assert any("without a symbol: " in note and "libcopied.so" in note for note in notes)
     assert errors == ""

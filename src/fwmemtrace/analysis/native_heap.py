@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from . import results
 from .ledger import NATIVE_HEAP
+from .libraries import UNKNOWN_LIBRARY
 
 REST = "malloc, other"
 # What the interpreter itself allocates: the arenas of Python's own allocator among it, which the ledger has elsewhere.
 _INTERPRETER = ("CPython", "libpython", "python")
+_NOBODY = ("", UNKNOWN_LIBRARY)
 
 
 def name_native_heap(ledgers: Sequence[results.Ledger], phases: Sequence[results.Phase]) -> None:
@@ -17,7 +19,7 @@ def name_native_heap(ledgers: Sequence[results.Ledger], phases: Sequence[results
 
     A ledger counts resident pages when a phase ends, memray what a phase allocated that was never freed. So the figures
     of the libraries are memray's, and the rest is what smaps shows less these: negative where libraries hold memory
-    that they never touched. Only the stacks that the phases' rows list are looked at.
+    that they never touched. Only the largest stacks of a phase are looked at.
 
     Args:
         ledgers: changed in place; those of phases without a named library stay as they are.
@@ -46,9 +48,9 @@ def _held_by_library(ledger: results.Ledger, phases: Sequence[results.Phase]) ->
             continue
         if phase.path != ledger.path and not phase.path.startswith(f"{ledger.path}/"):
             continue
-        for site in phase.native.top:
-            if site.library and site.live_bytes and not site.library.startswith(_INTERPRETER):
-                held[site.library] = held.get(site.library, 0) + site.live_bytes
+        for library, size in phase.native.by_library.items():
+            if library not in _NOBODY and not library.startswith(_INTERPRETER):
+                held[library] = held.get(library, 0) + size
     return held
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from . import results
 from .native import CaptureFold
-from .stacks import RawFrame, Readable
+from .stacks import Readable
 from .tally import ASKED, AT_PEAK, COUNT, KEY, LIVE, Site, Tally
 
 Resolve: TypeAlias = Callable[[Any], Readable]  # of a stack's key
@@ -47,14 +47,18 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
     notes: list[str] = []
 
 
-# By package are summed up as many of a phase's largest stacks; the others are too small to change the picture.
+# As many of a phase's largest stacks are summed up by package and library; the others change little in the picture.
 _GROUPED = 500
 # There may be half a million sites in a phase, so they are added up and sifted without a line of Python for each.
 _ASKED, _COUNT, _LIVE, _AT_PEAK = map(itemgetter, (ASKED, COUNT, LIVE, AT_PEAK))
 
 
 def build_rows(
-    fold: CaptureFold, top: int, resolve: Resolve, package_at: Callable[[Any], str] = lambda key: ""
+    fold: CaptureFold,
+    top: int,
+    resolve: Resolve,
+    package_at: Callable[[Any], str] = lambda key: "",
+    library_at: Callable[[Any], str] | None = None,
 ) -> dict[str, results.Native]:
     """The rows of a fold that is finished.
 
@@ -63,6 +67,7 @@ def build_rows(
         top: how many stacks to resolve for each phase.
         resolve: makes a stack's key readable.
         package_at: says whose code a stack's key ends in.
+        library_at: says whose C or C++ code it ends in; None where that was not recorded.
     """
     files = {path: sum(by_file.values()) for path, by_file in fold.mapped.file_backed().items()}
     reserved = fold.mapped.reserved()
@@ -89,7 +94,8 @@ def build_rows(
             ambient_allocations=sum(map(_COUNT, tally.ambient.values())) if path else 0,
             reserved_bytes=reserved.get(path, 0),
             temporary_bytes=max(0, totals.allocated_bytes - totals.held_bytes - totals.file_backed_bytes),
-            by_package=_by_package(sum(map(_LIVE, live)), mostly, package_at),
+            by_package=_grouped(live, mostly, package_at),
+            by_library=_grouped(live, mostly, library_at) if library_at is not None else {},
             freed_later=dict(sorted(tally.freed_later.items(), key=lambda item: -item[1])),
         )
     return rows
@@ -103,10 +109,10 @@ def _most(count: int, sites: list[Site], figure: Callable[[Site], int]) -> list[
     return [site for site in sites if figure(site) >= least]
 
 
-def _by_package(live_bytes: int, sites: list[Site], package_at: Callable[[Any], str]) -> dict[str, int]:
-    found = {"": live_bytes}
-    for site in heapq.nlargest(_GROUPED, sites, key=_LIVE):
-        name = package_at(site[KEY])
+def _grouped(live: list[Site], mostly: list[Site], group_of: Callable[[Any], str]) -> dict[str, int]:
+    found = {"": sum(map(_LIVE, live))}
+    for site in heapq.nlargest(_GROUPED, mostly, key=_LIVE):
+        name = group_of(site[KEY])
         found[name] = found.get(name, 0) + site[LIVE]
         found[""] -= site[LIVE]
     return dict(sorted(((name, size) for name, size in found.items() if size), key=lambda item: -item[1]))
@@ -164,14 +170,9 @@ def _site(site: Site, resolve: Resolve) -> results.NativeSite:
         allocated_bytes=site[ASKED],
         allocations=site[COUNT],
         library=stack.library,
-        stack=[_frame(frame) for frame in stack.frames],
+        stack=[results.Frame(*frame) for frame in stack.frames],
         at_peak_bytes=site[AT_PEAK],
         operator=stack.operator,
         package=stack.package,
-        caller=None if stack.caller is None else _frame(stack.caller),
+        caller=None if stack.caller is None else results.Frame(*stack.caller),
     )
-
-
-def _frame(frame: RawFrame) -> results.Frame:
-    function, file, line = frame
-    return results.Frame(function=function, file=file, line=line)

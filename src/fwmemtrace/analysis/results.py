@@ -75,12 +75,13 @@ class Resident(Result, kw_only=True):
     tracer_bytes: int = 0  # of the delta: what probes left resident at the edges of phases inside this one
 
 
-class Frame(Result, kw_only=True):
+class Frame(Result, omit_defaults=True):
     """One frame of a stack."""
 
-    function: str  # its name, demangled
-    file: str  # as the interpreter or the debug information names it
+    function: str  # its name, demangled; "<unknown>" where its library has no symbol for it
+    file: str  # as the interpreter or the debug information names it; "" where it is not known
     line: int  # 0 where it is not known
+    library: str | None = None  # of a C or C++ frame, such as "libtorch_cpu.so"; absent for Python's
 
 
 class NativeSite(Result, kw_only=True):
@@ -121,6 +122,7 @@ class Native(NativeTotals, kw_only=True):
     freed_later: dict[str, int] = {}  # of the held: freed afterwards, by the path of the phase that did it
     at_peak: list[NativeSite] = []  # the stacks that made up most of the peak
     by_package: dict[str, int] = {}  # live bytes by whose Python code asked; "" is the sum of many small stacks
+    by_library: dict[str, int] = {}  # the same by whose C or C++ code asked, where native frames were recorded
 
 
 class HeapSite(Result, kw_only=True):

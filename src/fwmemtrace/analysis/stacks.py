@@ -1,46 +1,32 @@
-"""Makes stacks readable: what is plumbing is folded away, and who asked for the memory is named.
-
-memray gives C and C++ frames with a symbol and, where there is debug information, a source file; not the library that
-they are in. So libraries are told by the symbols' own namespaces and prefixes, and by CPython's and glibc's source
-paths; what neither tells has no library.
-"""
+"""Makes stacks readable: what is plumbing is folded away, and who asked for the memory is named."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-RawFrame: TypeAlias = tuple[str, str, int]  # function, file, line
-IMPORT: RawFrame = ("<import>", "<frozen importlib>", 0)
+from . import results
+from .libraries import CPYTHON, is_general, library_by_name, library_of
 
-# By the beginning of a symbol without its return type. The first that fits is taken.
-_LIBRARIES = (
-    (re.compile(r"torch::autograd::THP|THP|torch::.*python|pybind11::"), "libtorch_python.so"),
-    (re.compile(r"c10::cuda|at::cuda|at::native::.*cuda|torch::cuda"), "libtorch_cuda.so"),
-    (re.compile(r"c10::"), "libc10.so"),
-    (re.compile(r"at::|torch::|caffe2::|dnnl|mkldnn|mkl_|ideep::|fbgemm|gloo::"), "libtorch_cpu.so"),
-    (re.compile(r"PyArray|PyDataMem|PyUFunc|npy_|_?array_|ufunc_|(default|wrap)_(m|c|re)alloc"), "numpy"),
-    (re.compile(r"<?tokenizers::"), "tokenizers"),
-    (re.compile(r"<?(safetensors|memmap2|safetensors_rust)::"), "safetensors"),
-    (re.compile(r"onnxruntime::"), "onnxruntime"),
-    (re.compile(r"arrow::"), "pyarrow"),
-    (re.compile(r"grpc_|grpc::|grpc_core::"), "grpc"),
-    (re.compile(r"sqlite3"), "libsqlite3.so"),
-    (re.compile(r"gomp_|GOMP_"), "libgomp.so"),
-    (re.compile(r"__kmp|kmp_|omp_"), "libomp.so"),
-    (re.compile(r"_?Py[A-Z_]|_PyPegen|PyInit_"), "CPython"),
-    (re.compile(r"std::|operator |__cxa|__gnu_cxx::"), "libstdc++.so"),
-)
-_GENERAL = (None, "CPython", "libstdc++.so", "libc.so")
-_CPYTHON_SOURCE = re.compile(r"(\./|/.*/)?(Objects|Python|Parser|Modules|Include|Programs)/[\w/]+\.[ch](\.h)?$")
-_GLIBC_SOURCE = re.compile(r"(\.\./)?(\./)?(sysdeps|csu|malloc|nptl|stdlib|elf|string|dlfcn|iconv|intl|time)/")
+RawFrame: TypeAlias = tuple[str, str, int]  # function, file, line
+# The same and the path of the library; in a readable stack the library's name. None for Python's, and where not known.
+WholeFrame: TypeAlias = tuple[str, str, int, str | None]
+IMPORT: WholeFrame = ("<import>", "<frozen importlib>", 0, None)
+UNKNOWN = "<unknown>"
+_PYTHON_FRAME = "_PyEval_EvalFrameDefault"
+_NAMES = 4096  # as many are kept: the same functions are in most stacks
+
 # What every allocation goes through, whoever asked for it.
 _ALLOCATES = re.compile(
-    r"(c10::(alloc_cpu|.*Allocator|.*StorageImpl|intrusive)|operator new|std::|__gnu_cxx|"
-    r"_?Py(Mem|Object)_\w*([mM]alloc|[cC]alloc|[rR]ealloc|Arena\w*)|pymalloc|new_arena|allocate_from_new_pool|__rust_|_?alloc::|__rdl_|je_|mi_|posix_memalign|"
-    r"(default|wrap)_(m|c|re)alloc|PyDataMem)"
+    r"(c10::(alloc_cpu|.*Allocator|.*StorageImpl|intrusive)|operator new|std::|__gnu_cxx|posix_memalign|"
+    r"_?Py(Mem|Object)_\w*([mM]alloc|[cC]alloc|[rR]ealloc|Arena\w*)|pymalloc|new_arena|allocate_from_new_pool|"
+    r"gc_alloc|_?PyObject_(GC_)?New|_?PyType_(Generic)?Alloc|(default|wrap)_(m|c|re)alloc|PyDataMem|"
+    r"__rust_|_?alloc::|__rdl_|je_|mi_|mm_\w*malloc|mkl_serv_\w*alloc|gomp_\w*alloc)"
 )
+# Python's allocator takes an arena for whatever objects come; for whose it was taken is an accident.
+_ARENA = re.compile(r"new_arena$|_Py(Object|Mem)_Arena")
 # How the interpreter gets from one Python frame to the next, and how the program was started.
 _CALLS = re.compile(
     r"(_?PyEval_|_?PyVectorcall|_?PyObject_(Fast|Vector|Make|Call)|PyObject_Call|call_trace|trace_|do_call_core|cfunction_|"
@@ -71,14 +57,14 @@ class Readable(NamedTuple):
         caller: the innermost frame of the program's own code.
     """
 
-    frames: list[RawFrame]
+    frames: list[WholeFrame]
     library: str | None
     operator: str | None
     package: str | None
     caller: RawFrame | None
 
 
-def readable(python: Iterable[RawFrame], whole: Iterable[RawFrame] | None = None) -> Readable:
+def readable(python: Iterable[RawFrame], whole: Iterable[WholeFrame] | None = None) -> Readable:
     """Make a stack readable.
 
     Args:
@@ -87,35 +73,73 @@ def readable(python: Iterable[RawFrame], whole: Iterable[RawFrame] | None = None
     """
     python = list(python)
     known = set(python)
-    frames: list[RawFrame] = []
-    library: str | None = None
+    frames: list[WholeFrame] = []
+    native: list[WholeFrame] = []  # inside the innermost Python frame
     operator: str | None = None
-    in_python = strange = False
-    for frame in python if whole is None else whole:
-        function, file, line = frame
-        if frame in known:
+    in_python = False
+    for frame in [(*each, None) for each in python] if whole is None else whole:
+        function, file, line, path = frame
+        if path is None and (function, file, line) in known:
             in_python = True
             _append(frames, IMPORT if file.startswith("<frozen importlib") else frame)
             continue
         if not in_python:
-            name = short_name(function)
-            # An object of Python's that a library asked for is the library's, a buffer of a library's is its own.
-            if library in _GENERAL and not _ALLOCATES.match(name):
-                told = _library(name, file)
-                strange = strange or told is None
-                # Whoever is around a frame that nothing tells the library of may be its own, or the interpreter.
-                if told is not None and not (strange and told in _GENERAL):
-                    library = told
+            native.append(frame)
             found = _OPERATOR.search(function)
             if found is not None:
                 operator = f"aten::{_OVERLOAD.sub('', found[1])}"
         if not _CALLS.match(function):
-            _append(frames, (short_name(function), "" if file == "<unknown>" else file, line))
-    if library is None and whole is not None and not strange:
-        library = next((told for frame in frames if (told := _library(frame[0], frame[1])) is not None), None)
+            name = short_name(function)
+            _append(frames, (name, file, line, _library(name, file, path)))
     package = next((found[1] for frame in python if (found := _PACKAGE.match(frame[1])) is not None), None)
     caller = next((frame for frame in python if _is_own(frame[1])), None)
-    return Readable(frames, library, operator, package, caller)
+    return Readable(frames, asking(native), operator, package, caller)
+
+
+def asking(native: Iterable[WholeFrame]) -> str | None:
+    """The library that asked for the memory; None where nothing tells.
+
+    Args:
+        native: C and C++ frames, innermost first. Those from the interpreter's next frame on are not looked at.
+    """
+    library: str | None = None
+    allocator: str | None = None
+    strange = False
+    for function, file, _, path in native:
+        if _PYTHON_FRAME in function:
+            break
+        name = short_name(function)
+        if _ARENA.match(name):
+            return CPYTHON
+        told = _library(name, file, path)
+        if allocates(name):
+            allocator = allocator or told
+        elif told is None:
+            # Whoever is around a frame that nothing tells the library of may be its own, or the interpreter.
+            strange = True
+        elif not (strange and is_general(told)):
+            # An object of Python's that a library asked for is the library's, a buffer of a library's is its own.
+            library = told
+            if not is_general(told):
+                break
+    return library if library is not None or strange else allocator
+
+
+@lru_cache(_NAMES)
+def allocates(function: str) -> bool:
+    """Whether a function of that short name only allocates for whoever called it."""
+    return _ALLOCATES.match(function) is not None
+
+
+def telling(stack: Sequence[results.Frame], count: int) -> list[results.Frame]:
+    """So many frames of a stack: the innermost that asked for itself, and the next ones, Python's if there are any."""
+
+    def is_python(frame: results.Frame) -> bool:
+        return frame.library is None and frame.file.endswith((".py", ">"))
+
+    asked = next((place for place, frame in enumerate(stack) if is_python(frame) or not allocates(frame.function)), 0)
+    around = stack[asked + 1 :]
+    return [*stack[asked : asked + 1], *([frame for frame in around if is_python(frame)] or around)[: count - 1]]
 
 
 def package_of(python: Iterable[RawFrame]) -> str:
@@ -129,24 +153,22 @@ def package_of(python: Iterable[RawFrame]) -> str:
     return "python"
 
 
-def _append(frames: list[RawFrame], frame: RawFrame) -> None:
-    if not _OURS.match(frame[1]) and not (frames and frames[-1] == frame == IMPORT):
+def _append(frames: list[WholeFrame], frame: WholeFrame) -> None:
+    """Add a frame, but not ours, nor again what says nothing more: import machinery, and what has no name."""
+    again = bool(frames) and frames[-1] == frame and frame[0] in (IMPORT[0], UNKNOWN)
+    if not again and not _OURS.match(frame[1]):
         frames.append(frame)
+
+
+def _library(name: str, file: str, path: str | None) -> str | None:
+    return library_by_name(name, file) if path is None else library_of(path)
 
 
 def _is_own(file: str) -> bool:
     return not (_PACKAGE.match(file) or _STANDARD.match(file) or _OURS.match(file))
 
 
-def _library(name: str, file: str) -> str | None:
-    if file and file != "<unknown>":
-        if _CPYTHON_SOURCE.match(file):
-            return "CPython"
-        if _GLIBC_SOURCE.match(file):
-            return "libc.so"
-    return next((library for pattern, library in _LIBRARIES if pattern.match(name)), None)
-
-
+@lru_cache(_NAMES)
 def short_name(symbol: str) -> str:
     """A demangled symbol without template arguments, parameters and return type, as people call the function.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..analysis import results
+from ..analysis.stacks import telling
 from ..units import format_bytes, format_count
 
 _FRAMES = 3  # of a stack, the innermost ones that say something
@@ -24,6 +25,7 @@ def tables(phase: results.Phase, top: int) -> list[tuple[str, list[Site]]]:
     """The tables of top allocations of a phase that have a row, each with its title."""
     found = [
         ("native memory still live, by whose Python code asked", _native_packages(phase, top)),
+        ("native memory still live, by whose C or C++ code asked", _native_libraries(phase, top)),
         ("native memory still live, by stack", _native(phase, top)),
         ("native memory at the phase's peak, by stack", _at_peak(phase, top)),
         ("native memory that outlived the phase, by the phase that freed it", _freed_later(phase, top)),
@@ -65,20 +67,32 @@ def _freed_later(phase: results.Phase, top: int) -> list[Site]:
 
 
 def _native_packages(phase: results.Phase, top: int) -> list[Site]:
-    if phase.native is None:
-        return []
-    packages = sorted(phase.native.by_package.items(), key=lambda item: -item[1])
-    return [Site([format_bytes(size)], name or "many small stacks") for name, size in packages[:top] if size >= _LEAST]
+    return [] if phase.native is None else _groups(phase.native.by_package, top)
+
+
+def _native_libraries(phase: results.Phase, top: int) -> list[Site]:
+    return [] if phase.native is None else _groups(phase.native.by_library, top)
+
+
+def _groups(sizes: dict[str, int], top: int) -> list[Site]:
+    largest = sorted(sizes.items(), key=lambda item: -item[1])
+    return [Site([format_bytes(size)], name or "many small stacks") for name, size in largest[:top] if size >= _LEAST]
 
 
 def _stack(site: results.NativeSite) -> str:
-    """The innermost frames, then the program's own line if that is further out, the operator and the library."""
-    shown = site.stack[:_FRAMES]
-    frames = [f"{frame.function} {short(frame.file)}:{frame.line}" for frame in shown]
+    """What asked, the Python frames around it, the program's own line if that is further out, operator and library."""
+    shown = telling(site.stack, _FRAMES)
+    frames = [_frame(frame, site.library) for frame in shown]
     if site.caller is not None and site.caller not in shown:
-        frames.append(f"... {site.caller.function} {short(site.caller.file)}:{site.caller.line}")
+        frames.append(f"... {_frame(site.caller, None)}")
     asked = [name for name in (site.operator, site.library) if name]
     return " < ".join(frames or ["no frame"]) + (f"  [{', '.join(asked)}]" if asked else "")
+
+
+def _frame(frame: results.Frame, library: str | None) -> str:
+    if frame.file and frame.line:
+        return f"{frame.function} {short(frame.file)}:{frame.line}"
+    return frame.function if frame.library in (None, library) else f"{frame.function} ({frame.library})"
 
 
 def _python_heap(phase: results.Phase, top: int) -> list[Site]:

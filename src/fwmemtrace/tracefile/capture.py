@@ -20,6 +20,8 @@ _BATCH = 1024  # as many record objects as memray keeps for use again
 _UNKNOWN = "<unknown>"
 _ERRORS_ONLY = 40  # as in `logging`
 Frame: TypeAlias = tuple[str, str, int]  # function, file, line
+# The same, "" where the source file is not known, and the path of a C or C++ frame's library where that is.
+WholeFrame: TypeAlias = tuple[str, str, int, str | None]
 # Thread, address, size, allocator, Python stack, number of allocations, native stack, generation of its libraries.
 Row: TypeAlias = tuple[int, int, int, int, int, int, int, int]
 _FIELDS = attrgetter(
@@ -47,6 +49,7 @@ class Capture:
         records: how many there are, allocations and frees.
         own_thread: memray's number of the thread that started the tracker.
         unresolved: how many of the stacks that were asked for have native frames that memray has no symbol for.
+        nameless: the libraries that these frames are in, by their paths, where that is known.
         pid: of the process.
         command: its command line.
         started_unix_ns: when the tracker started.
@@ -86,9 +89,10 @@ class Capture:
         if self.native:
             set_log_level: Any = vars(memray)["set_log_level"]  # public, but not in its stubs
             set_log_level(_ERRORS_ONLY)  # what it cannot resolve is counted, and said once
-            from .symbols import keep_to_capture
+            from .symbols import library_and_source, tell_libraries
 
-            keep_to_capture()
+            tell_libraries()
+            self._divide = library_and_source
         self.records: int = metadata.total_allocations
         self.own_thread: int = metadata.main_thread_id
         self.peak_bytes: int = metadata.peak_memory
@@ -97,6 +101,7 @@ class Capture:
         self.started_unix_ns = round(metadata.start_time.timestamp() * 1e9)
         self.wall_ns = max(0, round((metadata.end_time - metadata.start_time).total_seconds() * 1e9))
         self.unresolved = 0
+        self.nameless: set[str] = set()
         self._lens: Any = None
 
     def __enter__(self) -> Capture:
@@ -138,14 +143,28 @@ class Capture:
         frames: list[Frame] = self._at(key).stack_trace(1000)
         return frames
 
-    def whole_stack(self, key: Any) -> list[Frame]:
+    def whole_stack(self, key: Any) -> list[WholeFrame]:
         """The frames of a stack, C and C++ ones in their places among Python's, innermost first."""
         lens = self._at(key)
         native = lens.native_stack_trace()
-        if key[1] and (not native or any(name == _UNKNOWN for name, _, _ in native)):
+        nameless = [file for name, file, _ in native if name == _UNKNOWN]
+        if key[1] and (nameless or not native):
             self.unresolved += 1
-        frames: list[Frame] = lens.hybrid_stack_trace()
-        return [frame for frame in frames if frame[0] != _UNKNOWN]
+            self.nameless.update(path for path, _ in map(self._divide, nameless) if path is not None)
+        return self._whole(lens.hybrid_stack_trace())
+
+    def native_stack(self, key: Any, depth: int) -> list[WholeFrame]:
+        """The innermost C and C++ frames of a stack, so many at most, Python's left out."""
+        return self._whole(self._at(key).native_stack_trace(depth))
+
+    def _whole(self, frames: list[Frame]) -> list[WholeFrame]:
+        """Frames with their libraries; those without either a name or a library are left out."""
+        found: list[WholeFrame] = []
+        for function, file, line in frames:
+            library, source = self._divide(file)
+            if function != _UNKNOWN or library is not None:
+                found.append((function, "" if source == _UNKNOWN else source, line, library))
+        return found
 
     def _at(self, key: Any) -> Any:
         # A record finds its stack by the numbers it was made of, in the reader that it came from. So one record, given

@@ -1,71 +1,118 @@
-"""Keeps memray to the libraries of a capture where it names C and C++ frames.
+"""Has memray say which library each C and C++ frame is in, and look for its name in that library alone.
 
-memray leaves the names to libbacktrace, and has it read each library of a capture along with the records. But at the
-first frame in a library without debugging information, or in one that is gone, libbacktrace falls back on what it was
-made for, naming the frames of its own process: it reads all libraries of the *reading* process too, anew for each such
-library. That takes about a tenth of a second each time, and a name could come from a library of the reader's, if it
-lies where another one lay in the traced process. So that one step of libbacktrace's is replaced here.
+memray leaves the names to libbacktrace. For each frame it calls one function of that, `backtrace_pcinfo`, and keeps
+names, source file and line, but not the library, which it knew when it called. And at the first frame in a library
+without debugging information, or in one that is gone, libbacktrace falls back on what it was made for, naming the
+frames of its own process: it reads all libraries of the *reading* process too, anew for each such library. That takes
+about a tenth of a second each time, and a name could come from a library of the reader's, if it lies where another one
+lay in the traced process. So that one function is replaced here, in the table through which memray calls it.
 """
 
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..elf import jump_slot
 
-_STEP = "backtrace_initialize"
-_SYMBOLS = 5  # where `syminfo_fn` is in libbacktrace's `struct backtrace_state`, in pointers
-_POINTER, _POINTERS = ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)
-# State, file name, its descriptor, error callback and its argument, where to put the function that finds lines.
-_PROTOTYPE = ctypes.CFUNCTYPE(ctypes.c_int, _POINTERS, ctypes.c_char_p, ctypes.c_int, _POINTER, _POINTER, _POINTERS)
+_REPLACED = "backtrace_pcinfo"
+_UNKNOWN = b"<unknown>"  # as memray calls it
+_BEFORE_SOURCE = "\x1f"  # between the library's path and the source file: the separator that no path has
+# Fields of libbacktrace's `struct backtrace_state`, counted in pointers: the library's path, and `fileline_fn`, which
+# is there once debugging information was read.
+_LIBRARY, _LINES = 0, 3
+
+_pointer, _text, _number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t
+_State = ctypes.POINTER(ctypes.c_void_p)
+# What libbacktrace calls: with its argument, the address, and what is known of it; or with a message and an errno.
+_WithLine = ctypes.CFUNCTYPE(ctypes.c_int, _pointer, _number, _text, ctypes.c_int, _text)
+_WithSymbol = ctypes.CFUNCTYPE(None, _pointer, _number, _text, _number, _number)
+_WithError = ctypes.CFUNCTYPE(None, _pointer, _text, ctypes.c_int)
+_ByLine = ctypes.CFUNCTYPE(ctypes.c_int, _State, _number, _WithLine, _WithError, _pointer)
+_BySymbol = ctypes.CFUNCTYPE(None, _State, _number, _WithSymbol, _WithError, _pointer)
+Found: TypeAlias = list[tuple[bytes, bytes, int]]  # function, source file, line
+
+
+def library_and_source(file: str) -> tuple[str | None, str]:
+    """Take apart what memray gives as a frame's source file.
+
+    Returns:
+        The library's path, None where memray does not say it, and the source file, "<unknown>" where that is not known.
+    """
+    library, found, source = file.partition(_BEFORE_SOURCE)
+    return (library, source) if found else (None, file)
 
 
 @cache  # also keeps what memray calls from here on
-def keep_to_capture() -> Any:
-    """Have memray take the names of frames from the capture's libraries alone, from here on in this process.
+def tell_libraries() -> Any:
+    """Have memray name frames so, from here on in this process.
 
     Returns:
-        What stands in for libbacktrace's step. None, and nothing is changed, where memray was built in another way than
-        its wheels for Linux are, or with another libbacktrace: names just take longer then.
+        What stands in for libbacktrace's function. None, and nothing is changed, where memray was built in another way
+        than its wheels for Linux are, or with another libbacktrace: names take longer then, and come without library.
     """
     from memray import _memray
 
-    slot = jump_slot(_memray.__file__, _STEP)
+    slot = jump_slot(_memray.__file__, _REPLACED)
     if slot is None:
         return None
     library = ctypes.CDLL(_memray.__file__)
     try:
-        step, symbols, nothing = (_address(library[name]) for name in (_STEP, "elf_syminfo", "elf_nosyms"))
+        replaced, symbols = library[_REPLACED], library["elf_syminfo"]
+        if not _is_known(library["backtrace_create_state"]):
+            return None
     except AttributeError:
         return None
-    replacement = _PROTOTYPE(_done_with_what_was_read(symbols, nothing))
+    names = _names(ctypes.cast(replaced, _ByLine), ctypes.cast(symbols, _BySymbol))
+    replacement = _ByLine(_telling_the_library(names))
     place, function = slot
-    _POINTER.from_address(step - function + place).value = _address(replacement)
+    _pointer.from_address(_address(replaced) - function + place).value = _address(replacement)
     return replacement
 
 
-def _done_with_what_was_read(symbols: int, nothing: int) -> Callable[..., int]:
-    """A `backtrace_initialize` that reads nothing.
+def _is_known(create: Any) -> bool:
+    """Whether a new state of libbacktrace's is laid out as it is taken for here."""
+    create.restype = _State
+    state = create(b"a library", 0, None, None)
+    return bool(state) and ctypes.cast(state[_LIBRARY] or 0, _text).value == b"a library" and not state[_LINES]
 
-    Args:
-        symbols: the address of libbacktrace's function that names frames by the symbols that were read.
-        nothing: that of its function for where there is nothing to go by.
-    """
 
-    def initialize(state: Any, _name: bytes, descriptor: int, _error: int, _argument: int, lines: Any) -> int:
-        os.close(descriptor)  # opened for this step, which has to close it
-        if state[_SYMBOLS] not in (None, symbols, nothing):
-            return 0  # this is no state as we know it: no names
-        state[_SYMBOLS] = symbols  # of a library without any, and one that is gone, it says that the name is unknown
-        lines[0] = nothing
-        return 1
+def _telling_the_library(names: Callable[[Any, int], Found]) -> Callable[..., int]:
+    def pcinfo(state: Any, address: int, tell: Any, _error: Any, argument: int) -> int:
+        library = ctypes.cast(state[_LIBRARY] or 0, _text).value or b""
+        for name, source, line in names(state, address):
+            tell(argument, address, library + _BEFORE_SOURCE.encode() + source, line, name)
+        return 0
 
-    return initialize
+    return pcinfo
+
+
+def _names(by_line: Any, by_symbol: Any) -> Callable[[Any, int], Found]:
+    def names(state: Any, address: int) -> Found:
+        """The frame at an address, innermost first where functions were inlined; never none."""
+        found: Found = []
+
+        def with_line(_: int, __: int, source: bytes | None, line: int, name: bytes | None) -> int:
+            if name:
+                found.append((name, source or _UNKNOWN, line))
+            return 0
+
+        def with_symbol(_: int, __: int, name: bytes | None, ___: int, ____: int) -> None:
+            found.append((name or _UNKNOWN, _UNKNOWN, 0))
+
+        def with_error(_: int, __: bytes, ___: int) -> None:
+            found.clear()
+
+        if state[_LINES]:
+            by_line(state, address, _WithLine(with_line), _WithError(with_error), None)
+        if not found:
+            by_symbol(state, address, _WithSymbol(with_symbol), _WithError(with_error), None)
+        return found
+
+    return names
 
 
 def _address(function: Any) -> int:
-    return ctypes.cast(function, _POINTER).value or 0
+    return ctypes.cast(function, _pointer).value or 0

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from ...records import SuiteMember
 from .. import results
 from ..growth import ENOUGH_CALLS, judge, warm_up_of
+from ..stacks import telling
 from ..suite_results import (
     Spread,
     SuiteArrayTotals,
@@ -233,7 +234,10 @@ def _sites(processes: Sequence[SuiteProcess]) -> list[SuiteSite]:
 
 
 def _native_site(phase: str, site: results.NativeSite) -> SuiteSite:
-    frames = " < ".join(f"{frame.function} {frame.file}:{frame.line}" for frame in site.stack[:2])
+    shown = telling(site.stack, 2)
+    frames = " < ".join(
+        f"{frame.function} {frame.file}:{frame.line}" if frame.file else frame.function for frame in shown
+    )
     place = frames + (f" [{site.library}]" if site.library else "")
     return SuiteSite(kind="native", phase=phase, bytes=site.live_bytes, count=site.allocations, place=place)
 
