@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fwmemtrace.analysis import results
-from fwmemtrace.analysis.growth import ENOUGH_CALLS, GrowthFold, judge, warm_up_of
+from fwmemtrace.analysis.growth import ENOUGH_CALLS, MATERIAL, GrowthFold, judge, warm_up_of
 from fwmemtrace.analysis.trend import Series, dependence, kendall_variance, trend
 from fwmemtrace.records import ObjectCensus, PhaseBegin, PhaseEnd, PythonHeap
 
@@ -65,6 +65,16 @@ def test_50_flat_runs_give_at_most_2_false_alarms():
     for make in (noise, lambda calls, seed: dependent_noise(calls, seed, 0.8)):
         verdicts = Counter(verdict_of(make(500, seed)).verdict for seed in range(50))
         assert verdicts["growing"] + verdicts["saturating"] <= 2, verdicts
+
+
+@pytest.mark.parametrize(("rise", "told"), [(300_000, range(0, 6)), (900_000, range(50, 61))])
+def test_a_rise_that_stops_is_told_where_it_is_more_than_what_the_figures_swing_by(rise, told):
+    verdicts = Counter()
+    for seed in range(60):
+        noise = random.Random(seed)
+        values = [min(1.0, call / 54) * rise + noise.gauss(0, 300_000) for call in range(108)]
+        verdicts[judge(values, material=MATERIAL["rss"]).verdict] += 1
+    assert verdicts["saturating"] in told, verdicts
 
 
 def test_wandering_figures_are_not_called_a_leak():

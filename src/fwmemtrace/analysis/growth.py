@@ -7,8 +7,9 @@ The rules, in one place:
 - Growing: the interval of the slope over all calls left lies above zero, the rise over them is worth mention
   (MATERIAL), and it goes on: the latter half has at least 0.3 of the slope, the interval of the last third does not lie
   below that of all, and the middle of each quarter lies above that of the one before.
-- Saturating: it rose like that and does not go on; or it rose over the first half, third, quarter or sixth, by more
-  than twice the standard deviation of what came after, which rises no more.
+- Saturating: it rose like that, by more than twice the standard deviation of what it swings by besides, and does not go
+  on; or it rose over the first half, third, quarter or sixth, by more than twice that of what came after, which rises
+  no more.
 - Flat: anything else, falling included.
 
 A phase is held against two series, and the one that grows less counts: the level when its calls end (a result that is
@@ -67,7 +68,10 @@ def judge(values: Sequence[float], step: float = 1.0, material: float = 0.0) -> 
     whole = trend(values, step)
     rise = whole.slope * step * len(values)
     if whole.low > 0 and rise >= material:
-        return Judgement(whole, "growing" if _goes_on(values, whole, step) else "saturating")
+        if _goes_on(values, whole, step):
+            return Judgement(whole, "growing")
+        if rise >= _ABOVE_SWINGS * robust_spread([value - whole.slope * step * at for at, value in enumerate(values)]):
+            return Judgement(whole, "saturating")
     if any(_rose_and_stopped(values, len(values) * part // 12, step, material) for part in (6, 4, 3, 2)):
         return Judgement(whole, "saturating")
     return Judgement(whole, "flat")
