@@ -23,7 +23,7 @@ def read_capture(
     path: str | os.PathLike[str],
     *,
     top: int = 10,
-    native_stacks: bool | None = None,
+    other_builds: Collection[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> CaptureSummary:
     """Cut a memray capture by the phases whose marks are in it; without marks it is one row, "".
@@ -33,14 +33,18 @@ def read_capture(
     Args:
         path: the capture.
         top: how many stacks to resolve for each phase.
-        native_stacks: whether stacks are told apart and shown with their C and C++ frames; None where there are any.
+        other_builds: paths of libraries that are other builds here than in the traced process: C and C++ frames in
+            them get no names.
         progress: called now and then with the number of records read and of all there are.
 
     Raises:
         CaptureError: if it cannot be read, or cannot be cut by phase.
     """
-    with Capture(Path(path), native=native_stacks) as capture, without_collector():
-        return _summary(capture, top, progress)
+    with Capture(Path(path), other_builds=other_builds) as capture, without_collector():
+        summary = _summary(capture, top, progress)
+        if other_builds:
+            summary.notes.append(_strangers(other_builds, capture.native))
+        return summary
 
 
 def report_capture(
@@ -169,10 +173,22 @@ def _summary(capture: Capture, top: int, progress: Callable[[int, int], None] | 
     )
 
 
+def _strangers(paths: Collection[str], native: bool) -> str:
+    names = sorted({library_of(path) for path in paths})
+    what = "their names are left out" if native else "all C and C++ frames are left out, as their names would be wrong"
+    return (
+        f"{len(names)} of the traced process's libraries are other builds here ({_listed(names)}): {what}. Read the "
+        "trace where the program ran, or in the same image"
+    )
+
+
 def _nameless(stacks: int, shown: int, paths: Collection[str]) -> str:
     names = sorted({library_of(path) for path in paths})
     what = f"{stacks} of {shown} shown stacks have C or C++ frames without a symbol"
     if not names:
         return f"{what}, which are left out: the libraries are stripped, or not on this machine"
-    listed = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
-    return f"{what}: {listed} {'is' if len(names) == 1 else 'are'} stripped, or not on this machine"
+    return f"{what}: {_listed(names)} {'is' if len(names) == 1 else 'are'} stripped, or not on this machine"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

@@ -21,8 +21,6 @@ from .tracefile.layout import CAPTURE_SUFFIX
 from .tracefile.reader import TraceFile, open_trace_file
 from .units import parse_bytes
 
-_NAMED = 3  # libraries in one note
-
 
 class Trace:
     """The records of one session. Made by `read`.
@@ -154,23 +152,15 @@ def _input(file: TraceFile, top: int, progress: Callable[[int, int], None] | Non
             return ProcessInput(file)
         from .captures import read_capture
 
-        others = _other_builds(file)
         try:
-            capture = read_capture(path, top=top, native_stacks=False if others else None, progress=progress)
+            capture = read_capture(path, top=top, other_builds=_other_builds(file), progress=progress)
         except CaptureError as error:
             return ProcessInput(file, notes=[f"native: {error}"])
-    notes = [f"native: {note}" for note in capture.notes]
-    if others:
-        notes.append(
-            f"native: C and C++ frames are left out, since their names would be wrong: {len(others)} of the traced "
-            f"process's libraries are other builds here ({', '.join(others[:_NAMED])}"
-            f"{', ...' if len(others) > _NAMED else ''}). Read the trace where the program ran, or in the same image"
-        )
-    return ProcessInput(file, capture.rows, notes, capture.growth)
+    return ProcessInput(file, capture.rows, [f"native: {note}" for note in capture.notes], capture.growth)
 
 
 def _other_builds(file: TraceFile) -> list[str]:
-    """Names of the libraries that were mapped when the trace was written and lie here as another build.
+    """Paths of the libraries that were mapped when the trace was written and lie here as another build.
 
     Those that do not lie here at all are not among them: what has no file gets no name.
     """
@@ -178,7 +168,7 @@ def _other_builds(file: TraceFile) -> list[str]:
     if session is None or session.settings.get("native_traces") != "True":
         return []
     mapped = {record.path: record.build for record in file if isinstance(record, MappedLibrary)}
-    return [Path(path).name for path, build in mapped.items() if build_of(path) not in (None, build)]
+    return [path for path, build in mapped.items() if build_of(path) not in (None, build)]
 
 
 @contextmanager

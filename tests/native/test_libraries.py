@@ -58,18 +58,28 @@ def traced(tmp_path_factory):
     """A trace with native frames, and a library of its process that nobody else uses."""
     folder = tmp_path_factory.mktemp("traced")
     library = folder / "libcopied.so"
-    shutil.copy(loaded("/_ctypes."), library)
+    shutil.copy(loaded("liblz4"), library)
     with fwmemtrace.session(folder / "trace.bin", probes=["native"], native_traces=True):
         with phase("load"):
-            ctypes.CDLL(str(library))
+            ctypes.CDLL(str(library)).LZ4_createStreamHC()
             kept = bytearray(5_000_000)
     del kept
     return folder / "trace.bin", library
 
 
-def functions(path):
+def frames(path):
+    """The frames that are shown, each as its function and library."""
     row = next(row for row in fwmemtrace.read(path).phases if row.path == "load")
-    return {frame.function for site in row.native.top for frame in site.stack}
+    return {(frame.function, frame.library) for site in row.native.top for frame in site.stack}
+
+
+def functions(path):
+    return {function for function, _ in frames(path)}
+
+
+def builds(path):
+    """The builds that the trace has, by the paths of the libraries."""
+    return {record.path: record.build for record in fwmemtrace.read(path) if isinstance(record, MappedLibrary)}
 
 
 def notes(path):
@@ -78,7 +88,7 @@ def notes(path):
 
 def test_the_builds_are_in_the_trace(traced):
     path, library = traced
-    told = {record.path: record.build for record in fwmemtrace.read(path) if isinstance(record, MappedLibrary)}
+    told = builds(path)
     assert told[str(library)] == build_of(str(library))
     assert any("_memray" in name for name in told)
 
@@ -87,16 +97,30 @@ def test_the_same_builds_give_names(traced):
     path, _ = traced
     assert notes(path) == []
     assert any(name.startswith("PyByteArray") for name in functions(path))
+    assert ("LZ4_createStreamHC", "libcopied.so") in frames(path)
 
 
-def test_another_build_gives_none(traced):
+def test_another_build_gives_no_names_of_its_own(traced):
     path, library = traced
     with replaced(library, b"another build"):
         (note,) = notes(path)
-        assert "libcopied.so" in note
+        assert "libcopied.so): their names are left out" in note
         assert "1 of" in note
-        assert not any(name.startswith("PyByteArray") for name in functions(path))
-        assert functions(path)  # Python's are right all the same
+        assert ("<unknown>", "libcopied.so") in frames(path)
+        assert not any(library == "libcopied.so" for name, library in frames(path) if name != "<unknown>")
+        assert any(name.startswith("PyByteArray") for name in functions(path))
+
+
+def test_with_another_interpreter_there_are_no_native_frames(traced, monkeypatch):
+    """By its names memray puts Python's frames in their places."""
+    path, _ = traced
+    interpreters = [each for each in builds(path) if Path(each).name.startswith(("python", "libpython"))]
+    monkeypatch.setattr("fwmemtrace.trace.build_of", lambda each: "another" if each in interpreters else build_of(each))
+    (note,) = notes(path)
+    assert "CPython): all C and C++ frames are left out" in note
+    assert not any(name.startswith("PyByteArray") for name in functions(path))
+    assert {library for _, library in frames(path)} == {None}
+    assert functions(path)  # Python's are right all the same
 
 
 def test_a_library_that_is_gone_takes_only_its_own_names_along(traced):

@@ -123,3 +123,27 @@ def test_a_library_that_is_gone_gives_none_and_is_said(traced):
     assert native["by_library"]["libcopied.so"] == int((traced / "bytes").read_text())
     assert any("without a symbol: " in note and "libcopied.so" in note for note in notes)
     assert errors == ""
+
+
+WITHOUT = """
+import json, sys
+from fwmemtrace.tracefile import symbols
+symbols.jump_slot = lambda path, function: None  # as where memray was linked otherwise
+from fwmemtrace.captures import read_capture
+told = read_capture("capture.bin", other_builds=sys.argv[1:])
+sites = [[site.library, *(frame.function for frame in site.stack)] for site in told.rows["work"].top]
+print(json.dumps({"sites": sites, "notes": told.notes}))
+"""
+
+
+def test_a_memray_that_was_built_otherwise_names_frames_without_their_libraries(traced):
+    told = json.loads(python(traced, "-c", WITHOUT).stdout)
+    (lz4,) = (site for site in told["sites"] if "LZ4_createStreamHC" in site)
+    assert lz4[0] is None
+    assert any(site[0] == "numpy" for site in told["sites"])
+
+
+def test_and_with_other_builds_it_names_no_native_frames_at_all(traced):
+    told = json.loads(python(traced, "-c", WITHOUT, "/lib/another.so").stdout)
+    assert all(library is None and "LZ4_createStreamHC" not in names for library, *names in told["sites"])
+    assert any("another.so): all C and C++ frames are left out" in note for note in told["notes"])

@@ -6,7 +6,7 @@ memray is imported here, when a capture is opened, and nowhere else on the readi
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from operator import attrgetter
@@ -15,13 +15,10 @@ from typing import Any, TypeAlias
 
 from .. import marks
 from ..errors import CaptureError
+from .frames import Frame, Frames, WholeFrame, without_symbol
 
 _BATCH = 1024  # as many record objects as memray keeps for use again
-_UNKNOWN = "<unknown>"
 _ERRORS_ONLY = 40  # as in `logging`
-Frame: TypeAlias = tuple[str, str, int]  # function, file, line
-# The same, "" where the source file is not known, and the path of a C or C++ frame's library where that is.
-WholeFrame: TypeAlias = tuple[str, str, int, str | None]
 # Thread, address, size, allocator, Python stack, number of allocations, native stack, generation of its libraries.
 Row: TypeAlias = tuple[int, int, int, int, int, int, int, int]
 _FIELDS = attrgetter(
@@ -41,11 +38,12 @@ class Capture:
 
     Args:
         path: the capture, one with every record (`FileFormat.ALL_ALLOCATIONS`, memray's own default).
-        native: whether stacks are told apart, and resolved, by their C and C++ frames too; None to do so where the
-            capture has them.
+        other_builds: paths of libraries that are other builds here than in the traced process, so that their symbols
+            are not those of the capture.
 
     Attributes:
-        native: whether they are.
+        native: whether stacks are told apart, and resolved, by their C and C++ frames too: where the capture has them,
+            and they can be kept from getting wrong names.
         records: how many there are, allocations and frees.
         own_thread: memray's number of the thread that started the tracker.
         unresolved: how many of the stacks that were asked for have native frames that memray has no symbol for.
@@ -61,7 +59,7 @@ class Capture:
             memray is not installed.
     """
 
-    def __init__(self, path: Path, *, native: bool | None = None) -> None:
+    def __init__(self, path: Path, *, other_builds: Collection[str] = ()) -> None:
         try:
             import memray
         except ImportError as error:
@@ -83,16 +81,12 @@ class Capture:
             raise CaptureError(
                 f"found aggregated records in {path}, expected one for each allocation: capture without --aggregate"
             )
-        if native and not metadata.has_native_traces:
-            native = False
-        self.native: bool = metadata.has_native_traces if native is None else native
+        self.native: bool = metadata.has_native_traces
         if self.native:
             set_log_level: Any = vars(memray)["set_log_level"]  # public, but not in its stubs
             set_log_level(_ERRORS_ONLY)  # what it cannot resolve is counted, and said once
-            from .symbols import library_and_source, tell_libraries
-
-            tell_libraries()
-            self._divide = library_and_source
+            self._frames = Frames(other_builds)
+            self.native = self._frames.usable
         self.records: int = metadata.total_allocations
         self.own_thread: int = metadata.main_thread_id
         self.peak_bytes: int = metadata.peak_memory
@@ -147,24 +141,15 @@ class Capture:
         """The frames of a stack, C and C++ ones in their places among Python's, innermost first."""
         lens = self._at(key)
         native = lens.native_stack_trace()
-        nameless = [file for name, file, _ in native if name == _UNKNOWN]
+        nameless = without_symbol(native)
         if key[1] and (nameless or not native):
             self.unresolved += 1
-            self.nameless.update(path for path, _ in map(self._divide, nameless) if path is not None)
-        return self._whole(lens.hybrid_stack_trace())
+            self.nameless.update(path for path in nameless if path is not None)
+        return self._frames.whole(lens.hybrid_stack_trace())
 
     def native_stack(self, key: Any, depth: int) -> list[WholeFrame]:
         """The innermost C and C++ frames of a stack, so many at most, Python's left out."""
-        return self._whole(self._at(key).native_stack_trace(depth))
-
-    def _whole(self, frames: list[Frame]) -> list[WholeFrame]:
-        """Frames with their libraries; those without either a name or a library are left out."""
-        found: list[WholeFrame] = []
-        for function, file, line in frames:
-            library, source = self._divide(file)
-            if function != _UNKNOWN or library is not None:
-                found.append((function, "" if source == _UNKNOWN else source, line, library))
-        return found
+        return self._frames.whole(self._at(key).native_stack_trace(depth))
 
     def _at(self, key: Any) -> Any:
         # A record finds its stack by the numbers it was made of, in the reader that it came from. So one record, given
