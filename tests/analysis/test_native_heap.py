@@ -30,13 +30,14 @@ def told(made):
 def test_libraries_of_the_phase_and_of_those_inside_it():
     made = ledger()
     rows = [
-        phase("load", libtorch_cpu_so=25 * MB, CPython=90 * MB, unknown=7 * MB, **{"": 3 * MB}),
+        phase("load", libtorch_cpu_so=25 * MB, unknown=7 * MB, **{"": 3 * MB, "CPython arenas": 90 * MB}),
+        phase("load", CPython=2 * MB),
         phase("load/inner", libtorch_cpu_so=5 * MB, tokenizers=8 * MB),
         phase("loader", libother_so=9 * MB),
         phase("load", libworker_so=9 * MB, pid=2),
     ]
     name_native_heap([made], rows)
-    assert told(made) == {"libtorch_cpu.so": 30, "tokenizers": 8, REST: 12}
+    assert told(made) == {"libtorch_cpu.so": 30, "tokenizers": 8, "CPython": 2, REST: 10}
 
 
 def test_memory_that_was_never_touched_makes_the_rest_negative():

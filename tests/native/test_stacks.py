@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fwmemtrace.analysis.libraries import library_of
-from fwmemtrace.analysis.stacks import IMPORT, UNKNOWN, asking, package_of, readable, short_name
+from fwmemtrace.analysis.stacks import IMPORT, UNKNOWN, asking, package_of, readable
+from fwmemtrace.analysis.symbols import short_name
 
 SITE = "/venv/lib/python3.11/site-packages"
 STANDARD = "/usr/lib/python3.11"
@@ -102,7 +105,7 @@ def test_where_memray_names_no_library_the_symbols_tell_whose_code_asked(frames,
         ([("_PyObject_Malloc", PYTHON), ("PyDict_New", PYTHON), ("mystery", TORCH)], "libtorch_cpu.so"),
         ([("_PyObject_Malloc", PYTHON), ("PyDict_New", PYTHON)], "CPython"),
         ([("pymalloc_alloc", PYTHON), ("_PyObject_Malloc", PYTHON)], "CPython"),
-        ([("_PyObject_ArenaMmap", PYTHON), ("_PyObject_Malloc", PYTHON), ("mystery", TORCH)], "CPython"),
+        ([("_PyObject_ArenaMmap", PYTHON), ("_PyObject_Malloc", PYTHON), ("mystery", TORCH)], "CPython arenas"),
         ([("PyDict_New", PYTHON), ("_PyEval_EvalFrameDefault", PYTHON), ("mystery", TORCH)], "CPython"),
         # A name that another library has too.
         ([("at::native::full(long)", "/opt/guard/libguard.so.2.1")], "libguard.so"),
@@ -151,10 +154,31 @@ def test_what_people_call_a_library(path, name):
         ("std::vector<int, std::allocator<int> >::_M_realloc_insert(int*)", "std::vector::_M_realloc_insert"),
         ("at::Tensor at::native::foo<at::Tensor (long)>(long) [clone .cold]", "at::native::foo"),
         ("_$LT$tokenizers..Model$u20$as$u20$core..Trait$GT$::load::h00112233445566ff", "tokenizers::Model::load"),
+        (
+            "_RINvMsa_NtCskibSv91bgl1_9hashbrown3rawNtB6_13RawTableInner22fallible_with_capacityNtNtCs1C1lLj4PWSY_5alloc"
+            "5alloc6GlobalECscxzlFi8rOL3_10tokenizers.llvm.16636948076093574717",
+            "hashbrown::raw::RawTableInner::fallible_with_capacity",
+        ),
+        ("_RNvCs1234_7mycrate3foo", "mycrate::foo"),
+        ("_RNvXCs1234_7mycrateNtB2_3FooNtB2_5Trait3bar", "mycrate::Foo::bar"),
+        ("<<a::B<C> as D>::e::{closure#0} as core::ops::FnOnce<()>>::call_once", "a::B::e::{closure#0}::call_once"),
+        ("_Rubbish", "_Rubbish"),
         ("<unknown>", "<unknown>"),
+        ("<&mut F as core::ops::FnOnce<(A, B)>>::call_once::<u8>", "&mut F::call_once"),
         ("", ""),
         ("(", "("),
     ],
 )
 def test_names(symbol, name):
     assert short_name(symbol) == name
+
+
+@given(st.text(alphabet="<>:()_RNvCs0a $.as-", max_size=40))
+def test_no_symbol_is_an_error_or_comes_out_empty(symbol):
+    assert bool(short_name(symbol)) == bool(symbol)
+
+
+def test_a_symbol_of_rusts_that_cannot_be_made_out_prints_nothing(capsys):
+    symbol = "_RNvNtCs27Vx93FoQ6z_4core3ptr13drop_in_placeINtNtCsgW8esjfipvk_5alloc5boxed3BoxDG0_INtNtNtB4_3ops8"
+    assert short_name(symbol)
+    assert capsys.readouterr().out == ""

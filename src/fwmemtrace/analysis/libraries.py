@@ -10,6 +10,7 @@ import re
 from functools import cache
 
 CPYTHON, LIBC, CPLUSPLUS = "CPython", "libc.so", "libstdc++.so"
+ARENAS = "CPython arenas"  # what Python's own allocator takes a megabyte at a time, for objects of up to 512 bytes
 UNKNOWN_LIBRARY = "unknown"
 # What allocates on behalf of whoever calls it.
 _GENERAL = (CPYTHON, LIBC, CPLUSPLUS, "libgcc_s.so", "libjemalloc", "libtcmalloc", "libmimalloc")

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 
 from . import results
 from .ledger import NATIVE_HEAP
-from .libraries import UNKNOWN_LIBRARY
+from .libraries import ARENAS, UNKNOWN_LIBRARY
 
 REST = "malloc, other"
-# What the interpreter itself allocates: the arenas of Python's own allocator among it, which the ledger has elsewhere.
-_INTERPRETER = ("CPython", "libpython", "python")
-_NOBODY = ("", UNKNOWN_LIBRARY)
+_NOT_NAMED = ("", UNKNOWN_LIBRARY, ARENAS)  # arenas are memory of their own in the ledger
 
 
 def name_native_heap(ledgers: Sequence[results.Ledger], phases: Sequence[results.Phase]) -> None:
@@ -49,7 +47,7 @@ def _held_by_library(ledger: results.Ledger, phases: Sequence[results.Phase]) ->
         if phase.path != ledger.path and not phase.path.startswith(f"{ledger.path}/"):
             continue
         for library, size in phase.native.by_library.items():
-            if library not in _NOBODY and not library.startswith(_INTERPRETER):
+            if library not in _NOT_NAMED:
                 held[library] = held.get(library, 0) + size
     return held
 

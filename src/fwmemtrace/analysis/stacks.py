@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from . import results
-from .libraries import CPYTHON, is_general, library_by_name, library_of
+from .libraries import ARENAS, is_general, library_by_name, library_of
+from .symbols import short_name
 
 RawFrame: TypeAlias = tuple[str, str, int]  # function, file, line
 # The same and the path of the library; in a readable stack the library's name. None for Python's, and where not known.
@@ -37,10 +38,6 @@ _CALLS = re.compile(
 )
 _OPERATOR = re.compile(r"at::_ops::(\w+?)::(call|redispatch)\(")
 _OVERLOAD = re.compile(r"_(?=[A-Z]).*|_(memory_format|out|vec|default|self|int|dim)$")
-# Rust's mangling comes through a C++ demangler with these in it, and with a hash at the end.
-_RUST_HASH = re.compile(r"::h[0-9a-f]{16}$")
-_RUST_ESCAPES = (("..", "::"), ("$LT$", "<"), ("$GT$", ">"), ("$u20$", " "), ("$RF$", "&"), ("$BP$", "*"), ("$C$", ","))
-_RUST_METHOD = re.compile(r"<([^<>]+?)(?:<.*?>)?(?: as .*)?>::(\w+)$")
 _PACKAGE = re.compile(r".*/(?:site|dist)-packages/([^/]+)")
 _STANDARD = re.compile(r".*/lib(?:64)?/python3\.\d+/|<frozen |<string>|<__array_function__|<fwmemtrace>")
 _OURS = re.compile(r".*/fwmemtrace/(?:phases|edges|session|probes/\w+)\.py$")
@@ -110,7 +107,7 @@ def asking(native: Iterable[WholeFrame]) -> str | None:
             break
         name = short_name(function)
         if _ARENA.match(name):
-            return CPYTHON
+            return ARENAS
         told = _library(name, file, path)
         if allocates(name):
             allocator = allocator or told
@@ -166,42 +163,3 @@ def _library(name: str, file: str, path: str | None) -> str | None:
 
 def _is_own(file: str) -> bool:
     return not (_PACKAGE.match(file) or _STANDARD.match(file) or _OURS.match(file))
-
-
-@lru_cache(_NAMES)
-def short_name(symbol: str) -> str:
-    """A demangled symbol without template arguments, parameters and return type, as people call the function.
-
-    >>> short_name("void at::native::fill_<long>(at::Tensor&, c10::Scalar const&)")
-    'at::native::fill_'
-    >>> short_name("(anonymous namespace)::grow(unsigned long) [clone .isra.0]")
-    '(anonymous namespace)::grow'
-    >>> short_name("operator new(unsigned long)"), short_name("tokenizers::models::load::h0123456789abcdef")
-    ('operator new', 'tokenizers::models::load')
-    >>> short_name("_$LT$alloc..vec..Vec$LT$T$GT$$u20$as$u20$core..clone..Clone$GT$::clone::h0123456789abcdef")
-    'alloc::vec::Vec::clone'
-    """
-    if "$" in symbol:
-        for escaped, meant in _RUST_ESCAPES:
-            symbol = symbol.replace(escaped, meant)
-        symbol = symbol.removeprefix("_") if symbol.startswith("_<") else symbol
-    symbol = _RUST_HASH.sub("", symbol.replace("(anonymous namespace)", "{anonymous}"))
-    method = _RUST_METHOD.match(symbol)
-    if method is not None:
-        symbol = f"{method[1]}::{method[2]}"
-    if "operator" in symbol:
-        name = symbol.partition("(")[0] or symbol
-    else:
-        kept = []
-        depth = 0
-        for char in symbol:
-            if char == "<":
-                depth += 1
-            elif char == ">":
-                depth -= 1
-            elif depth == 0:
-                if char == "(":
-                    break
-                kept.append(char)
-        name = "".join(kept).rpartition(" ")[2] or symbol
-    return name.replace("{anonymous}", "(anonymous namespace)")
