@@ -223,6 +223,16 @@ def test_without_memray_the_probe_says_what_to_install(monkeypatch, tmp_path):
         read_capture(tmp_path / "trace.bin")
 
 
+@pytest.mark.parametrize(("version", "works"), [("1.18.9", False), ("1.19", True), ("2.0.1rc1", True)])
+def test_a_memray_too_old_to_see_phases_is_refused(monkeypatch, tmp_path, version, works):
+    monkeypatch.setattr(memray, "__version__", version)
+    if works:
+        fwmemtrace.session(tmp_path / "trace.bin", probes=["native"], required=["native"]).stop()
+        return
+    with pytest.raises(errors.ProbeUnavailable, match=r"found memray 1\.18\.9, expected 1\.19 or newer"):
+        fwmemtrace.session(tmp_path / "trace.bin", probes=["native"], required=["native"])
+
+
 def test_stopping_while_threads_allocate_natively(run, tmp_path):
     for _ in range(3):
         run(

@@ -24,6 +24,7 @@ from .markers import Markers
 from .task_switches import TaskSwitches
 
 _PIECE = 1024 * 1024
+_OLDEST = (1, 19)  # memray's
 
 
 class NativeProbe(BaseProbe):
@@ -157,7 +158,17 @@ def _import_memray() -> Any:
             f"found that memray cannot be imported ({error}), expected it for native allocations: install "
             "fwmemtrace[native] (on Linux or macOS; there is no memray for Windows)"
         ) from error
+    version: str = vars(memray)["__version__"]  # public, but not in its stubs
+    if _number(version) < _OLDEST:
+        raise ProbeUnavailable(
+            f"found memray {version}, expected 1.19 or newer: an older tracker sees no Python frames of "
+            "threads that were there before it, and so no phases. Run: pip install -U memray"
+        )
     return memray
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
 
 
 def _capture_path(trace_path: str | None) -> str:
