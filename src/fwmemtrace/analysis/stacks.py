@@ -40,7 +40,9 @@ _OPERATOR = re.compile(r"at::_ops::(\w+?)::(call|redispatch)\(")
 _OVERLOAD = re.compile(r"_(?=[A-Z]).*|_(memory_format|out|vec|default|self|int|dim)$")
 _PACKAGE = re.compile(r".*/(?:site|dist)-packages/([^/]+)")
 _STANDARD = re.compile(r".*/lib(?:64)?/python3\.\d+/|<frozen |<string>|<__array_function__|<fwmemtrace>")
-_OURS = re.compile(r".*/fwmemtrace/(?:phases|edges|session|probes/\w+)\.py$")
+_OURS = re.compile(
+    r".*/fwmemtrace/(?:phases|edges|session|spans|context|program|(?:probes|sinks|tracefile|cli)/\w+)\.py$"
+)
 
 
 class Readable(NamedTuple):

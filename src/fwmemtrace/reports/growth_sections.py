@@ -20,7 +20,11 @@ def growth_section(report: results.Report, process: results.Process, suffix: str
     section = Section(f"Growth over the calls of a phase{suffix}")
     looked_at = len({trend.path for trend in known})
     if not rising:
-        section.sentences.append(f"None: {looked_at} phases had enough calls to judge, and all are flat.")
+        few = looked_at == 1
+        judged = (
+            "the one phase with enough calls to judge is" if few else f"all {looked_at} phases with enough calls are"
+        )
+        section.sentences.append(f"None: {judged} flat.")
         return section
     section.sentences.append(
         f"{len({trend.path for trend in rising})} of the {looked_at} phases with enough calls to judge go up."

@@ -18,7 +18,8 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto
 h1, h2, h3 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
 table { border-collapse: collapse; margin: .5rem 0 1.25rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .15rem .75rem .15rem 0; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
-th { border-bottom: 1px solid var(--line); } caption { text-align: left; color: var(--dim); }
+th { border-bottom: 1px solid var(--line); }
+caption { width: 0; white-space: nowrap; text-align: left; color: var(--dim); }
 .right { text-align: right; white-space: nowrap; } .tree { white-space: pre; }
 code, .tree { font-family: ui-monospace, monospace; font-size: .9em; }
 svg { width: 100%; height: auto; } svg text { font-size: 12px; fill: var(--dim); }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..analysis import results
@@ -40,11 +41,7 @@ def tables(phase: results.Phase, top: int) -> list[tuple[str, list[Site]]]:
 def _native(phase: results.Phase, top: int) -> list[Site]:
     if phase.native is None:
         return []
-    return [
-        Site([format_bytes(site.live_bytes), f"{format_count(site.allocations)} x"], _stack(site))
-        for site in phase.native.top[:top]
-        if site.live_bytes
-    ]
+    return _by_place((site.live_bytes, site) for site in phase.native.top if site.live_bytes >= _LEAST)[:top]
 
 
 def _at_peak(phase: results.Phase, top: int) -> list[Site]:
@@ -52,11 +49,18 @@ def _at_peak(phase: results.Phase, top: int) -> list[Site]:
     native = phase.native
     if native is None or native.peak_bytes - native.live_bytes < _WORTH_TELLING * native.peak_bytes:
         return []
-    return [
-        Site([format_bytes(site.at_peak_bytes), f"{format_count(site.allocations)} x"], _stack(site))
-        for site in native.at_peak[:top]
-        if site.at_peak_bytes >= _LEAST
-    ]
+    return _by_place((site.at_peak_bytes, site) for site in native.at_peak if site.at_peak_bytes >= _LEAST)[:top]
+
+
+def _by_place(sites: Iterable[tuple[int, results.NativeSite]]) -> list[Site]:
+    """A row a place, with the bytes and allocations of all stacks that differ in frames only which are not shown."""
+    rows: dict[str, tuple[int, int]] = {}
+    for size, site in sites:
+        place = _stack(site)
+        before, allocations = rows.get(place, (0, 0))
+        rows[place] = before + size, allocations + site.allocations
+    ordered = sorted(rows.items(), key=lambda row: -row[1][0])
+    return [Site([format_bytes(size), f"{format_count(count)} x"], place) for place, (size, count) in ordered]
 
 
 def _freed_later(phase: results.Phase, top: int) -> list[Site]:
