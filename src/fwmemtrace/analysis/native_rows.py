@@ -78,18 +78,18 @@ def build_rows(
             continue
         totals = own[path]
         sites = _merged(tally)
-        live = [site for site in sites if site[LIVE]]
+        live = list(filter(_LIVE, sites))
         mostly = _most(max(top, _GROUPED), live, _LIVE)
         largest = heapq.nlargest(top, mostly if len(live) >= top else sites, key=itemgetter(LIVE, ASKED))
-        at_peak = []
+        at_peak = list(filter(_AT_PEAK, sites))
         # They do not add up where a guess about a mapping had to be put right after the peak: better none than others.
-        if sum(map(_AT_PEAK, sites)) == totals.peak_bytes:
-            at_peak = heapq.nlargest(top, _most(top, list(filter(_AT_PEAK, sites)), _AT_PEAK), key=_AT_PEAK)
+        if sum(map(_AT_PEAK, at_peak)) != totals.peak_bytes:
+            at_peak = []
         rows[path] = results.Native(
             **msgspec.structs.asdict(totals),
             including_inner=_with_inner(tally, own),
             top=[_site(site, resolve) for site in largest],
-            at_peak=[_site(site, resolve) for site in at_peak],
+            at_peak=[_site(site, resolve) for site in heapq.nlargest(top, _most(top, at_peak, _AT_PEAK), key=_AT_PEAK)],
             ambient_bytes=sum(map(_ASKED, tally.ambient.values())) if path else 0,
             ambient_allocations=sum(map(_COUNT, tally.ambient.values())) if path else 0,
             reserved_bytes=reserved.get(path, 0),
@@ -154,8 +154,8 @@ def _with_inner(tally: Tally, own: dict[str, results.NativeTotals]) -> results.N
 
 def _merged(tally: Tally) -> list[Site]:
     """All sites of a tally, those of ambient threads added to the others of the same stacks."""
-    if not tally.ambient:
-        return list(tally.sites.values())
+    if tally.sites.keys().isdisjoint(tally.ambient):
+        return [*tally.sites.values(), *tally.ambient.values()]
     merged: dict[Any, Site] = dict(tally.sites)
     for key, site in tally.ambient.items():
         other = merged.get(key)
