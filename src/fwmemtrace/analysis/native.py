@@ -187,21 +187,14 @@ class CaptureFold:
             self._leave(run, start, now, top, freed, moved, fall)
 
     def finish(self) -> None:
-        """No record will follow: runs that are open end here, and every site learns what it had at its phase's peak."""
+        """No record will follow: runs that are open end here."""
         self.mapped.finish()
         for run in self._open.values():
             run.close()
         self._open.clear()
         self._outside.close()
         for tally in self.tallies.values():
-            own = tally.own
-            own.fall += own.now == own.top
-            fall = own.fall
-            for sites in (tally.sites, tally.ambient):
-                for site in sites.values():
-                    if site[3] != fall:
-                        site[4] = site[2]
-                        site[3] = fall
+            tally.own.fall += tally.own.now == tally.own.top
 
     def let_go(self) -> None:
         """Give all blocks and sites back at once; what was counted of phases stays.

@@ -12,7 +12,7 @@ import msgspec
 from . import results
 from .native import CaptureFold
 from .stacks import Readable
-from .tally import ASKED, AT_PEAK, COUNT, KEY, LIVE, Site, Tally
+from .tally import ASKED, AT_PEAK, COUNT, KEY, LIVE, Sifted, Site, Tally, sift
 
 Resolve: TypeAlias = Callable[[Any], Readable]  # of a stack's key
 
@@ -49,8 +49,7 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
 
 # As many of a phase's largest stacks are summed up by package and library; the others change little in the picture.
 _GROUPED = 500
-# There may be half a million sites in a phase, so they are added up and sifted without a line of Python for each.
-_ASKED, _COUNT, _LIVE, _AT_PEAK = map(itemgetter, (ASKED, COUNT, LIVE, AT_PEAK))
+_LIVE, _AT_PEAK = itemgetter(LIVE), itemgetter(AT_PEAK)
 
 
 def build_rows(
@@ -71,33 +70,40 @@ def build_rows(
     """
     files = {path: sum(by_file.values()) for path, by_file in fold.mapped.file_backed().items()}
     reserved = fold.mapped.reserved()
-    own = {path: _totals(tally, files.get(path, 0)) for path, tally in fold.tallies.items()}
+    sifted = {
+        path: (sift(tally.sites.values(), tally.own.fall), sift(tally.ambient.values(), tally.own.fall))
+        for path, tally in fold.tallies.items()
+    }
+    own = {path: _totals(tally, *sifted[path], files.get(path, 0)) for path, tally in fold.tallies.items()}
     rows = {}
+    largest_live = {}
     for path, tally in fold.tallies.items():
         if tally.runs == 0:  # the phase around one that was marked, which asked not to be
             continue
         totals = own[path]
-        sites = _merged(tally)
-        live = list(filter(_LIVE, sites))
-        mostly = _most(max(top, _GROUPED), live, _LIVE)
-        largest = heapq.nlargest(top, mostly if len(live) >= top else sites, key=itemgetter(LIVE, ASKED))
-        at_peak = list(filter(_AT_PEAK, sites))
+        _, ambient = sifted[path]
+        live, at_peak = _joined(tally, *sifted[path])
+        mostly = largest_live[path] = _most(max(top, _GROUPED), live, _LIVE)
+        candidates = mostly if len(live) >= top else [*tally.sites.values(), *tally.ambient.values()]
         # They do not add up where a guess about a mapping had to be put right after the peak: better none than others.
         if sum(map(_AT_PEAK, at_peak)) != totals.peak_bytes:
             at_peak = []
+        peaks = heapq.nlargest(top, _most(top, at_peak, _AT_PEAK), key=_AT_PEAK)
         rows[path] = results.Native(
             **msgspec.structs.asdict(totals),
             including_inner=_with_inner(tally, own),
-            top=[_site(site, resolve) for site in largest],
-            at_peak=[_site(site, resolve) for site in heapq.nlargest(top, _most(top, at_peak, _AT_PEAK), key=_AT_PEAK)],
-            ambient_bytes=sum(map(_ASKED, tally.ambient.values())) if path else 0,
-            ambient_allocations=sum(map(_COUNT, tally.ambient.values())) if path else 0,
+            top=[_site(site, resolve) for site in heapq.nlargest(top, candidates, key=itemgetter(LIVE, ASKED))],
+            at_peak=[_site(site, resolve) for site in peaks],
+            ambient_bytes=ambient.asked if path else 0,
+            ambient_allocations=ambient.times if path else 0,
             reserved_bytes=reserved.get(path, 0),
             temporary_bytes=max(0, totals.allocated_bytes - totals.held_bytes - totals.file_backed_bytes),
-            by_package=_grouped(live, mostly, package_at),
-            by_library=_grouped(live, mostly, library_at) if library_at is not None else {},
+            by_package=_grouped(totals.live_bytes, mostly, package_at),
             freed_later=dict(sorted(tally.freed_later.items(), key=lambda item: -item[1])),
         )
+    if library_at is not None:  # after all that are resolved, since it may take them at less than they are
+        for path, row in rows.items():
+            row.by_library = _grouped(row.live_bytes, largest_live[path], library_at)
     return rows
 
 
@@ -109,8 +115,8 @@ def _most(count: int, sites: list[Site], figure: Callable[[Site], int]) -> list[
     return [site for site in sites if figure(site) >= least]
 
 
-def _grouped(live: list[Site], mostly: list[Site], group_of: Callable[[Any], str]) -> dict[str, int]:
-    found = {"": sum(map(_LIVE, live))}
+def _grouped(live_bytes: int, mostly: list[Site], group_of: Callable[[Any], str]) -> dict[str, int]:
+    found = {"": live_bytes}
     for site in heapq.nlargest(_GROUPED, mostly, key=_LIVE):
         name = group_of(site[KEY])
         found[name] = found.get(name, 0) + site[LIVE]
@@ -130,18 +136,16 @@ def add_up(rows: Iterable[results.NativeTotals], peak_bytes: int) -> results.Nat
 _ADDED = ("allocated_bytes", "allocations", "freed_bytes", "held_bytes", "live_bytes", "file_backed_bytes")
 
 
-def _totals(tally: Tally, file_backed: int) -> results.NativeTotals:
-    totals = results.NativeTotals(
+def _totals(tally: Tally, own: Sifted, ambient: Sifted, file_backed: int) -> results.NativeTotals:
+    return results.NativeTotals(
+        allocated_bytes=own.asked + ambient.asked,
+        allocations=own.times + ambient.times,
         freed_bytes=tally.freed,
         held_bytes=tally.held,
         live_bytes=tally.own.now,
         peak_bytes=tally.own.top,
         file_backed_bytes=file_backed,
     )
-    for sites in (tally.sites, tally.ambient):
-        totals.allocated_bytes += sum(map(_ASKED, sites.values()))
-        totals.allocations += sum(map(_COUNT, sites.values()))
-    return totals
 
 
 def _with_inner(tally: Tally, own: dict[str, results.NativeTotals]) -> results.NativeTotals:
@@ -152,15 +156,15 @@ def _with_inner(tally: Tally, own: dict[str, results.NativeTotals]) -> results.N
     return total
 
 
-def _merged(tally: Tally) -> list[Site]:
-    """All sites of a tally, those of ambient threads added to the others of the same stacks."""
+def _joined(tally: Tally, own: Sifted, ambient: Sifted) -> tuple[list[Site], list[Site]]:
+    """What is live and what was at the peak, sites of ambient threads added to the others of the same stacks."""
     if tally.sites.keys().isdisjoint(tally.ambient):
-        return [*tally.sites.values(), *tally.ambient.values()]
+        return [*own.live, *ambient.live], [*own.at_peak, *ambient.at_peak]
     merged: dict[Any, Site] = dict(tally.sites)
     for key, site in tally.ambient.items():
         other = merged.get(key)
         merged[key] = site if other is None else [*(a + b for a, b in zip(other[:KEY], site[:KEY], strict=True)), key]
-    return list(merged.values())
+    return [site for site in merged.values() if site[LIVE]], [site for site in merged.values() if site[AT_PEAK]]
 
 
 def _site(site: Site, resolve: Resolve) -> results.NativeSite:

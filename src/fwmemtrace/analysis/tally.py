@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from .mapped import Mapped
@@ -16,6 +17,46 @@ ASKED, COUNT, LIVE, FALL, AT_PEAK, KEY = range(6)
 def new_site(key: Any) -> Site:
     """The site of a stack that has asked for nothing yet."""
     return [0, 0, 0, 0, 0, key]
+
+
+class Sifted(NamedTuple):
+    """What sites come to.
+
+    Attributes:
+        asked: bytes that they asked for.
+        times: how often.
+        live: those that have anything live.
+        at_peak: those that had at their phase's peak.
+    """
+
+    asked: int
+    times: int
+    live: list[Site]
+    at_peak: list[Site]
+
+
+def sift(sites: Iterable[Site], fall: int) -> Sifted:
+    """Add sites up, and settle what each of them had at the peak; one pass, since there may be half a million.
+
+    Args:
+        sites: of one phase.
+        fall: of the phase's own level, at the end.
+    """
+    asked = times = 0
+    live = []
+    at_peak = []
+    for site in sites:
+        bytes_asked, calls, bytes_live, seen, bytes_at_peak, _ = site
+        asked += bytes_asked
+        times += calls
+        if bytes_live:
+            live.append(site)
+        if seen != fall:
+            site[3] = fall
+            site[4] = bytes_at_peak = bytes_live
+        if bytes_at_peak:
+            at_peak.append(site)
+    return Sifted(asked, times, live, at_peak)
 
 
 class Level:

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from .. import marks
 from ..errors import CaptureError
 from .frames import Frame, Frames, WholeFrame, without_symbol
+from .symbols import names_only
 
 _BATCH = 1024  # as many record objects as memray keeps for use again
 _ERRORS_ONLY = 40  # as in `logging`
@@ -148,8 +149,12 @@ class Capture:
         return self._frames.whole(lens.hybrid_stack_trace())
 
     def native_stack(self, key: Any, depth: int) -> list[WholeFrame]:
-        """The innermost C and C++ frames of a stack, so many at most, Python's left out."""
-        return self._frames.whole(self._at(key).native_stack_trace(depth))
+        """The innermost C and C++ frames of a stack, so many at most, Python's and those inlined left out.
+
+        Fast, for stacks that are not shown: what `whole_stack` tells afterwards of the same frames has no lines.
+        """
+        with names_only():
+            return self._frames.whole(self._at(key).native_stack_trace(depth))
 
     def _at(self, key: Any) -> Any:
         # A record finds its stack by the numbers it was made of, in the reader that it came from. So one record, given

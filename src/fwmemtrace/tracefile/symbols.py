@@ -11,7 +11,8 @@ lay in the traced process. So that one function is replaced here, in the table t
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -43,6 +44,23 @@ def library_and_source(file: str) -> tuple[str | None, str]:
     """
     library, found, source = file.partition(_BEFORE_SOURCE)
     return (library, source) if found else (None, file)
+
+
+_look_for_lines = True
+
+
+@contextmanager
+def names_only() -> Iterator[None]:
+    """Leave source files and lines out, and functions that were inlined, which take far longer to find than names.
+
+    memray keeps what it has found: a frame that is named so first has no line later either.
+    """
+    global _look_for_lines
+    _look_for_lines = False
+    try:
+        yield
+    finally:
+        _look_for_lines = True
 
 
 @cache  # also keeps what memray calls from here on
@@ -105,7 +123,7 @@ def _names(by_line: Any, by_symbol: Any) -> Callable[[Any, int], Found]:
         def with_error(_: int, __: bytes, ___: int) -> None:
             found.clear()
 
-        if state[_LINES]:
+        if state[_LINES] and _look_for_lines:
             by_line(state, address, _WithLine(with_line), _WithError(with_error), None)
         if not found:
             by_symbol(state, address, _WithSymbol(with_symbol), _WithError(with_error), None)
