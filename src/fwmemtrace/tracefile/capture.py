@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from .. import marks
 from ..errors import CaptureError
 from .frames import Frame, Frames, WholeFrame, without_symbol
-from .symbols import names_only
+from .symbols import with_libraries
 
 _BATCH = 1024  # as many record objects as memray keeps for use again
 _ERRORS_ONLY = 40  # as in `logging`
@@ -141,19 +141,21 @@ class Capture:
     def whole_stack(self, key: Any) -> list[WholeFrame]:
         """The frames of a stack, C and C++ ones in their places among Python's, innermost first."""
         lens = self._at(key)
-        native = lens.native_stack_trace()
+        with with_libraries():
+            native = lens.native_stack_trace()
+            whole = lens.hybrid_stack_trace()
         nameless = without_symbol(native)
         if key[1] and (nameless or not native):
             self.unresolved += 1
             self.nameless.update(path for path in nameless if path is not None)
-        return self._frames.whole(lens.hybrid_stack_trace())
+        return self._frames.whole(whole)
 
     def native_stack(self, key: Any, depth: int) -> list[WholeFrame]:
         """The innermost C and C++ frames of a stack, so many at most, Python's and those inlined left out.
 
         Fast, for stacks that are not shown: what `whole_stack` tells afterwards of the same frames has no lines.
         """
-        with names_only():
+        with with_libraries(lines=False):
             return self._frames.whole(self._at(key).native_stack_trace(depth))
 
     def _at(self, key: Any) -> Any:

@@ -11,6 +11,7 @@ lay in the traced process. So that one function is replaced here, in the table t
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -46,26 +47,34 @@ def library_and_source(file: str) -> tuple[str | None, str]:
     return (library, source) if found else (None, file)
 
 
-_look_for_lines = True
+class _Asked(threading.local):
+    """What this thread wants to know of frames; other users of memray in this process get what they always got."""
+
+    library = False
+    lines = True
+
+
+_asked = _Asked()
 
 
 @contextmanager
-def names_only() -> Iterator[None]:
-    """Leave source files and lines out, and functions that were inlined, which take far longer to find than names.
+def with_libraries(*, lines: bool = True) -> Iterator[None]:
+    """Have memray say the libraries of the frames that it is asked for.
 
-    memray keeps what it has found: a frame that is named so first has no line later either.
+    Args:
+        lines: whether source files and lines are looked for, and functions that were inlined, which takes far longer
+            than names do. memray keeps what it has found: a frame that is named without has no line later either.
     """
-    global _look_for_lines
-    _look_for_lines = False
+    _asked.library, _asked.lines = True, lines
     try:
         yield
     finally:
-        _look_for_lines = True
+        _asked.library, _asked.lines = False, True
 
 
 @cache  # also keeps what memray calls from here on
 def tell_libraries() -> Any:
-    """Have memray name frames so, from here on in this process.
+    """Make `with_libraries` work, from here on in this process.
 
     Returns:
         What stands in for libbacktrace's function. None, and nothing is changed, where memray was built in another way
@@ -99,9 +108,11 @@ def _is_known(create: Any) -> bool:
 
 def _telling_the_library(names: Callable[[Any, int], Found]) -> Callable[..., int]:
     def pcinfo(state: Any, address: int, tell: Any, _error: Any, argument: int) -> int:
-        library = ctypes.cast(state[_LIBRARY] or 0, _text).value or b""
+        before = b""
+        if _asked.library:
+            before = (ctypes.cast(state[_LIBRARY] or 0, _text).value or b"") + _BEFORE_SOURCE.encode()
         for name, source, line in names(state, address):
-            tell(argument, address, library + _BEFORE_SOURCE.encode() + source, line, name)
+            tell(argument, address, before + source, line, name)
         return 0
 
     return pcinfo
@@ -123,7 +134,7 @@ def _names(by_line: Any, by_symbol: Any) -> Callable[[Any, int], Found]:
         def with_error(_: int, __: bytes, ___: int) -> None:
             found.clear()
 
-        if state[_LINES] and _look_for_lines:
+        if state[_LINES] and _asked.lines:
             by_line(state, address, _WithLine(with_line), _WithError(with_error), None)
         if not found:
             by_symbol(state, address, _WithSymbol(with_symbol), _WithError(with_error), None)
