@@ -177,7 +177,7 @@ def _strangers(paths: Collection[str], native: bool) -> str:
     names = sorted({library_of(path) for path in paths})
     what = "their names are left out" if native else "all C and C++ frames are left out, as their names would be wrong"
     return (
-        f"{len(names)} of the traced process's libraries are other builds here ({_listed(names)}): {what}. Read the "
+        f"{len(paths)} of the traced process's libraries are other builds here ({_listed(names)}): {what}. Read the "
         "trace where the program ran, or in the same image"
     )
 
