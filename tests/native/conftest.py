@@ -80,6 +80,20 @@ def summary_of(trace: Path):
     return only
 
 
+def python(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the interpreter in a folder, this package at hand."""
+    source = str(Path(fwmemtrace.__file__).parents[1])
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": source, **environ},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
 @pytest.fixture
 def run(tmp_path):
     """Run a script in a process of its own, in a folder of its own."""
@@ -87,16 +101,7 @@ def run(tmp_path):
     def run(text: str, *arguments: str, expect: int | None = 0, **environ: str) -> subprocess.CompletedProcess[str]:
         script = tmp_path / "program.py"
         script.write_text(text)
-        source = str(Path(fwmemtrace.__file__).parents[1])
-        done = subprocess.run(
-            [sys.executable, *arguments, str(script)],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": source, **environ},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = python(tmp_path, *arguments, str(script), **environ)
         if expect is not None:
             assert done.returncode == expect, done.stderr
         return done

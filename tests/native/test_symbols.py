@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import fwmemtrace
 from fwmemtrace.trace import capture_of
 from fwmemtrace.tracefile.symbols import library_and_source
+
+from .conftest import python
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memray's wheels for other systems are built otherwise")
 
@@ -53,24 +52,18 @@ print(json.dumps({"stacks": stacks, "read": sorted((mappings() - before).keys())
 """
 
 
-def python(folder, *arguments, **environ):
-    source = str(Path(fwmemtrace.__file__).parents[1])
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": source, **environ},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
+def output(folder, *arguments, **environ):
+    """What a fresh process prints, which has to end well: standard output, and standard error."""
+    done = python(folder, *arguments, **environ)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
 
 
 @pytest.fixture(scope="module")
 def traced(tmp_path_factory):
     """A folder with a trace, its capture, and a library of its process that nobody else uses."""
     folder = tmp_path_factory.mktemp("traced")
-    (folder / "bytes").write_text(python(folder, "-c", PROGRAM).stdout)
+    (folder / "bytes").write_text(output(folder, "-c", PROGRAM)[0])
     (file,) = fwmemtrace.read(folder / "trace.bin").files
     with capture_of(file) as capture:
         (folder / "capture.bin").write_bytes(capture.read_bytes())
@@ -79,7 +72,7 @@ def traced(tmp_path_factory):
 
 def test_the_names_are_memrays_and_need_none_of_the_readers_libraries(traced):
     ours, plain, memrays = (
-        json.loads(python(traced, "-c", NAMES, OURS=value).stdout) for value in ("libraries", "names", "")
+        json.loads(output(traced, "-c", NAMES, OURS=value)[0]) for value in ("libraries", "names", "")
     )
     found = [[(name, *library_and_source(file), line) for name, file, line in stack] for stack in ours["stacks"]]
     told = sorted([[name, source, line] for name, _, source, line in stack] for stack in found)
@@ -97,11 +90,11 @@ def test_the_names_are_memrays_and_need_none_of_the_readers_libraries(traced):
 
 def report(folder):
     """The shown frames as (function, library), the row, and what the report says beside its figures."""
-    done = python(folder, "-m", "fwmemtrace", "report", "trace.bin", "--format", "json")
-    told = json.loads(done.stdout)
+    printed, errors = output(folder, "-m", "fwmemtrace", "report", "trace.bin", "--format", "json")
+    told = json.loads(printed)
     (row,) = (row for row in told["phases"] if row["path"] == "work")
     frames = {(frame["function"], frame.get("library")) for site in row["native"]["top"] for frame in site["stack"]}
-    return frames, row["native"], told["trace"]["notes"], done.stderr
+    return frames, row["native"], told["trace"]["notes"], errors
 
 
 def test_a_library_without_debugging_information_gives_its_names(traced):
@@ -142,13 +135,13 @@ print(json.dumps({"sites": sites, "notes": told.notes}))
 
 
 def test_a_memray_that_was_built_otherwise_names_frames_without_their_libraries(traced):
-    told = json.loads(python(traced, "-c", WITHOUT).stdout)
+    told = json.loads(output(traced, "-c", WITHOUT)[0])
     (lz4,) = (site for site in told["sites"] if "LZ4_createStreamHC" in site)
     assert lz4[0] is None
     assert any(site[0] == "numpy" for site in told["sites"])
 
 
 def test_and_with_other_builds_it_names_no_native_frames_at_all(traced):
-    told = json.loads(python(traced, "-c", WITHOUT, "/lib/another.so").stdout)
+    told = json.loads(output(traced, "-c", WITHOUT, "/lib/another.so")[0])
     assert all(library is None and "LZ4_createStreamHC" not in names for library, *names in told["sites"])
     assert any("another.so): all C and C++ frames are left out" in note for note in told["notes"])

@@ -42,6 +42,12 @@ _CPYTHON_SOURCE = re.compile(r"(\./|/.*/)?(Objects|Python|Parser|Modules|Include
 _GLIBC_SOURCE = re.compile(r"(\.\./)?(\./)?(sysdeps|csu|malloc|nptl|stdlib|elf|string|dlfcn|iconv|intl|time)/")
 
 
+def package_in(path: str) -> str | None:
+    """The entry of site-packages that a path lies in, or is: a package's folder, or a module's file."""
+    found = _PACKAGE.match(path)
+    return None if found is None else found[1]
+
+
 def is_general(library: str | None) -> bool:
     """Whether a library allocates on behalf of others, so that who called it says more."""
     return library is None or library.startswith(_GENERAL)
@@ -65,9 +71,9 @@ def library_of(path: str) -> str:
         return CPYTHON
     if _GLIBC.match(name):
         return LIBC
-    package = _PACKAGE.match(path)
+    package = package_in(path)
     if package is not None and not name.startswith("lib"):
-        return package[1].partition(".")[0]
+        return package.partition(".")[0]
     return _ADDED.sub("", name)
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from . import results
-from .libraries import ARENAS, is_general, library_by_name, library_of
+from .libraries import ARENAS, is_general, library_by_name, library_of, package_in
 from .symbols import short_name
 
 RawFrame: TypeAlias = tuple[str, str, int]  # function, file, line
@@ -38,7 +38,6 @@ _CALLS = re.compile(
 )
 _OPERATOR = re.compile(r"at::_ops::(\w+?)::(call|redispatch)\(")
 _OVERLOAD = re.compile(r"_(?=[A-Z]).*|_(memory_format|out|vec|default|self|int|dim)$")
-_PACKAGE = re.compile(r".*/(?:site|dist)-packages/([^/]+)")
 _STANDARD = re.compile(r".*/lib(?:64)?/python3\.\d+/|<frozen |<string>|<__array_function__|<fwmemtrace>")
 _OURS = re.compile(
     r".*/fwmemtrace/(?:phases|edges|session|spans|context|program|(?:probes|sinks|tracefile|cli)/\w+)\.py$"
@@ -90,7 +89,7 @@ def readable(python: Iterable[RawFrame], whole: Iterable[WholeFrame] | None = No
         if not _CALLS.match(function):
             name = short_name(function)
             _append(frames, (name, file, line, _library(name, file, path)))
-    package = next((found[1] for frame in python if (found := _PACKAGE.match(frame[1])) is not None), None)
+    package = next(filter(None, (package_in(file) for _, file, _ in python)), None)
     caller = next((frame for frame in python if _is_own(frame[1])), None)
     return Readable(frames, asking(native), operator, package, caller)
 
@@ -144,9 +143,9 @@ def telling(stack: Sequence[results.Frame], count: int) -> list[results.Frame]:
 def package_of(python: Iterable[RawFrame]) -> str:
     """Whose code a Python stack ends in: an installed package, "python" for the standard library, "program" else."""
     for _, file, _ in python:
-        found = _PACKAGE.match(file)
-        if found is not None:
-            return found[1].removesuffix(".py")
+        package = package_in(file)
+        if package is not None:
+            return package.removesuffix(".py")
         if _is_own(file):
             return "program"
     return "python"
@@ -164,4 +163,4 @@ def _library(name: str, file: str, path: str | None) -> str | None:
 
 
 def _is_own(file: str) -> bool:
-    return not (_PACKAGE.match(file) or _STANDARD.match(file) or _OURS.match(file))
+    return not (package_in(file) or _STANDARD.match(file) or _OURS.match(file))
