@@ -7,7 +7,7 @@ from time import process_time_ns
 from typing import Any
 
 from benchmarks.harness import Row, in_turns
-from fwmemtrace.probes.census import Census, take_census, type_name
+from fwmemtrace.heap.census import Census, take_census, type_name
 
 _OBJECTS = 700_000
 _ROUNDS = 3

@@ -50,7 +50,7 @@ print(json.dumps(True))
 # As much as one service may leave in a day: many records, and a heap of some hundred thousand blocks that changes.
 _MANY = """
 import json, sys, random, memray
-from fwmemtrace.probes.marks_only import install
+from fwmemtrace.probes.native.markers_only import install
 from fwmemtrace import phase
 install()
 random.seed(1)
@@ -64,7 +64,7 @@ print(json.dumps(True))
 """
 _PEAK = """
 import json, resource, sys
-from fwmemtrace.captures import read_capture
+from fwmemtrace.capture.by_phase import read_capture
 summary = read_capture(sys.argv[1])
 print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, summary.totals.allocations]))
 """

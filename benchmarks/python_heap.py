@@ -9,7 +9,8 @@ from time import process_time_ns
 from typing import Any
 
 from benchmarks.harness import Pair, Row, in_turns
-from fwmemtrace.probes import heap_fold, heap_rows
+from fwmemtrace.probes.python_heap import fold as heap_fold
+from fwmemtrace.probes.python_heap import rows as heap_rows
 
 _FILES, _FUNCTIONS, _BLOCKS = 20, 500, 10
 _TOP = 20

@@ -19,9 +19,10 @@ from types import ModuleType
 import msgspec
 
 from fwmemtrace import cli, records
-from fwmemtrace.analysis import results, suite_results
 from fwmemtrace.config import Settings
 from fwmemtrace.reports.json import schema
+from fwmemtrace.results import suite as suite_results
+from fwmemtrace.results import trace as results
 from fwmemtrace.tracefile import encode, layout
 from fwmemtrace.units import format_duration
 

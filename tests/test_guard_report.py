@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import fwmemtrace
-from fwmemtrace.analysis import results
-from fwmemtrace.analysis.phases import parent_path
+from fwmemtrace import results
+from fwmemtrace.analysis.phase_rows import parent_path
 
 GUARD = Path(__file__).parents[1] / "examples" / "guard.py"
 MB = 10**6
@@ -31,24 +31,24 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 @pytest.fixture(scope="module")
-def report(traced: tuple[Path, str]) -> results.Report:
+def report(traced: tuple[Path, str]) -> results.TraceReport:
     return fwmemtrace.read(traced[0]).summary()
 
 
-def delta(report: results.Report, end: str) -> int:
+def delta(report: results.TraceReport, end: str) -> int:
     (row,) = [row for row in report.phases if row.path.endswith(end)]
     assert row.resident is not None
     return row.resident.delta_bytes
 
 
-def test_the_report_names_what_the_guard_s_memory_came_with(report: results.Report) -> None:
+def test_the_report_names_what_the_guard_s_memory_came_with(report: results.TraceReport) -> None:
     assert delta(report, "init/import torch") > 100 * MB
     assert delta(report, "init/import sentence_transformers") > 100 * MB
     assert delta(report, "init/load model") > 10 * MB
     assert delta(report, "main/first request") > 30 * MB
 
 
-def test_the_phases_add_up_to_the_process(report: results.Report) -> None:
+def test_the_phases_add_up_to_the_process(report: results.TraceReport) -> None:
     (process,) = report.trace.processes
     known = {row.path for row in report.phases if row.path}
     outermost = [row for row in report.phases if row.path and not parent_path(row.path, known)]
@@ -59,13 +59,13 @@ def test_the_phases_add_up_to_the_process(report: results.Report) -> None:
     assert abs(process.end_bytes - (process.uss_bytes + _shared(report))) < 20 * MB
 
 
-def _shared(report: results.Report) -> int:
+def _shared(report: results.TraceReport) -> int:
     """What is in other processes' maps too, by the ledger's last reading."""
     (end,) = [made for made in report.composition or [] if made.moment == "end"]
     return sum(item.bytes - item.private_bytes for item in end.items)
 
 
-def test_the_ledger_explains_each_of_its_phases(report: results.Report) -> None:
+def test_the_ledger_explains_each_of_its_phases(report: results.TraceReport) -> None:
     assert report.ledger
     for row in report.ledger:
         assert row.unexplained_bytes + sum(item.bytes for item in row.items) == row.rss_delta_bytes
@@ -74,7 +74,7 @@ def test_the_ledger_explains_each_of_its_phases(report: results.Report) -> None:
             assert abs(row.unexplained_bytes) <= allowed, row.path
 
 
-def test_the_imports_name_packages_that_the_guard_never_asked_for(report: results.Report) -> None:
+def test_the_imports_name_packages_that_the_guard_never_asked_for(report: results.TraceReport) -> None:
     packages = {package.package: package for package in report.import_packages or []}
     assert packages["torch"].own_bytes > 100 * MB
     scipy = packages["scipy"]
@@ -91,7 +91,7 @@ def test_the_first_sentences_name_the_biggest_holders(traced: tuple[Path, str]) 
         assert line in traced[1]
 
 
-def test_json_and_markdown_are_made_from_the_same_trace(traced: tuple[Path, str], report: results.Report) -> None:
+def test_json_and_markdown_are_made_from_the_same_trace(traced: tuple[Path, str], report: results.TraceReport) -> None:
     trace = fwmemtrace.read(traced[0])
     made = json.loads(trace.report("json"))
     assert [row["path"] for row in made["phases"]] == [row.path for row in report.phases]
@@ -110,7 +110,7 @@ def test_a_native_session_adds_up_to_memray_s_own_totals(tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     trace = fwmemtrace.read(tmp_path / "trace.bin")
     with trace.capture() as path:
-        from fwmemtrace.captures import read_capture
+        from fwmemtrace.capture.by_phase import read_capture
 
         summary = read_capture(path)
         stats = compute_statistics(str(path))

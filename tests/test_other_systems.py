@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 import fwmemtrace
-from fwmemtrace import cgroup, phase
-from fwmemtrace.probes import process_memory
+from fwmemtrace import phase
+from fwmemtrace.recording.workers import worker_path
 from fwmemtrace.records import CgroupReading, Footprint, Note, PhaseBegin, PhaseEnd, PythonHeap, Sample, SessionBegin
 from fwmemtrace.sinks.memory import MemorySink
-from fwmemtrace.workers import worker_path
+from fwmemtrace.system import cgroup
+from fwmemtrace.system import meter as process_memory
 
 MB = 1_000_000
 

@@ -30,14 +30,14 @@ from .errors import (
     SuiteError,
     TraceFileError,
 )
-from .phases import Phase, phase
+from .tracing.phases import Phase, phase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .session import Session, session, start, stop
-    from .sizes import deep_size
+    from .heap.deep_size import deep_size
+    from .recording.session import Session, session, start, stop
     from .trace import Trace, read
 
 __all__ = [
@@ -64,13 +64,13 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Session": "session",
-    "session": "session",
-    "start": "session",
-    "stop": "session",
+    "Session": "recording.session",
+    "session": "recording.session",
+    "start": "recording.session",
+    "stop": "recording.session",
     "Trace": "trace",
     "read": "trace",
-    "deep_size": "sizes",
+    "deep_size": "heap.deep_size",
 }
 
 
@@ -81,17 +81,6 @@ def __getattr__(name: str) -> Any:
     __import__(full_name)
     value = globals()[name] = getattr(_sys.modules[full_name], name)
     return value
-
-
-class _Package(type(_sys)):  # type: ignore[misc]  # types.ModuleType, without importing types
-    def __setattr__(self, name: str, value: Any) -> None:
-        # The import system binds a submodule to its name here: the module `session` must not hide the function.
-        if name == "session" and isinstance(value, type(_sys)):
-            value = value.session
-        super().__setattr__(name, value)
-
-
-_sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:
@@ -110,11 +99,11 @@ def _start_from_environment() -> None:
     own_command = _sys.orig_argv[1:3] == ["-m", __name__] or _os.path.basename(_sys.argv[0] or "") == __name__
     worker = "FWMEMTRACE_PARENT" in _os.environ and _is_multiprocessing_worker()
     if not own_command and (worker or _os.environ.get("FWMEMTRACE")):
-        from .session import start_from_environment
+        from .recording.session import start_from_environment
 
         start_from_environment()
     elif _os.environ.get("FWMEMTRACE_MARKERS", "0") not in ("", "0"):
-        from .probes.marks_only import install
+        from .probes.native.markers_only import install
 
         install()
 

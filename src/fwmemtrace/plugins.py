@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 BUILT_IN: dict[str, dict[str, str]] = {
     "fwmemtrace.probes": {
         "resident": "fwmemtrace.probes.resident:ResidentProbe",
-        "python_heap": "fwmemtrace.probes.python_heap:PythonHeapProbe",
-        "native": "fwmemtrace.probes.native:NativeProbe",
-        "objects": "fwmemtrace.probes.objects:ObjectsProbe",
+        "python_heap": "fwmemtrace.probes.python_heap.probe:PythonHeapProbe",
+        "native": "fwmemtrace.probes.native.probe:NativeProbe",
+        "objects": "fwmemtrace.probes.objects.probe:ObjectsProbe",
         "tensors": "fwmemtrace.probes.tensors:TensorsProbe",
         "collector": "fwmemtrace.probes.collector:CollectorProbe",
         "imports": "fwmemtrace.probes.imports:ImportsProbe",
-        "mappings": "fwmemtrace.probes.mappings:MappingsProbe",
+        "mappings": "fwmemtrace.probes.mappings.probe:MappingsProbe",
     },
     "fwmemtrace.sinks": {
         "trace_file": "fwmemtrace.sinks.trace_file:TraceFileSink",

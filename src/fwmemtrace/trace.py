@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from . import plugins
-from .analysis import results
+from . import plugins, results
+from .analysis.growth import GrowthFold
 from .analysis.summary import ProcessInput, summarise
-from .elf import build_of
 from .errors import CaptureError
 from .records import CaptureChunk, MappedLibrary, Record
 from .reports.base import Options, Report
+from .system.elf import build_of
 from .tracefile.layout import CAPTURE_SUFFIX
 from .tracefile.reader import TraceFile, open_trace_file
 from .units import parse_bytes
@@ -38,7 +38,7 @@ class Trace:
             yield from file
 
     @property
-    def phases(self) -> list[results.Phase]:
+    def phases(self) -> list[results.PhaseRow]:
         """A row for each phase path and process, as in the JSON report."""
         return self.summary().phases
 
@@ -52,7 +52,7 @@ class Trace:
         budget: int | str | None = None,
         top: int = 10,
         progress: Callable[[int, int], None] | None = None,
-    ) -> results.Report:
+    ) -> results.TraceReport:
         """Analyse the trace.
 
         Args:
@@ -150,13 +150,20 @@ def _input(file: TraceFile, top: int, progress: Callable[[int, int], None] | Non
     with capture_of(file) as path:
         if path is None:
             return ProcessInput(file)
-        from .captures import read_capture
+        from .capture.by_phase import read_capture
 
+        growth = GrowthFold()
         try:
-            capture = read_capture(path, top=top, other_builds=_other_builds(file), progress=progress)
+            capture = read_capture(
+                path,
+                top=top,
+                other_builds=_other_builds(file),
+                progress=progress,
+                run_ended=lambda path, level, change: growth.call(path, "native", level, change),
+            )
         except CaptureError as error:
             return ProcessInput(file, notes=[f"native: {error}"])
-    return ProcessInput(file, capture.rows, [f"native: {note}" for note in capture.notes], capture.growth)
+    return ProcessInput(file, capture.rows, [f"native: {note}" for note in capture.notes], growth.result())
 
 
 def _other_builds(file: TraceFile) -> list[str]:

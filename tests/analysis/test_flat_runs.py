@@ -11,7 +11,7 @@ PROGRAM = """
     import json, random, sys
     import fwmemtrace
     from fwmemtrace import phase
-    from fwmemtrace.analysis.process import ProcessFold
+    from fwmemtrace.analysis.process_fold import ProcessFold
     from fwmemtrace.analysis.growth import GrowthFold
     from fwmemtrace.sinks.memory import MemorySink
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwmemtrace.analysis.phases import in_tree_order, parent_path
-from fwmemtrace.analysis.process import ProcessFold
+from fwmemtrace.analysis.phase_rows import in_tree_order, parent_path
+from fwmemtrace.analysis.process_fold import ProcessFold
 from fwmemtrace.analysis.timeline import TimelineFold
 from fwmemtrace.records import Overhead, PhaseBegin, PhaseEnd, Record, Sample, SessionBegin, SessionEnd
 

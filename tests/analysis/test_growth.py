@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fwmemtrace.analysis import results
+from fwmemtrace import results
 from fwmemtrace.analysis.growth import ENOUGH_CALLS, MATERIAL, GrowthFold, judge, warm_up_of
 from fwmemtrace.analysis.trend import Series, dependence, kendall_variance, trend
 from fwmemtrace.records import ObjectCensus, PhaseBegin, PhaseEnd, PythonHeap

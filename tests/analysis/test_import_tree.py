@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwmemtrace.analysis import results
+from fwmemtrace import results
 from fwmemtrace.analysis.import_tree import lines, squeeze, tree
 from fwmemtrace.reports.base import Options
 
@@ -85,7 +85,7 @@ def test_no_byte_is_lost_however_the_tree_is_cut(modules, top, depth, squeezed):
 
 def test_the_text_keeps_figures_whole_in_a_narrow_terminal():
     from fwmemtrace.analysis.import_tree import ImportCost
-    from fwmemtrace.reports.import_tree import render
+    from fwmemtrace.reports.import_report import render
 
     cost = ImportCost(
         modules=["app"],

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwmemtrace.analysis.ledger import LedgerFold, categories, contents_of
-from fwmemtrace.analysis.sharing import several, with_workers
+from fwmemtrace.analysis.worker_forecast import several, with_workers
 from fwmemtrace.records import AllocatorFigures, MappingRow, MappingsEdge, MappingsReading, PhaseBegin, PhaseEnd
 
 MB = 10**6

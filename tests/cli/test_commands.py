@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from fwmemtrace import cgroup, plugins
-from fwmemtrace.cgroup import Group
+from fwmemtrace import plugins
 from fwmemtrace.cli import doctor
+from fwmemtrace.system import cgroup
+from fwmemtrace.system.cgroup import Group
 
 
 def fwmemtrace(*words: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwmemtrace.probes.anonymous import ARENA, PAGE, POOL, Pages, Walker, is_pool, split
-from fwmemtrace.probes.smaps import Below, Mapping
+from fwmemtrace.probes.mappings.anonymous import ARENA, PAGE, POOL, Pages, Walker, is_pool, split
+from fwmemtrace.system.smaps import Below, Mapping
 
 BASE = 0x7F00_0000_0000 - 5 * PAGE  # so that arenas are not aligned to pools
 GUARD = Below("---p", "", is_file=False, file_end=0)
@@ -123,7 +123,7 @@ def test_only_resident_pages_count():
 
 @pytest.mark.parametrize("window", [1, 3, 1000])
 def test_pages_are_counted_window_by_window(monkeypatch, window):
-    monkeypatch.setattr("fwmemtrace.probes.anonymous._WINDOW", window * PAGE)
+    monkeypatch.setattr("fwmemtrace.probes.mappings.anonymous._WINDOW", window * PAGE)
     memory = Memory()
     memory.nameless(7)
     memory.block(10)
@@ -169,7 +169,7 @@ def test_a_stack_joined_with_what_is_above_ends_where_it_ends():
 
 def test_zeroed_data_of_a_library_is_the_library_s(monkeypatch):
     monkeypatch.setattr(
-        "fwmemtrace.probes.anonymous.zeroed_bytes", lambda path, end: 2 * PAGE if end == 7 * PAGE else 0
+        "fwmemtrace.probes.mappings.anonymous.zeroed_bytes", lambda path, end: 2 * PAGE if end == 7 * PAGE else 0
     )
     memory = Memory()
     memory.nameless(5)

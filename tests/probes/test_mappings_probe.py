@@ -15,8 +15,8 @@ import pytest
 import fwmemtrace
 from fwmemtrace.analysis.imports import ImportFold
 from fwmemtrace.analysis.ledger import LedgerFold, categories
-from fwmemtrace.analysis.process import ProcessFold
-from fwmemtrace.analysis.sharing import with_workers
+from fwmemtrace.analysis.process_fold import ProcessFold
+from fwmemtrace.analysis.worker_forecast import with_workers
 from fwmemtrace.records import MappingsEdge, MappingsReading, Note
 from fwmemtrace.sinks.memory import MemorySink
 from fwmemtrace.tracefile.reader import open_trace_file
@@ -271,7 +271,7 @@ def test_names_made_up_as_the_program_goes_do_not_lift_the_limit(tmp_path):
 
 
 def test_where_memory_cannot_be_looked_into_it_is_unexplained_and_said_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("fwmemtrace.probes.mappings._open", lambda path: -1)
+    monkeypatch.setattr("fwmemtrace.probes.mappings.probe._open", lambda path: -1)
     sink = MemorySink()
     with fwmemtrace.session(sink, probes=["mappings"], interval=0), fwmemtrace.phase("x"):
         pass
@@ -283,8 +283,8 @@ def test_where_memory_cannot_be_looked_into_it_is_unexplained_and_said_so(tmp_pa
 
 
 def test_readings_that_take_long_do_not_hold_the_program_up(monkeypatch):
-    monkeypatch.setattr("fwmemtrace.probes.mappings._FIRST_ADVANCE_NS", 0)
-    monkeypatch.setattr("fwmemtrace.probes.mappings._ADVANCE_NS", 0)
+    monkeypatch.setattr("fwmemtrace.probes.mappings.probe._FIRST_ADVANCE_NS", 0)
+    monkeypatch.setattr("fwmemtrace.probes.mappings.probe._ADVANCE_NS", 0)
     sink = MemorySink()
     with fwmemtrace.session(sink, probes=["mappings"], interval=0):
         for n in range(60):
@@ -294,7 +294,7 @@ def test_readings_that_take_long_do_not_hold_the_program_up(monkeypatch):
 
 
 def test_without_proc_it_says_what_is_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr("fwmemtrace.probes.mappings.PROC", str(tmp_path))
+    monkeypatch.setattr("fwmemtrace.probes.mappings.probe.PROC", str(tmp_path))
     sink = MemorySink()
     with pytest.warns(RuntimeWarning, match="expected Linux with /proc"):
         session = fwmemtrace.session(sink, probes=["mappings"], interval=0)

@@ -1,7 +1,7 @@
 import pytest
 
-from fwmemtrace.probes.allocators import Allocators, parse_python_figures
-from fwmemtrace.probes.owners import owner_of
+from fwmemtrace.probes.mappings.owners import owner_of
+from fwmemtrace.system.allocators import Allocators, parse_python_figures
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ import psutil
 import pytest
 
 import fwmemtrace
-from fwmemtrace import cgroup, phase
+from fwmemtrace import phase
 from fwmemtrace.records import CgroupReading, Footprint, Note, PhaseBegin
 from fwmemtrace.sinks.memory import MemorySink
+from fwmemtrace.system import cgroup
 
 
 @pytest.fixture
@@ -132,7 +133,7 @@ def test_the_mappings_spare_a_second_walk_over_the_page_tables(
     sink = MemorySink()
     opened = []
     monkeypatch.setattr(
-        "fwmemtrace.probes.process_memory.open",
+        "fwmemtrace.system.meter.open",
         lambda path, mode: opened.append(path) or open(path, mode),  # noqa: SIM115 - the caller closes it
         raising=False,
     )
@@ -165,8 +166,8 @@ def test_a_footprint_that_cannot_be_read_is_noted_once(monkeypatch: pytest.Monke
     def refuse(self: object) -> None:
         raise PermissionError("smaps_rollup")
 
-    monkeypatch.setattr("fwmemtrace.probes.process_memory.ProcMeter.usage", refuse)
-    monkeypatch.setattr("fwmemtrace.probes.process_memory.PsutilMeter.usage", refuse)
+    monkeypatch.setattr("fwmemtrace.system.meter.ProcMeter.usage", refuse)
+    monkeypatch.setattr("fwmemtrace.system.meter.PsutilMeter.usage", refuse)
     sink = MemorySink()
     with fwmemtrace.session(sink, interval=0):
         for _ in range(5):

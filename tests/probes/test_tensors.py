@@ -13,12 +13,12 @@ import pytest
 import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.analysis.tensors import TensorsFold
-from fwmemtrace.local_variables import local_variables
-from fwmemtrace.probes import backing
-from fwmemtrace.probes.storages import Storage, find_storages, without_parts
-from fwmemtrace.probes.tensor_names import outermost, walk
+from fwmemtrace.heap.local_variables import local_variables
+from fwmemtrace.heap.storages import Storage, find_storages, without_parts
+from fwmemtrace.heap.tensor_names import outermost, walk
 from fwmemtrace.records import AcceleratorMemory, TensorCensus, TensorRow
 from fwmemtrace.sinks.memory import MemorySink
+from fwmemtrace.system import backing
 
 MB = 10**6
 

@@ -10,7 +10,7 @@ import jsonschema
 import msgspec
 
 import fwmemtrace
-from fwmemtrace.analysis import results
+from fwmemtrace import results
 from fwmemtrace.reports.json import schema
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -19,10 +19,10 @@ DOCS = Path(__file__).parents[2] / "docs"
 def contract_keys() -> dict[str, set[str]]:
     """The keys of version 1, which may be added to and never taken from."""
     return {
-        "Report": {"format", "version", "trace", "phases", "imports", "ledger", "growth", "advice", "budget"},
+        "TraceReport": {"format", "version", "trace", "phases", "imports", "ledger", "growth", "advice", "budget"},
         "TraceInfo": {"complete", "lost_records", "damaged_bytes", "notes", "processes"},
         "Process": {"pid", "parent_pid", "python", "platform", "command", "started_unix_ns", "ended", "last_phase"},
-        "Phase": {
+        "PhaseRow": {
             "path",
             "pid",
             "calls",
@@ -79,4 +79,4 @@ def test_a_real_report_keeps_the_schema(tmp_path: Path) -> None:
     assert init["path"] == "init"
     assert [init[probe] for probe in ("native", "python_heap", "objects", "tensors")] == [None] * 4
     assert [report[key] for key in ("imports", "ledger", "growth")] == [None] * 3
-    assert msgspec.json.decode(msgspec.json.encode(report), type=results.Report).phases[0].path == "init"
+    assert msgspec.json.decode(msgspec.json.encode(report), type=results.TraceReport).phases[0].path == "init"

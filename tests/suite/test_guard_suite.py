@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 import fwmemtrace
-from fwmemtrace.analysis import results
+from fwmemtrace import results
 from fwmemtrace.analysis.suite.stages import STAGES
+from fwmemtrace.recording.workers import worker_path
 from fwmemtrace.suite.child import Plan
-from fwmemtrace.suite.process import carry_out
-from fwmemtrace.workers import worker_path
+from fwmemtrace.suite.fresh_process import carry_out
 
 pytestmark = pytest.mark.guard
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -58,7 +58,7 @@ def test_the_validator_s_weights_are_a_mapped_file_that_its_first_request_touche
     assert touched["first request"] > 0.8 * size
 
 
-def run(position: int, folder: Path) -> results.Report:
+def run(position: int, folder: Path) -> results.TraceReport:
     trace = folder / "s.bin"
     plan = Plan(
         spec=str(EXAMPLES / "guard_suite.py"),

@@ -9,13 +9,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fwmemtrace import cgroup
-from fwmemtrace.cgroup import Group
 from fwmemtrace.errors import SuiteError
 from fwmemtrace.suite import limits
 from fwmemtrace.suite.child import Plan
+from fwmemtrace.suite.fresh_process import carry_out
 from fwmemtrace.suite.limits import CgroupLimit, find_cgroup
-from fwmemtrace.suite.process import carry_out
+from fwmemtrace.system import cgroup
+from fwmemtrace.system.cgroup import Group
 
 pytestmark = pytest.mark.skipif(not psutil.LINUX, reason="control groups are Linux's")
 

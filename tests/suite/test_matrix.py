@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwmemtrace.analysis import results
+from fwmemtrace import results
 from fwmemtrace.analysis.suite.build import build
 from fwmemtrace.analysis.suite.reading import OwnRecords, SuiteProcess
 from fwmemtrace.records import (
@@ -28,7 +28,7 @@ def phase(path, before, after, peak=None):
     resident = results.Resident(
         before_bytes=before, after_bytes=after, delta_bytes=after - before, peak_bytes=peak or max(before, after)
     )
-    return results.Phase(path=path, pid=1, calls=1, errors=0, wall_ns=1000, resident=resident)
+    return results.PhaseRow(path=path, pid=1, calls=1, errors=0, wall_ns=1000, resident=resident)
 
 
 def process(purpose, held, *, variant="", imports=None, own=None, name="c", outcome="ok", trim=None):
@@ -40,7 +40,7 @@ def process(purpose, held, *, variant="", imports=None, own=None, name="c", outc
         phases += [phase("after trim", end, end - returned)]
         phases += [phase("batch again", end - returned, end - returned + came_back)]
     info = results.TraceInfo(complete=True, lost_records=0, damaged_bytes=0, notes=[], processes=[])
-    report = results.Report(trace=info, phases=phases, imports=imports)
+    report = results.TraceReport(trace=info, phases=phases, imports=imports)
     run = SuiteRun(1, name, purpose, 0, variant, outcome, "", "", 1)
     return SuiteProcess(run, report, own or OwnRecords())
 

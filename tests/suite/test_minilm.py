@@ -8,10 +8,10 @@ import pytest
 
 import fwmemtrace
 from fwmemtrace.analysis.suite.stages import STAGES
+from fwmemtrace.recording.workers import worker_path
 from fwmemtrace.records import SuiteArrays
 from fwmemtrace.suite.child import Plan
-from fwmemtrace.suite.process import carry_out
-from fwmemtrace.workers import worker_path
+from fwmemtrace.suite.fresh_process import carry_out
 
 pytestmark = pytest.mark.guard
 SPEC = str(Path(__file__).with_name("planted") / "minilm.py")

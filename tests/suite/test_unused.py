@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwmemtrace.analysis.results import Import
 from fwmemtrace.analysis.suite.unused import unused_imports
+from fwmemtrace.results.trace import Import
 
 
 def row(module, own, parent=None, phase="init"):

@@ -16,7 +16,7 @@ import fwmemtrace
 from fwmemtrace.errors import TraceFileError
 from fwmemtrace.records import Note, PhaseBegin, PhaseEnd, Record, Sample, kinds
 from fwmemtrace.sinks.trace_file import TraceFileSink
-from fwmemtrace.tracefile.decode import Frames
+from fwmemtrace.tracefile.decode import FrameDecoder
 from fwmemtrace.tracefile.encode import frame, header
 from fwmemtrace.tracefile.layout import FORMAT_VERSION, FRAME_CRC, FRAME_HEAD, HEADER, MAGIC
 
@@ -32,8 +32,8 @@ records = st.one_of(
 )
 
 
-def decode(data: bytes) -> tuple[list[Record], Frames]:
-    frames = Frames(io.BytesIO(data))
+def decode(data: bytes) -> tuple[list[Record], FrameDecoder]:
+    frames = FrameDecoder(io.BytesIO(data))
     return list(frames), frames
 
 

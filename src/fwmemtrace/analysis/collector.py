@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import ClassVar
 
+from .. import results
 from ..records import Collections, FullCollection, Record
-from . import results
 
 
 class CollectorFold:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from . import results
-from .phases import in_tree_order
+from .. import results
+from .phase_rows import in_tree_order
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ class _Sum(msgspec.Struct):
     native_live_bytes: int | None = None
 
 
-def compare(before: results.Report, after: results.Report) -> list[PhaseChange]:
+def compare(before: results.TraceReport, after: results.TraceReport) -> list[PhaseChange]:
     """Put two reports side by side.
 
     Returns:
@@ -53,7 +53,7 @@ def compare(before: results.Report, after: results.Report) -> list[PhaseChange]:
     return [_change(path, old.get(path), new.get(path)) for path in [*in_tree_order(paths), ""]]
 
 
-def _by_path(phases: Iterable[results.Phase]) -> dict[str, _Sum]:
+def _by_path(phases: Iterable[results.PhaseRow]) -> dict[str, _Sum]:
     sums: dict[str, _Sum] = {}
     for phase in phases:
         total = sums.setdefault(phase.path, _Sum())

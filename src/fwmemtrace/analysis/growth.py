@@ -24,8 +24,8 @@ from itertools import pairwise
 from statistics import median
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
+from .. import results
 from ..records import ObjectCensus, PhaseBegin, PhaseEnd, PythonHeap, Record, SessionEnd, TensorCensus
-from . import results
 from .trend import Series, Trend, robust_spread, trend
 
 Verdict: TypeAlias = Literal["flat", "growing", "saturating", "too few calls"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
+from .. import results
 from ..records import HolderStep, ObjectHolder, Record
-from . import results
 
 
 class HoldersFold:

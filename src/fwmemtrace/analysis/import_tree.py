@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from . import results
+from .. import results
 
 _PASSES_ON = 0.9  # of what a module costs with its imports: where one of these has as much, the two share a line
 _LIBRARY_CATEGORIES = ("file", "model file")
@@ -31,7 +31,7 @@ class ImportCost(results.Result, kw_only=True):
     notes: list[str] = []
 
 
-def import_cost(report: results.Report, modules: Sequence[str]) -> ImportCost:
+def import_cost(report: results.TraceReport, modules: Sequence[str]) -> ImportCost:
     """Put together what a process that did nothing but import recorded.
 
     Args:
@@ -59,7 +59,7 @@ def import_cost(report: results.Report, modules: Sequence[str]) -> ImportCost:
     )
 
 
-def _first_rss(phases: Sequence[results.Phase]) -> int:
+def _first_rss(phases: Sequence[results.PhaseRow]) -> int:
     return next((phase.resident.before_bytes for phase in phases if phase.resident is not None), 0)
 
 
@@ -115,7 +115,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ImportLine:
     """One line of the tree.
 
     Attributes:
@@ -180,7 +180,7 @@ def _weight(node: Node) -> tuple[int, int]:
     return -node.whole.cumulative_bytes, -node.whole.wall_ns
 
 
-def lines(roots: Sequence[Node], top: int, depth: int | None = None) -> list[Line]:
+def lines(roots: Sequence[Node], top: int, depth: int | None = None) -> list[ImportLine]:
     """Draw the tree with the most expensive modules, by cumulative bytes; what is left out is summed up in its place.
 
     Args:
@@ -189,14 +189,14 @@ def lines(roots: Sequence[Node], top: int, depth: int | None = None) -> list[Lin
         depth: how many levels, None for as many as there are.
     """
     shown = _most_expensive(roots, top, depth)
-    drawn: list[Line] = []
+    drawn: list[ImportLine] = []
 
     def draw(nodes: Sequence[Node], below: str, *, outermost: bool = False) -> None:
         visible = [node for node in nodes if node.row.module in shown]
         hidden = [node for node in nodes if node.row.module not in shown]
         for number, node in enumerate(visible):
             last = number == len(visible) - 1 and not hidden
-            drawn.append(Line("" if outermost else below + ("└ " if last else "├ "), node))
+            drawn.append(ImportLine("" if outermost else below + ("└ " if last else "├ "), node))
             draw(node.children, "" if outermost else below + ("  " if last else "│ "))
         if hidden:
             drawn.append(_rest("" if outermost else below + "└ ", hidden))
@@ -218,9 +218,9 @@ def _most_expensive(roots: Sequence[Node], top: int, depth: int | None) -> set[s
     return shown
 
 
-def _rest(guide: str, nodes: Sequence[Node]) -> Line:
+def _rest(guide: str, nodes: Sequence[Node]) -> ImportLine:
     every = [each for node in nodes for each in (node, *node.below())]
-    return Line(
+    return ImportLine(
         guide,
         None,
         sum(1 + len(node.through) for node in every),

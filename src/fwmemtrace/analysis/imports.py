@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from .. import results
 from ..records import ModuleImport, PhaseBegin, PhaseEnd, Record
-from . import results
-from .phases import parent_path
+from .phase_rows import parent_path
 
 
 @dataclass(slots=True)

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
+from .. import results
 from ..records import MappingRow, MappingsEdge, MappingsReading, PhaseBegin, PhaseEnd, Record
-from . import results
 
 FILE, MODEL_FILE, SHARED_MEMORY, TRACER = "file", "model file", "shared memory", "tracer"
 NATIVE_HEAP, PYTHON_HEAP, ALLOCATOR_FREE = "native heap", "python heap", "allocator free"

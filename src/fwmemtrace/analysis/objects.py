@@ -6,8 +6,8 @@ from collections import defaultdict
 from heapq import nlargest
 from typing import ClassVar
 
+from .. import results
 from ..records import ObjectCensus, Record
-from . import results
 
 _ROWS = 20
 

@@ -7,8 +7,8 @@ from collections.abc import Hashable, Iterable
 from heapq import nlargest
 from typing import ClassVar, TypeVar
 
+from .. import results
 from ..records import HeapRow, PackageRow, PythonHeap, Record, StackRow
-from . import results
 
 Key = TypeVar("Key", bound=Hashable)
 _ROWS = 20

@@ -6,22 +6,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from .. import results
 from ..records import Record, SessionBegin
-from . import results
+from ..results.suite import Suite
 from .collector import CollectorFold
 from .growth import GrowthFold
 from .holders import HoldersFold
 from .imports import ImportFold
 from .ledger import LedgerFold
-from .native_heap import name_native_heap
+from .ledger_native import name_native_heap
 from .objects import ObjectsFold
-from .process import Accumulator, ProcessFold
+from .process_fold import Accumulator, ProcessFold
 from .python_heap import PythonHeapFold
-from .sharing import several
 from .suite.build import build
 from .suite.reading import OwnRecords, SuiteProcess
-from .suite_results import Suite
 from .tensors import TensorsFold
+from .worker_forecast import several
 
 
 class Health(Protocol):
@@ -92,8 +92,8 @@ class _Folds:
 
     def add_to(
         self,
-        report: results.Report,
-        rows: Sequence[results.Phase],
+        report: results.TraceReport,
+        rows: Sequence[results.PhaseRow],
         pid: int,
         native_growth: Sequence[results.Growth],
     ) -> None:
@@ -123,7 +123,7 @@ class _Folds:
             report.composition = [*(report.composition or []), *self.ledger.compositions(pid)]
 
 
-def summarise(inputs: Sequence[ProcessInput], *, budget_bytes: int | None = None) -> results.Report:
+def summarise(inputs: Sequence[ProcessInput], *, budget_bytes: int | None = None) -> results.TraceReport:
     """Analyse a trace.
 
     Args:
@@ -134,7 +134,7 @@ def summarise(inputs: Sequence[ProcessInput], *, budget_bytes: int | None = None
         The report, with `None` wherever a probe was not on.
     """
     info = results.TraceInfo(complete=True, lost_records=0, damaged_bytes=0, notes=[], processes=[])
-    report = results.Report(trace=info, phases=[])
+    report = results.TraceReport(trace=info, phases=[])
     origin_ns: int | None = None
     suite = OwnRecords()
     for given in inputs:
@@ -206,8 +206,8 @@ def _health_notes(health: Health) -> list[str]:
 
 
 def _with_native(
-    rows: list[results.Phase], native: Mapping[str, results.Native] | None, pid: int
-) -> list[results.Phase]:
+    rows: list[results.PhaseRow], native: Mapping[str, results.Native] | None, pid: int
+) -> list[results.PhaseRow]:
     if native is None:
         return rows
     known = {row.path for row in rows}
@@ -215,7 +215,7 @@ def _with_native(
         row.native = native.get(row.path)
     # A damaged trace may lack a phase that the capture, a file of its own, still tells of.
     missing = [
-        results.Phase(path=path, pid=pid, calls=0, errors=0, wall_ns=0, resident=None, native=found)
+        results.PhaseRow(path=path, pid=pid, calls=0, errors=0, wall_ns=0, resident=None, native=found)
         for path, found in native.items()
         if path not in known
     ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import ClassVar
 
+from .. import results
 from ..records import AcceleratorMemory, Record, TensorCensus, TensorRow
-from . import results
 
 _ROWS = 20
 

@@ -7,10 +7,11 @@ import importlib.util
 import os
 import sys
 
-from .. import __version__, cgroup, plugins
+from .. import __version__, plugins
+from ..recording.session import session
 from ..records import Note
-from ..session import session
 from ..suite.limits import find_cgroup
+from ..system import cgroup
 from ..trace import read
 from ..units import format_bytes
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from ..analysis.import_tree import ImportCost, import_cost
-from ..analysis.sharing import with_workers
+from ..analysis.worker_forecast import with_workers
 from ..errors import ProgramError, SettingsError
 from ..trace import read
 from . import output as out
@@ -22,8 +22,8 @@ _TOP = 30
 # The child prints to our stderr: stdout is the report's. Why an import failed goes into a file, as one line.
 _CHILD = """
 import sys
-from fwmemtrace.phases import phase
-from fwmemtrace.session import session
+from fwmemtrace import phase
+from fwmemtrace.recording.session import session
 from importlib import import_module
 trace, failure, *modules = sys.argv[1:]
 sys.argv[1:] = []
@@ -110,6 +110,6 @@ def _cost(trace: Path, modules: list[str], workers: int | None) -> ImportCost:
 def _text(cost: ImportCost, arguments: argparse.Namespace) -> str:
     if arguments.format == "json":
         return msgspec.json.format(msgspec.json.encode(cost), indent=2).decode() + "\n"
-    from ..reports.import_tree import render
+    from ..reports.import_report import render
 
     return render(cost, out.options(arguments.output, arguments.top, width=120), arguments.depth)

@@ -58,7 +58,7 @@ def print_report(
 
             report = read(*traces).summary(budget=budget, top=top, progress=progress)
         else:
-            from ..captures import report_capture
+            from ..capture.by_phase import report_capture
 
             report = report_capture(native, top=top, progress=progress)
     out.write(made.render(report, out.options(output, top)), output)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from ..program import Program, load_module, load_script
-from ..session import Session, session
+from ..recording.session import Session, session
+from .program import Program, load_module, load_script
 
 _PROBES = ("resident", "imports", "mappings")
 

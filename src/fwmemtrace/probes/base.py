@@ -9,8 +9,8 @@ import msgspec
 
 from ..config import Settings
 from ..records import Record
-from ..spans import Span
-from .process_memory import Meter
+from ..system.meter import Meter
+from ..tracing.span import Span
 
 Emit: TypeAlias = Callable[[Record], None]
 

@@ -15,11 +15,11 @@ from collections import Counter
 from time import perf_counter_ns
 from typing import Any, ClassVar, NamedTuple
 
+from ..heap.census import type_name
 from ..records import Collections, FullCollection, Note
-from ..spans import Span
+from ..tracing.span import Span
 from .base import BaseProbe, ProbeContext
-from .census import type_name
-from .edge_budget import EdgeBudget
+from .governor import Governor
 
 _GENERATIONS = 3
 _MOST_TYPES = 5
@@ -48,7 +48,7 @@ class CollectorProbe(BaseProbe):
 
     def start(self, context: ProbeContext) -> None:
         self._context = context
-        self._budget = EdgeBudget(context.settings.detail_share)
+        self._budget = Governor(context.settings.detail_share)
         gc.callbacks.append(self._told)
 
     def phase_began(self, span: Span) -> None:

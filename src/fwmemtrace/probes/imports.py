@@ -15,9 +15,8 @@ from time import perf_counter_ns
 from types import CodeType, FrameType
 from typing import Any, ClassVar
 
-from ..context import current
 from ..records import ModuleImport, Note
-from ..spans import Span
+from ..tracing.span import Span, current
 from .base import BaseProbe, ProbeContext
 
 _get_thread_id = threading.get_ident

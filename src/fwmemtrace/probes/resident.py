@@ -10,9 +10,9 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import ClassVar
 
-from ..cgroup import Group, counting, figure, groups, tightest
 from ..records import CgroupReading, Footprint, Note, Sample
-from ..spans import Span
+from ..system.cgroup import Group, counting, figure, groups, tightest
+from ..tracing.span import Span
 from .base import BaseProbe, ProbeContext
 
 # A timeline point says something only if RSS moved, and one a second keeps the curve honest where it did not.

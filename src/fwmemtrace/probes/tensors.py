@@ -9,13 +9,13 @@ from heapq import nlargest
 from time import perf_counter_ns
 from typing import ClassVar, TypeAlias
 
+from ..heap.accelerators import Reading, read_accelerators
+from ..heap.storages import Storage, find_storages
 from ..records import AcceleratorMemory, TensorCensus, TensorRow, TensorStorage
-from ..spans import Span
-from .accelerators import Reading, read_accelerators
-from .aside import Parcel, aside
+from ..tracing.span import Span
 from .base import BaseProbe, ProbeContext
-from .edge_budget import EdgeBudget
-from .storages import Storage, find_storages
+from .exclusion import ExcludedData, excluded
+from .governor import Governor
 
 # Library, dtype, device, role, backing: how many, bytes.
 Kind: TypeAlias = tuple[str, str, str, str, str]
@@ -30,7 +30,7 @@ class TensorsProbe(BaseProbe):
 
     def start(self, context: ProbeContext) -> None:
         self._context = context
-        self._budget = EdgeBudget(context.settings.detail_share)
+        self._budget = Governor(context.settings.detail_share)
 
     def phase_began(self, span: Span) -> None:
         if not self._budget.grants(span.path):
@@ -38,18 +38,18 @@ class TensorsProbe(BaseProbe):
         if span.state is None:
             span.state = {}
         began = perf_counter_ns()
-        with aside():
+        with excluded():
             before = group(find_storages().storages)
             devices = {device: tuple(reading) for device, reading in read_accelerators().items()}
-            span.state[self.name] = Parcel(marshal.dumps((before, devices)))
+            span.state[self.name] = ExcludedData(marshal.dumps((before, devices)))
         self._budget.spend(perf_counter_ns() - began)
 
     def phase_ended(self, span: Span) -> None:
-        parcel: Parcel | None = (span.state or {}).pop(self.name, None)
+        parcel: ExcludedData | None = (span.state or {}).pop(self.name, None)
         if parcel is None:
             return
         began = perf_counter_ns()
-        with aside():
+        with excluded():
             storages, unreadable = find_storages()
             before, devices_before = marshal.loads(parcel.data)
             census = compare(before, storages, self._context.settings.top, span.id, unreadable)

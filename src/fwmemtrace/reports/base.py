@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..analysis import results
+from .. import results
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,5 +26,5 @@ class Options:
 class Report(Protocol):
     """Makes results readable."""
 
-    def render(self, report: results.Report, options: Options) -> str:
+    def render(self, report: results.TraceReport, options: Options) -> str:
         """The whole report as text, ending with a line break."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..analysis import results
+from .. import results
 from ..units import format_bytes, format_count, format_duration
 from .tree import lines
 
@@ -20,7 +20,7 @@ class Column:
     """
 
     title: str
-    cell: Callable[[results.Phase], str]
+    cell: Callable[[results.PhaseRow], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Row:
     is_total: bool = False
 
 
-def _resident(figure: Callable[[results.Resident], str]) -> Callable[[results.Phase], str]:
+def _resident(figure: Callable[[results.Resident], str]) -> Callable[[results.PhaseRow], str]:
     return lambda phase: "" if phase.resident is None else figure(phase.resident)
 
 
@@ -59,7 +59,7 @@ _CALLS = Column("calls", lambda phase: format_count(phase.calls))
 _TIME = Column("time", lambda phase: format_duration(phase.wall_ns))
 
 
-def for_phases(phases: Sequence[results.Phase]) -> list[Column]:
+def for_phases(phases: Sequence[results.PhaseRow]) -> list[Column]:
     """The columns that have something to show."""
     return [
         *_RSS,
@@ -73,7 +73,7 @@ def for_phases(phases: Sequence[results.Phase]) -> list[Column]:
     ]
 
 
-def rows(process: results.Process, phases: Sequence[results.Phase], shown: Sequence[Column]) -> list[Row]:
+def rows(process: results.Process, phases: Sequence[results.PhaseRow], shown: Sequence[Column]) -> list[Row]:
     """A row a phase as a tree, between what was there before and what there was at the end.
 
     The RSS changes of the outermost phases and of the rows that are no phase add up to the last row's.

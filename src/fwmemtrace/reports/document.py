@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from ..analysis import results
+from .. import results
 from .base import Options
 from .sections import Section
-from .suite_sections import suite_sections
+from .suite.sections import suite_sections
 from .trace_sections import notes, trace_sections
 
 
-def title_of(report: results.Report) -> str:
+def title_of(report: results.TraceReport) -> str:
     """The heading over all."""
     return "Memory report" if report.suite is None else "Memory report of a suite"
 
 
-def sections_of(report: results.Report, options: Options, *, timeline: bool = True) -> list[Section]:
+def sections_of(report: results.TraceReport, options: Options, *, timeline: bool = True) -> list[Section]:
     """All sections, in their order."""
     if report.suite is not None:
         return [*suite_sections(report.suite, top=options.top), *notes(report)]

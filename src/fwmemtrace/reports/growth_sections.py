@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..analysis import results
+from .. import results
 from ..units import format_bytes, format_count
 from .sections import Grid, Section
 
 _TELLING = ("growing", "saturating")
 
 
-def growth_section(report: results.Report, process: results.Process, suffix: str) -> Section | None:
+def growth_section(report: results.TraceReport, process: results.Process, suffix: str) -> Section | None:
     """The trends of a process's phases: a row for each that goes up, or a sentence that none does."""
     known = [trend for trend in report.growth or [] if trend.pid == process.pid and trend.verdict != "too few calls"]
     if not known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..analysis import results
+from .. import results
 from ..units import format_bytes, format_count
 from .sites import Site
 
@@ -12,7 +12,7 @@ _WORTH_TELLING = 0.02  # of the process's RSS
 _UNEXPLAINED = "unexplained: anonymous memory without a name"
 
 
-def tables(report: results.Report, pid: int, top: int) -> list[tuple[str, list[Site]]]:
+def tables(report: results.TraceReport, pid: int, top: int) -> list[tuple[str, list[Site]]]:
     """The tables that have a row, each with its title."""
     moments = {made.moment: made for made in report.composition or [] if made.pid == pid}
     end, largest = moments.get("end"), moments.get("largest")
@@ -61,7 +61,7 @@ def _shares(items: Sequence[results.LedgerItem], unexplained: int, whole: int, t
     return [Site([format_bytes(size, signed=signed), f"{size / whole:.1%}"], place) for size, place in rows]
 
 
-def _workers(report: results.Report, pid: int) -> list[Site]:
+def _workers(report: results.TraceReport, pid: int) -> list[Site]:
     return [
         Site(
             [format_bytes(row.total_bytes)],
@@ -73,7 +73,7 @@ def _workers(report: results.Report, pid: int) -> list[Site]:
     ]
 
 
-def _packages(report: results.Report, top: int) -> list[Site]:
+def _packages(report: results.TraceReport, top: int) -> list[Site]:
     rows = []
     for package in (report.import_packages or [])[:top]:
         chain = " > ".join([*_folded(package.chain), package.package])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape
 
-from ..analysis import results
+from .. import results
 from ..units import format_bytes, format_duration
 from .base import Options
 from .document import sections_of, title_of
@@ -29,7 +29,7 @@ svg { width: 100%; height: auto; } svg text { font-size: 12px; fill: var(--dim);
 class HtmlReport:
     """Writes a page with the same sections as the markdown report, and a curve for each process."""
 
-    def render(self, report: results.Report, options: Options) -> str:
+    def render(self, report: results.TraceReport, options: Options) -> str:
         title = title_of(report)
         body = [f"<h1>{title}</h1>"]
         for section in sections_of(report, options):
@@ -75,7 +75,7 @@ def _inline(text: str) -> str:
     return "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))
 
 
-def _curve(report: results.Report, process: results.Process) -> str:
+def _curve(report: results.TraceReport, process: results.Process) -> str:
     points = [point for point in report.timeline if point.pid == process.pid]
     if len(points) < 2:
         return ""

@@ -6,19 +6,19 @@ from typing import Any
 
 import msgspec
 
-from ..analysis import results
+from .. import results
 from .base import Options
 
 
 class JsonReport:
     """Writes the version 1 JSON report; every key is in docs/report.schema.json."""
 
-    def render(self, report: results.Report, options: Options) -> str:
+    def render(self, report: results.TraceReport, options: Options) -> str:
         return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
 
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the report, made from the types it is made of."""
-    made = msgspec.json.schema(results.Report)
+    made = msgspec.json.schema(results.TraceReport)
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..analysis import results
+from .. import results
 from .base import Options
 from .document import sections_of, title_of
 from .sections import Grid, Section
@@ -13,7 +13,7 @@ from .sections import Grid, Section
 class MarkdownReport:
     """Writes the sections that the firewall's team had."""
 
-    def render(self, report: results.Report, options: Options) -> str:
+    def render(self, report: results.TraceReport, options: Options) -> str:
         return write_markdown(title_of(report), sections_of(report, options))
 
 

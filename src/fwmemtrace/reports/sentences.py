@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..analysis import results
+from .. import results
 from ..units import format_bytes
 from .tree import contributions
 
@@ -13,7 +13,7 @@ _SAME_PEAK = 0.005
 _WORTH_NAMING = 0.02  # of the process's RSS: what is smaller explains nothing
 
 
-def executive_summary(report: results.Report) -> list[str]:
+def executive_summary(report: results.TraceReport) -> list[str]:
     """What holds the memory: the biggest process's state, its biggest holders, what limit it meets."""
     processes = report.trace.processes
     if not processes:
@@ -76,7 +76,7 @@ def _end_by_limit(process: results.Process) -> list[str]:
     ]
 
 
-def _state(process: results.Process, phases: Sequence[results.Phase]) -> str:
+def _state(process: results.Process, phases: Sequence[results.PhaseRow]) -> str:
     end, peak = format_bytes(process.end_bytes), format_bytes(process.peak_bytes)
     where = _peak_phase(process, phases)
     reached = f"its peak was {peak}" + (f", reached in `{where}`" if where else ", reached outside any phase")
@@ -86,7 +86,7 @@ def _state(process: results.Process, phases: Sequence[results.Phase]) -> str:
     return f"Process {process.pid} was not closed: its records stop {inside}, at {end} of resident memory; {reached}."
 
 
-def _peak_phase(process: results.Process, phases: Sequence[results.Phase]) -> str | None:
+def _peak_phase(process: results.Process, phases: Sequence[results.PhaseRow]) -> str | None:
     """The innermost phase whose peak is that of the process, within what the kernel's counters are apart."""
     least = process.peak_bytes * (1 - _SAME_PEAK)
     at_peak = [
@@ -97,7 +97,7 @@ def _peak_phase(process: results.Process, phases: Sequence[results.Phase]) -> st
     return max(at_peak, key=lambda path: path.count("/"), default=None)
 
 
-def _holders(process: results.Process, phases: Sequence[results.Phase]) -> list[str]:
+def _holders(process: results.Process, phases: Sequence[results.PhaseRow]) -> list[str]:
     shares = [(size, f"`{path}`") for path, size in contributions(phases)]
     shares.append((process.before_session_bytes, "what was there before the session"))
     shares.append((process.outside_phases_bytes, "what happened outside any phase"))

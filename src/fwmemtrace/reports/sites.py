@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..analysis import results
-from ..analysis.stacks import telling
+from .. import results
+from ..capture.stacks import telling
 from ..units import format_bytes, format_count
 
 _FRAMES = 3  # of a stack, the innermost ones that say something
@@ -22,7 +22,7 @@ class Site:
     place: str
 
 
-def tables(phase: results.Phase, top: int) -> list[tuple[str, list[Site]]]:
+def tables(phase: results.PhaseRow, top: int) -> list[tuple[str, list[Site]]]:
     """The tables of top allocations of a phase that have a row, each with its title."""
     found = [
         ("native memory still live, by whose Python code asked", _native_packages(phase, top)),
@@ -38,13 +38,13 @@ def tables(phase: results.Phase, top: int) -> list[tuple[str, list[Site]]]:
     return [(title, rows) for title, rows in found if rows]
 
 
-def _native(phase: results.Phase, top: int) -> list[Site]:
+def _native(phase: results.PhaseRow, top: int) -> list[Site]:
     if phase.native is None:
         return []
     return _by_place((site.live_bytes, site) for site in phase.native.top if site.live_bytes >= _LEAST)[:top]
 
 
-def _at_peak(phase: results.Phase, top: int) -> list[Site]:
+def _at_peak(phase: results.PhaseRow, top: int) -> list[Site]:
     """What was live at the peak, where that is not nearly the same as what stayed."""
     native = phase.native
     if native is None or native.peak_bytes - native.live_bytes < _WORTH_TELLING * native.peak_bytes:
@@ -63,18 +63,18 @@ def _by_place(sites: Iterable[tuple[int, results.NativeSite]]) -> list[Site]:
     return [Site([format_bytes(size), f"{format_count(count)} x"], place) for place, (size, count) in ordered]
 
 
-def _freed_later(phase: results.Phase, top: int) -> list[Site]:
+def _freed_later(phase: results.PhaseRow, top: int) -> list[Site]:
     if phase.native is None:
         return []
     freed = sorted(phase.native.freed_later.items(), key=lambda item: -item[1])
     return [Site([format_bytes(size)], path or "outside any phase") for path, size in freed[:top] if size >= _LEAST]
 
 
-def _native_packages(phase: results.Phase, top: int) -> list[Site]:
+def _native_packages(phase: results.PhaseRow, top: int) -> list[Site]:
     return [] if phase.native is None else _groups(phase.native.by_package, top)
 
 
-def _native_libraries(phase: results.Phase, top: int) -> list[Site]:
+def _native_libraries(phase: results.PhaseRow, top: int) -> list[Site]:
     return [] if phase.native is None else _groups(phase.native.by_library, top)
 
 
@@ -99,7 +99,7 @@ def _frame(frame: results.Frame, library: str | None) -> str:
     return frame.function if frame.library in (None, library) else f"{frame.function} ({frame.library})"
 
 
-def _python_heap(phase: results.Phase, top: int) -> list[Site]:
+def _python_heap(phase: results.PhaseRow, top: int) -> list[Site]:
     if phase.python_heap is None:
         return []
     return [
@@ -112,7 +112,7 @@ def _python_heap(phase: results.Phase, top: int) -> list[Site]:
     ]
 
 
-def _objects(phase: results.Phase, top: int) -> list[Site]:
+def _objects(phase: results.PhaseRow, top: int) -> list[Site]:
     if phase.objects is None:
         return []
     return [
@@ -122,7 +122,7 @@ def _objects(phase: results.Phase, top: int) -> list[Site]:
     ]
 
 
-def _tensors(phase: results.Phase, top: int) -> list[Site]:
+def _tensors(phase: results.PhaseRow, top: int) -> list[Site]:
     if phase.tensors is None:
         return []
     groups = sorted(phase.tensors.groups, key=lambda group: -group.size_bytes)
@@ -135,7 +135,7 @@ def _tensors(phase: results.Phase, top: int) -> list[Site]:
     ]
 
 
-def _collector(phase: results.Phase) -> list[Site]:
+def _collector(phase: results.PhaseRow) -> list[Site]:
     found = phase.collector
     if found is None:
         return []

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..analysis import results
+from .. import results
 from .base import Options
 from .document import sections_of
 from .fitting import Fitted, fit, is_of_figures
@@ -23,7 +23,7 @@ _ROOM_FOR_TEXT = 30  # characters: a last column of text that is left less goes 
 class TerminalReport:
     """Writes plain text: a tree of phases, then the top allocation sites of each."""
 
-    def render(self, report: results.Report, options: Options) -> str:
+    def render(self, report: results.TraceReport, options: Options) -> str:
         return write_text(sections_of(report, options, timeline=False), options)
 
 

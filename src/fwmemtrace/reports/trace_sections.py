@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..analysis import results
-from ..analysis.phases import parent_path
+from .. import results
+from ..analysis.phase_rows import parent_path
 from ..units import format_bytes, format_count, format_duration
 from . import columns, holdings, sites
 from .growth_sections import growth_section
@@ -15,7 +15,7 @@ from .sentences import control_group, executive_summary, process_title
 _SNAPSHOTS = 24  # rows of the timeline: more than that nobody reads
 
 
-def trace_sections(report: results.Report, *, top: int, timeline: bool = True) -> list[Section]:
+def trace_sections(report: results.TraceReport, *, top: int, timeline: bool = True) -> list[Section]:
     """The whole report but its notes.
 
     Args:
@@ -32,7 +32,7 @@ def trace_sections(report: results.Report, *, top: int, timeline: bool = True) -
     return sections
 
 
-def _process(report: results.Report, process: results.Process, top: int, *, timeline: bool) -> list[Section]:
+def _process(report: results.TraceReport, process: results.Process, top: int, *, timeline: bool) -> list[Section]:
     suffix = f" (pid {process.pid})" if len(report.trace.processes) > 1 else ""
     phases = [phase for phase in report.phases if phase.pid == process.pid]
     points = [point for point in report.timeline if point.pid == process.pid]
@@ -58,7 +58,7 @@ def _process(report: results.Report, process: results.Process, top: int, *, time
     return sections
 
 
-def _told_by_an_inner_phase(phases: Sequence[results.Phase]) -> set[str]:
+def _told_by_an_inner_phase(phases: Sequence[results.PhaseRow]) -> set[str]:
     """Paths whose RSS change is nearly all that of one phase inside: its ledger says the same, closer to the cause."""
     changes = {phase.path: phase.resident.delta_bytes for phase in phases if phase.path and phase.resident is not None}
     known = set(changes)
@@ -91,13 +91,15 @@ def thin(points: Sequence[results.TimelinePoint], limit: int) -> list[results.Ti
     return [points[at] for at in kept]
 
 
-def _profile(process: results.Process, phases: Sequence[results.Phase]) -> Grid:
+def _profile(process: results.Process, phases: Sequence[results.PhaseRow]) -> Grid:
     shown = columns.for_phases(phases)
     rows = [[row.guide + row.name, *row.cells] for row in columns.rows(process, phases, shown)]
     return Grid(["phase", *(column.title for column in shown)], rows, right=range(1, len(shown) + 1))
 
 
-def _phase(phase: results.Phase, process: results.Process, ledger: results.Ledger | None, top: int) -> Section | None:
+def _phase(
+    phase: results.PhaseRow, process: results.Process, ledger: results.Ledger | None, top: int
+) -> Section | None:
     tables = sites.tables(phase, top)
     if ledger is not None and (rows := holdings.ledger(ledger, process, top)):
         tables.insert(0, ("what its RSS change consists of", rows))
@@ -112,7 +114,7 @@ def _grid(title: str, rows: Sequence[sites.Site]) -> Grid:
     return Grid([""] * (figures + 1), [[*row.figures, row.place] for row in rows], right=range(figures), title=title)
 
 
-def _overhead(report: results.Report) -> Grid:
+def _overhead(report: results.TraceReport) -> Grid:
     rows = [
         [cost.probe, str(cost.pid), format_duration(cost.wall_ns), format_bytes(cost.rss_bytes, signed=True)]
         for cost in report.overhead
@@ -121,7 +123,7 @@ def _overhead(report: results.Report) -> Grid:
     return Grid(["probe", "pid", "time at phase edges, start and stop", "RSS left behind"], rows, right=(1, 2, 3))
 
 
-def notes(report: results.Report) -> list[Section]:
+def notes(report: results.TraceReport) -> list[Section]:
     """What the probes, sinks and readers had to say, and what is missing from the trace."""
     info = report.trace
     items = list(info.notes)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..analysis import results
-from ..analysis.phases import parent_path
+from .. import results
+from ..analysis.phase_rows import parent_path
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TreeLine:
     """One phase in the tree.
 
     Attributes:
@@ -20,13 +20,13 @@ class Line:
         own_bytes: its RSS change less that of the phases inside it.
     """
 
-    phase: results.Phase
+    phase: results.PhaseRow
     name: str
     guide: str
     own_bytes: int
 
 
-def lines(phases: Sequence[results.Phase]) -> list[Line]:
+def lines(phases: Sequence[results.PhaseRow]) -> list[TreeLine]:
     """Draw the phases of one process, given in tree order; the row for "no phase" is left out."""
     inner = {phase.path: phase for phase in phases if phase.path}
     known = set(inner)
@@ -34,14 +34,14 @@ def lines(phases: Sequence[results.Phase]) -> list[Line]:
     children: dict[str, list[str]] = {}
     for path, parent in parent_of.items():
         children.setdefault(parent, []).append(path)
-    drawn: list[Line] = []
+    drawn: list[TreeLine] = []
 
     def draw(path: str, guide: str, below: str) -> None:
         phase, mine = inner[path], children.get(path, [])
         parent = parent_of[path]
         name = path[len(parent) + 1 :] if parent else path
         own = _delta(phase) - sum(_delta(inner[child]) for child in mine)
-        drawn.append(Line(phase, name, guide, own))
+        drawn.append(TreeLine(phase, name, guide, own))
         for child in mine:
             last = child == mine[-1]
             draw(child, below + ("└ " if last else "├ "), below + ("  " if last else "│ "))
@@ -51,7 +51,7 @@ def lines(phases: Sequence[results.Phase]) -> list[Line]:
     return drawn
 
 
-def contributions(phases: Sequence[results.Phase]) -> list[tuple[str, int]]:
+def contributions(phases: Sequence[results.PhaseRow]) -> list[tuple[str, int]]:
     """What each phase added to RSS by itself, as paths and bytes; the parts add up to the outermost phases' sum.
 
     A phase stands for those inside it where they grew by more than it did: part of that was given back within it, so
@@ -77,5 +77,5 @@ def contributions(phases: Sequence[results.Phase]) -> list[tuple[str, int]]:
     return found
 
 
-def _delta(phase: results.Phase) -> int:
+def _delta(phase: results.PhaseRow) -> int:
     return phase.resident.delta_bytes if phase.resident is not None else 0

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from ..local_variables import local_variables
+from ..heap.local_variables import local_variables
+from ..heap.referents import referents
 from ..records import SuiteArray, SuiteArrays, SuiteTwin
-from ..referents import referents
 
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _WORTH_A_LOOK = 256 * 1024  # twins below this size are not searched for

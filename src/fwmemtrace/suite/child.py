@@ -19,10 +19,10 @@ import msgspec
 
 from ..analysis.suite.stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, FIRST, IMPORT, INIT, REQUEST
 from ..config import Settings
-from ..context import current
-from ..phases import phase
-from ..session import Session, _start
-from ..workers import worker_path
+from ..recording.session import Session, _start
+from ..recording.workers import worker_path
+from ..tracing.phases import phase
+from ..tracing.span import current
 from .component import REQUESTS, load_entries, name_of, resolve
 
 TYPE_CHECKING = False
@@ -193,7 +193,7 @@ class _Run:
             _requests(component, made, inputs, getattr(component, "batch", REQUESTS))
 
     def _trim(self, component: ComponentLike, made: Any, inputs: list[Any]) -> None:
-        from .allocator import find_trim
+        from ..system.trim import find_trim
 
         trim = find_trim()  # before the phase: what loading it costs is not the component's
         if trim is None:

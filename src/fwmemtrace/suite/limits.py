@@ -8,8 +8,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from .. import cgroup
 from ..errors import SuiteError
+from ..system import cgroup
 
 _GONE_S = 2.0  # what was killed leaves its group within milliseconds, unless it hangs in the kernel
 

@@ -12,13 +12,13 @@ from ..analysis.suite.reading import OwnRecords, SuiteProcess
 from ..analysis.suite.stages import AFTER_TRIM
 from ..analysis.suite.unused import unused_imports
 from ..errors import TraceFileError
+from ..recording.session import Session, session
+from ..recording.workers import worker_path
 from ..records import Note, SuiteBegin, SuiteMember, SuiteRun
-from ..session import Session, session
 from ..trace import read
-from ..workers import worker_path
 from .child import Listed, Plan
+from .fresh_process import bare_rss, carry_out, list_components
 from .limits import CgroupLimit, find_cgroup
-from .process import bare_rss, carry_out, list_components
 
 _TRUTH = ("resident", "mappings", "imports")
 _NATIVE = ("resident", "native")

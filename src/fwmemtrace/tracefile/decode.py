@@ -18,7 +18,7 @@ _DECODERS = {kind: msgspec.msgpack.Decoder(record) for kind, record in kinds().i
 _PLAUSIBLE = re.compile(rb"(?s)(?=....[\x01-\xff]\x00[\x90-\x9f\xdc])")
 
 
-class Frames:
+class FrameDecoder:
     """Iterates over the frames of an open file, from where it stands.
 
     Attributes:

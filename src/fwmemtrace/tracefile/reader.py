@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from ..errors import TraceFileError
 from ..records import Record, SessionBegin
-from .decode import Frames
+from .decode import FrameDecoder
 from .layout import BYTE_ORDER_MARK, FORMAT_VERSION, HEADER, MAGIC
 
 _ADVICE = "give a file that a fwmemtrace session wrote, such as trace.bin"
@@ -48,7 +48,7 @@ class TraceFile:
     def __iter__(self) -> Iterator[Record]:
         with _open(self.path) as file:
             file.seek(HEADER.size)
-            frames = Frames(file)
+            frames = FrameDecoder(file)
             self.health = Health()
             yield from frames
             self.health = Health(frames.damaged_bytes, frames.unknown)

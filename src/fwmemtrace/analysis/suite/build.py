@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...records import SuiteBegin, SuiteMember
-from ..suite_results import Suite, SuiteBudget, SuiteComponent, SuiteSharing
+from ...results.suite import Suite, SuiteBudget, SuiteComponent, SuiteSharing
 from .evidence import Evidence, used_modules
 from .matrix import decision_matrix
 from .profile import component_profile

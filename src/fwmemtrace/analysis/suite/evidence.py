@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..suite_results import Spread, SuiteComponent, SuiteFact, SuiteLever
+from ...results.suite import Spread, SuiteComponent, SuiteFact, SuiteLever
 from .profile import NOISE
 from .reading import SuiteProcess
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..suite_results import SuiteFact, SuiteLever
+from ...results.suite import SuiteFact, SuiteLever
 from .evidence import NAMED, Evidence, count, fact, used_modules, worthwhile
 from .profile import held
 from .reading import SuiteProcess

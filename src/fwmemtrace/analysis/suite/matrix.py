@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..suite_results import SuiteLever
+from ...results.suite import SuiteLever
 from .evidence import Evidence
 from .import_levers import import_levers, levers_of_all
 from .memory_levers import memory_levers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...records import SuiteArray
-from ..suite_results import SuiteFact, SuiteLever
+from ...results.suite import SuiteFact, SuiteLever
 from .evidence import NAMED, WORTH_A_ROW, Evidence, count, fact, range_of, worthwhile
 from .profile import held, resident, row_of
 from .spreads import saving, spread

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ... import results
+from ...capture.stacks import telling
 from ...records import SuiteMember
-from .. import results
-from ..growth import ENOUGH_CALLS, judge, warm_up_of
-from ..stacks import telling
-from ..suite_results import (
+from ...results.suite import (
     Spread,
     SuiteArrayTotals,
     SuiteComponent,
@@ -21,6 +20,7 @@ from ..suite_results import (
     SuiteSite,
     SuiteVariant,
 )
+from ..growth import ENOUGH_CALLS, judge, warm_up_of
 from .reading import SuiteProcess
 from .spreads import middle, saving, spread
 from .stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, IMPORT, STAGES
@@ -70,7 +70,7 @@ def component_profile(member: SuiteMember, processes: Sequence[SuiteProcess]) ->
     return made
 
 
-def row_of(process: SuiteProcess, path: str) -> results.Phase | None:
+def row_of(process: SuiteProcess, path: str) -> results.PhaseRow | None:
     """The row of one phase in a process's own report."""
     if process.report is None:
         return None

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from ... import results
 from ...records import (
     PhaseBegin,
     PhaseEnd,
@@ -17,7 +18,6 @@ from ...records import (
     SuiteRun,
     SuiteUse,
 )
-from .. import results
 from .stages import BATCH, REQUEST
 
 
@@ -93,5 +93,5 @@ class SuiteProcess:
     """
 
     run: SuiteRun
-    report: results.Report | None
+    report: results.TraceReport | None
     own: OwnRecords

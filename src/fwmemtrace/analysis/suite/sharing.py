@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..suite_results import SuiteComponent, SuiteShare, SuiteShared, SuiteSharing
+from ...results.suite import SuiteComponent, SuiteShare, SuiteShared, SuiteSharing
 from .profile import resident, start_of, whole_peak
 from .reading import SuiteProcess
 from .stages import AFTER_GC, IMPORT, STAGES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median_low
 
-from ..suite_results import Spread
+from ...results.suite import Spread
 
 
 def spread(figures: Iterable[int]) -> Spread | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..suite_results import SuiteFact, SuiteLever, SuiteVariant
+from ...results.suite import SuiteFact, SuiteLever, SuiteVariant
 from .evidence import FIRM, PEAK_TOGETHER, Evidence, fact, range_of, worthwhile
 from .profile import held, whole_peak
 from .reading import SuiteProcess

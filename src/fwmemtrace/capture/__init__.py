@@ -1,0 +1,1 @@
+"""Reads memray's captures: records, stacks and libraries, cut by phase."""

@@ -1,0 +1,87 @@
+"""Whose native code a C or C++ frame is, as people call it: by the path of the library that it is in.
+
+Where memray does not say that path (see capture/symbol_hook.py), the symbols' namespaces and prefixes do, and the
+source paths of CPython and glibc; what neither names has no library.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+CPYTHON, LIBC, CPLUSPLUS = "CPython", "libc.so", "libstdc++.so"
+ARENAS = "CPython arenas"  # what Python's own allocator takes a megabyte at a time, for objects of up to 512 bytes
+UNKNOWN_LIBRARY = "unknown"
+# What allocates on behalf of whoever calls it.
+_GENERAL = (CPYTHON, LIBC, CPLUSPLUS, "libgcc_s.so", "libjemalloc", "libtcmalloc", "libmimalloc")
+
+_GLIBC = re.compile(r"(libc|libm|libdl|librt|libpthread|ld-linux|ld-musl|ld)[.-]")
+_PACKAGE = re.compile(r".*/(?:site|dist)-packages/([^/]+)")
+# What wheels' tools and linkers add to a name: the hash of what is in it, the interpreter it is for, its version.
+_ADDED = re.compile(r"((-[0-9a-f]{8})+|\.cpython-[\w-]+|\.abi3)(?=\.so)|(?<=\.so)[.\d]+$")
+
+# By the beginning of a symbol without its return type. The first that fits is taken.
+_BY_SYMBOL = (
+    (re.compile(r"torch::autograd::THP|THP|torch::.*python|pybind11::"), "libtorch_python.so"),
+    (re.compile(r"c10::cuda|at::cuda|at::native::.*cuda|torch::cuda"), "libtorch_cuda.so"),
+    (re.compile(r"c10::"), "libc10.so"),
+    (re.compile(r"at::|torch::|caffe2::|dnnl|mkldnn|mkl_|ideep::|fbgemm|gloo::"), "libtorch_cpu.so"),
+    (re.compile(r"PyArray|PyDataMem|PyUFunc|npy_|_?array_|ufunc_|(default|wrap)_(m|c|re)alloc"), "numpy"),
+    (re.compile(r"<?tokenizers::"), "tokenizers"),
+    (re.compile(r"<?(safetensors|memmap2|safetensors_rust)::"), "safetensors"),
+    (re.compile(r"onnxruntime::"), "onnxruntime"),
+    (re.compile(r"arrow::"), "pyarrow"),
+    (re.compile(r"grpc_|grpc::|grpc_core::"), "grpc"),
+    (re.compile(r"sqlite3"), "libsqlite3.so"),
+    (re.compile(r"gomp_|GOMP_"), "libgomp.so"),
+    (re.compile(r"__kmp|kmp_|omp_"), "libomp.so"),
+    (re.compile(r"_?Py[A-Z_]|_PyPegen|PyInit_"), CPYTHON),
+    (re.compile(r"std::|operator |__cxa|__gnu_cxx::"), CPLUSPLUS),
+)
+_CPYTHON_SOURCE = re.compile(r"(\./|/.*/)?(Objects|Python|Parser|Modules|Include|Programs)/[\w/]+\.[ch](\.h)?$")
+_GLIBC_SOURCE = re.compile(r"(\.\./)?(\./)?(sysdeps|csu|malloc|nptl|stdlib|elf|string|dlfcn|iconv|intl|time)/")
+
+
+def package_in(path: str) -> str | None:
+    """The entry of site-packages that a path lies in, or is: a package's folder, or a module's file."""
+    found = _PACKAGE.match(path)
+    return None if found is None else found[1]
+
+
+def is_general(library: str | None) -> bool:
+    """Whether a library allocates on behalf of others, so that who called it says more."""
+    return library is None or library.startswith(_GENERAL)
+
+
+@cache
+def library_of(path: str) -> str:
+    """What people call a library: the interpreter and extension modules of a package by their own names.
+
+    >>> library_of("/venv/lib/python3.11/site-packages/torch/lib/libtorch_cpu.so")
+    'libtorch_cpu.so'
+    >>> library_of("/venv/lib/python3.11/site-packages/numpy/_core/_multiarray_umath.cpython-311-x86_64-linux-gnu.so")
+    'numpy'
+    >>> library_of("/venv/lib/python3.11/site-packages/scikit_learn.libs/libgomp-a34b3233.so.1.0.0")
+    'libgomp.so'
+    >>> library_of("/usr/lib/libpython3.11.so.1.0"), library_of("/lib/x86_64-linux-gnu/libc.so.6")
+    ('CPython', 'libc.so')
+    """
+    name = path.rpartition("/")[2]
+    if name.startswith(("python", "libpython")) or "/lib-dynload/" in path:
+        return CPYTHON
+    if _GLIBC.match(name):
+        return LIBC
+    package = package_in(path)
+    if package is not None and not name.startswith("lib"):
+        return package.partition(".")[0]
+    return _ADDED.sub("", name)
+
+
+def library_by_name(function: str, source: str) -> str | None:
+    """The same by a frame's short name and its source file; None if these do not tell."""
+    if source:
+        if _CPYTHON_SOURCE.match(source):
+            return CPYTHON
+        if _GLIBC_SOURCE.match(source):
+            return LIBC
+    return next((library for pattern, library in _BY_SYMBOL if pattern.match(function)), None)

@@ -1,0 +1,1 @@
+"""The probe `mappings`: whose pages are resident."""

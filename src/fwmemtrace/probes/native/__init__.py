@@ -1,0 +1,1 @@
+"""The probe `native`: a memray tracker, with phase markers in its capture."""

@@ -1,0 +1,1 @@
+"""The probe `objects`: a census of live objects around each phase."""

@@ -1,0 +1,1 @@
+"""The probe `python_heap`: what tracemalloc holds against each line."""

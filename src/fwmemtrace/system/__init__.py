@@ -1,0 +1,1 @@
+"""What the operating system and the allocators tell about this process's memory."""

@@ -1,0 +1,1 @@
+"""What decorated code pays for: `phase`, and the span that runs."""

@@ -1,0 +1,401 @@
+"""The fold of a capture against a slow and plain model: it keeps every block, and adds them up after each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from fwmemtrace.capture import markers
+from fwmemtrace.capture.fold import FREE, MMAP, MUNMAP, PYMALLOC_FREE, CaptureFold
+from fwmemtrace.capture.rows import build_rows
+from fwmemtrace.capture.stacks import Readable
+
+MALLOC, PYMALLOC_MALLOC = 6, 2
+OWN_THREAD = 1
+PAGE = 4096
+
+
+class Tape:
+    """Writes records as a traced program would leave them: allocations, and marks at the edges of phases."""
+
+    def __init__(self):
+        self.records = []
+        self.stacks = {}
+
+    def block(self, tid, address, size, allocator=MALLOC, stack=7):
+        self.records.append((tid, address, size, allocator, stack, 1, 0, 0))
+
+    def mark(self, tid, word, text=None, slot=0):
+        mark = markers.Marker(word, slot // markers.SIZES, text)
+        key = ("mark", *mark)
+        self.stacks[key] = mark
+        self.records.append((tid, 0xAAAA, markers.SMALLEST + slot % markers.SIZES, MALLOC, key, 1, 0, 0))
+        self.records.append((tid, 0xAAAA, 0, FREE, 0, 1, 0, 0))
+
+    def fold(self, batch=None):
+        fold = CaptureFold(lambda key: self.stacks.get(key), OWN_THREAD)
+        step = batch or len(self.records) or 1
+        for start in range(0, len(self.records), step):
+            fold.feed(self.records[start : start + step])
+        fold.finish()
+        return fold
+
+    def rows(self, batch=None):
+        return build_rows(self.fold(batch), 100, lambda key: Readable([], str(key), None, None, None))
+
+
+@dataclass(eq=False)
+class Block:
+    size: int
+    run: Run
+    stack: int
+    pages: list[int] | None = None  # of a mapping; None for a block of malloc
+    file: bool = False
+
+
+@dataclass(eq=False)
+class Run:
+    path: str
+    slot: int
+    outer: Run | None
+    parent: Run | None
+    open: bool = True
+
+
+@dataclass
+class Model:
+    """Everything that the rows say, computed from all live blocks at every step."""
+
+    files: dict[int, bool]  # by the number of the mapping: whether it turns out to be of a file
+    live: list[Block] = field(default_factory=list)
+    totals: dict[str, dict[str, int]] = field(default_factory=dict)
+    mappings: int = 0
+
+    def row(self, path):
+        return self.totals.setdefault(
+            path,
+            dict.fromkeys(("allocated", "count", "freed", "held", "whole_held", "peak", "whole_peak", "later"), 0),
+        )
+
+    def allocate(self, run, size, stack, address, pages=None):
+        if pages is None:
+            self.live = [block for block in self.live if block.pages is not None or block.address != address]
+        row = self.row(run.path)
+        row["allocated"] += size
+        row["count"] += 1
+        block = Block(size, run, stack, pages)
+        block.address = address
+        if pages is not None:
+            block.file = self.files.get(self.mappings, False)
+            self.mappings += 1
+        self.live.append(block)
+        self.look()
+
+    def free(self, run, address):
+        for block in self.live:
+            if block.pages is None and block.address == address:
+                self.live.remove(block)
+                self.count_free(run, block, block.size)
+                return
+
+    def unmap(self, run, pages):
+        for block in list(self.live):
+            if block.pages is None:
+                continue
+            lost = [page for page in block.pages if page in pages]
+            if not lost:
+                continue
+            block.pages = [page for page in block.pages if page not in pages]
+            size = sum(self.page_size(block, page) for page in lost)
+            block.size -= size
+            self.count_free(run, block, size)
+            if not block.pages:
+                self.live.remove(block)
+
+    @staticmethod
+    def page_size(block, page):
+        return block.tail if page == block.last else PAGE
+
+    def count_free(self, run, block, size):
+        self.row(run.path)["freed"] += size
+        if not block.run.open:
+            self.row(block.run.path)["later"] += size
+
+    def end(self, run):
+        run.open = False
+        mine = [block for block in self.live if not block.file]
+        self.row(run.path)["held"] += sum(block.size for block in mine if block.run is run)
+        self.row(run.path)["whole_held"] += sum(block.size for block in mine if inside(block.run, run))
+
+    def look(self):
+        for path, row in self.totals.items():
+            own = sum(block.size for block in self.live if block.run.path == path and not block.file)
+            row["peak"] = max(row["peak"], own)
+            whole = sum(block.size for block in self.live if around(path, block.run.path) and not block.file)
+            row["whole_peak"] = max(row["whole_peak"], whole)
+
+
+def inside(run, other):
+    while run is not None:
+        if run is other:
+            return True
+        run = run.parent
+    return False
+
+
+def around(path, other):
+    return path == other or (path != "" and other.startswith(path + "/"))
+
+
+NAMES = st.sampled_from(["a", "b", "c"])
+THREADS = st.sampled_from([OWN_THREAD, 2, 3])
+STEPS = st.one_of(
+    st.tuples(st.just("begin"), THREADS, NAMES),
+    st.tuples(st.just("end"), THREADS),
+    st.tuples(st.just("malloc"), THREADS, st.integers(0, 5), st.integers(0, 3000), st.sampled_from([5, 6, 7])),
+    st.tuples(st.just("free"), THREADS, st.integers(0, 5)),
+    st.tuples(st.just("mmap"), THREADS, st.integers(1, 6), st.sampled_from([0, 0, 100])),
+    st.tuples(
+        st.just("brief"), THREADS, st.integers(1, 3), st.sampled_from([0, 0, 100]), st.none() | st.integers(0, 30)
+    ),
+    st.tuples(st.just("munmap"), THREADS, st.integers(0, 40), st.integers(1, 8)),
+    st.tuples(st.just("look"), THREADS, st.sets(st.integers(0, 30))),
+    st.tuples(st.just("switch"), THREADS, st.integers(0, 5)),
+    st.tuples(st.just("home"), THREADS),
+)
+
+
+def play(steps, files, tape):
+    """Run the steps in the model, and write them to the tape; say which mappings turned out to be of files."""
+    model = Model(files)
+    outside = Run("", 0, None, None)
+    model.row("")
+    threads = {}
+    opened = []
+    slots = {}
+    next_page = 0
+    found = {}
+    unsettled = []
+
+    def current(tid):
+        run = threads.get(tid)
+        while run is not None and not run.open:
+            run = run.outer
+        if run is None and tid != OWN_THREAD:
+            return current(OWN_THREAD)
+        return run or outside
+
+    def settle(choice):
+        for block in unsettled:
+            # As a reading finds it: what is gone already goes by its length, the rest by what was seen.
+            if choice is None or not block.pages:
+                found[block.number] = block.tail != PAGE
+            else:
+                found[block.number] = block.number in choice
+        unsettled.clear()
+
+    for step in steps:
+        kind, tid = step[:2]
+        here = current(tid)
+        if kind == "begin":
+            own = threads.get(tid)
+            while own is not None and not own.open:
+                own = own.outer
+            path = step[2] if own is None else f"{own.path}/{step[2]}"
+            free = slots.setdefault(path, [])
+            slot = next(number for number in range(len(free) + 1) if number not in free)
+            free.append(slot)
+            run = Run(path, slot, own, own)
+            model.row(path)
+            threads[tid] = run
+            opened.append(run)
+            tape.mark(tid, "begin", path, slot)
+        elif kind == "end" and opened:
+            run = threads.get(tid)
+            if run is None or not run.open:
+                continue
+            model.end(run)
+            opened.remove(run)
+            slots[run.path].remove(run.slot)
+            tape.mark(tid, "end", run.path, run.slot)
+        elif kind == "switch" and opened:
+            run = opened[step[2] % len(opened)]
+            threads[tid] = run
+            tape.mark(tid, "switch", run.path, run.slot)
+        elif kind == "home":
+            threads.pop(tid, None)
+            tape.mark(tid, "home")
+        elif kind == "malloc":
+            _, _, place, size, stack = step
+            if markers.SMALLEST <= size <= markers.LARGEST:
+                size = 5000
+            address = 0x1000 + place
+            model.allocate(here, size, stack, address)
+            tape.block(tid, address, size, MALLOC if stack < 7 else PYMALLOC_MALLOC, stack)
+        elif kind == "free":
+            address = 0x1000 + step[2]
+            model.free(here, address)
+            tape.block(tid, address, 0, FREE if step[2] % 2 else PYMALLOC_FREE, 0)
+        elif kind in ("mmap", "brief"):
+            # A brief one is unmapped by the next record, and may lie over others (`MAP_FIXED`).
+            place = next_page if kind == "mmap" or step[4] is None else step[4]
+            pages = list(range(place, place + step[2]))
+            next_page = max(next_page, place + step[2] + 1)
+            tail = step[3] or PAGE
+            size = (len(pages) - 1) * PAGE + tail
+            block = Block(size, here, 9, pages)
+            row = model.row(here.path)
+            row["allocated"] += size
+            row["count"] += 1
+            block.tail, block.last, block.number = tail, pages[-1], model.mappings
+            block.file = files.get(model.mappings, False)
+            model.mappings += 1
+            model.live.append(block)
+            unsettled.append(block)
+            model.look()
+            tape.block(tid, pages[0] * PAGE, size, MMAP, 9)
+            if kind == "brief":
+                model.unmap(here, pages)
+                tape.block(tid, pages[0] * PAGE, len(pages) * PAGE, MUNMAP, 0)
+        elif kind == "munmap":
+            pages = range(step[2], step[2] + step[3])
+            model.unmap(here, pages)
+            tape.block(tid, step[2] * PAGE, step[3] * PAGE, MUNMAP, 0)
+        elif kind == "look":
+            for block in model.live:
+                if block.pages and block.number in step[2]:
+                    row = markers.MappedRange(
+                        block.pages[0] * PAGE, (block.pages[0] + 1) * PAGE, f"/f{block.number}"
+                    ).row()
+                    tape.mark(tid, "maps+", row)
+            tape.mark(tid, "maps!")
+            for block in model.live:
+                if block.pages and block.number in step[2]:
+                    row = markers.MappedRange(
+                        block.pages[0] * PAGE, (block.pages[0] + 1) * PAGE, f"/f{block.number}"
+                    ).row()
+                    tape.mark(tid, "maps-", row)
+            settle(step[2])
+    settle(None)
+    for run in opened:
+        model.end(run)
+    model.end(outside)
+    return model, found
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(STEPS, max_size=60), st.sampled_from([1, 3, None]))
+# Mapped in a run that is inside one which has ended: that one held none of it.
+@example(
+    [("begin", 1, "a"), ("begin", 1, "a"), ("switch", 2, 0), ("end", 2), ("mmap", 1, 1, 100), ("look", 1, set())], 1
+)
+# Half of it was unmapped between the run's end and the reading that tells its kind: the run held the whole.
+@example([("begin", 1, "a"), ("mmap", 1, 2, 100), ("end", 1), ("munmap", 1, 0, 1), ("look", 1, set())], 1)
+def test_the_fold_says_what_a_model_says_that_looks_at_every_block(steps, batch):
+    _, files = play(steps, {}, Tape())
+    tape = Tape()
+    model, _ = play(steps, files, tape)
+    rows = tape.rows(batch)
+
+    assert {path for path, row in model.totals.items()} == set(rows)
+    for path, expected in model.totals.items():
+        row = rows[path]
+        mine = [block for block in model.live if block.run.path == path]
+        assert row.allocated_bytes == expected["allocated"]
+        assert row.allocations == expected["count"]
+        assert row.freed_bytes == expected["freed"]
+        assert row.live_bytes == sum(block.size for block in mine if not block.file)
+        assert row.file_backed_bytes == sum(block.size for block in mine if block.file)
+        assert sum(row.freed_later.values()) == expected["later"]
+        assert row.held_bytes == expected["held"]
+        assert row.including_inner.held_bytes == expected["whole_held"]
+        assert sum(site.live_bytes for site in row.top) == row.live_bytes
+        assert sum(site.allocated_bytes for site in row.top) == row.allocated_bytes
+        inner = [other for other in rows if around(path, other)]
+        assert row.including_inner.allocated_bytes == sum(rows[other].allocated_bytes for other in inner)
+        assert row.peak_bytes == expected["peak"]
+        assert row.including_inner.peak_bytes == expected["whole_peak"]
+        if row.at_peak or not any(step[0] in ("mmap", "brief") for step in steps):
+            assert sum(site.at_peak_bytes for site in row.at_peak) == row.peak_bytes
+
+
+def test_a_path_that_is_spelled_out_is_read_as_one():
+    tape = Tape()
+    for byte in "x/ü".encode():
+        for half in (byte >> 4, byte & 15):
+            mark = markers.Marker("spell", 0, None)
+            tape.stacks["spell"] = mark
+            tape.records.append((OWN_THREAD, 0xAAAA, markers.SMALLEST + half, MALLOC, "spell", 1, 0, 0))
+    tape.mark(OWN_THREAD, "begin", None, 3)
+    tape.block(OWN_THREAD, 1, 10)
+    assert tape.rows()["x/ü"].allocated_bytes == 10
+
+
+def test_a_thread_without_a_phase_counts_with_the_session_s_own_and_is_told_apart():
+    tape = Tape()
+    tape.mark(OWN_THREAD, "begin", "a")
+    tape.block(2, 1, 10)
+    tape.block(OWN_THREAD, 2, 100)
+    tape.mark(2, "begin", "b")
+    tape.block(2, 3, 1000)
+    tape.mark(2, "end", "b")
+    tape.block(2, 4, 10_000)
+    tape.mark(2, "away")
+    tape.block(2, 5, 100_000)
+    rows = tape.rows()
+    assert (rows["a"].allocated_bytes, rows["a"].ambient_bytes, rows["a"].ambient_allocations) == (10_110, 10_010, 2)
+    assert (rows["b"].allocated_bytes, rows["b"].ambient_bytes) == (1000, 0)
+    assert (rows[""].allocated_bytes, rows[""].ambient_bytes) == (100_000, 0)
+
+
+def test_another_thread_can_be_named_as_the_session_s_own():
+    tape = Tape()
+    tape.mark(5, "own")
+    tape.mark(5, "begin", "a")
+    tape.block(2, 1, 10)
+    assert tape.rows()["a"].ambient_bytes == 10
+
+
+def test_blocks_of_a_mark_s_size_are_only_marks_if_their_stack_says_so():
+    tape = Tape()
+    tape.block(OWN_THREAD, 1, markers.SMALLEST)
+    tape.mark(OWN_THREAD, "begin", "a")
+    fold = tape.fold()
+    assert (fold.marks, fold.marks_bytes) == (1, markers.SMALLEST)
+    assert build_rows(fold, 1, lambda key: Readable([], None, None, None, None))[""].allocated_bytes == markers.SMALLEST
+
+
+def test_an_end_that_is_missing_does_not_keep_the_run_open_when_its_slot_is_used_again():
+    tape = Tape()
+    tape.mark(OWN_THREAD, "begin", "a")
+    tape.block(OWN_THREAD, 1, 10)
+    tape.mark(OWN_THREAD, "begin", "a")
+    tape.block(OWN_THREAD, 1, 0, FREE)
+    tape.block(OWN_THREAD, 2, 30)
+    row = tape.rows()["a"]
+    assert (row.held_bytes, row.live_bytes) == (40, 30)
+
+
+def test_reserved_address_space_is_told_apart_and_still_live():
+    tape = Tape()
+    tape.block(OWN_THREAD, 2**30, 2**20, MMAP)
+    tape.mark(OWN_THREAD, "maps+", markers.MappedRange(2**30 + PAGE, 2**30 + 2**20, None).row())
+    tape.mark(OWN_THREAD, "maps!")
+    row = tape.rows()[""]
+    assert (row.live_bytes, row.reserved_bytes) == (2**20, 2**20 - PAGE)
+
+
+@given(st.text(max_size=40), st.integers(0, 40), st.sampled_from(["begin", "maps+"]))
+def test_names_of_marks_come_back(text, high, word):
+    name = markers.name_of(word, text, high)
+    assert markers.read_name(name) == (word, high, text)
+    assert name.isascii()
+    assert "\0" not in name
+
+
+@given(st.integers(0, 2**47), st.integers(0, 2**47), st.none() | st.text(min_size=1))
+def test_rows_of_mappings_come_back(start, end, path):
+    mapping = markers.MappedRange(start, end, path)
+    assert markers.read_row(mapping.row()) == mapping

@@ -1,0 +1,147 @@
+"""Frames are named as memray names them, by the capture's libraries alone, and each comes with its library."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+import fwmemtrace
+from fwmemtrace.capture.symbol_hook import library_and_source
+from fwmemtrace.trace import capture_of
+
+from .conftest import python
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memray's wheels for other systems are built otherwise")
+
+# numpy and lz4 come without debugging information; lz4 is a library that memray brings along.
+PROGRAM = """
+import ctypes, shutil
+from pathlib import Path
+import memray, numpy
+import fwmemtrace
+mapped = Path("/proc/self/maps").read_text().splitlines()
+copy = shutil.copy(next(line.split()[-1] for line in mapped if "liblz4" in line), Path("libcopied.so").resolve())
+with fwmemtrace.session("trace.bin", probes=["native"], native_traces=True), fwmemtrace.phase("work"):
+    kept = numpy.ones(1_000_000)
+    library = ctypes.CDLL(str(copy))
+    for _ in range(100):
+        library.LZ4_createStreamHC()
+print(100 * library.LZ4_sizeofStateHC())
+"""
+# What memray names the frames, and which files it reads to do so: libbacktrace maps them, and keeps most of them so.
+NAMES = """
+import collections, json, os
+import memray
+
+from contextlib import nullcontext
+if os.environ["OURS"]:
+    from fwmemtrace.capture.symbol_hook import tell_libraries, with_libraries
+    assert tell_libraries()
+told = with_libraries() if os.environ["OURS"] == "libraries" else nullcontext()
+
+def mappings():
+    return collections.Counter(line.split(maxsplit=5)[5].strip() for line in open("/proc/self/maps") if "/" in line)
+
+records = list(memray.FileReader("capture.bin").get_leaked_allocation_records(merge_threads=True))
+before = mappings()
+with told:
+    stacks = sorted(record.hybrid_stack_trace() for record in records)
+print(json.dumps({"stacks": stacks, "read": sorted((mappings() - before).keys())}))
+"""
+
+
+def output(folder, *arguments, **environ):
+    """What a fresh process prints, which has to end well: standard output, and standard error."""
+    done = python(folder, *arguments, **environ)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory):
+    """A folder with a trace, its capture, and a library of its process that nobody else uses."""
+    folder = tmp_path_factory.mktemp("traced")
+    (folder / "bytes").write_text(output(folder, "-c", PROGRAM)[0])
+    (file,) = fwmemtrace.read(folder / "trace.bin").files
+    with capture_of(file) as capture:
+        (folder / "capture.bin").write_bytes(capture.read_bytes())
+    return folder
+
+
+def test_the_names_are_memrays_and_need_none_of_the_readers_libraries(traced):
+    ours, plain, memrays = (
+        json.loads(output(traced, "-c", NAMES, OURS=value)[0]) for value in ("libraries", "names", "")
+    )
+    found = [[(name, *library_and_source(file), line) for name, file, line in stack] for stack in ours["stacks"]]
+    told = sorted([[name, source, line] for name, _, source, line in stack] for stack in found)
+    assert told == plain["stacks"] == memrays["stacks"]
+    assert ours["read"] == plain["read"] == []
+    # Should this fail, memray has learnt it itself, and so much of capture/symbol_hook.py can go.
+    assert any("_memray" in name for name in memrays["read"])
+    libraries = {name: library for stack in found for name, library, _, _ in stack if library is not None}
+    assert libraries["LZ4_createStreamHC"] == str(traced / "libcopied.so")
+    assert "/numpy/" in libraries["PyArray_NewFromDescr_int"]
+    assert all(path.startswith("/") for path in libraries.values())
+    python_frames = [name for stack in found for name, library, source, _ in stack if source == "<string>"]
+    assert "<module>" in python_frames
+
+
+def report(folder):
+    """The shown frames as (function, library), the row, and what the report says beside its figures."""
+    printed, errors = output(folder, "-m", "fwmemtrace", "report", "trace.bin", "--format", "json")
+    told = json.loads(printed)
+    (row,) = (row for row in told["phases"] if row["path"] == "work")
+    frames = {(frame["function"], frame.get("library")) for site in row["native"]["top"] for frame in site["stack"]}
+    return frames, row["native"], told["trace"]["notes"], errors
+
+
+def test_a_library_without_debugging_information_gives_its_names(traced):
+    frames, native, notes, errors = report(traced)
+    assert ("LZ4_createStreamHC", "libcopied.so") in frames
+    assert "numpy" in {library for _, library in frames}
+    assert ("<module>", None) in frames
+    assert "libcopied.so" in {site["library"] for site in native["top"]}
+    assert native["by_library"]["libcopied.so"] == int((traced / "bytes").read_text())
+    assert 8_000_000 <= native["by_library"]["numpy"] < 8_100_000
+    assert sum(native["by_library"].values()) == native["live_bytes"]
+    assert not any("libcopied" in note for note in notes)
+    assert errors == ""
+
+
+def test_a_library_that_is_gone_gives_none_and_is_said(traced):
+    (traced / "libcopied.so").rename(traced / "aside.so")
+    try:
+        frames, native, notes, errors = report(traced)
+    finally:
+        (traced / "aside.so").rename(traced / "libcopied.so")
+    assert ("<unknown>", "libcopied.so") in frames
+    assert not any(name == "LZ4_createStreamHC" for name, _ in frames)
+    assert native["by_library"]["libcopied.so"] == int((traced / "bytes").read_text())
+    assert any("without a symbol: " in note and "libcopied.so" in note for note in notes)
+    assert errors == ""
+
+
+WITHOUT = """
+import json, sys
+from fwmemtrace.capture import symbol_hook
+symbol_hook.jump_slot = lambda path, function: None  # as where memray was linked otherwise
+from fwmemtrace.capture.by_phase import read_capture
+told = read_capture("capture.bin", other_builds=sys.argv[1:])
+sites = [[site.library, *(frame.function for frame in site.stack)] for site in told.rows["work"].top]
+print(json.dumps({"sites": sites, "notes": told.notes}))
+"""
+
+
+def test_a_memray_that_was_built_otherwise_names_frames_without_their_libraries(traced):
+    told = json.loads(output(traced, "-c", WITHOUT)[0])
+    (lz4,) = (site for site in told["sites"] if "LZ4_createStreamHC" in site)
+    assert lz4[0] is None
+    assert any(site[0] == "numpy" for site in told["sites"])
+
+
+def test_and_with_other_builds_it_names_no_native_frames_at_all(traced):
+    told = json.loads(output(traced, "-c", WITHOUT, "/lib/another.so")[0])
+    assert all(library is None and "LZ4_createStreamHC" not in names for library, *names in told["sites"])
+    assert any("another.so): all C and C++ frames are left out" in note for note in told["notes"])

@@ -1,0 +1,270 @@
+"""Sessions over the life of real processes: killed, forked, spawned, started by the environment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import fwmemtrace
+from fwmemtrace.records import PhaseBegin, PhaseEnd
+
+linux = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+
+def run(folder: Path, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    script = folder / "program.py"
+    script.write_text(textwrap.dedent(code))
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("FWMEMTRACE")}
+    return subprocess.run(
+        [sys.executable, str(script)],
+        cwd=folder,
+        env={**environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def paths(trace: fwmemtrace.Trace, pid: int | None = None) -> list[str]:
+    return [row.path for row in trace.phases if row.path and pid in (None, row.pid)]
+
+
+@linux
+def test_what_was_written_before_a_kill_is_there_and_the_report_says_where(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        """
+        import os, signal, fwmemtrace
+        from fwmemtrace import phase
+        fwmemtrace.start("trace.bin")
+        with phase("init"):
+            for number in range(1000):
+                with phase("step"):
+                    pass
+            with phase("load"):
+                os.kill(os.getpid(), signal.SIGKILL)
+        """,
+    )
+    assert done.returncode == -signal.SIGKILL
+    trace = fwmemtrace.read(tmp_path / "trace.bin")
+    records = list(trace)
+    assert sum(isinstance(record, PhaseBegin) for record in records) == 1002
+    assert sum(isinstance(record, PhaseEnd) for record in records) == 1000
+    summary = trace.summary()
+    (process,) = summary.trace.processes
+    assert (process.ended, process.last_phase) == ("not closed", "init/load")
+    assert not summary.trace.complete
+    assert summary.trace.damaged_bytes == 0
+    assert "not closed: its records stop inside init/load" in trace.report("text", width=300)
+
+
+def test_a_program_that_never_stops_its_session_leaves_a_closed_trace(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+        import sys, fwmemtrace
+        fwmemtrace.start("trace.bin")
+        with fwmemtrace.phase("a"):
+            sys.exit(3)
+        """,
+    )
+    trace = fwmemtrace.read(tmp_path / "trace.bin")
+    assert trace.summary().trace.complete
+    (row,) = [row for row in trace.phases if row.path]
+    assert (row.path, row.error_types) == ("a", {"SystemExit": 1})
+
+
+@linux
+def test_forked_workers_write_traces_of_their_own_inside_the_phase_they_began_in(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        """
+        import os, fwmemtrace
+        from fwmemtrace import phase
+        with fwmemtrace.session("trace.bin"), phase("serve"):
+            for _ in range(2):
+                child = os.fork()
+                if not child:
+                    with phase("work"):
+                        ballast = bytearray(20_000_000)
+                    break
+                os.waitpid(child, 0)
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("trace.*.bin"))) == 2
+    trace = fwmemtrace.read(tmp_path / "trace.bin")
+    first, *workers = trace.summary().trace.processes
+    assert [worker.parent_pid for worker in workers] == [first.pid] * 2
+    assert paths(trace, first.pid) == ["serve"]
+    for worker in workers:
+        assert worker.ended == "closed"
+        assert paths(trace, worker.pid) == ["serve", "serve/work"]
+        work = next(row for row in trace.phases if row.pid == worker.pid and row.path == "serve/work")
+        assert work.resident is not None
+        assert abs(work.resident.delta_bytes - 20_000_000) < 1_000_000
+
+
+@linux
+def test_a_worker_s_worker_is_found_too(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+        import os, fwmemtrace
+        with fwmemtrace.session("trace.bin"):
+            for name in ("child", "grandchild"):
+                if os.fork():
+                    os.wait()
+                    break
+                with fwmemtrace.phase(name):
+                    pass
+        """,
+    )
+    trace = fwmemtrace.read(tmp_path / "trace.bin")
+    assert sorted(paths(trace)) == ["child", "grandchild"]
+    assert len(trace.files) == 3
+
+
+@pytest.mark.parametrize(
+    "method", [pytest.param("fork", marks=linux), "spawn", pytest.param("forkserver", marks=linux)]
+)
+def test_workers_of_multiprocessing_are_found_by_the_report_and_closed(tmp_path: Path, method: str) -> None:
+    done = run(
+        tmp_path,
+        f"""
+        import multiprocessing, fwmemtrace
+        from fwmemtrace import phase
+
+        @phase("work")
+        def work(number):
+            return number * 2
+
+        if __name__ == "__main__":
+            with fwmemtrace.session("trace.bin"), phase("serve"):
+                with multiprocessing.get_context("{method}").Pool(2) as pool:
+                    assert pool.map(work, range(8), chunksize=1) == [2 * number for number in range(8)]
+                    pool.close()
+                    pool.join()
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+    trace = fwmemtrace.read(tmp_path / "trace.bin")
+    processes = trace.summary().trace.processes
+    assert len(processes) == 3
+    assert [process.ended for process in processes] == ["closed"] * 3
+    assert sum(row.calls for row in trace.phases if row.path.endswith("work")) == 8
+
+
+def test_a_program_that_starts_its_session_when_imported_does_so_in_spawned_workers_too(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        """
+        import multiprocessing, fwmemtrace
+        fwmemtrace.start("trace.bin")
+
+        @fwmemtrace.phase("work")
+        def work(number):
+            return number
+
+        if __name__ == "__main__":
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                pool.map(work, range(3))
+                pool.close()
+                pool.join()
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+    trace = fwmemtrace.read(tmp_path / "trace.bin")
+    assert len(trace.summary().trace.processes) == 2
+    assert [row.calls for row in trace.phases if row.path == "work"] == [3]
+
+
+def test_the_environment_starts_a_session(tmp_path: Path) -> None:
+    code = """
+        from fwmemtrace import phase
+
+        @phase
+        def work():
+            pass
+
+        work()
+        """
+    run(tmp_path, code)
+    assert not (tmp_path / "trace.bin").exists()
+    done = run(tmp_path, code, FWMEMTRACE="trace.bin", FWMEMTRACE_PROBES="resident", FWMEMTRACE_INTERVAL="0")
+    assert done.returncode == 0, done.stderr
+    assert paths(fwmemtrace.read(tmp_path / "trace.bin")) == ["work"]
+
+
+def test_a_child_program_does_not_overwrite_its_parent_s_trace(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        """
+        import subprocess, sys
+        from fwmemtrace import phase
+        child = "from fwmemtrace import phase\\nwith phase('child'): pass"
+        with phase("parent"):
+            subprocess.run([sys.executable, "-c", child], check=True)
+        """,
+        FWMEMTRACE="trace.bin",
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(paths(fwmemtrace.read(tmp_path / "trace.bin"))) == ["child", "parent"]
+
+
+def test_a_bad_variable_is_a_clear_error(tmp_path: Path) -> None:
+    done = run(tmp_path, "import fwmemtrace", FWMEMTRACE="trace.bin", FWMEMTRACE_TPO="3")
+    assert done.returncode == 1
+    assert "unknown setting 'tpo' in the variable FWMEMTRACE_TPO" in done.stderr.splitlines()[-1]
+
+
+def test_threads_have_phases_of_their_own(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        """
+        import threading, fwmemtrace
+        from fwmemtrace import phase
+
+        def work():
+            for _ in range(200):
+                with phase("outer"), phase("inner"):
+                    pass
+
+        with fwmemtrace.session("trace.bin"), phase("main"):
+            threads = [threading.Thread(target=work) for _ in range(8)]
+            for thread in threads: thread.start()
+            for thread in threads: thread.join()
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+    trace = fwmemtrace.read(tmp_path / "trace.bin")
+    assert {row.path: row.calls for row in trace.phases if row.path} == {"main": 1, "outer": 1600, "outer/inner": 1600}
+    assert trace.summary().trace.complete
+
+
+def test_a_full_disk_loses_what_comes_after_and_nothing_else(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here to stand for a full disk")
+    done = run(
+        tmp_path,
+        """
+        import os, warnings, fwmemtrace
+        from fwmemtrace import phase
+        session = fwmemtrace.start("trace.bin")
+        with phase("before"): pass
+        os.dup2(os.open("/dev/full", os.O_WRONLY), session._sink.sink._fd)
+        with phase("during"): pass
+        with phase("after"): print("the program goes on")
+        """,
+    )
+    assert done.returncode == 0
+    assert done.stdout == "the program goes on\n"
+    assert "No space left" in done.stderr
+    assert paths(fwmemtrace.read(tmp_path / "trace.bin")) == ["before"]

@@ -1,0 +1,95 @@
+"""What the kernel tells of this process, read for real."""
+
+from __future__ import annotations
+
+import mmap
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import TypeAlias
+
+import psutil
+import pytest
+
+from fwmemtrace.system.meter import ProcMeter, PsutilMeter, Usage
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+MB = 10**6
+NewMemory: TypeAlias = Callable[[int], mmap.mmap]
+
+
+@linux
+def test_rss_is_what_psutil_reads() -> None:
+    meter = ProcMeter(exact_peak=True)
+    assert abs(meter.rss() - psutil.Process().memory_info().rss) < MB
+    assert abs(meter.vms() - psutil.Process().memory_info().vms) < MB
+    meter.close()
+
+
+@linux
+def test_the_peak_is_seen_after_the_memory_is_gone_and_reset_forgets_it(new_memory: NewMemory) -> None:
+    meter = ProcMeter(exact_peak=True)
+    meter.reset_peak()
+    before = meter.rss()
+    new_memory(200 * MB).close()
+    assert abs(meter.peak() - before - 200 * MB) < MB
+    meter.reset_peak()
+    assert abs(meter.peak() - meter.rss()) < MB
+    meter.close()
+
+
+@linux
+def test_a_process_started_by_a_bigger_one_reads_its_own_peak(new_memory: NewMemory) -> None:
+    """What getrusage tells starts from the mark of the process that called exec; the meter must not believe it."""
+    code = (
+        "from fwmemtrace.system.meter import ProcMeter; import resource\n"
+        "meter = ProcMeter(exact_peak=True); before = meter.rss()\n"
+        "bytearray(50_000_000); print(before, meter.peak(), resource.getrusage(0).ru_maxrss * 1024)"
+    )
+    ballast = new_memory(300 * MB)
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ballast.close()
+    before, peak, inherited = map(int, answer.stdout.split())
+    assert abs(peak - before - 50 * MB) < MB
+    # Without this the test would not have tested anything: the kernel did hand the parent's mark down.
+    assert inherited > 250 * MB or peak == inherited
+
+
+@linux
+def test_usage_is_what_psutil_reads() -> None:
+    meter = ProcMeter(exact_peak=False)
+    usage, full = meter.usage(), psutil.Process().memory_full_info()
+    meter.close()
+    assert abs(usage.uss - full.uss) < MB
+    assert abs(usage.pss - full.pss) < MB
+    assert meter.peak_source == "sampled"
+
+
+@linux
+def test_a_reading_that_was_learnt_stands_until_memory_moves_or_time_passes(
+    new_memory: NewMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meter = ProcMeter(exact_peak=False)
+    learnt = Usage(meter.rss(), 5, 4, 3, 2)
+    meter.learn(learnt)
+    assert meter.usage() == learnt
+    ballast = new_memory(MB)
+    assert meter.usage().uss > MB
+    meter.learn(learnt._replace(rss=meter.rss()))
+    assert meter.usage().uss == 4
+    monkeypatch.setattr("fwmemtrace.system.meter._SAME_NS", 0)
+    assert meter.usage().uss > MB
+    ballast.close()
+    meter.close()
+
+
+def test_psutil_stands_in_elsewhere(new_memory: NewMemory) -> None:
+    meter = PsutilMeter()
+    before = meter.rss()
+    ballast = new_memory(50 * MB)
+    meter.rss()
+    ballast.close()
+    assert meter.peak() - before > 45 * MB
+    meter.reset_peak()
+    assert abs(meter.peak() - meter.rss()) < MB
+    assert meter.usage().uss > 0
