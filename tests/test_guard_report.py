@@ -12,7 +12,6 @@ import pytest
 
 import fwmemtrace
 from fwmemtrace import results
-from fwmemtrace.analysis.phase_rows import parent_path
 
 GUARD = Path(__file__).parents[1] / "examples" / "guard.py"
 MB = 10**6
@@ -50,8 +49,7 @@ def test_the_report_names_what_the_guard_s_memory_came_with(report: results.Trac
 
 def test_the_phases_add_up_to_the_process(report: results.TraceReport) -> None:
     (process,) = report.trace.processes
-    known = {row.path for row in report.phases if row.path}
-    outermost = [row for row in report.phases if row.path and not parent_path(row.path, known)]
+    outermost = [row for row in report.phases if row.path and row.parent is None]
     total = process.before_session_bytes + process.outside_phases_bytes - process.overlap_bytes
     total += sum(row.resident.delta_bytes for row in outermost if row.resident)
     assert abs(total - process.end_bytes) < MB

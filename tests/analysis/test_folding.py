@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwmemtrace.analysis.phase_rows import in_tree_order, parent_path
 from fwmemtrace.analysis.process_fold import ProcessFold
 from fwmemtrace.analysis.timeline import TimelineFold
+from fwmemtrace.paths import OUTSIDE, nearest
 from fwmemtrace.records import Overhead, PhaseBegin, PhaseEnd, Record, Sample, SessionBegin, SessionEnd
 
 
@@ -51,19 +51,17 @@ def test_the_parts_add_up_to_the_process(records: list[Record]) -> None:
     made = fold(records)
     process = made.process(10)
     rows = made.phases.rows(10)
-    paths = [row.path for row in rows]
-    known = set(paths) - {""}
-    outermost = [row for row in rows if row.path and not parent_path(row.path, known)]
+    outermost = [row for path, row in rows.items() if path and not nearest(path, rows)]
     inside = sum(row.resident.delta_bytes for row in outermost if row.resident)
     total = process.before_session_bytes + inside - process.overlap_bytes + process.outside_phases_bytes
     last = records[-1]
     assert total == process.end_bytes == (last.rss_bytes if hasattr(last, "rss_bytes") else None)
-    assert rows[-1].path == ""
+    assert list(rows)[-1] == OUTSIDE
     begun = [record for record in records if isinstance(record, PhaseBegin)]
-    assert sum(row.calls for row in rows[:-1]) == len(begun)
-    assert sum(row.open_calls for row in rows) == len(begun) - sum(isinstance(r, PhaseEnd) for r in records)
-    assert all(row.wall_ns >= 0 for row in rows)
-    assert all(row.resident.peak_bytes >= row.resident.after_bytes for row in rows if row.resident)
+    assert sum(row.calls for path, row in rows.items() if path) == len(begun)
+    assert sum(row.open_calls for row in rows.values()) == len(begun) - sum(isinstance(r, PhaseEnd) for r in records)
+    assert all(row.wall_ns >= 0 for row in rows.values())
+    assert all(row.resident.peak_bytes >= row.resident.after_bytes for row in rows.values() if row.resident)
 
 
 @given(histories())
@@ -93,7 +91,7 @@ def test_phases_one_after_another_overlap_nothing() -> None:
     )
     process = made.process(10)
     assert (process.overlap_bytes, process.outside_phases_bytes) == (0, 15)
-    a, b, outside = made.phases.rows(10)
+    a, b, outside = made.phases.rows(10).values()
     assert a.resident is not None
     assert b.resident is not None
     assert (a.path, a.calls, a.errors, a.wall_ns) == ("a", 2, 0, 30)
@@ -129,7 +127,7 @@ def test_what_a_probe_leaves_behind_counts_in_the_phases_around_it_only() -> Non
             SessionEnd(50, 130, 130, 0),
         ]
     )
-    a, b, _ = made.phases.rows(10)
+    a, b, _ = made.phases.rows(10).values()
     assert a.resident is not None
     assert b.resident is not None
     assert (a.resident.tracer_bytes, b.resident.tracer_bytes) == (30, 0)
@@ -137,7 +135,7 @@ def test_what_a_probe_leaves_behind_counts_in_the_phases_around_it_only() -> Non
 
 def test_records_without_their_begin_are_passed_over() -> None:
     made = fold([PhaseEnd(7, 10, 100, 100), Sample(20, 50, 60)])
-    assert [row.path for row in made.phases.rows(10)] == [""]
+    assert list(made.phases.rows(10)) == [OUTSIDE]
     assert made.process(10).python == "unknown"
 
 
@@ -145,19 +143,9 @@ def test_records_without_their_begin_are_passed_over() -> None:
 def test_a_thinned_timeline_keeps_its_highest_point(values: list[int], limit: int) -> None:
     timeline = TimelineFold(limit)
     for at, value in enumerate(values):
-        timeline.add(at, value, "")
+        timeline.add(at, value, OUTSIDE)
     points = timeline.points()
     assert len(points) <= limit
     assert max(point.rss_bytes for point in points) == max(values)
     assert [point.time_ns for point in points] == sorted(point.time_ns for point in points)
     assert all(values[point.time_ns] == point.rss_bytes for point in points)
-
-
-@given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join), unique=True, max_size=20))
-def test_tree_order_keeps_every_path_behind_what_it_is_inside_of(paths: list[str]) -> None:
-    ordered = in_tree_order(paths)
-    assert sorted(ordered) == sorted(paths)
-    known = set(paths)
-    for number, path in enumerate(ordered):
-        parent = parent_path(path, known)
-        assert not parent or parent in ordered[:number]

@@ -35,7 +35,7 @@ def verdict_of(values, metric="rss", base=300 * MB):
     fold = GrowthFold()
     before = 0.0
     for value in values:
-        fold.call("request", metric, base + value, value - before)
+        fold.call(("request",), metric, base + value, value - before)
         before = value
     [row] = fold.result()
     return row
@@ -119,15 +119,15 @@ def test_too_few_calls():
 def test_a_result_given_back_later_is_no_growth():
     fold = GrowthFold()
     for _ in range(200):
-        fold.call("request", "rss", 300 * MB, MB)  # each call adds a megabyte, and the level stays
+        fold.call(("request",), "rss", 300 * MB, MB)  # each call adds a megabyte, and the level stays
     assert fold.result()[0].verdict == "flat"
 
 
 def test_growth_elsewhere_is_not_this_phases():
     fold = GrowthFold()
     for call in range(200):
-        fold.call("leaks", "rss", 300 * MB + call * MB, MB)
-        fold.call("beside it", "rss", 300 * MB + call * MB, 0)
+        fold.call(("leaks",), "rss", 300 * MB + call * MB, MB)
+        fold.call(("beside it",), "rss", 300 * MB + call * MB, 0)
     verdicts = {row.path: row.verdict for row in fold.result()}
     assert verdicts == {"leaks": "growing", "beside it": "flat"}
 
@@ -139,14 +139,16 @@ def test_records_of_every_metric():
     fold = GrowthFold()
     for call in range(100):
         span = call + 1
-        fold.add(PhaseBegin(span, 0, "request", 1, 0, 10**8 + call * 10_000), "request")
-        fold.add(PythonHeap(span, 1000 + call * 100, 1100 + call * 100, 2000, []), "request")
-        fold.add(ObjectCensus(span, 700_000 + call, 10**7, 1, 64, []), "request")
-        fold.add(PhaseEnd(span, 1, 10**8 + (call + 1) * 10_000, 0), "request")
-    fold.add(PhaseBegin(1000, 0, "once", 1, 0, 0), "once")
-    fold.add(PhaseEnd(1000, 1, 0, 0), "once")
+        fold.add(PhaseBegin(span, 0, "request", 1, 0, 10**8 + call * 10_000), ("request",))
+        fold.add(PythonHeap(span, 1000 + call * 100, 1100 + call * 100, 2000, []), ("request",))
+        fold.add(ObjectCensus(span, 700_000 + call, 10**7, 1, 64, []), ("request",))
+        fold.add(PhaseEnd(span, 1, 10**8 + (call + 1) * 10_000, 0), ("request",))
+    fold.add(PhaseBegin(1000, 0, "once", 1, 0, 0), ("once",))
+    fold.add(PhaseEnd(1000, 1, 0, 0), ("once",))
     rows = fold.result(
-        objects={"request": results.Objects(delta_count=100, delta_bytes=1, top=[kind("a.A", 100), kind("b.B", -1)])},
+        objects={
+            ("request",): results.Objects(delta_count=100, delta_bytes=1, top=[kind("a.A", 100), kind("b.B", -1)])
+        },
         holders=[holder("a.A"), holder("c.C")],
     )
     assert [(row.path, row.metric, row.verdict) for row in rows] == [
@@ -170,9 +172,9 @@ def holder(name):
 def test_memory_is_bounded():
     fold = GrowthFold()
     for call in range(100_000):
-        fold.call("request", "rss", call, 1)
+        fold.call(("request",), "rss", call, 1)
     for number in range(10_000):
-        fold.call(f"request {number}", "rss", 1, 0)
+        fold.call((f"request {number}",), "rss", 1, 0)
     assert len(fold.result(least_calls=1)) <= 2000
     watch = fold._watches["request", "rss"]
     assert len(watch.levels.points()) <= 256

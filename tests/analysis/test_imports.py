@@ -1,4 +1,5 @@
 from fwmemtrace.analysis.imports import ImportFold
+from fwmemtrace.paths import read
 from fwmemtrace.records import ModuleImport, PhaseBegin, PhaseEnd
 
 
@@ -23,7 +24,7 @@ def imported(module, parent=None, own=10, cumulative=None, *, at=0, asked_by="ma
 def fold(*records, path=""):
     result = ImportFold()
     for record in records:
-        result.add(record, path)
+        result.add(record, read(path))
     return result
 
 
@@ -48,11 +49,11 @@ def test_chain_and_packages():
 
 def test_what_no_module_accounts_for_is_told_in_every_phase_around():
     result = ImportFold()
-    result.add(PhaseBegin(1, 0, "init", 1, 0, 100), "init")
-    result.add(PhaseBegin(2, 1, "load", 1, 0, 110), "init/load")
-    result.add(imported("torch", own=70), "init/load")
-    result.add(PhaseEnd(2, 0, 190, 190), "init/load")
-    result.add(PhaseEnd(1, 0, 200, 200), "init")
+    result.add(PhaseBegin(1, 0, "init", 1, 0, 100), ("init",))
+    result.add(PhaseBegin(2, 1, "load", 1, 0, 110), ("init", "load"))
+    result.add(imported("torch", own=70), ("init", "load"))
+    result.add(PhaseEnd(2, 0, 190, 190), ("init", "load"))
+    result.add(PhaseEnd(1, 0, 200, 200), ("init",))
     rows = {row.path: row for row in result.phases()}
     assert (rows["init/load"].rss_delta_bytes, rows["init/load"].unaccounted_bytes) == (80, 10)
     assert (rows["init"].imported_bytes, rows["init"].unaccounted_bytes) == (70, 30)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from fwmemtrace.analysis.ledger import LedgerFold, categories, contents_of
 from fwmemtrace.analysis.worker_forecast import several, with_workers
+from fwmemtrace.paths import OUTSIDE, read
 from fwmemtrace.records import AllocatorFigures, MappingRow, MappingsEdge, MappingsReading, PhaseBegin, PhaseEnd
 
 MB = 10**6
@@ -30,12 +31,12 @@ def reading(number, rows, *, rss=None, rows_of=0, **allocators):
 
 def run(fold, span, path, before, after, begin_rss, end_rss):
     """One run of a phase, in the order in which a session writes its records."""
-    fold.add(before, "")
-    fold.add(MappingsEdge(span, "begin", before.reading), "")
-    fold.add(PhaseBegin(span, 0, path, 1, 0, begin_rss), path)
-    fold.add(after, "")
-    fold.add(MappingsEdge(span, "end", after.reading), path)
-    fold.add(PhaseEnd(span, 0, end_rss, end_rss), path)
+    fold.add(before, OUTSIDE)
+    fold.add(MappingsEdge(span, "begin", before.reading), OUTSIDE)
+    fold.add(PhaseBegin(span, 0, path, 1, 0, begin_rss), read(path))
+    fold.add(after, OUTSIDE)
+    fold.add(MappingsEdge(span, "end", after.reading), read(path))
+    fold.add(PhaseEnd(span, 0, end_rss, end_rss), read(path))
 
 
 def test_a_change_is_told_by_owner():
@@ -117,8 +118,8 @@ def test_runs_that_were_not_read_are_unexplained_and_told():
     fold = LedgerFold()
     before = reading(1, [row("malloc", "heap", 50 * MB)])
     run(fold, 1, "p", before, reading(2, [row("malloc", "heap", 51 * MB)]), 50 * MB, 51 * MB)
-    fold.add(PhaseBegin(2, 0, "p", 1, 0, 51 * MB), "p")
-    fold.add(PhaseEnd(2, 0, 54 * MB, 54 * MB), "p")
+    fold.add(PhaseBegin(2, 0, "p", 1, 0, 51 * MB), ("p",))
+    fold.add(PhaseEnd(2, 0, 54 * MB, 54 * MB), ("p",))
     (ledger,) = fold.ledgers()
     assert (ledger.calls, ledger.read_calls) == (2, 1)
     assert (ledger.rss_delta_bytes, ledger.unexplained_bytes, ledger.unread_bytes) == (4 * MB, 3 * MB, 3 * MB)
@@ -126,11 +127,11 @@ def test_runs_that_were_not_read_are_unexplained_and_told():
 
 def test_an_edge_whose_reading_was_lost_makes_the_run_unread():
     fold = LedgerFold()
-    fold.add(MappingsEdge(1, "begin", 5), "")
-    fold.add(PhaseBegin(1, 0, "p", 1, 0, 10 * MB), "p")
-    fold.add(reading(6, [], rows_of=5), "")
-    fold.add(MappingsEdge(1, "end", 6), "p")
-    fold.add(PhaseEnd(1, 0, 12 * MB, 12 * MB), "p")
+    fold.add(MappingsEdge(1, "begin", 5), OUTSIDE)
+    fold.add(PhaseBegin(1, 0, "p", 1, 0, 10 * MB), ("p",))
+    fold.add(reading(6, [], rows_of=5), OUTSIDE)
+    fold.add(MappingsEdge(1, "end", 6), ("p",))
+    fold.add(PhaseEnd(1, 0, 12 * MB, 12 * MB), ("p",))
     (ledger,) = fold.ledgers()
     assert (ledger.unexplained_bytes, ledger.unread_bytes) == (2 * MB, 2 * MB)
 

@@ -8,23 +8,24 @@ from fwmemtrace.records import ObjectCensus, ObjectRow
 
 def test_runs_of_one_path_add_up():
     fold = ObjectsFold()
-    fold.add(ObjectCensus(1, 10, 1000, 3, 300, [ObjectRow("a.A", 5, 500, 3, 300)]), "request")
+    fold.add(ObjectCensus(1, 10, 1000, 3, 300, [ObjectRow("a.A", 5, 500, 3, 300)]), ("request",))
     fold.add(
-        ObjectCensus(2, 12, 1100, 2, 100, [ObjectRow("a.A", 6, 600, 1, 100), ObjectRow("b.B", 1, 1, 1, 0)]), "request"
+        ObjectCensus(2, 12, 1100, 2, 100, [ObjectRow("a.A", 6, 600, 1, 100), ObjectRow("b.B", 1, 1, 1, 0)]),
+        ("request",),
     )
-    fold.add(ObjectCensus(3, 12, 1100, 0, 0, [ObjectRow("a.A", 7, 700, 1, 100)]), "other")
-    found = fold.result()["request"]
+    fold.add(ObjectCensus(3, 12, 1100, 0, 0, [ObjectRow("a.A", 7, 700, 1, 100)]), ("other",))
+    found = fold.result()["request",]
     assert (found.delta_count, found.delta_bytes, found.calls) == (5, 400, 2)
     assert [(row.type, row.count, row.delta_count, row.delta_bytes) for row in found.top] == [
         ("a.A", 6, 4, 400),
         ("b.B", 1, 1, 0),
     ]
-    assert len(fold.result(top=1)["request"].top) == 1
-    assert fold.result()["other"].calls == 1
+    assert len(fold.result(top=1)["request",].top) == 1
+    assert fold.result()["other",].calls == 1
 
 
 def test_a_type_that_came_and_went_is_left_out():
     fold = ObjectsFold()
-    fold.add(ObjectCensus(1, 1, 1, 1, 10, [ObjectRow("a.A", 1, 10, 1, 10)]), "p")
-    fold.add(ObjectCensus(2, 0, 0, -1, -10, [ObjectRow("a.A", 0, 0, -1, -10)]), "p")
-    assert fold.result()["p"].top == []
+    fold.add(ObjectCensus(1, 1, 1, 1, 10, [ObjectRow("a.A", 1, 10, 1, 10)]), ("p",))
+    fold.add(ObjectCensus(2, 0, 0, -1, -10, [ObjectRow("a.A", 0, 0, -1, -10)]), ("p",))
+    assert fold.result()["p",].top == []

@@ -8,10 +8,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import fwmemtrace
 from fwmemtrace.capture.by_phase import read_capture
+from fwmemtrace.paths import write
 from fwmemtrace.trace import capture_of
 
 memray = pytest.importorskip("memray")
@@ -52,9 +54,18 @@ def judge(path: Path) -> Verdict:
     )
 
 
+def by_text(summary):
+    """The summary of a capture with its rows and calls by the texts of their paths: they read better in a test."""
+    return msgspec.structs.replace(
+        summary,
+        rows={write(path): row for path, row in summary.rows.items()},
+        calls={write(path): calls for path, calls in summary.calls.items()},
+    )
+
+
 def assert_conserved(path: Path):
-    """The rows of a capture add up to memray's own totals, to the byte; returns its summary."""
-    summary = read_capture(path, top=1000)
+    """The rows of a capture add up to memray's own totals, to the byte; returns its summary, the rows by text."""
+    summary = by_text(read_capture(path, top=1000))
     verdict = judge(path)
     rows = summary.rows.values()
     assert sum(row.allocated_bytes for row in rows) == verdict.allocated_bytes

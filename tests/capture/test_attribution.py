@@ -11,6 +11,7 @@ import pytest
 
 import fwmemtrace
 from fwmemtrace import phase
+from fwmemtrace.paths import write
 from fwmemtrace.probes.native import marker_writer as markers
 from fwmemtrace.probes.native.task_switches import TaskSwitches
 
@@ -229,7 +230,7 @@ def test_names_that_no_c_string_can_hold(tmp_path, kept):
                 take(kept, size)
     rows = summary_of(tmp_path / "trace.bin").rows
     for size, name in enumerate(names, 100_000):
-        assert only_these(rows, name, size), name
+        assert only_these(rows, write((name,)), size), name
 
 
 def test_more_phases_than_there_is_room_for_names_are_spelled(tmp_path, kept, monkeypatch):

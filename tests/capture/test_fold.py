@@ -11,6 +11,7 @@ from fwmemtrace.capture import markers
 from fwmemtrace.capture.fold import FREE, MMAP, MUNMAP, PYMALLOC_FREE, CaptureFold
 from fwmemtrace.capture.rows import build_rows
 from fwmemtrace.capture.stacks import Readable
+from fwmemtrace.paths import write
 
 MALLOC, PYMALLOC_MALLOC = 6, 2
 OWN_THREAD = 1
@@ -43,7 +44,8 @@ class Tape:
         return fold
 
     def rows(self, batch=None):
-        return build_rows(self.fold(batch), 100, lambda key: Readable([], str(key), None, None, None))
+        rows = build_rows(self.fold(batch), 100, lambda key: Readable([], str(key), None, None, None))
+        return {write(path): row for path, row in rows.items()}
 
 
 @dataclass(eq=False)
@@ -364,7 +366,7 @@ def test_blocks_of_a_mark_s_size_are_only_marks_if_their_stack_says_so():
     tape.mark(OWN_THREAD, "begin", "a")
     fold = tape.fold()
     assert (fold.marks, fold.marks_bytes) == (1, markers.SMALLEST)
-    assert build_rows(fold, 1, lambda key: Readable([], None, None, None, None))[""].allocated_bytes == markers.SMALLEST
+    assert build_rows(fold, 1, lambda key: Readable([], None, None, None, None))[()].allocated_bytes == markers.SMALLEST
 
 
 def test_an_end_that_is_missing_does_not_keep_the_run_open_when_its_slot_is_used_again():

@@ -24,7 +24,7 @@ from fwmemtrace.sinks.memory import MemorySink
 from fwmemtrace.sinks.trace_file import TraceFileSink
 from fwmemtrace.trace import capture_of
 
-from .conftest import assert_conserved, summaries, summary_of
+from .conftest import assert_conserved, by_text, summaries, summary_of
 
 memray = pytest.importorskip("memray")
 MemoryAllocator = pytest.importorskip("memray._test").MemoryAllocator
@@ -297,7 +297,7 @@ def test_a_capture_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path, compress
     for share in (0.3, 0.6, 0.9):
         cut.write_bytes(whole[: int(len(whole) * share)])
         try:
-            summary = read_capture(cut)
+            summary = by_text(read_capture(cut))
         except errors.CaptureError:
             continue
         assert summary.totals.allocations < 41_000
@@ -314,7 +314,7 @@ def test_interrupting_the_reader_leaves_a_partial_summary(tmp_path):
             os.kill(os.getpid(), signal.SIGINT)
 
     with fwmemtrace.read(path).capture() as capture:
-        summary = read_capture(capture, progress=interrupt)
+        summary = by_text(read_capture(capture, progress=interrupt))
     assert not summary.complete
     assert any("interrupted after" in note for note in summary.notes)
     assert 10_000 <= summary.totals.allocations < 30_000
@@ -375,7 +375,7 @@ with fwmemtrace.session("trace.bin", probes=["native"], native_traces=True):
 import sys
 from fwmemtrace.capture.by_phase import read_capture
 summary = read_capture("kept.bin")
-site = summary.rows["grab"].top[0]
+site = summary.rows["grab",].top[0]
 print(site.live_bytes, site.library, *[frame.function for frame in site.stack])
 print(*summary.notes)
 """

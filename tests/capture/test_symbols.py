@@ -129,7 +129,7 @@ from fwmemtrace.capture import symbol_hook
 symbol_hook.jump_slot = lambda path, function: None  # as where memray was linked otherwise
 from fwmemtrace.capture.by_phase import read_capture
 told = read_capture("capture.bin", other_builds=sys.argv[1:])
-sites = [[site.library, *(frame.function for frame in site.stack)] for site in told.rows["work"].top]
+sites = [[site.library, *(frame.function for frame in site.stack)] for site in told.rows["work",].top]
 print(json.dumps({"sites": sites, "notes": told.notes}))
 """
 

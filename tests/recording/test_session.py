@@ -14,6 +14,7 @@ import pytest
 import fwmemtrace
 from fwmemtrace import config, phase
 from fwmemtrace.errors import SessionError, SettingsError, SinkError
+from fwmemtrace.paths import write
 from fwmemtrace.probes.base import BaseProbe
 from fwmemtrace.recording.session import Session, stop
 from fwmemtrace.records import Note, PhaseBegin, PhaseEnd, Sample, SessionBegin, SessionEnd
@@ -183,7 +184,7 @@ def test_a_phase_can_ask_for_less() -> None:
         seen: list[str] = []
 
         def phase_began(self, span: Any) -> None:
-            self.seen.append(span.path)
+            self.seen.append(write(span.path))
 
     with start_with(MemorySink(), Counting()):
         with phase("all"), phase("hot", probes=["resident"]):

@@ -9,6 +9,7 @@ import pytest
 
 import fwmemtrace
 from fwmemtrace import SessionError, phase
+from fwmemtrace.paths import write
 from fwmemtrace.records import Overhead, PhaseBegin, PhaseEnd, SessionBegin, SessionEnd
 from fwmemtrace.sinks.memory import MemorySink
 from fwmemtrace.tracing import phases
@@ -199,13 +200,13 @@ class Counting:
         Counting.told = []
 
     def phase_began(self, span):
-        self.told.append(f"+{span.path}")
+        self.told.append(f"+{write(span.path)}")
 
     def phase_ended(self, span):
-        self.told.append(f"-{span.path}")
+        self.told.append(f"-{write(span.path)}")
 
     def switched(self, span):
-        self.told.append("=" + (span.path if span else ""))
+        self.told.append("=" + (write(span.path) if span else ""))
 
     def after_fork(self, context): ...
 

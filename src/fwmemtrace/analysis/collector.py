@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import ClassVar
 
 from .. import results
+from ..paths import PhasePath
 from ..records import Collections, FullCollection, Record
 
 
@@ -18,11 +19,11 @@ class CollectorFold:
     )
 
     def __init__(self) -> None:
-        self._paths: defaultdict[str, results.Collector] = defaultdict(
+        self._paths: defaultdict[PhasePath, results.Collector] = defaultdict(
             lambda: results.Collector(runs=[0, 0, 0], wall_ns=0, collected=0, uncollectable=0)
         )
 
-    def add(self, record: Record, path: str) -> None:
+    def add(self, record: Record, path: PhasePath) -> None:
         """Take a record; those of other kinds are passed over."""
         if isinstance(record, Collections):
             row = self._paths[path]
@@ -39,6 +40,6 @@ class CollectorFold:
             if record.heap_bytes is not None:
                 row.returned_heap_bytes = (row.returned_heap_bytes or 0) + record.heap_bytes
 
-    def result(self) -> dict[str, results.Collector]:
+    def result(self) -> dict[PhasePath, results.Collector]:
         """What the report says of each path in which the collector ran; a path without a row had none."""
         return dict(self._paths)

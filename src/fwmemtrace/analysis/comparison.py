@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from .. import results
-from .phase_rows import in_tree_order
+from ..paths import OUTSIDE, PhasePath, in_tree_order, write
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -50,13 +50,13 @@ def compare(before: results.TraceReport, after: results.TraceReport) -> list[Pha
     """
     old, new = _by_path(before.phases), _by_path(after.phases)
     paths = [path for path in dict.fromkeys([*new, *old]) if path]
-    return [_change(path, old.get(path), new.get(path)) for path in [*in_tree_order(paths), ""]]
+    return [_change(path, old.get(path), new.get(path)) for path in [*in_tree_order(paths), OUTSIDE]]
 
 
-def _by_path(phases: Iterable[results.PhaseRow]) -> dict[str, _Sum]:
-    sums: dict[str, _Sum] = {}
+def _by_path(phases: Iterable[results.PhaseRow]) -> dict[PhasePath, _Sum]:
+    sums: dict[PhasePath, _Sum] = {}
     for phase in phases:
-        total = sums.setdefault(phase.path, _Sum())
+        total = sums.setdefault(phase.names, _Sum())
         total.calls += phase.calls
         total.wall_ns += phase.wall_ns
         if phase.resident is not None:
@@ -67,12 +67,12 @@ def _by_path(phases: Iterable[results.PhaseRow]) -> dict[str, _Sum]:
     return sums
 
 
-def _change(path: str, old: _Sum | None, new: _Sum | None) -> PhaseChange:
+def _change(path: PhasePath, old: _Sum | None, new: _Sum | None) -> PhaseChange:
     def figure(name: str) -> Figure:
         return Figure(None if old is None else getattr(old, name), None if new is None else getattr(new, name))
 
     return PhaseChange(
-        path=path,
+        path=write(path),
         calls=figure("calls"),
         delta_bytes=figure("delta_bytes"),
         peak_bytes=figure("peak_bytes"),

@@ -25,6 +25,7 @@ from statistics import median
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 from .. import results
+from ..paths import PhasePath, write
 from ..records import ObjectCensus, PhaseBegin, PhaseEnd, PythonHeap, Record, SessionEnd, TensorCensus
 from .trend import Series, Trend, robust_spread, trend
 
@@ -146,11 +147,11 @@ class GrowthFold:
     )
 
     def __init__(self) -> None:
-        self._watches: defaultdict[tuple[str, str], _Watch] = defaultdict(_Watch)
-        self._paths: set[str] = set()
+        self._watches: defaultdict[tuple[PhasePath, str], _Watch] = defaultdict(_Watch)
+        self._paths: set[PhasePath] = set()
         self._begun: dict[int, int] = {}
 
-    def add(self, record: Record, path: str) -> None:
+    def add(self, record: Record, path: PhasePath) -> None:
         """Take a record; kinds that are no reading of memory are passed over."""
         if isinstance(record, PhaseBegin):
             self._begun[record.span] = record.rss_bytes
@@ -167,7 +168,7 @@ class GrowthFold:
         elif isinstance(record, SessionEnd):
             self._begun.clear()
 
-    def call(self, path: str, metric: str, level: float, change: float) -> None:
+    def call(self, path: PhasePath, metric: str, level: float, change: float) -> None:
         """One call of a phase, for a metric that no record carries, such as memray's live bytes.
 
         Args:
@@ -185,8 +186,8 @@ class GrowthFold:
     def result(
         self,
         *,
-        python_heap: dict[str, results.PythonHeap] | None = None,
-        objects: dict[str, results.Objects] | None = None,
+        python_heap: dict[PhasePath, results.PythonHeap] | None = None,
+        objects: dict[PhasePath, results.Objects] | None = None,
         holders: Sequence[results.Holder] = (),
         least_calls: int = 2,
     ) -> list[results.Growth]:
@@ -203,7 +204,7 @@ class GrowthFold:
             objects, tensors.
         """
         order = {metric: rank for rank, metric in enumerate(MATERIAL)}
-        ranks: dict[str, int] = {}
+        ranks: dict[PhasePath, int] = {}
         for path, _ in self._watches:
             ranks.setdefault(path, len(ranks))
         rows = []
@@ -223,10 +224,10 @@ class GrowthFold:
         return rows
 
 
-def _row(path: str, metric: str, calls: int, judgement: Judgement) -> results.Growth:
+def _row(path: PhasePath, metric: str, calls: int, judgement: Judgement) -> results.Growth:
     known = judgement.verdict != "too few calls"
     return results.Growth(
-        path=path,
+        path=write(path),
         calls=calls,
         slope_bytes_per_call=judgement.trend.slope,
         low=judgement.trend.low if known else judgement.trend.slope,
@@ -238,9 +239,9 @@ def _row(path: str, metric: str, calls: int, judgement: Judgement) -> results.Gr
     )
 
 
-def _types(objects: dict[str, results.Objects] | None, path: str) -> list[results.TypeGrowth]:
+def _types(objects: dict[PhasePath, results.Objects] | None, path: PhasePath) -> list[results.TypeGrowth]:
     return objects[path].top if objects is not None and path in objects else []
 
 
-def _sites(python_heap: dict[str, results.PythonHeap] | None, path: str) -> list[results.HeapSite]:
+def _sites(python_heap: dict[PhasePath, results.PythonHeap] | None, path: PhasePath) -> list[results.HeapSite]:
     return python_heap[path].top if python_heap is not None and path in python_heap else []

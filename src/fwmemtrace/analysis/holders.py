@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from .. import results
+from ..paths import PhasePath
 from ..records import HolderStep, ObjectHolder, Record
 
 
@@ -17,7 +18,7 @@ class HoldersFold:
     def __init__(self) -> None:
         self._holders: list[results.Holder] = []
 
-    def add(self, record: Record, path: str) -> None:
+    def add(self, record: Record, path: PhasePath) -> None:
         """Take a record; those of other kinds are passed over."""
         if isinstance(record, ObjectHolder):
             self._holders.append(

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from .. import results
+from ..paths import PhasePath, nearest, write
 from ..records import ModuleImport, PhaseBegin, PhaseEnd, Record
-from .phase_rows import parent_path
 
 
 @dataclass(slots=True)
 class _Module:
     first: ModuleImport
-    phase: str
+    phase: PhasePath
     own_bytes: int = 0
     cumulative_bytes: int = 0
     own_ns: int = 0
@@ -50,10 +50,10 @@ class ImportFold:
 
     def __init__(self) -> None:
         self._modules: dict[str, _Module] = {}
-        self._phases: dict[str, _Phase] = {}
+        self._phases: dict[PhasePath, _Phase] = {}
         self.any = False
 
-    def add(self, record: Record, path: str) -> None:
+    def add(self, record: Record, path: PhasePath) -> None:
         """Take in one record; those of other kinds are passed over."""
         if isinstance(record, ModuleImport):
             self._import(record, path)
@@ -63,10 +63,10 @@ class ImportFold:
             phase = self._phase(path)
             phase.delta_bytes += record.rss_bytes - phase.begun.pop(record.span, record.rss_bytes)
 
-    def _phase(self, path: str) -> _Phase:
+    def _phase(self, path: PhasePath) -> _Phase:
         return self._phases.setdefault(path, _Phase())
 
-    def _import(self, record: ModuleImport, path: str) -> None:
+    def _import(self, record: ModuleImport, path: PhasePath) -> None:
         self.any = True
         module = self._modules.get(record.module)
         if module is None:
@@ -80,7 +80,7 @@ class ImportFold:
             phase.imported_bytes += record.own_bytes
             if not path:
                 return
-            path = parent_path(path, self._phases)
+            path = nearest(path, self._phases)
 
     def imports(self) -> list[results.Import]:
         """A row a module, the most expensive first, by its own bytes."""
@@ -92,7 +92,7 @@ class ImportFold:
                 cumulative_bytes=module.cumulative_bytes,
                 wall_ns=module.cumulative_ns,
                 own_ns=module.own_ns,
-                phase=module.phase,
+                phase=write(module.phase),
                 chain=self._chain(module),
                 asked_by=self._root(module).asked_by,
                 file=module.first.file,
@@ -117,7 +117,7 @@ class ImportFold:
                     own_bytes=sum(module.own_bytes for module in modules),
                     own_ns=sum(module.own_ns for module in modules),
                     modules=len(modules),
-                    phase=first.phase,
+                    phase=write(first.phase),
                     chain=self._chain(first),
                     asked_by=self._root(first).asked_by,
                 )
@@ -128,7 +128,7 @@ class ImportFold:
         """A row a phase in which something was imported; what was imported in none is not in them."""
         return [
             results.ImportPhase(
-                path=path,
+                path=write(path),
                 modules=phase.modules,
                 imported_bytes=phase.imported_bytes,
                 rss_delta_bytes=phase.delta_bytes,

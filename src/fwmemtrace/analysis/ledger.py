@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
 from .. import results
+from ..paths import PhasePath, write
 from ..records import MappingRow, MappingsEdge, MappingsReading, PhaseBegin, PhaseEnd, Record
 
 FILE, MODEL_FILE, SHARED_MEMORY, TRACER = "file", "model file", "shared memory", "tracer"
@@ -162,14 +163,14 @@ class LedgerFold:
     )
 
     def __init__(self) -> None:
-        self._paths: dict[str, _Row] = {}
+        self._paths: dict[PhasePath, _Row] = {}
         self._rows: tuple[int, int, list[MappingRow]] = (0, 0, [])  # number and RSS of the reading they are of
         self._runs: dict[int, _Run] = {}
         self._latest: tuple[int, Contents] | None = None
-        self._moments: dict[str, tuple[str, Contents]] = {}
+        self._moments: dict[str, tuple[PhasePath, Contents]] = {}
         self.any = False
 
-    def add(self, record: Record, path: str) -> None:
+    def add(self, record: Record, path: PhasePath) -> None:
         """Take in one record; those of other kinds are passed over."""
         if isinstance(record, PhaseBegin):
             run = self._runs.setdefault(record.span, _Run(0))
@@ -192,7 +193,7 @@ class LedgerFold:
         if number == (record.rows_of or record.reading):  # else damage took what it builds on
             self._latest = record.reading, contents_of(record, rows, record.rss_bytes - rss)
 
-    def _edge(self, record: MappingsEdge, path: str) -> None:
+    def _edge(self, record: MappingsEdge, path: PhasePath) -> None:
         if self._latest is None or self._latest[0] != record.reading:
             return  # damage took the reading
         contents = self._latest[1]
@@ -214,7 +215,7 @@ class LedgerFold:
         """A row a path of phases; items and `unexplained_bytes` add up to `rss_delta_bytes` exactly."""
         return [
             results.Ledger(
-                path=path,
+                path=write(path),
                 rss_delta_bytes=row.delta,
                 unexplained_bytes=row.unexplained,
                 items=_items(row.items),
@@ -233,7 +234,7 @@ class LedgerFold:
             results.Composition(
                 pid=pid,
                 moment=moment,
-                path=self._moments[moment][0],
+                path=write(self._moments[moment][0]),
                 rss_bytes=self._moments[moment][1].total,
                 unexplained_bytes=self._moments[moment][1].unexplained[0],
                 items=_items(self._moments[moment][1].items),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from .. import results
 from ..capture.library_names import ARENAS, UNKNOWN_LIBRARY
+from ..paths import is_inside
 from .ledger import NATIVE_HEAP
 
 REST = "malloc, other"
@@ -44,7 +45,7 @@ def _held_by_library(ledger: results.Ledger, phases: Sequence[results.PhaseRow])
     for phase in phases:
         if phase.pid != ledger.pid or phase.native is None:
             continue
-        if phase.path != ledger.path and not phase.path.startswith(f"{ledger.path}/"):
+        if not is_inside(phase.names, ledger.names):
             continue
         for library, size in phase.native.by_library.items():
             if library not in _NOT_NAMED:

@@ -7,6 +7,7 @@ from heapq import nlargest
 from typing import ClassVar
 
 from .. import results
+from ..paths import PhasePath
 from ..records import ObjectCensus, Record
 
 _ROWS = 20
@@ -45,14 +46,14 @@ class ObjectsFold:
     takes: ClassVar[tuple[type[Record], ...]] = (ObjectCensus,)
 
     def __init__(self) -> None:
-        self._paths: defaultdict[str, _Path] = defaultdict(_Path)
+        self._paths: defaultdict[PhasePath, _Path] = defaultdict(_Path)
 
-    def add(self, record: Record, path: str) -> None:
+    def add(self, record: Record, path: PhasePath) -> None:
         """Take a record; those of other kinds are passed over."""
         if isinstance(record, ObjectCensus):
             self._paths[path].add(record)
 
-    def result(self, top: int = _ROWS) -> dict[str, results.Objects]:
+    def result(self, top: int = _ROWS) -> dict[PhasePath, results.Objects]:
         """What the report says of each path.
 
         Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..paths import OUTSIDE, PhasePath
 from ..records import PhaseBegin, PhaseEnd
 
 
@@ -18,7 +19,7 @@ class OpenSpan:
         tracer_bytes: what probes left resident at the edges of phases inside it.
     """
 
-    path: str
+    path: PhasePath
     begin: PhaseBegin
     parent: OpenSpan | None
     tracer_bytes: int = 0
@@ -33,7 +34,7 @@ class Spans:
     def begin(self, record: PhaseBegin) -> OpenSpan:
         """Take in a run's first record."""
         parent = self.open.get(record.parent)
-        path = record.name if parent is None else f"{parent.path}/{record.name}"
+        path = (record.name,) if parent is None else (*parent.path, record.name)
         span = self.open[record.span] = OpenSpan(path, record, parent)
         return span
 
@@ -41,10 +42,10 @@ class Spans:
         """Take in a run's last record; None where damage took its first one."""
         return self.open.pop(record.span, None)
 
-    def path(self, span: int) -> str:
-        """The path of an open run; "" for none."""
+    def path(self, span: int) -> PhasePath:
+        """The path of an open run; `OUTSIDE` for none."""
         found = self.open.get(span)
-        return "" if found is None else found.path
+        return OUTSIDE if found is None else found.path
 
     def latest(self) -> OpenSpan | None:
         """The run that began last among those that are open."""

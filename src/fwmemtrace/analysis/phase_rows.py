@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
 from dataclasses import dataclass, field
 
 from .. import results
+from ..paths import OUTSIDE, PhasePath, in_tree_order, write
 from ..records import Overhead, PhaseBegin, PhaseEnd, SessionBegin, SessionEnd
 from .open_spans import OpenSpan
 
@@ -31,9 +31,9 @@ class _Row:
         self.peak_bytes = max(self.peak_bytes, peak, rss, begin.rss_bytes)
         self.tracer_bytes += span.tracer_bytes
 
-    def result(self, path: str, pid: int) -> results.PhaseRow:
+    def result(self, path: PhasePath, pid: int) -> results.PhaseRow:
         return results.PhaseRow(
-            path=path,
+            path=write(path),
             pid=pid,
             calls=self.calls,
             errors=sum(self.error_types.values()),
@@ -60,7 +60,7 @@ class PhaseFold:
     """
 
     def __init__(self) -> None:
-        self._rows: dict[str, _Row] = {}
+        self._rows: dict[PhasePath, _Row] = {}
         self._outermost: set[int] = set()
         self._inside = 0  # bytes, over the stretches with an outermost phase open
         self._inside_ns = 0
@@ -156,9 +156,9 @@ class PhaseFold:
         """What outermost phases that ran at once have counted more than once."""
         return self._roots_delta - self._inside
 
-    def rows(self, pid: int) -> list[results.PhaseRow]:
-        """A row a path, a phase before the phases inside it; last the row "" for what was in no phase."""
-        rows = [self._rows[path].result(path, pid) for path in in_tree_order(list(self._rows))]
+    def rows(self, pid: int) -> dict[PhasePath, results.PhaseRow]:
+        """A row a path, a phase before the phases inside it; last the row for what was in no phase."""
+        rows = {path: self._rows[path].result(path, pid) for path in in_tree_order(self._rows)}
         outside = _Row(
             calls=1,
             wall_ns=self.wall_ns - self._inside_ns,
@@ -167,32 +167,4 @@ class PhaseFold:
             delta_bytes=self.outside_bytes,
             peak_bytes=self.peak,
         )
-        return [*rows, outside.result("", pid)]
-
-
-def in_tree_order(paths: list[str]) -> list[str]:
-    """Put each path behind the one it is inside of; siblings keep the order in which they are given.
-
-    >>> in_tree_order(["init", "request", "init/load", "request/check", "init/warm"])
-    ['init', 'init/load', 'init/warm', 'request', 'request/check']
-    """
-    known = set(paths)
-    children: dict[str, list[str]] = {}
-    for path in paths:
-        children.setdefault(parent_path(path, known), []).append(path)
-    ordered: list[str] = []
-    waiting = list(reversed(children.get("", [])))
-    while waiting:
-        path = waiting.pop()
-        ordered.append(path)
-        waiting.extend(reversed(children.get(path, [])))
-    return ordered
-
-
-def parent_path(path: str, known: Container[str]) -> str:
-    """The nearest of the known paths that this one is inside of; a phase's own name may contain a slash."""
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        if path in known:
-            return path
-    return ""
+        return {**rows, OUTSIDE: outside.result(OUTSIDE, pid)}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, Protocol
 
 from .. import results
+from ..paths import OUTSIDE, PhasePath, write
 from ..records import (
     CgroupReading,
     Footprint,
@@ -28,8 +29,8 @@ class Accumulator(Protocol):
 
     takes: ClassVar[tuple[type[Record], ...]]
 
-    def add(self, record: Record, path: str) -> None:
-        """Take one record; `path` is that of the phase it names, "" where it names none."""
+    def add(self, record: Record, path: PhasePath) -> None:
+        """Take one record; `path` is that of the phase it names, `()` where it names none."""
 
 
 class ProcessFold:
@@ -40,7 +41,7 @@ class ProcessFold:
     """
 
     def __init__(self, others: Sequence[Accumulator] = ()) -> None:
-        self._others: dict[type[Record], list[Callable[[Record, str], None]]] = {}
+        self._others: dict[type[Record], list[Callable[[Record, PhasePath], None]]] = {}
         for other in others:
             for kind in other.takes:
                 self._others.setdefault(kind, []).append(other.add)
@@ -50,7 +51,7 @@ class ProcessFold:
         self.session: SessionBegin | None = None
         self.end: SessionEnd | None = None
         self.notes: list[str] = []
-        self.last_phase: str | None = None
+        self.last_phase: PhasePath | None = None
         self._cgroup: results.Cgroup | None = None
         self._footprint: Footprint | None = None
         self._overhead: dict[str, tuple[int, int]] = {}
@@ -87,7 +88,7 @@ class ProcessFold:
     def _session_begin(self, record: SessionBegin) -> None:
         self.session = record
         self.phases.session(record)
-        self.timeline.add(record.time_ns, record.rss_bytes, "")
+        self.timeline.add(record.time_ns, record.rss_bytes, OUTSIDE)
 
     def _phase_begin(self, record: PhaseBegin) -> None:
         span = self._spans.begin(record)
@@ -103,7 +104,7 @@ class ProcessFold:
     def _sample(self, record: Sample) -> None:
         self.phases.reading(record.rss_bytes, record.time_ns)
         latest = self._spans.latest()
-        self.timeline.add(record.time_ns, record.rss_bytes, "" if latest is None else latest.path)
+        self.timeline.add(record.time_ns, record.rss_bytes, OUTSIDE if latest is None else latest.path)
 
     def _footprint_read(self, record: Footprint) -> None:
         self._footprint = record
@@ -135,7 +136,7 @@ class ProcessFold:
     def _session_end(self, record: SessionEnd) -> None:
         self.end = record
         self.phases.session_end(record)
-        self.timeline.add(record.time_ns, record.rss_bytes, "")
+        self.timeline.add(record.time_ns, record.rss_bytes, OUTSIDE)
 
     def process(self, pid: int) -> results.Process:
         """The process itself.
@@ -152,7 +153,7 @@ class ProcessFold:
             command=session.command if session else [],
             started_unix_ns=session.started_unix_ns if session else 0,
             ended="closed" if self.end is not None else "not closed",
-            last_phase=self.last_phase,
+            last_phase=None if self.last_phase is None else write(self.last_phase),
             peak_source="kernel" if session is not None and session.peak_source == "kernel" else "sampled",
             probes=session.probes if session else [],
             wall_ns=phases.wall_ns,
@@ -178,7 +179,7 @@ class ProcessFold:
         """The timeline, from a moment of the monotonic clock on."""
         return [
             results.TimelinePoint(
-                pid=pid, at_ns=point.time_ns - origin_ns, rss_bytes=point.rss_bytes, phase=point.phase
+                pid=pid, at_ns=point.time_ns - origin_ns, rss_bytes=point.rss_bytes, phase=write(point.phase)
             )
             for point in self.timeline.points()
         ]

@@ -8,6 +8,7 @@ from heapq import nlargest
 from typing import ClassVar, TypeVar
 
 from .. import results
+from ..paths import PhasePath
 from ..records import HeapRow, PackageRow, PythonHeap, Record, StackRow
 
 Key = TypeVar("Key", bound=Hashable)
@@ -69,14 +70,14 @@ class PythonHeapFold:
     takes: ClassVar[tuple[type[Record], ...]] = (PythonHeap,)
 
     def __init__(self) -> None:
-        self._paths: defaultdict[str, _Path] = defaultdict(_Path)
+        self._paths: defaultdict[PhasePath, _Path] = defaultdict(_Path)
 
-    def add(self, record: Record, path: str) -> None:
+    def add(self, record: Record, path: PhasePath) -> None:
         """Take a record; those of other kinds are passed over."""
         if isinstance(record, PythonHeap):
             self._paths[path].add(record)
 
-    def result(self, top: int = _ROWS) -> dict[str, results.PythonHeap]:
+    def result(self, top: int = _ROWS) -> dict[PhasePath, results.PythonHeap]:
         """What the report says of each path.
 
         Args:

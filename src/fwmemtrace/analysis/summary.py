@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .. import results
+from ..paths import PhasePath, write
 from ..records import Record, SessionBegin
 from ..results.suite import Suite
 from .collector import CollectorFold
@@ -60,7 +61,7 @@ class ProcessInput:
     """
 
     source: Source
-    native: Mapping[str, results.Native] | None = None
+    native: Mapping[PhasePath, results.Native] | None = None
     notes: Sequence[str] = field(default_factory=list)
     growth: Sequence[results.Growth] = field(default_factory=list)
 
@@ -93,7 +94,7 @@ class _Folds:
     def add_to(
         self,
         report: results.TraceReport,
-        rows: Sequence[results.PhaseRow],
+        rows: Mapping[PhasePath, results.PhaseRow],
         pid: int,
         native_growth: Sequence[results.Growth],
     ) -> None:
@@ -103,11 +104,11 @@ class _Folds:
         """
         heap, objects = self.heap.result(), self.objects.result()
         tensors, collector = self.tensors.result(), self.collector.result()
-        for row in rows:
-            row.python_heap = heap.get(row.path)
-            row.objects = objects.get(row.path)
-            row.tensors = tensors.get(row.path)
-            row.collector = collector.get(row.path)
+        for path, row in rows.items():
+            row.python_heap = heap.get(path)
+            row.objects = objects.get(path)
+            row.tensors = tensors.get(path)
+            row.collector = collector.get(path)
         growth = self.growth.result(python_heap=heap, objects=objects, holders=self.holders.result())
         growth += native_growth
         if growth:
@@ -206,17 +207,17 @@ def _health_notes(health: Health) -> list[str]:
 
 
 def _with_native(
-    rows: list[results.PhaseRow], native: Mapping[str, results.Native] | None, pid: int
+    rows: Mapping[PhasePath, results.PhaseRow], native: Mapping[PhasePath, results.Native] | None, pid: int
 ) -> list[results.PhaseRow]:
+    made = list(rows.values())
     if native is None:
-        return rows
-    known = {row.path for row in rows}
-    for row in rows:
-        row.native = native.get(row.path)
+        return made
+    for path, row in rows.items():
+        row.native = native.get(path)
     # A damaged trace may lack a phase that the capture, a file of its own, still tells of.
     missing = [
-        results.PhaseRow(path=path, pid=pid, calls=0, errors=0, wall_ns=0, resident=None, native=found)
+        results.PhaseRow(path=write(path), pid=pid, calls=0, errors=0, wall_ns=0, resident=None, native=found)
         for path, found in native.items()
-        if path not in known
+        if path not in rows
     ]
-    return [*rows[:-1], *missing, *rows[-1:]]
+    return [*made[:-1], *missing, *made[-1:]]

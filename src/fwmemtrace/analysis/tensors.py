@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import ClassVar
 
 from .. import results
+from ..paths import PhasePath
 from ..records import AcceleratorMemory, Record, TensorCensus, TensorRow
 
 _ROWS = 20
@@ -51,16 +52,16 @@ class TensorsFold:
     )
 
     def __init__(self) -> None:
-        self._paths: defaultdict[str, _Path] = defaultdict(_Path)
+        self._paths: defaultdict[PhasePath, _Path] = defaultdict(_Path)
 
-    def add(self, record: Record, path: str) -> None:
+    def add(self, record: Record, path: PhasePath) -> None:
         """Take a record; those of other kinds are passed over."""
         if isinstance(record, TensorCensus):
             self._paths[path].add(record)
         elif isinstance(record, AcceleratorMemory):
             self._paths[path].add_accelerator(record)
 
-    def result(self, top: int = _ROWS) -> dict[str, results.Tensors]:
+    def result(self, top: int = _ROWS) -> dict[PhasePath, results.Tensors]:
         """What the report says of each path.
 
         Args:

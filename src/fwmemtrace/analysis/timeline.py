@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..paths import PhasePath
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -11,7 +13,7 @@ class Point:
 
     time_ns: int
     rss_bytes: int
-    phase: str
+    phase: PhasePath
 
 
 class TimelineFold:
@@ -27,7 +29,7 @@ class TimelineFold:
         self._taken = 0
         self._points: list[Point] = []
 
-    def add(self, time_ns: int, rss_bytes: int, phase: str) -> None:
+    def add(self, time_ns: int, rss_bytes: int, phase: PhasePath) -> None:
         """Take in a reading."""
         if self._taken % self._stride == 0:
             self._points.append(Point(time_ns, rss_bytes, phase))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import results
+from ..paths import write
 from .capture_file import CaptureFile, without_collector
 from .fold import CaptureFold, RunEnded
 from .library_names import UNKNOWN_LIBRARY, library_of
@@ -26,7 +27,7 @@ def read_capture(
     progress: Callable[[int, int], None] | None = None,
     run_ended: RunEnded | None = None,
 ) -> CaptureSummary:
-    """Cut a memray capture by the phases whose marks are in it; without marks it is one row, "".
+    """Cut a memray capture by the phases whose marks are in it; without marks it is one row, `()`.
 
     Reading can be interrupted: a KeyboardInterrupt ends it early, and the summary says how far it came.
 
@@ -88,7 +89,7 @@ def report_capture(
         )
     phases = [
         results.PhaseRow(
-            path=phase,
+            path=write(phase),
             pid=process.pid,
             calls=summary.calls.get(phase, 0),
             errors=0,

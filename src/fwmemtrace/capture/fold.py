@@ -10,6 +10,7 @@ from collections.abc import Callable
 from operator import length_hint
 from typing import Any, TypeAlias
 
+from ..paths import OUTSIDE, PhasePath, read
 from . import markers
 from .mapped import PAGE, MappedMemory
 from .tally import ASKED, AT_PEAK, COUNT, FALL, LIVE, Run, Site, Tally, new_site
@@ -21,7 +22,7 @@ PYMALLOC_FREE, FREE, MMAP, MUNMAP = 1, 5, 14, 15
 NativeRecord: TypeAlias = tuple[int, int, int, int, Any, int, int, int]
 
 # Told of each run's end: its path, what all runs of that path hold then, what this one holds; bytes.
-RunEnded: TypeAlias = Callable[[str, int, int], None]
+RunEnded: TypeAlias = Callable[[PhasePath, int, int], None]
 
 
 class CaptureFold:
@@ -57,10 +58,10 @@ class CaptureFold:
         self._known_marks: dict[Any, markers.Marker | None] = {}
         self._own = own_thread
         self._native = native
-        self.tallies: dict[str, Tally] = {}
-        self._outside = Run(self._tally(""), None, None)
+        self.tallies: dict[PhasePath, Tally] = {}
+        self._outside = Run(self._tally(OUTSIDE), None, None)
         self._threads: dict[int, Run] = {}
-        self._open: dict[tuple[str, int], Run] = {}
+        self._open: dict[tuple[PhasePath, int], Run] = {}
         self._spelled: dict[int, list[int]] = {}
         self._live: dict[int, tuple[int, Site, Run]] = {}
         self.mapped = MappedMemory()
@@ -256,7 +257,7 @@ class CaptureFold:
         if word == "spell":
             self._spelled.setdefault(tid, []).append(size - markers.SMALLEST)
         elif word in ("begin", "end", "switch"):
-            path = self._take_spelled(tid) if text is None else text
+            path = read(self._take_spelled(tid) if text is None else text)
             slot = high * markers.SIZES + size - markers.SMALLEST
             self._edge(word, path, slot, tid)
         elif word == "home":
@@ -273,7 +274,7 @@ class CaptureFold:
         elif word == "maps!":
             self.mapped.was_told()
 
-    def _edge(self, word: str, path: str, slot: int, tid: int) -> None:
+    def _edge(self, word: str, path: PhasePath, slot: int, tid: int) -> None:
         if word == "end":
             run = self._open.pop((path, slot), None)
             if run is not None:
@@ -288,17 +289,17 @@ class CaptureFold:
             run = self._open[path, slot] = Run(self._tally(path), self._parent(path, tid), self._threads.get(tid))
         self._threads[tid] = run
 
-    def _parent(self, path: str, tid: int) -> Run | None:
+    def _parent(self, path: PhasePath, tid: int) -> Run | None:
         """The run that a new one is inside: its thread's, or else the latest open one of the next shorter path."""
         around = self._threads.get(tid)
-        while around is not None and not (around.open and path.startswith(around.tally.path + "/")):
+        while around is not None and not (around.open and _is_around(around.tally.path, path)):
             around = around.outer
-        shorter = path.rpartition("/")[0]
+        shorter = path[:-1]
         while shorter and (around is None or len(shorter) > len(around.tally.path)):
             for run in reversed(self._open.values()):
                 if run.tally.path == shorter:
                     return run
-            shorter = shorter.rpartition("/")[0]
+            shorter = shorter[:-1]
         return around
 
     def _take_spelled(self, tid: int) -> str:
@@ -311,16 +312,16 @@ class CaptureFold:
             self._known_marks[key] = self._read_mark(key)
         return self._known_marks[key]
 
-    def _tally(self, path: str) -> Tally:
+    def _tally(self, path: PhasePath) -> Tally:
         tally = self.tallies.get(path)
         if tally is None:
-            around = path.rpartition("/")[0]
+            around = path[:-1]
             tally = self.tallies[path] = Tally(path, self._tally(around) if around else None)
         return tally
 
     # -- what is rare ------------------------------------------------------------------------------------------------
 
-    def _free_elsewhere(self, owner: Run, site: Site, size: int, path: str) -> None:
+    def _free_elsewhere(self, owner: Run, site: Site, size: int, path: PhasePath) -> None:
         """A block of another phase was freed in the phase of that path."""
         self._lose(owner, site, size)
         if not owner.open:
@@ -370,3 +371,7 @@ class CaptureFold:
             return False
         records[place] = (tid, ~address, 0, FREE, 0, 1, 0, 0)
         return True
+
+
+def _is_around(outer: PhasePath, path: PhasePath) -> bool:
+    return bool(outer) and len(outer) < len(path) and path[: len(outer)] == outer

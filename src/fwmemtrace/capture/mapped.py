@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
+from ..paths import PhasePath
 from . import markers
 from .ranges import RangeMap
 from .tally import AT_PEAK, FALL, LIVE, Level, Run, Site
@@ -165,9 +166,9 @@ class MappedMemory:
             level.settle()
         self._unsettled.clear()
 
-    def file_backed(self) -> dict[str, dict[str, int]]:
+    def file_backed(self) -> dict[PhasePath, dict[str, int]]:
         """Bytes still mapped from files, by phase path and file."""
-        found: dict[str, dict[str, int]] = {}
+        found: dict[PhasePath, dict[str, int]] = {}
         for part in self._ranges:
             mapped: Mapped = part.owner
             if mapped.file is not None:
@@ -175,10 +176,10 @@ class MappedMemory:
                 files[mapped.file] = files.get(mapped.file, 0) + part.size
         return found
 
-    def reserved(self) -> dict[str, int]:
+    def reserved(self) -> dict[PhasePath, int]:
         """Bytes still mapped that nobody may read or write, by phase path, as last read from the mappings."""
         empty = sorted(mapping for mapping in self._reading if mapping.path is None)
-        found: dict[str, int] = {}
+        found: dict[PhasePath, int] = {}
         for part in self._ranges:
             size = sum(max(0, min(part.end, hole.end) - max(part.start, hole.start)) for hole in empty)
             if size and part.owner.file is None:

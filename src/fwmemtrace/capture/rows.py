@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
-from operator import itemgetter
+from operator import eq, itemgetter
 from typing import Any, TypeAlias
 
 import msgspec
 
 from .. import results
+from ..paths import PhasePath, is_inside, write
 from .fold import CaptureFold
 from .stacks import Readable
 from .tally import ASKED, AT_PEAK, COUNT, KEY, LIVE, Sifted, Site, Tally, sift
@@ -21,7 +22,7 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
     """A memray capture by phase.
 
     Attributes:
-        rows: by phase path; "" is what happened in no phase.
+        rows: by phase path; `()` is what happened in no phase.
         totals: the whole capture; allocated bytes and allocations are memray's own less those of the markers.
         marks: how many marks of phase edges there are, each of them one allocation.
         marks_bytes: what they asked for.
@@ -33,13 +34,13 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
         notes: what the reader of the report must know.
     """
 
-    rows: dict[str, results.Native]
+    rows: dict[PhasePath, results.Native]
     totals: results.NativeTotals
     marks: int
     marks_bytes: int
     memray_peak_bytes: int
     mapped_files: dict[str, int]
-    calls: dict[str, int]
+    calls: dict[PhasePath, int]
     complete: bool = True
     stopped: bool = True
     notes: list[str] = []
@@ -56,7 +57,7 @@ def build_rows(
     resolve: Resolve,
     package_at: Callable[[Any], str] = lambda key: "",
     library_at: Callable[[Any], str] | None = None,
-) -> dict[str, results.Native]:
+) -> dict[PhasePath, results.Native]:
     """The rows of a fold that is finished.
 
     Args:
@@ -97,7 +98,9 @@ def build_rows(
             reserved_bytes=reserved.get(path, 0),
             temporary_bytes=max(0, totals.allocated_bytes - totals.held_bytes - totals.file_backed_bytes),
             by_package=_grouped(totals.live_bytes, mostly, package_at),
-            freed_later=dict(sorted(tally.freed_later.items(), key=lambda item: -item[1])),
+            freed_later={
+                write(freeing): size for freeing, size in sorted(tally.freed_later.items(), key=lambda item: -item[1])
+            },
         )
     if library_at is not None:  # after all that are resolved, since it may take them at less than they are
         for path, row in rows.items():
@@ -146,9 +149,9 @@ def _totals(tally: Tally, own: Sifted, ambient: Sifted, file_backed: int) -> res
     )
 
 
-def _with_inner(tally: Tally, own: dict[str, results.NativeTotals]) -> results.NativeTotals:
-    inside = tally.path + "/"
-    rows = [totals for path, totals in own.items() if path == tally.path or (tally.path and path.startswith(inside))]
+def _with_inner(tally: Tally, own: dict[PhasePath, results.NativeTotals]) -> results.NativeTotals:
+    inside = is_inside if tally.path else eq
+    rows = [totals for path, totals in own.items() if inside(path, tally.path)]
     total = add_up(rows, tally.whole.top)
     total.held_bytes = tally.whole_held
     return total

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from ..paths import PhasePath
+
 # A site, what one stack asked for in one phase. A list, because nothing is faster to count in: bytes asked for, how
 # often, bytes live, which peak of the phase's own level `AT_PEAK` is of (see `Level.fall`), bytes live then, the stack.
 Site: TypeAlias = list[Any]
@@ -144,7 +146,7 @@ class Tally:
         "wholes",
     )
 
-    def __init__(self, path: str, around: Tally | None) -> None:
+    def __init__(self, path: PhasePath, around: Tally | None) -> None:
         self.path = path
         self.runs = 0
         self.root: Tally = self if around is None else around.root
@@ -156,7 +158,9 @@ class Tally:
         self.freed = 0  # while one of its runs was the innermost
         self.held = 0  # at the ends of its runs
         self.whole_held = 0
-        self.freed_later: dict[str, int] = {}  # of what its ended runs held, by the path of the phase that freed it
+        self.freed_later: dict[
+            PhasePath, int
+        ] = {}  # of what its ended runs held, by the path of the phase that freed it
 
 
 class Run:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..analysis.holders import HoldersFold, dot
 from ..errors import TraceFileError
+from ..paths import OUTSIDE
 from .base import TraceLike
 
 
@@ -16,7 +17,7 @@ class DotExporter:
         fold = HoldersFold()
         for record in trace:
             if isinstance(record, fold.takes):
-                fold.add(record, "")
+                fold.add(record, OUTSIDE)
         holders = fold.result()
         if not holders:
             raise TraceFileError(

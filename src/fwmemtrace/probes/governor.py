@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable
 from time import perf_counter_ns
 
+from ..paths import PhasePath
+
 # A program that puts an id into its phase names must not make this set its leak.
 _REMEMBERED_PATHS = 4096
 
@@ -29,11 +31,11 @@ class Governor:
         self._share = share
         self._clock = clock
         self._began_ns = clock()
-        self._seen: set[str] = set()
+        self._seen: set[PhasePath] = set()
         self._lock = threading.Lock()
         self.spent_ns = 0
 
-    def grants(self, path: str) -> bool:
+    def grants(self, path: PhasePath) -> bool:
         """Whether this run of the phase at `path` gets the reading, at both of its edges."""
         first = path not in self._seen
         if first and len(self._seen) < _REMEMBERED_PATHS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import results
+from ..paths import read
 from ..units import format_bytes
 from .tree import contributions
 
@@ -94,7 +95,7 @@ def _peak_phase(process: results.Process, phases: Sequence[results.PhaseRow]) ->
         for phase in phases
         if phase.path and phase.resident is not None and phase.resident.peak_bytes >= least
     ]
-    return max(at_peak, key=lambda path: path.count("/"), default=None)
+    return max(at_peak, key=lambda path: len(read(path)), default=None)
 
 
 def _holders(process: results.Process, phases: Sequence[results.PhaseRow]) -> list[str]:

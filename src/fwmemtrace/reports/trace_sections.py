@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import results
-from ..analysis.phase_rows import parent_path
+from ..paths import nearest, write
 from ..units import format_bytes, format_count, format_duration
 from . import columns, holdings, sites
 from .growth_sections import growth_section
@@ -60,12 +60,11 @@ def _process(report: results.TraceReport, process: results.Process, top: int, *,
 
 def _told_by_an_inner_phase(phases: Sequence[results.PhaseRow]) -> set[str]:
     """Paths whose RSS change is nearly all that of one phase inside: its ledger says the same, closer to the cause."""
-    changes = {phase.path: phase.resident.delta_bytes for phase in phases if phase.path and phase.resident is not None}
-    known = set(changes)
+    changes = {phase.names: phase.resident.delta_bytes for phase in phases if phase.path and phase.resident is not None}
     return {
-        around
+        write(around)
         for path, change in changes.items()
-        if (around := parent_path(path, known)) and change and 0.95 <= change / (changes[around] or change * 2) <= 1.05
+        if (around := nearest(path, changes)) and change and 0.95 <= change / (changes[around] or change * 2) <= 1.05
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .. import results
-from ..analysis.phase_rows import parent_path
+from ..paths import OUTSIDE, PhasePath, nearest, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class TreeLine:
 
     Attributes:
         phase: its results.
-        name: its path less that of the phase it is inside of.
+        name: its own name, behind those of phases around it that have no row.
         guide: what is drawn before the name.
         own_bytes: its RSS change less that of the phases inside it.
     """
@@ -28,26 +28,20 @@ class TreeLine:
 
 def lines(phases: Sequence[results.PhaseRow]) -> list[TreeLine]:
     """Draw the phases of one process, given in tree order; the row for "no phase" is left out."""
-    inner = {phase.path: phase for phase in phases if phase.path}
-    known = set(inner)
-    parent_of = {path: parent_path(path, known) for path in inner}
-    children: dict[str, list[str]] = {}
-    for path, parent in parent_of.items():
-        children.setdefault(parent, []).append(path)
+    inner, children = _tree(phases)
     drawn: list[TreeLine] = []
-
-    def draw(path: str, guide: str, below: str) -> None:
-        phase, mine = inner[path], children.get(path, [])
-        parent = parent_of[path]
-        name = path[len(parent) + 1 :] if parent else path
-        own = _delta(phase) - sum(_delta(inner[child]) for child in mine)
-        drawn.append(TreeLine(phase, name, guide, own))
-        for child in mine:
-            last = child == mine[-1]
-            draw(child, below + ("└ " if last else "├ "), below + ("  " if last else "│ "))
-
-    for root in children.get("", []):
-        draw(root, "", "")
+    # A stack of its own: a trace may nest phases deeper than Python lets functions call each other.
+    waiting = [(path, OUTSIDE, "", "") for path in reversed(children.get(OUTSIDE, []))]
+    while waiting:
+        path, around, guide, below = waiting.pop()
+        mine = children.get(path, [])
+        own = _delta(inner[path]) - sum(_delta(inner[child]) for child in mine)
+        name = path[-1] if len(path) == len(around) + 1 else write(path[len(around) :])
+        drawn.append(TreeLine(inner[path], name, guide, own))
+        waiting += [
+            (child, path, below + ("└ " if child == mine[-1] else "├ "), below + ("  " if child == mine[-1] else "│ "))
+            for child in reversed(mine)
+        ]
     return drawn
 
 
@@ -57,24 +51,31 @@ def contributions(phases: Sequence[results.PhaseRow]) -> list[tuple[str, int]]:
     A phase stands for those inside it where they grew by more than it did: part of that was given back within it, so
     none of them holds what it grew by.
     """
-    inner = {phase.path: phase for phase in phases if phase.path}
-    known = set(inner)
-    children: dict[str, list[str]] = {}
-    for path in inner:
-        children.setdefault(parent_path(path, known), []).append(path)
+    inner, children = _tree(phases)
     found: list[tuple[str, int]] = []
-    waiting = list(children.get("", []))
+    waiting = list(children.get(OUTSIDE, []))
     while waiting:
         path = waiting.pop()
         delta = _delta(inner[path])
         mine = children.get(path, [])
         grown = [_delta(inner[child]) for child in mine]
         if sum(max(size, 0) for size in grown) > max(delta, 0):
-            found.append((path, delta))
+            found.append((inner[path].path, delta))
         else:
-            found.append((path, delta - sum(grown)))
+            found.append((inner[path].path, delta - sum(grown)))
             waiting.extend(mine)
     return found
+
+
+def _tree(
+    phases: Sequence[results.PhaseRow],
+) -> tuple[dict[PhasePath, results.PhaseRow], dict[PhasePath, list[PhasePath]]]:
+    """The rows by path, and the paths inside each."""
+    inner = {phase.names: phase for phase in phases if phase.path}
+    children: dict[PhasePath, list[PhasePath]] = {}
+    for path in inner:
+        children.setdefault(nearest(path, inner), []).append(path)
+    return inner, children
 
 
 def _delta(phase: results.PhaseRow) -> int:

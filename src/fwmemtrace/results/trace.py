@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from .. import paths
 from .suite import Suite
 
 REPORT_FORMAT = "fwmemtrace-report"
@@ -18,6 +19,24 @@ REPORT_VERSION = 1
 
 class Result(msgspec.Struct, kw_only=True):
     """The base of every part of a report."""
+
+
+class PhaseResult(Result, kw_only=True):
+    """The base of rows about one phase; `name` and `parent` follow from `path`."""
+
+    path: str  # names joined by "/", those in a name escaped by a backslash; "" is what happened in no phase
+    name: str = ""  # the last name of the path, as the program wrote it
+    parent: str | None = None  # the path of the phase around it; None for an outermost one
+
+    def __post_init__(self) -> None:
+        names = self.names
+        self.name = names[-1] if names else ""
+        self.parent = paths.write(names[:-1]) if len(names) > 1 else None
+
+    @property
+    def names(self) -> paths.PhasePath:
+        """The names of the path, outermost first."""
+        return paths.read(self.path)
 
 
 class Process(Result, kw_only=True):
@@ -262,10 +281,9 @@ class Collector(Result, kw_only=True):
     returned_heap_bytes: int | None = None  # of what tracemalloc traces; None where it was off
 
 
-class PhaseRow(Result, kw_only=True):
+class PhaseRow(PhaseResult, kw_only=True):
     """All runs of the phases of one path in one process."""
 
-    path: str  # "" is what happened in no phase
     pid: int  # of the process
     calls: int  # runs that began
     errors: int  # runs that an exception ended
@@ -310,10 +328,9 @@ class ImportPackage(Result, kw_only=True):
     asked_by: str = ""  # "module:line" of the import statement that began the chain
 
 
-class ImportPhase(Result, kw_only=True):
+class ImportPhase(PhaseResult, kw_only=True):
     """What the imports account for in the RSS change of a phase that imported something, inner phases included."""
 
-    path: str  # of the phase
     modules: int  # how many were imported in it
     imported_bytes: int  # the sum of the modules' own
     rss_delta_bytes: int  # of the phase
@@ -331,10 +348,9 @@ class LedgerItem(Result, kw_only=True):
     anonymous_bytes: int = 0  # of it, pages of no file: every worker has to have its own
 
 
-class Ledger(Result, kw_only=True):
+class Ledger(PhaseResult, kw_only=True):
     """What a phase's change in RSS consists of: the items and `unexplained_bytes` add up to `rss_delta_bytes`."""
 
-    path: str  # of the phase
     rss_delta_bytes: int  # of the phase
     unexplained_bytes: int  # anonymous memory without a name, and the change over runs that were not read
     items: list[LedgerItem]  # the parts
@@ -387,10 +403,9 @@ class Holder(Result, kw_only=True):
     note: str = ""
 
 
-class Growth(Result, kw_only=True):
+class Growth(PhaseResult, kw_only=True):
     """The trend over the calls of a phase."""
 
-    path: str
     calls: int
     slope_bytes_per_call: float  # in `unit`
     low: float

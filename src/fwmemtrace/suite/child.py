@@ -19,6 +19,7 @@ import msgspec
 
 from ..analysis.suite.stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, FIRST, IMPORT, INIT, REQUEST
 from ..config import Settings
+from ..paths import OUTSIDE, PhasePath, write
 from ..recording.session import Session, _start
 from ..recording.workers import worker_path
 from ..tracing.phases import phase
@@ -127,7 +128,7 @@ class _Run:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._told = Path(plan.told)
-        self._prefix = ""
+        self._around: PhasePath = OUTSIDE
         self._tell(Told(stage="start"))
         settings = Settings(
             target=str(worker_path(Path(plan.trace), os.getpid())),
@@ -229,7 +230,7 @@ class _Run:
             try:
                 component = resolve(entries[position])
                 with phase(component.name):
-                    self._prefix = f"{component.name}/"
+                    self._around = (component.name,)
                     with self._enter(IMPORT):
                         for name in getattr(component, "imports", ()):
                             __import__(name)
@@ -243,14 +244,14 @@ class _Run:
                 raise
             except Exception as error:
                 problems.append(f"{self._stage}: {_describe(error)}")
-        self._prefix = ""
+        self._around = OUTSIDE
         with self._enter(AFTER_GC):
             gc.collect()
         if problems:
             raise RuntimeError("; ".join(problems))
 
     def _enter(self, name: str) -> Any:
-        self._stage = f"{self._prefix}{name}"
+        self._stage = write((*self._around, name))
         self._tell(Told(stage=self._stage))
         return phase(name)
 
@@ -288,7 +289,7 @@ def _settled(answer: Any) -> Any:
 
 def _where() -> str:
     span = current.get()
-    return "" if span is None else span.path
+    return "" if span is None else write(span.path)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from typing import Any, Protocol
 
+    from ..paths import PhasePath
+
     Attribute = str | int | float | bool
 
     class NamedPhase(Protocol):
@@ -74,14 +76,14 @@ class Span:
     state: dict[str, Any] | None  # what probes keep from begin to end, by probe name
 
     @property
-    def path(self) -> str:
-        """The phase's name behind those of the phases around it, such as `init/load model`."""
+    def path(self) -> PhasePath:
+        """The names of the phases around it and its own, outermost first, such as `("init", "load model")`."""
         names = [self.phase.name]
         span = self.parent
         while span is not None:
             names.append(span.phase.name)
             span = span.parent
-        return "/".join(reversed(names))
+        return tuple(reversed(names))
 
     def wants(self, probe: str) -> bool:
         """Whether this phase asked for the probe of that name: all of them, unless `probes=` said less."""

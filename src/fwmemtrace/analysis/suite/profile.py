@@ -23,7 +23,7 @@ from ...results.suite import (
 from ..growth import ENOUGH_CALLS, judge, warm_up_of
 from .reading import SuiteProcess
 from .spreads import middle, saving, spread
-from .stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, IMPORT, STAGES
+from .stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, IMPORT, STAGES, in_a_stage
 
 _TRIALS = ("deferred", "arenas")  # what breaks in them is no fault of the component
 _SITES = 5  # of each kind
@@ -178,7 +178,7 @@ def _packages(light: Sequence[SuiteProcess]) -> list[SuitePackage] | None:
         return None
     packages: dict[str, SuitePackage] = {}
     for row in imports:
-        if row.phase.partition("/")[0] not in STAGES:
+        if not in_a_stage(row.phase):
             continue
         name = row.module.partition(".")[0]
         package = packages.setdefault(name, SuitePackage(package=name, bytes=0, modules=0))

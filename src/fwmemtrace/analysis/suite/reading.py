@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ... import results
+from ...paths import OUTSIDE, PhasePath
 from ...records import (
     PhaseBegin,
     PhaseEnd,
@@ -63,10 +64,10 @@ class OwnRecords:
                     open_requests.remove(record.span)
                     self.requests.append(record.rss_bytes)
             else:
-                self.add(record, "")
+                self.add(record, OUTSIDE)
         return self
 
-    def add(self, record: Record, path: str) -> None:
+    def add(self, record: Record, path: PhasePath) -> None:
         """Take one record that is of no kind that every session writes."""
         if isinstance(record, SuiteBegin):
             self.begin = record

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...results.suite import SuiteComponent, SuiteShare, SuiteShared, SuiteSharing
 from .profile import resident, start_of, whole_peak
 from .reading import SuiteProcess
-from .stages import AFTER_GC, IMPORT, STAGES
+from .stages import AFTER_GC, IMPORT, in_a_stage
 
 _WORTH_A_ROW = 500_000
 
@@ -63,7 +63,7 @@ def imported_packages(process: SuiteProcess | None) -> dict[str, int]:
         return {}
     sizes: dict[str, int] = {}
     for row in process.report.imports:
-        if row.phase.partition("/")[0] not in STAGES:
+        if not in_a_stage(row.phase):
             continue
         name = row.module.partition(".")[0]
         sizes[name] = sizes.get(name, 0) + row.own_bytes

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ...results.trace import Import
-from .stages import STAGES
+from .stages import in_a_stage
 
 _TRACERS = ("fwmemtrace", "msgspec", "memray", "psutil", "pympler", "objgraph", "tracemalloc")
 # Without these no program runs: that nothing was called of them says nothing.
@@ -47,7 +47,7 @@ def unused_imports(
             or from C, was not watched: that one of them is of no use is a guess until it has been tried.
     """
     # What was imported in no stage is the tracer's own, and what failed to import is not there.
-    imports = [row for row in imports if row.phase.partition("/")[0] in STAGES and row.error is None]
+    imports = [row for row in imports if in_a_stage(row.phase) and row.error is None]
     parent_of = {row.module: row.parent for row in imports}
     holding = {prefix for module in used for prefix in _prefixes(module)}
     kept_out = {*_TRACERS, *_CORE, *own}

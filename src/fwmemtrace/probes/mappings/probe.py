@@ -10,6 +10,7 @@ from time import perf_counter_ns
 from typing import ClassVar, TypeAlias
 
 from ...errors import ProbeUnavailable
+from ...paths import PhasePath
 from ...records import MappingRow, MappingsEdge, MappingsReading, Note
 from ...system import smaps
 from ...system.allocators import Allocators
@@ -63,7 +64,7 @@ class MappingsProbe(BaseProbe):
         self._rows_rss = 0
         self._lock = threading.RLock()  # phases of several threads; a finaliser may run one inside a reading
         self._reading = False
-        self._runs: dict[str, int] = {}
+        self._runs: dict[PhasePath, int] = {}
         self._waiting: dict[int, _Run] = {}  # open runs whose begin was not told, by their spans
         self._spent_ns = 0
         self._swapped = 0  # by the latest reading that looked at the mappings

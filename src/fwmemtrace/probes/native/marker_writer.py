@@ -14,6 +14,7 @@ from types import CodeType, FunctionType
 from typing import Any, TypeAlias
 
 from ...capture import markers
+from ...paths import OUTSIDE, PhasePath, write
 from ...tracing.span import Span
 
 Leave: TypeAlias = Callable[[int], object]
@@ -58,7 +59,7 @@ class _Node:
 
     __slots__ = ("children", "free", "lasting", "leave", "path", "slots")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: PhasePath) -> None:
         self.path = path
         self.lasting = True
         self.children: dict[str, _Node] = {}
@@ -95,8 +96,8 @@ class MarkerWriter:
         self._keep = keep
         self._thread = _Thread()
         self._roots: dict[str, _Node] = {}
-        self._nodes: dict[str, _Node] = {}
-        self._passing = _Node("")  # where phases that there is no room for have their slots
+        self._nodes: dict[PhasePath, _Node] = {}
+        self._passing = _Node(OUTSIDE)  # where phases that there is no room for have their slots
         self._runs: dict[int, Run] = {}
         self._names: dict[str, Leave] = {}
         self._first = markers.SMALLEST - less
@@ -186,7 +187,7 @@ class MarkerWriter:
         self._thread.run = None
         self._away(self._first)
 
-    def _at(self, path: str) -> _Node:
+    def _at(self, path: PhasePath) -> _Node:
         node = self._nodes.get(path)
         if node is None:
             node = _Node(path)
@@ -199,7 +200,7 @@ class MarkerWriter:
 
     def _for_slot(self, node: _Node, slot: int) -> tuple[Leave, Leave, Leave]:
         high = slot // markers.SIZES
-        begin, end, switch = (self._about(word, node.path, high) for word in ("begin", "end", "switch"))
+        begin, end, switch = (self._about(word, write(node.path), high) for word in ("begin", "end", "switch"))
         node.leave[high] = begin, end, switch
         return begin, end, switch
 

@@ -6,6 +6,7 @@ import marshal
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
+from ...paths import PhasePath
 from ...records import ObjectRow
 
 # A program that puts an id into its phase names must not make these the leak.
@@ -15,14 +16,14 @@ _MOST_PAIRS = 8192
 _HABIT = 3
 
 # Type and path: how many more, bytes more, runs in which there were more.
-Sums: TypeAlias = dict[tuple[str, str], tuple[int, int, int]]
+Sums: TypeAlias = dict[tuple[str, PhasePath], tuple[int, int, int]]
 
 
 class Grown(NamedTuple):
     """A type, and the path of phases that it grew most in."""
 
     kind: str
-    path: str
+    path: PhasePath
     objects: int
     size_bytes: int
 
@@ -37,7 +38,7 @@ class GrownTypes:
     def __init__(self) -> None:
         self._packed = marshal.dumps((set(), {}))
 
-    def add(self, path: str, rows: Sequence[ObjectRow]) -> None:
+    def add(self, path: PhasePath, rows: Sequence[ObjectRow]) -> None:
         """The changes of one run."""
         paths, sums = self._unpacked()
         if path in paths:
@@ -50,7 +51,7 @@ class GrownTypes:
             paths.add(path)
         self._packed = marshal.dumps((paths, sums))
 
-    def _unpacked(self) -> tuple[set[str], Sums]:
+    def _unpacked(self) -> tuple[set[PhasePath], Sums]:
         paths, sums = marshal.loads(self._packed)
         return paths, sums
 
@@ -62,7 +63,7 @@ class GrownTypes:
                 continue
             known = best.get(kind)
             # Of nested phases that grew alike the innermost is the nearest to the cause.
-            if known is None or (count, path.count("/")) > (known.objects, known.path.count("/")):
+            if known is None or (count, len(path)) > (known.objects, len(known.path)):
                 best[kind] = Grown(kind, path, count, size)
         return sorted(
             best.values(), key=lambda grown: (grown.kind.startswith("builtins."), -grown.size_bytes, grown.kind)

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from ...heap.census import Census, take_census, totals, type_name
 from ...heap.holders import chain_to, newest
+from ...paths import write
 from ...records import Note, ObjectCensus, ObjectHolder, ObjectRow
 from ...tracing.span import Span
 from ..base import BaseProbe, ProbeContext
@@ -113,7 +114,7 @@ def find_holder(grown: Grown) -> ObjectHolder | None:
         return None
     count = take_census().get(grown.kind, (0, 0))[0]
     root, steps, note = chain_to(thing, _HOLDER_LIMIT_NS)
-    return ObjectHolder(grown.kind, count, grown.objects, grown.path, root, steps, note)
+    return ObjectHolder(grown.kind, count, grown.objects, write(grown.path), root, steps, note)
 
 
 def changes(before: Census, after: Census) -> list[ObjectRow]:

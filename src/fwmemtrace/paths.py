@@ -1,0 +1,85 @@
+r"""Phase paths: a tuple of names inside, and the one way in which it is written as text.
+
+    >>> write(("GET /users", "load model"))
+    'GET \\/users/load model'
+    >>> read('GET \\/users/load model')
+    ('GET /users', 'load model')
+
+Names are joined by "/". A "/" or a backslash inside a name is escaped by a backslash, so that every path has one text
+and every text one path. Imports nothing: the traced process uses it too.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Sequence
+    from typing import TypeAlias
+
+PhasePath: TypeAlias = tuple[str, ...]
+
+OUTSIDE: PhasePath = ()  # the path of what happens in no phase; its text is ""
+
+
+def write(path: Sequence[str]) -> str:
+    """Return a path as text, as reports and the trace file's readers show it."""
+    text = "/".join(path)
+    if "\\" not in text and text.count("/") == max(len(path) - 1, 0):
+        return text
+    return "/".join([name.replace("\\", "\\\\").replace("/", "\\/") for name in path])
+
+
+def read(text: str) -> PhasePath:
+    """Return the path that a text stands for; the inverse of `write`.
+
+    A backslash before any other character stands for itself, so that texts written before names were escaped can be
+    read too.
+    """
+    if not text:
+        return OUTSIDE
+    if "\\" not in text:
+        return tuple(text.split("/"))
+    names = [""]
+    characters = iter(text)
+    for character in characters:
+        if character == "/":
+            names.append("")
+        elif character == "\\":
+            following = next(characters, "")
+            names[-1] += following if following in ("/", "\\") and following else character + following
+        else:
+            names[-1] += character
+    return tuple(names)
+
+
+def is_inside(path: PhasePath, outer: PhasePath) -> bool:
+    """Tell whether a phase of this path runs inside one of the other, or is the same."""
+    return path[: len(outer)] == outer
+
+
+def nearest(path: PhasePath, known: Container[PhasePath]) -> PhasePath:
+    """Return the longest of the known paths that this one is inside of, itself aside; `OUTSIDE` if there is none."""
+    for length in range(len(path) - 1, 0, -1):
+        if path[:length] in known:
+            return path[:length]
+    return OUTSIDE
+
+
+def in_tree_order(paths: Iterable[PhasePath]) -> list[PhasePath]:
+    """Put each path behind the one that it is inside of; siblings keep their order.
+
+    >>> [write(path) for path in in_tree_order([("init",), ("request",), ("init", "load"), ("request", "check")])]
+    ['init', 'init/load', 'request', 'request/check']
+    """
+    given = list(paths)
+    known = set(given)
+    children: dict[PhasePath, list[PhasePath]] = {}
+    for path in given:
+        children.setdefault(nearest(path, known), []).append(path)
+    ordered: list[PhasePath] = []
+    waiting = list(reversed(children.get(OUTSIDE, [])))
+    while waiting:
+        path = waiting.pop()
+        ordered.append(path)
+        waiting.extend(reversed(children.get(path, [])))
+    return ordered
