@@ -16,8 +16,7 @@ from fwmemtrace import phase
 from fwmemtrace.recording.workers import worker_path
 from fwmemtrace.records import CgroupReading, Footprint, Note, PhaseBegin, PhaseEnd, PythonHeap, Sample, SessionBegin
 from fwmemtrace.sinks.memory import MemorySink
-from fwmemtrace.system import cgroup
-from fwmemtrace.system import meter as process_memory
+from fwmemtrace.system import proc
 
 MB = 1_000_000
 
@@ -25,8 +24,7 @@ MB = 1_000_000
 @pytest.fixture
 def no_proc(monkeypatch, tmp_path):
     """A system without /proc and control groups."""
-    monkeypatch.setattr(process_memory, "PROC", str(tmp_path / "none"))
-    monkeypatch.setattr(cgroup, "PROC", str(tmp_path / "none"))
+    monkeypatch.setattr(proc, "PROC", str(tmp_path / "none"))
 
 
 def of_kind(sink, kind):

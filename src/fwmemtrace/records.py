@@ -257,7 +257,7 @@ class ModuleImport(Record, frozen=True, gc=False):
 class MappingRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The resident pages of one owner; see `proc_pid_smaps(5)` for the figures."""
 
-    category: str  # one of those in probes/mappings/owners.py and probes/mappings/anonymous.py
+    category: str  # one of those in probes/mappings/owners.py
     owner: str
     rss_bytes: int
     pss_bytes: int  # pages shared with other processes divided among them

@@ -5,15 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwmemtrace.probes.mappings.anonymous import ARENA, PAGE, POOL, Pages, Walker, is_pool, split
-from fwmemtrace.system.smaps import Below, Mapping
+from fwmemtrace.probes.mappings.allocator_marks import ARENA, POOL, is_pool
+from fwmemtrace.probes.mappings.anonymous import AnonymousMemory, apportion
+from fwmemtrace.system.own_memory import PageFlags
+from fwmemtrace.system.proc import PAGE_SIZE as PAGE
+from fwmemtrace.system.smaps import AnonymousMapping, MappingBelow
 
 BASE = 0x7F00_0000_0000 - 5 * PAGE  # so that arenas are not aligned to pools
-GUARD = Below("---p", "", is_file=False, file_end=0)
+GUARD = MappingBelow("---p", "", is_file=False, file_end=0)
 
 
 class Memory:
-    """Pages with content, as an anonymous mapping has them."""
+    """An anonymous mapping: pages and what they contain."""
 
     def __init__(self, base=BASE):
         self.base = self.end = base
@@ -57,16 +60,17 @@ class Memory:
 
     def pages(self, start, end):
         flags = bytes(int(address not in self.absent) for address in range(start, end, PAGE))
-        return Pages(flags, flags)
+        return PageFlags(flags, flags)
 
     def shares(self, below=None, cuts=(), **options):
-        """As the walker finds them, where the kernel cuts the mapping behind so many pages."""
-        walker = Walker(self.peek, self.pages, **options)
+        """The resident bytes of each owner, where the kernel cuts the mapping after so many pages."""
+        anonymous = AnonymousMemory(self.peek, self.pages, **options)
         edges = [self.base, *(self.base + cut * PAGE for cut in cuts), self.end]
         found = []
         for start, end in pairwise(edges):
             resident = sum(self.pages(start, end).present) * PAGE
-            parts = walker.shares(Mapping(start, end, "rw-p", "", resident, resident, resident, resident), below)
+            mapping = AnonymousMapping(start, end, "rw-p", "", resident, resident, resident, resident)
+            parts = anonymous.divide(mapping, below)
             assert sum(size for _, size in parts) == resident
             found += [(piece.category, piece.owner, size) for piece, size in parts]
             below = None
@@ -173,7 +177,7 @@ def test_zeroed_data_of_a_library_is_the_library_s(monkeypatch):
     )
     memory = Memory()
     memory.nameless(5)
-    below = Below("rw-p", "/v/site-packages/torch/lib/libtorch.so", is_file=True, file_end=7 * PAGE)
+    below = MappingBelow("rw-p", "/v/site-packages/torch/lib/libtorch.so", is_file=True, file_end=7 * PAGE)
     assert memory.shares(below) == [("file", "torch", 2 * PAGE), ("anonymous", "", 3 * PAGE)]
 
 
@@ -193,15 +197,15 @@ def test_unknown_memory_does_not_take_long():
     memory = Memory()
     memory.end += 20_000 * PAGE
     looks = []
-    walker = Walker(lambda address, length: looks.append(address) or bytes(length), memory.pages)
-    mapping = Mapping(memory.base, memory.end, "rw-p", "", *[20_000 * PAGE] * 4)
-    assert walker.shares(mapping, None)[0][1] == 20_000 * PAGE
+    anonymous = AnonymousMemory(lambda address, length: looks.append(address) or bytes(length), memory.pages)
+    mapping = AnonymousMapping(memory.base, memory.end, "rw-p", "", *[20_000 * PAGE] * 4)
+    assert anonymous.divide(mapping, None)[0][1] == 20_000 * PAGE
     assert len(looks) < 10_000
 
 
 @given(st.integers(0, 10**9), st.lists(st.integers(0, 1000), min_size=1, max_size=20))
 def test_splitting_loses_nothing(total, weights):
-    parts = split(total, weights)
+    parts = apportion(total, weights)
     assert sum(parts) == total
     assert all(part >= 0 for part in parts)
 
@@ -210,6 +214,6 @@ def test_without_the_page_map_nothing_is_guessed():
     memory = Memory()
     memory.block(4)
     memory.arena()
-    mapping = Mapping(memory.base, memory.end, "rw-p", "", *[100 * PAGE] * 4)
-    (share,) = Walker(memory.peek, lambda start, end: Pages(b"", b"")).shares(mapping, None)
+    mapping = AnonymousMapping(memory.base, memory.end, "rw-p", "", *[100 * PAGE] * 4)
+    (share,) = AnonymousMemory(memory.peek, lambda start, end: PageFlags(b"", b"")).divide(mapping, None)
     assert (share[0].category, share[1]) == ("anonymous", 100 * PAGE)

@@ -1,7 +1,7 @@
 import pytest
 
 from fwmemtrace.probes.mappings.owners import owner_of
-from fwmemtrace.system.allocators import Allocators, parse_python_figures
+from fwmemtrace.system.allocators import AllocatorReader, parse_python_figures
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_python_figures():
 
 
 def test_allocators_see_what_is_allocated_and_write_nothing(capfd):
-    allocators = Allocators()
+    allocators = AllocatorReader()
     before = allocators.read()
     kept = [bytearray(100_000) for _ in range(200)], [(n, str(n)) for n in range(200_000)]
     after = allocators.read()
@@ -49,7 +49,7 @@ def test_allocators_see_what_is_allocated_and_write_nothing(capfd):
 def test_tracemalloc_s_tables_are_told_while_it_traces():
     import tracemalloc
 
-    allocators = Allocators()
+    allocators = AllocatorReader()
     assert allocators.read().tracemalloc_bytes is None
     tracemalloc.start()
     try:

@@ -18,7 +18,8 @@ from fwmemtrace.heap.storages import Storage, find_storages, without_parts
 from fwmemtrace.heap.tensor_names import outermost, walk
 from fwmemtrace.records import AcceleratorMemory, TensorCensus, TensorRow
 from fwmemtrace.sinks.memory import MemorySink
-from fwmemtrace.system import backing
+from fwmemtrace.system import proc
+from fwmemtrace.system.backing import BackingMap
 
 MB = 10**6
 
@@ -280,8 +281,8 @@ def test_parts_of_a_storage_are_left_out():
 
 
 def test_addresses_without_proc_are_private(monkeypatch, tmp_path):
-    monkeypatch.setattr(backing, "MAPS", tmp_path / "none")
-    assert backing.Mappings().backing(id(object())) == "private"
+    monkeypatch.setattr(proc, "PROC", str(tmp_path / "none"))
+    assert BackingMap().backing_at(id(object())) == "private"
 
 
 def test_modules_in_a_circle(torch):

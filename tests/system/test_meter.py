@@ -11,7 +11,7 @@ from typing import TypeAlias
 import psutil
 import pytest
 
-from fwmemtrace.system.meter import ProcMeter, PsutilMeter, Usage
+from fwmemtrace.system.meter import MemoryUsage, ProcMeter, PsutilMeter
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 MB = 10**6
@@ -70,7 +70,7 @@ def test_a_reading_that_was_learnt_stands_until_memory_moves_or_time_passes(
     new_memory: NewMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     meter = ProcMeter(exact_peak=False)
-    learnt = Usage(meter.rss(), 5, 4, 3, 2)
+    learnt = MemoryUsage(meter.rss(), 5, 4, 3, 2)
     meter.learn(learnt)
     assert meter.usage() == learnt
     ballast = new_memory(MB)

@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwmemtrace.probes.mappings.anonymous import PAGE, Pages, Walker
-from fwmemtrace.probes.mappings.probe import group
-from fwmemtrace.system import smaps
+from fwmemtrace.probes.mappings.anonymous import AnonymousMemory
+from fwmemtrace.probes.mappings.rows import rows_by_owner
+from fwmemtrace.system import proc, smaps
+from fwmemtrace.system.own_memory import PageFlags
+from fwmemtrace.system.proc import PAGE_SIZE as PAGE
 
 KB = 1024
 
@@ -62,15 +64,15 @@ def entry(start, pages, path="", *, form=NEWER, mode="rw-p", sc=0, sd=0, pc=0, p
 
 
 def nothing_marked():
-    """A walker over memory in which no allocator has left a mark, everything resident."""
-    return Walker(
+    """Memory without any header of an allocator, all of it resident."""
+    return AnonymousMemory(
         lambda address, length: bytes(length),
-        lambda start, end: Pages(b"\1" * ((end - start) // PAGE), b"\1" * ((end - start) // PAGE)),
+        lambda start, end: PageFlags(b"\1" * ((end - start) // PAGE), b"\1" * ((end - start) // PAGE)),
     )
 
 
 def rows(text, pieces=None):
-    found = group(pieces or [text.encode()], nothing_marked(), {})
+    found = rows_by_owner(pieces or [text.encode()], nothing_marked(), {})
     return {(row.category, row.owner): row for row in found}
 
 
@@ -110,16 +112,16 @@ def test_shared_memory_with_segment_number_zero_is_no_anonymous_memory():
 
 def test_an_unknown_form_is_an_error():
     text = entry(0x1000, 1, "[heap]", pd=4, anonymous=4).replace("Private_Clean", "Private_Whatever")
-    with pytest.raises(ValueError, match="found 1 mappings in smaps, of which 0 have the known form"):
+    with pytest.raises(ValueError, match="unknown format of smaps: only 0 of 1 mappings could be parsed"):
         rows(text)
 
 
 def test_pieces_hold_whole_mappings(tmp_path, monkeypatch):
     text = "".join(entry(0x100000 * n, 8, f"/lib/lib{n}.so", pc=n) for n in range(1, 40))
-    path = tmp_path / "smaps"
-    path.write_text(text)
+    (tmp_path / "smaps").write_text(text)
+    monkeypatch.setattr(proc, "PROC", str(tmp_path))
     monkeypatch.setattr(smaps, "_PIECE", 777)
-    pieces = list(smaps.read(str(path)))
+    pieces = list(smaps.read())
     assert b"".join(pieces).decode() == text
     assert len(pieces) > 5
     assert rows("", pieces) == rows(text)
@@ -173,7 +175,7 @@ def test_groups_always_add_up_to_rss(mappings, data):
             anonymous=sizes[3],
         )
         address += (max(1, sc + sd + pc + pd) + data.draw(st.integers(0, 1))) * PAGE
-    found = group([text.encode()], nothing_marked(), {})
+    found = rows_by_owner([text.encode()], nothing_marked(), {})
 
     def told(field):
         return sum(int(size) * KB for size in re.findall(rf"^{field}: +(\d+) kB", text, re.MULTILINE))

@@ -9,11 +9,12 @@ from typing import Any
 
 from .. import results
 from ..paths import write
-from .capture_file import CaptureFile, without_collector
+from ..system.garbage_collector import CollectorPaused
+from .capture_file import CaptureFile
 from .fold import CaptureFold, RunEnded
 from .library_names import UNKNOWN_LIBRARY, library_of
 from .rows import CaptureSummary, add_up, build_rows
-from .stacks import Readable, asking, package_of, readable
+from .stacks import Readable, asking, package_of_stack, readable
 
 _NAMED = 5  # as many libraries a note names
 _INNERMOST = 16  # of a stack's C and C++ frames: enough to see past the allocators
@@ -43,7 +44,7 @@ def read_capture(
     Raises:
         CaptureError: if it cannot be read, or cannot be cut by phase.
     """
-    with CaptureFile(Path(path), other_builds=other_builds) as capture, without_collector():
+    with CaptureFile(Path(path), other_builds=other_builds) as capture, CollectorPaused():
         summary = _summary(capture, top, progress, run_ended)
         if other_builds:
             summary.notes.append(_strangers(other_builds, capture.native))
@@ -65,7 +66,7 @@ def report_capture(
     """
     # Opened once: memray walks through all of a capture when it is opened.
     with CaptureFile(Path(path)) as capture:
-        with without_collector():
+        with CollectorPaused():
             summary = _summary(capture, top, progress, None)
         resident = capture.resident() or [0]
         process = results.Process(
@@ -143,7 +144,7 @@ def _summary(
         fold,
         top,
         resolve,
-        lambda key: package_of(capture.python_stack(key)),
+        lambda key: package_of_stack(capture.python_stack(key)),
         library_at if capture.native else None,
     )
     if fold.cut_off and complete:

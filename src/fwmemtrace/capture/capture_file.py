@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
@@ -178,18 +177,6 @@ def _rows_of(first: Any) -> Callable[[list[Any]], list[Row]]:
     if at is None:  # a memray that keeps it in another way
         return lambda records: list(map(_FIELDS, records))
     return lambda records: gc.get_referents(*records)[at :: len(held)]
-
-
-@contextmanager
-def without_collector() -> Iterator[None]:
-    """Keep the garbage collector from walking over millions of tuples that hold no cycle."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _version() -> str:

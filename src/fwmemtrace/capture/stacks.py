@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from .. import results
-from .library_names import ARENAS, is_general, library_by_name, library_of, package_in
+from ..packages import package_of
+from .library_names import ARENAS, is_general, library_by_name, library_of
 from .own_frames import is_ours
 from .short_names import short_name
 
@@ -87,7 +88,7 @@ def readable(python: Iterable[RawFrame], whole: Iterable[WholeFrame] | None = No
         if not _CALLS.match(function):
             name = short_name(function)
             _append(frames, (name, file, line, _library(name, file, path)))
-    package = next(filter(None, (package_in(file) for _, file, _ in python)), None)
+    package = next(filter(None, (package_of(file) for _, file, _ in python)), None)
     caller = next((frame for frame in python if _is_own(frame[1])), None)
     return Readable(frames, asking(native), operator, package, caller)
 
@@ -138,12 +139,12 @@ def telling(stack: Sequence[results.Frame], count: int) -> list[results.Frame]:
     return [*stack[asked : asked + 1], *([frame for frame in around if is_python(frame)] or around)[: count - 1]]
 
 
-def package_of(python: Iterable[RawFrame]) -> str:
+def package_of_stack(python: Iterable[RawFrame]) -> str:
     """Whose code a Python stack ends in: an installed package, "python" for the standard library, "program" else."""
     for _, file, _ in python:
-        package = package_in(file)
-        if package is not None:
-            return package.removesuffix(".py")
+        package = package_of(file)
+        if package:
+            return package
         if _is_own(file):
             return "program"
     return "python"
@@ -161,4 +162,4 @@ def _library(name: str, file: str, path: str | None) -> str | None:
 
 
 def _is_own(file: str) -> bool:
-    return not (package_in(file) or _STANDARD.match(file) or is_ours(file))
+    return not (package_of(file) or _STANDARD.match(file) or is_ours(file))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import compress, filterfalse
 from typing import Any, NamedTuple
 
-from ..system.backing import Mappings
+from ..system.backing import BackingMap
 from .local_variables import local_variables
 from .referents import referents
 from .tensor_names import OTHER, Name, names_of
@@ -81,10 +81,10 @@ def find_storages() -> Found:
         if collecting:
             gc.enable()
     storages = without_parts(list(seen.values()))
-    mappings = Mappings()
+    backings = BackingMap()
     for storage in storages:
         if storage.in_process:
-            storage.backing = mappings.backing(storage.address)
+            storage.backing = backings.backing_at(storage.address)
     return Found(storages, unreadable)
 
 

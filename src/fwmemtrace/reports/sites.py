@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .. import results
 from ..capture.stacks import telling
+from ..packages import PACKAGE_FOLDERS
 from ..units import format_bytes, format_count
 
 _FRAMES = 3  # of a stack, the innermost ones that say something
@@ -158,9 +159,9 @@ def short(file: str) -> str:
     >>> short("/venv/lib/python3.11/site-packages/torch/nn/modules/linear.py")
     'torch/nn/modules/linear.py'
     """
-    for marker in ("/site-packages/", "/dist-packages/"):
-        if marker in file:
-            return file.rpartition(marker)[2]
+    for folder in PACKAGE_FOLDERS:
+        if f"/{folder}/" in file:
+            return file.rpartition(f"/{folder}/")[2]
     parts = file.split("/")
     for number, part in enumerate(parts):
         if part.startswith("python3.") and number + 1 < len(parts):

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from ..errors import SuiteError
+from ..packages import PACKAGE_FOLDERS
 from .child import Listed, Plan, Told
 from .limits import CgroupLimit
 
@@ -46,7 +47,7 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     root = str(Path(__file__).resolve().parents[2])
     known = kept.get("PYTHONPATH", "").split(os.pathsep)
-    if root in sys.path and root not in known and not root.endswith(("site-packages", "dist-packages")):
+    if root in sys.path and root not in known and not root.endswith(PACKAGE_FOLDERS):
         kept["PYTHONPATH"] = os.pathsep.join([*filter(None, known), root])
     return {**kept, **extra}
 

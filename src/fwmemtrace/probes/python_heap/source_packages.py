@@ -1,0 +1,58 @@
+"""Names the package of the line that allocated."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import PurePath
+from sysconfig import get_paths
+
+from ...packages import package_of
+from .fold import PythonStack
+
+# Read before tracing is on: it imports a module, which would count as the first phase's.
+_LIBRARY = (get_paths()["stdlib"], get_paths()["platstdlib"])
+
+
+class SourcePackages:
+    """Finds the package of a source file, and remembers it.
+
+    A file in site-packages belongs to the package there, one of Python's own library to "stdlib", any other to the
+    top-level package of the loaded module whose source it is, or else to its folder.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+        self._modules: dict[str, str] | None = None
+
+    def of(self, stack: PythonStack) -> str:
+        """Return the package of the innermost frame."""
+        file = stack[0][0]
+        package = self._known.get(file)
+        if package is None:
+            package = self._known[file] = self._find(file)
+        return package
+
+    def _find(self, file: str) -> str:
+        if file.startswith("<frozen "):
+            return "stdlib"
+        if file.startswith("<"):  # <unknown>: no Python code ran; <string>: exec
+            return file
+        installed = package_of(file)
+        if installed:
+            return installed
+        if file.startswith(_LIBRARY):
+            return "stdlib"
+        if self._modules is None:
+            self._modules = _top_level_by_source(list(sys.modules.items()))
+        return self._modules.get(file) or PurePath(file).parent.name or file
+
+
+def _top_level_by_source(modules: Iterable[tuple[str, object]]) -> dict[str, str]:
+    found = {}
+    for name, module in modules:
+        # The dictionary, not the attribute: a lazy module's `__getattr__` would load it.
+        file = getattr(module, "__dict__", {}).get("__file__")
+        if isinstance(file, str):
+            found[file] = name.partition(".")[0]
+    return found
