@@ -359,7 +359,7 @@ class SuiteUse(Record, frozen=True, gc=False):
 class SuiteArray(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Storages of tensors or arrays of one element type."""
 
-    library: str  # "torch" or "numpy"
+    library: str  # "torch", "numpy" or "python"
     dtype: str
     item_bytes: int
     count: int
@@ -378,7 +378,7 @@ class SuiteTwin(msgspec.Struct, array_like=True, frozen=True, gc=False):
     copies: int
     bytes: int  # of one copy
     extra_bytes: int  # private and resident bytes of all copies but one
-    names: list[str]  # where known: the parameters' names, or the type of what holds them
+    names: list[str]  # where known: the parameters' paths in their models, or the arrays' variables or keys
 
 
 class SuiteArrays(Record, frozen=True, gc=False):

@@ -13,8 +13,9 @@ import pytest
 import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.analysis.tensors import TensorsFold
+from fwmemtrace.heap.live_storages import find_storages, without_parts
 from fwmemtrace.heap.local_variables import local_variables
-from fwmemtrace.heap.storages import Storage, find_storages, without_parts
+from fwmemtrace.heap.storages import Storage
 from fwmemtrace.heap.tensor_names import outermost, walk
 from fwmemtrace.records import AcceleratorMemory, TensorCensus, TensorRow
 from fwmemtrace.sinks.memory import MemorySink

@@ -9,8 +9,9 @@ from heapq import nlargest
 from time import perf_counter_ns
 from typing import ClassVar, TypeAlias
 
-from ..heap.accelerators import Reading, read_accelerators
-from ..heap.storages import Storage, find_storages
+from ..heap.accelerators import AcceleratorUsage, read_accelerators
+from ..heap.live_storages import find_storages
+from ..heap.storages import Storage
 from ..records import AcceleratorMemory, TensorCensus, TensorRow, TensorStorage
 from ..tracing.span import Span
 from .base import BaseProbe, ProbeContext
@@ -58,7 +59,7 @@ class TensorsProbe(BaseProbe):
         self._budget.spend(perf_counter_ns() - began)
         self._context.emit(census)
         for device, reading in devices.items():
-            earlier = Reading(*devices_before[device]) if device in devices_before else Reading(device, 0, 0, 0)
+            earlier = AcceleratorUsage(*devices_before.get(device, (device, 0, 0, 0)))
             self._context.emit(
                 AcceleratorMemory(
                     span.id,
