@@ -18,7 +18,7 @@ from ..system.backing import BackingMap
 from ..system.garbage_collector import CollectorPaused
 from .local_variables import local_variables
 from .referents import referents
-from .storages import Storage, gradient_of, plain_tensors, storages_of
+from .storages import STORAGES_BY_LIBRARY, Storage, gradient_of, plain_tensors
 from .tensor_names import GRADIENT, OTHER, NamedTensor, named_tensors
 
 _MOST_ALIASES = 5
@@ -55,7 +55,8 @@ def find_storages(*, borrowed: bool = False) -> LiveStorages:
             collected.add_arrays(instances(things, numpy.ndarray), borrowed=borrowed)
         for thing in instances(things, array):
             if len(thing) * thing.itemsize >= _LARGE_BUFFER:
-                collected.add(*storages_of(thing))
+                for storage in STORAGES_BY_LIBRARY["python"](thing):
+                    collected.add(storage)
         del things
     storages = without_parts(list(collected.by_place.values()))
     backings = BackingMap()
@@ -72,16 +73,15 @@ class _Collection:
         self.by_place: dict[tuple[str, int], Storage] = {}
         self.unreadable = 0
 
-    def add(self, *storages: Storage) -> None:
-        """Add storages; of a place that is known, keep the first one's description."""
-        for storage in storages:
-            known = self.by_place.setdefault((storage.device, storage.address), storage)
-            if known is storage:
-                continue
-            known.size_bytes = max(known.size_bytes, storage.size_bytes)
-            new = storage.owner and storage.owner != known.owner and storage.owner not in known.aliases
-            if new and storage.role == known.role and len(known.aliases) < _MOST_ALIASES:
-                known.aliases.append(storage.owner)
+    def add(self, storage: Storage) -> None:
+        """Add a storage; of a place that is known, keep the first description."""
+        known = self.by_place.setdefault((storage.device, storage.address), storage)
+        if known is storage:
+            return
+        known.size_bytes = max(known.size_bytes, storage.size_bytes)
+        new = storage.owner and storage.owner != known.owner and storage.owner not in known.aliases
+        if new and storage.role == known.role and len(known.aliases) < _MOST_ALIASES:
+            known.aliases.append(storage.owner)
 
     def add_tensors(self, torch: Any, things: list[Any]) -> None:
         """Add the storages of all tensors: those that modules and optimizers own first, with their names."""
@@ -89,10 +89,11 @@ class _Collection:
         optimizers = instances(things, optimizer) if optimizer is not None else []
         owned = named_tensors(instances(things, torch.nn.Module), optimizers)
         tensors = instances(things, torch.Tensor)
+        storages_of_tensor = STORAGES_BY_LIBRARY["torch"]
         with plain_tensors():
             for named in chain(owned, _gradients(tensors), (NamedTensor(tensor, OTHER, "", "") for tensor in tensors)):
                 try:
-                    for storage in storages_of(named.tensor):
+                    for storage in storages_of_tensor(named.tensor):
                         storage.role, storage.owner, storage.model = named.role, named.owner, named.model
                         self.add(storage)
                 except Exception:  # fake and wrapper tensors raise all sorts of things
@@ -100,9 +101,12 @@ class _Collection:
 
     def add_arrays(self, arrays: list[Any], *, borrowed: bool) -> None:
         """Add the storages of numpy arrays."""
+        storages_of_ndarray = STORAGES_BY_LIBRARY["numpy"]
         for each in arrays:
             try:
-                self.add(*(storage for storage in storages_of(each) if borrowed or not storage.borrowed))
+                for storage in storages_of_ndarray(each):
+                    if borrowed or not storage.borrowed:
+                        self.add(storage)
             except Exception:  # a class of the program's that overrides what is read here
                 self.unreadable += 1
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from mmap import mmap
 from typing import Any
@@ -108,16 +108,7 @@ def storages_of(thing: Any) -> list[Storage]:
         Exception: of any type, where a tensor has no storage, as fake and wrapper tensors have not.
     """
     library = library_of(type(thing))
-    if library == "torch":
-        return list(_of_tensor(thing))
-    if library == "numpy":
-        found = _of_ndarray(thing)
-    elif library == "python":
-        address, length = array.buffer_info(thing)
-        found = Storage("python", thing.typecode, "cpu", address, length * thing.itemsize, [length], thing.itemsize)
-    else:
-        return []
-    return [found] if found.size_bytes else []
+    return list(STORAGES_BY_LIBRARY[library](thing)) if library else []
 
 
 def gradient_of(tensor: Any) -> Any:
@@ -142,6 +133,12 @@ def plain_tensors() -> AbstractContextManager[object]:
     return stack
 
 
+def _of_array(thing: Any) -> Iterator[Storage]:
+    address, length = array.buffer_info(thing)
+    if length:
+        yield Storage("python", thing.typecode, "cpu", address, length * thing.itemsize, [length], thing.itemsize)
+
+
 def _of_tensor(tensor: Any) -> Iterator[Storage]:
     for part in _strided(tensor):
         storage = part.untyped_storage()
@@ -164,7 +161,7 @@ def _strided(tensor: Any) -> Iterable[Any]:
     return (tensor.ccol_indices(), tensor.row_indices(), tensor.values())
 
 
-def _of_ndarray(view: Any) -> Storage:
+def _of_ndarray(view: Any) -> Iterator[Storage]:
     whole, base = _bottom(view)
     memory = whole
     if base is not None:
@@ -172,11 +169,12 @@ def _of_ndarray(view: Any) -> Storage:
             memory = sys.modules["numpy"].frombuffer(base, "u1")
         except Exception:  # a tensor, a capsule: it exports no buffer
             pass
-    address, size = memory.__array_interface__["data"][0], memory.nbytes
+    size = memory.nbytes
+    if not size:
+        return
+    address = memory.__array_interface__["data"][0]
     borrowed = base is not None and not issubclass(type(base), mmap)  # no object's own size counts a mapped file
-    return Storage(
-        "numpy", str(whole.dtype), "cpu", address, size, list(whole.shape), whole.itemsize, borrowed=borrowed
-    )
+    yield Storage("numpy", str(whole.dtype), "cpu", address, size, list(whole.shape), whole.itemsize, borrowed=borrowed)
 
 
 def _bottom(view: Any) -> tuple[Any, Any]:
@@ -191,3 +189,11 @@ def _bottom(view: Any) -> tuple[Any, Any]:
         else:
             break
     return whole, below
+
+
+# The same for things that are known to be of one library.
+STORAGES_BY_LIBRARY: dict[str, Callable[[Any], Iterator[Storage]]] = {
+    "torch": _of_tensor,
+    "numpy": _of_ndarray,
+    "python": _of_array,
+}
