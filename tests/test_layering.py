@@ -63,6 +63,24 @@ ONLY: dict[tuple[str, str], set[str]] = {
 # Inside a room: a module may import those of the rows above its own, and never one of its own row or below. Modules
 # that are not named lie below all that are.
 LAYERS: dict[str, list[set[str]]] = {
+    "system": [
+        {"system.proc", "system.mapped_paths", "system.garbage_collector"},
+        {
+            "system.allocators",
+            "system.backing",
+            "system.cgroup",
+            "system.elf",
+            "system.meter",
+            "system.own_memory",
+            "system.smaps",
+        },
+    ],
+    "heap": [
+        {"heap.accelerators", "heap.local_variables", "heap.referents", "heap.tensor_names"},
+        {"heap.census", "heap.storages"},
+        {"heap.array_names", "heap.chain_steps", "heap.deep_size", "heap.live_storages"},
+        {"heap.reference_chains"},
+    ],
     "tracing": [{"tracing.span"}, {"tracing.phases"}],
     "recording": [
         {"recording.sink_guard", "recording.probe_set", "recording.workers"},

@@ -8,7 +8,7 @@ from time import perf_counter_ns
 from typing import ClassVar
 
 from ...heap.census import Census, take_census, totals, type_name
-from ...heap.holders import chain_to, newest
+from ...heap.reference_chains import chain_to, newest
 from ...paths import write
 from ...records import Note, ObjectCensus, ObjectHolder, ObjectRow
 from ...tracing.span import Span
