@@ -110,6 +110,13 @@ def test_shared_memory_with_segment_number_zero_is_no_anonymous_memory():
     assert found["shared memory", "/SYSV00000000"].anonymous_bytes == 0
 
 
+@pytest.mark.parametrize(("path", "category"), [("/dev/shm/x", "shared memory"), ("/dev/nvidia0", "device")])
+def test_only_pages_of_files_are_evictable(path, category):
+    found = rows(entry(0x100000, 8, path, mode="rw-s", sc=8, pc=12))
+    assert found[category, path].rss_bytes == 20 * KB
+    assert found[category, path].evictable_bytes == 0
+
+
 def test_an_unknown_form_is_an_error():
     text = entry(0x1000, 1, "[heap]", pd=4, anonymous=4).replace("Private_Clean", "Private_Whatever")
     with pytest.raises(ValueError, match="unknown format of smaps: only 0 of 1 mappings could be parsed"):

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from ...records import MappingRow
 from ...system import smaps
+from ...system.mapped_paths import DEVICE, SHARED_MEMORY
 from .anonymous import AnonymousMemory, apportion
 from .owners import owner_of
 
@@ -48,7 +49,9 @@ def rows_by_owner(
         owner = known.get(path)
         if owner is None:
             owner = known[path] = owner_of(path, own_files)
-        _add(sums, owner, total.rss, total.pss, total.private, total.evictable, total.anonymous)
+        # Pages of shared memory and devices may be clean, but no file could give them back.
+        evictable = 0 if owner[0] in (SHARED_MEMORY, DEVICE) else total.evictable
+        _add(sums, owner, total.rss, total.pss, total.private, evictable, total.anonymous)
     ordered = sorted(sums.items(), key=lambda item: -item[1][0])
     return [MappingRow(category, owner, *figures) for (category, owner), figures in ordered]
 
