@@ -1,4 +1,4 @@
-"""deep_size against pympler, torch's storages, numpy's sizes and pandas' own count."""
+"""deep_size, compared with pympler, torch's storages, numpy's sizes and pandas' own count."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def nested(depth):
 @pytest.mark.parametrize(
     "thing", [[1.5] * 100, {"a": [1, 2.5, "text"], "b": {3}}, Plain(), nested(40), "x" * 1000, None]
 )
-def test_plain_objects_are_as_pympler_says(thing):
+def test_plain_objects_equal_pympler_s_asizeof(thing):
     from pympler.asizeof import asizeof
 
     assert deep_size(thing) == asizeof(thing)
 
 
-def test_what_is_shared_counts_once():
+def test_shared_objects_count_once():
     shared = ["x" * 10_000]
     assert deep_size([shared, shared]) < 11_000
     assert deep_size(shared, shared) == deep_size(shared)

@@ -1,4 +1,4 @@
-"""What keeps growing types alive: planted leaks, each of which has to get the chain that holds it."""
+"""What keeps growing types alive: each planted leak gets the chain of references that keeps it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def chain(thing):
     return found.root, [step.link for step in found.steps][1:], found.steps[0].name
 
 
-def test_links_are_written_as_a_program_would():
+def test_links_are_written_as_in_a_program():
     thing = Thing()
     KEPT.append(thing)
     assert chain(thing) == ("module", [".KEPT", "[0]"], __name__)
@@ -126,7 +126,7 @@ def test_the_newest_of_an_untracked_type():
     assert few
 
 
-def test_types_that_grew_as_a_habit():
+def test_types_that_grow_run_after_run():
     grown = GrownTypes()
     for run in range(5):
         rows = [
@@ -145,7 +145,7 @@ def test_types_that_grew_as_a_habit():
     assert [found.kind for found in grown.largest(1)] == ["app.Leak"]
 
 
-def test_what_grew_is_kept_in_bounded_memory(monkeypatch):
+def test_growing_types_take_bounded_memory(monkeypatch):
     monkeypatch.setattr(grown_types, "_MOST_PATHS", 20)
     monkeypatch.setattr(grown_types, "_MOST_PAIRS", 50)
     grown = GrownTypes()
@@ -224,7 +224,7 @@ def holder(root, *steps, note=""):
     return fold.result()[0]
 
 
-def test_words():
+def test_a_chain_in_words():
     list_of_things = [("builtins.module", "", "app"), ("builtins.list", ".SEEN"), ("app.T", "[9]")]
     assert holder("module", *list_of_things).words == "app.T is held by module app: .SEEN (list), [9] (app.T)"
     circle = holder("cycle", ("app.T", ""), ("app.T", ".peer"), note="app.T has a __del__").words
@@ -234,7 +234,7 @@ def test_words():
     assert "not found" in holder("", ("app.T", ""), note="given up").words
 
 
-def test_a_graph():
+def test_chains_as_a_graph():
     graph = dot(
         [
             holder("module", ("builtins.module", "", "app"), ("app.T", '["x"]')),

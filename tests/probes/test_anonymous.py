@@ -1,3 +1,7 @@
+"""Dividing anonymous memory among its owners."""
+
+from __future__ import annotations
+
 import struct
 from itertools import pairwise
 
@@ -77,7 +81,7 @@ class Memory:
         return found
 
 
-def test_joined_mappings_are_cut_where_the_allocators_left_their_marks():
+def test_joined_mappings_are_divided_at_the_allocators_headers():
     memory = Memory()
     memory.block(40)
     memory.arena()
@@ -93,7 +97,7 @@ def test_joined_mappings_are_cut_where_the_allocators_left_their_marks():
     ]
 
 
-def test_a_block_goes_on_where_the_kernel_cut_its_mapping_in_two():
+def test_a_block_continues_where_the_kernel_cut_its_mapping_in_two():
     memory = Memory()
     memory.block(4)
     memory.block(2000)
@@ -109,7 +113,7 @@ def test_a_block_goes_on_where_the_kernel_cut_its_mapping_in_two():
 
 
 @pytest.mark.parametrize("nameless", [1, 2, 3, 4, 5])
-def test_arenas_behind_pages_without_a_name_begin_where_they_fit(nameless):
+def test_arenas_after_pages_without_an_owner_start_where_they_fit(nameless):
     memory = Memory()
     memory.nameless(nameless)
     memory.arena()
@@ -140,7 +144,7 @@ def test_pages_are_counted_window_by_window(monkeypatch, window):
     ]
 
 
-def test_a_heap_of_a_thread_is_malloc_s():
+def test_a_thread_s_heap_is_malloc_s():
     memory = Memory(64 << 20)
     memory._put(memory.end, struct.pack("=QQQQ", memory.end + 0x30, 0, 33 * PAGE, 33 * PAGE))
     memory.end += 33 * PAGE
@@ -161,7 +165,7 @@ def test_a_thread_known_by_its_identifier_needs_no_descriptor():
     assert memory.shares(GUARD) == [("anonymous", "", 16 * PAGE)]
 
 
-def test_a_stack_joined_with_what_is_above_ends_where_it_ends():
+def test_a_stack_joined_with_memory_above_ends_at_its_size():
     memory = Memory()
     memory.stack(2048)
     memory.block(4)
@@ -171,7 +175,7 @@ def test_a_stack_joined_with_what_is_above_ends_where_it_ends():
     ]
 
 
-def test_zeroed_data_of_a_library_is_the_library_s(monkeypatch):
+def test_a_library_s_zeroed_data_is_the_library_s(monkeypatch):
     monkeypatch.setattr(
         "fwmemtrace.probes.mappings.anonymous.zeroed_bytes", lambda path, end: 2 * PAGE if end == 7 * PAGE else 0
     )
@@ -181,7 +185,7 @@ def test_zeroed_data_of_a_library_is_the_library_s(monkeypatch):
     assert memory.shares(below) == [("file", "torch", 2 * PAGE), ("anonymous", "", 3 * PAGE)]
 
 
-def test_a_block_that_claims_more_than_is_mapped_is_none():
+def test_a_size_beyond_the_mapping_is_not_a_block():
     memory = Memory()
     memory.block(4)
     memory.end -= PAGE
@@ -189,11 +193,11 @@ def test_a_block_that_claims_more_than_is_mapped_is_none():
 
 
 @pytest.mark.parametrize("content", [bytes(48), b"\xff" * 48, b"\x13\x37" * 24, struct.pack("=QQ", 3, 4096 | 2) * 3])
-def test_other_content_is_no_pool(content):
+def test_other_content_is_not_a_pool(content):
     assert not is_pool(content)
 
 
-def test_unknown_memory_does_not_take_long():
+def test_the_search_in_unknown_memory_is_limited():
     memory = Memory()
     memory.end += 20_000 * PAGE
     looks = []
@@ -204,7 +208,7 @@ def test_unknown_memory_does_not_take_long():
 
 
 @given(st.integers(0, 10**9), st.lists(st.integers(0, 1000), min_size=1, max_size=20))
-def test_splitting_loses_nothing(total, weights):
+def test_apportioned_parts_add_up(total, weights):
     parts = apportion(total, weights)
     assert sum(parts) == total
     assert all(part >= 0 for part in parts)

@@ -1,4 +1,4 @@
-"""The Python heap probe, judged by tracemalloc's own statistics and by blocks of known size."""
+"""The probe python_heap, compared with tracemalloc's own statistics and with blocks of known size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fwmemtrace.records import Note, PhaseBegin, PythonHeap
 from fwmemtrace.sinks.memory import MemorySink
 
 MB = 10**6
-# Spans, records and ints of the tracer's own that live while a phase is open.
+# The tracer's own spans, records and ints that live while a phase is open.
 SLACK = 20_000
 
 
@@ -43,12 +43,12 @@ def test_growth_and_its_line():
     line = body.__code__.co_firstlineno + 2
     assert (grow.top[0].file, grow.top[0].line) == (__file__, line)
     assert grow.top[0].delta_bytes == grow.top[0].size_bytes
-    assert 2 <= grow.top[0].delta_count <= 3  # the array, its buffer, and the list that keeps it
+    assert 2 <= grow.top[0].delta_count <= 3  # the array, its buffer, and the list that refers to it
     assert 3 * MB <= grow.top[0].delta_bytes < 3 * MB + 500
     assert 3 * MB <= grow.after_bytes - grow.before_bytes < 3 * MB + SLACK
     assert abs(rest.after_bytes - rest.before_bytes) < SLACK
     assert all(row.delta_bytes < SLACK for row in rest.top)
-    # It is still the largest there is, though the phase did not change it.
+    # It is still the largest, though the phase did not change it.
     assert (rest.largest[0].file, rest.largest[0].line, rest.largest[0].delta_bytes) == (__file__, line, 0)
     assert kept
 
@@ -76,7 +76,7 @@ def test_peaks_of_threads_that_overlap():
     def one():
         with phase("one"):
             steps[0].wait()
-            steps[1].wait()  # meanwhile the other one allocates
+            steps[1].wait()  # meanwhile the other thread allocates
         steps[2].wait()
 
     def two():
@@ -115,13 +115,13 @@ def test_tasks_have_their_own_phases():
         await asyncio.gather(work(1), work(2))
 
     heaps = dict(trace(lambda: asyncio.run(both()))[0])
-    # They overlap, so each sees both: what happened while it was open.
+    # They overlap, so each has both allocations.
     assert heaps["task 1"].peak_bytes - heaps["task 1"].before_bytes >= 3 * MB
     assert heaps["task 2"].peak_bytes - heaps["task 2"].before_bytes >= 3 * MB
     del kept[:]
 
 
-def test_the_tracers_own_files_are_out():
+def test_the_tracer_s_own_files_are_not_listed():
     def body():
         for _ in range(3):
             with phase("a"), phase("b"):
@@ -133,7 +133,7 @@ def test_the_tracers_own_files_are_out():
     assert "fwmemtrace" not in {row.package for _, heap in heaps for row in heap.packages}
 
 
-def test_filters_choose_files():
+def test_filters_select_files():
     kept = []
 
     def body():
@@ -194,7 +194,7 @@ def test_tracing_that_was_off_is_off_again():
     assert not tracemalloc.is_tracing()
 
 
-def test_a_program_that_stops_tracemalloc_is_told_of_once():
+def test_stopping_tracemalloc_is_noted_once():
     def body():
         with phase("p"):
             tracemalloc.stop()
@@ -206,7 +206,7 @@ def test_a_program_that_stops_tracemalloc_is_told_of_once():
     assert len([record for record in records if isinstance(record, Note)]) == 1
 
 
-def test_a_worker_goes_on_with_its_own_peaks(tmp_path):
+def test_a_forked_worker_has_its_own_peaks(tmp_path):
     code = """
         import os, sys, fwmemtrace
         from fwmemtrace import phase

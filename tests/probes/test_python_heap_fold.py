@@ -1,4 +1,4 @@
-"""Folding tracemalloc's traces, judged by tracemalloc's own statistics."""
+"""Folding tracemalloc's traces, compared with tracemalloc's own statistics."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_packing_keeps_a_fold(fold):
     assert heap_fold.unpack(heap_fold.pack(fold)) == fold
 
 
-def test_packages_are_told_by_path():
+def test_packages_by_path():
     packages = SourcePackages()
     expected = {
         "/env/lib/python3.11/site-packages/torch/nn/modules/linear.py": "torch",

@@ -1,4 +1,4 @@
-"""Which arrays are there, which of their pages are private, and which are there twice."""
+"""The suite's stock of arrays: their bytes, their private pages, and which are equal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def of(stock, dtype):
 
 
 def test_views_count_once():
-    whole = numpy.arange(SIZE).astype("complex128")  # a kind of number that nothing else here uses
+    whole = numpy.arange(SIZE).astype("complex128")  # an element type that nothing else here uses
     views = [whole[::2], whole.reshape(2, -1), whole[5:]]
     found = of(take_stock(), "complex128")
     assert (found.count, found.bytes) == (1, SIZE * 16)

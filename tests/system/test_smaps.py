@@ -1,3 +1,7 @@
+"""Reading smaps and adding it up by owner."""
+
+from __future__ import annotations
+
 import re
 
 import pytest
@@ -94,7 +98,7 @@ def test_files_are_grouped_by_owner(form):
     assert found["stack", "main thread"].rss_bytes == 16 * KB
 
 
-def test_anonymous_memory_without_a_mark_has_no_name():
+def test_anonymous_memory_without_a_header_has_no_owner():
     found = rows(entry(0x100000, 8, pd=32, anonymous=32))
     assert found.keys() == {("anonymous", "")}
     assert found["anonymous", ""].rss_bytes == 32 * KB
@@ -104,7 +108,7 @@ def test_names_given_by_the_program_are_kept():
     assert ("named", "jemalloc_pages") in rows(entry(0x100000, 8, "[anon:jemalloc_pages]", pd=32, anonymous=32))
 
 
-def test_shared_memory_with_segment_number_zero_is_no_anonymous_memory():
+def test_shared_memory_with_segment_number_zero_is_not_anonymous():
     found = rows(entry(0x100000, 8, "/SYSV00000000 (deleted)", mode="rw-s", sd=32, inode=0))
     assert found.keys() == {("shared memory", "/SYSV00000000")}
     assert found["shared memory", "/SYSV00000000"].anonymous_bytes == 0
@@ -117,13 +121,13 @@ def test_only_pages_of_files_are_evictable(path, category):
     assert found[category, path].evictable_bytes == 0
 
 
-def test_an_unknown_form_is_an_error():
+def test_an_unknown_format_is_an_error():
     text = entry(0x1000, 1, "[heap]", pd=4, anonymous=4).replace("Private_Clean", "Private_Whatever")
     with pytest.raises(ValueError, match="unknown format of smaps: only 0 of 1 mappings could be parsed"):
         rows(text)
 
 
-def test_pieces_hold_whole_mappings(tmp_path, monkeypatch):
+def test_pieces_consist_of_whole_mappings(tmp_path, monkeypatch):
     text = "".join(entry(0x100000 * n, 8, f"/lib/lib{n}.so", pc=n) for n in range(1, 40))
     (tmp_path / "smaps").write_text(text)
     monkeypatch.setattr(proc, "PROC", str(tmp_path))
@@ -134,7 +138,7 @@ def test_pieces_hold_whole_mappings(tmp_path, monkeypatch):
     assert rows("", pieces) == rows(text)
 
 
-def test_what_is_swapped_out_is_added_up():
+def test_swapped_bytes_are_added_up():
     text = entry(0x1000, 8, "[heap]", pd=4) + entry(0x20000, 8, pd=4) + entry(0x40000, 8, pd=4)
     sizes = iter((0, 12, 100))
     piece = re.sub("Locked:", lambda line: f"SwapPss: {next(sizes):8d} kB\n{line[0]}", text).encode()
@@ -166,7 +170,7 @@ MAPPINGS = st.lists(
 
 
 @given(MAPPINGS, st.data())
-def test_groups_always_add_up_to_rss(mappings, data):
+def test_rows_always_add_up_to_rss(mappings, data):
     text, address = "", 0x10000
     for path, sc, sd, pc, pd, mode in mappings:
         sizes = [figure * PAGE // KB for figure in (sc, sd, pc, pd)]
@@ -184,11 +188,11 @@ def test_groups_always_add_up_to_rss(mappings, data):
         address += (max(1, sc + sd + pc + pd) + data.draw(st.integers(0, 1))) * PAGE
     found = rows_by_owner([text.encode()], nothing_marked(), {})
 
-    def told(field):
+    def total(field):
         return sum(int(size) * KB for size in re.findall(rf"^{field}: +(\d+) kB", text, re.MULTILINE))
 
-    assert sum(row.rss_bytes for row in found) == told("Rss")
-    assert sum(row.pss_bytes for row in found) == told("Pss")
-    assert sum(row.private_bytes for row in found) == told("Private_Clean") + told("Private_Dirty")
-    assert sum(row.anonymous_bytes for row in found) == told("Anonymous")
+    assert sum(row.rss_bytes for row in found) == total("Rss")
+    assert sum(row.pss_bytes for row in found) == total("Pss")
+    assert sum(row.private_bytes for row in found) == total("Private_Clean") + total("Private_Dirty")
+    assert sum(row.anonymous_bytes for row in found) == total("Anonymous")
     assert all(0 <= row.evictable_bytes <= row.rss_bytes for row in found)
