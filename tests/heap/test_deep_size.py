@@ -15,16 +15,6 @@ MB = 10**6
 
 
 @pytest.fixture(scope="module")
-def torch():
-    return pytest.importorskip("torch")
-
-
-@pytest.fixture(scope="module")
-def numpy():
-    return pytest.importorskip("numpy")
-
-
-@pytest.fixture(scope="module")
 def pandas():
     return pytest.importorskip("pandas")
 

@@ -15,16 +15,6 @@ MB = 10**6
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/maps and pagemap")
 
 
-@pytest.fixture(scope="module")
-def torch():
-    return pytest.importorskip("torch")
-
-
-@pytest.fixture(scope="module")
-def numpy():
-    return pytest.importorskip("numpy")
-
-
 def live(library, dtype, **options):
     """The live storages of one library and dtype, which nothing else here uses."""
     found = find_storages(**options).storages

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import translate
-from pathlib import PurePath
+from os.path import dirname
 from re import compile as compile_pattern
 
 from .fold import HeapFold
 
-_OWN_FOLDER = str(PurePath(__file__).parents[2])
+_OWN_FOLDER = dirname(dirname(dirname(__file__)))
 
 
 class FileFilter:

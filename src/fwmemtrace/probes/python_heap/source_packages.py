@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from pathlib import PurePath
+from os.path import basename, dirname
 from sysconfig import get_paths
 
 from ...packages import package_of
@@ -44,15 +43,17 @@ class SourcePackages:
         if file.startswith(_LIBRARY):
             return "stdlib"
         if self._modules is None:
-            self._modules = _top_level_by_source(list(sys.modules.items()))
-        return self._modules.get(file) or PurePath(file).parent.name or file
+            self._modules = _top_level_by_source()
+        return self._modules.get(file) or basename(dirname(file)) or file
 
 
-def _top_level_by_source(modules: Iterable[tuple[str, object]]) -> dict[str, str]:
-    found = {}
-    for name, module in modules:
+def _top_level_by_source() -> dict[str, str]:
+    names = {}
+    # Not `sys.modules.items()`: a list of it makes a tuple for each of thousands of modules, and the interpreter keeps
+    # 2,000 freed tuples for reuse, 100 kB that would count as the program's.
+    for name in list(sys.modules):
         # The dictionary, not the attribute: a lazy module's `__getattr__` would load it.
-        file = getattr(module, "__dict__", {}).get("__file__")
+        file = getattr(sys.modules.get(name), "__dict__", {}).get("__file__")
         if isinstance(file, str):
-            found[file] = name.partition(".")[0]
-    return found
+            names[file] = name.partition(".")[0]
+    return names
