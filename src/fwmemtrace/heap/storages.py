@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import contextmanager, nullcontext
 from mmap import mmap
 from typing import Any
 
@@ -121,16 +121,16 @@ def base_of(view: Any) -> Any:
     return _bottom(view)[1]
 
 
-def plain_tensors() -> AbstractContextManager[object]:
-    """Return a block in which tensors are read without the program's overrides, and without recording for autograd."""
-    stack = ExitStack()
-    torch = sys.modules.get("torch")
-    if hasattr(torch, "no_grad"):
-        override = getattr(torch._C, "DisableTorchFunctionSubclass", None)  # type: ignore[union-attr]
-        if override is not None:
-            stack.enter_context(override())
-        stack.enter_context(torch.no_grad())  # type: ignore[union-attr]
-    return stack
+@contextmanager
+def plain_tensors() -> Iterator[None]:
+    """Read tensors in this block without the program's overrides, and without recording for autograd."""
+    torch: Any = sys.modules.get("torch")
+    if not hasattr(torch, "no_grad"):
+        yield
+        return
+    without_overrides = getattr(torch._C, "DisableTorchFunctionSubclass", nullcontext)
+    with without_overrides(), torch.no_grad():
+        yield
 
 
 def _of_array(thing: Any) -> Iterator[Storage]:
