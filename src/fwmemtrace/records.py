@@ -42,6 +42,9 @@ class SessionBegin(Record, frozen=True, gc=False):
     peak_source: str  # "kernel": exact; "sampled": the largest of the readings
     probes: list[str]
     settings: dict[str, str]
+    service: str = ""  # the name of the service that the process belongs to
+    instance: str = ""  # which instance of the service it is
+    labels: dict[str, str] = {}  # further facts about the process, such as its version or region
 
 
 class PhaseBegin(Record, frozen=True, gc=False):
