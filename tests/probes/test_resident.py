@@ -14,7 +14,7 @@ import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.records import CgroupReading, Footprint, Note, PhaseBegin
 from fwmemtrace.sinks.memory import MemorySink
-from fwmemtrace.system import cgroup
+from fwmemtrace.system import proc
 
 
 @pytest.fixture
@@ -22,15 +22,15 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pat
     """Makes control groups as the kernel lays them out, with this process in one of them."""
 
     def make(own: str, **files: str) -> Path:
-        mount, proc = tmp_path / "mount", tmp_path / "proc"
-        proc.mkdir(exist_ok=True)
-        (proc / "cgroup").write_text(f"4:memory:/ignored\n0::{own}\n")
-        (proc / "mountinfo").write_text(f"28 25 0:25 / {mount} rw - cgroup2 none rw\n")
+        mount, own_proc = tmp_path / "mount", tmp_path / "proc"
+        own_proc.mkdir(exist_ok=True)
+        (own_proc / "cgroup").write_text(f"4:memory:/ignored\n0::{own}\n")
+        (own_proc / "mountinfo").write_text(f"28 25 0:25 / {mount} rw - cgroup2 none rw\n")
         folder = mount / own.lstrip("/")
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             (folder / name.replace("_", ".", 1)).write_text(f"{text}\n")
-        monkeypatch.setattr(cgroup, "PROC", str(proc))
+        monkeypatch.setattr(proc, "PROC", str(own_proc))
         return folder
 
     return make

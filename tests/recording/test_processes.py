@@ -259,7 +259,7 @@ def test_a_full_disk_loses_what_comes_after_and_nothing_else(tmp_path: Path) -> 
         from fwmemtrace import phase
         session = fwmemtrace.start("trace.bin")
         with phase("before"): pass
-        os.dup2(os.open("/dev/full", os.O_WRONLY), session._sink.sink._fd)
+        os.dup2(os.open("/dev/full", os.O_WRONLY), session._sink._sink._fd)
         with phase("during"): pass
         with phase("after"): print("the program goes on")
         """,

@@ -15,7 +15,7 @@ import fwmemtrace
 from fwmemtrace import config, phase
 from fwmemtrace.errors import SessionError, SettingsError, SinkError
 from fwmemtrace.paths import write
-from fwmemtrace.probes.base import BaseProbe
+from fwmemtrace.probes import Probe
 from fwmemtrace.recording.session import Session, stop
 from fwmemtrace.records import Note, PhaseBegin, PhaseEnd, Sample, SessionBegin, SessionEnd
 from fwmemtrace.sinks.memory import MemorySink
@@ -24,14 +24,14 @@ MB = 10**6
 NewMemory: TypeAlias = Callable[[int], mmap.mmap]
 
 
-def start_with(sink: Any, *probes: BaseProbe, **settings: Any) -> Session:
+def start_with(sink: Any, *probes: Probe, **settings: Any) -> Session:
     """A session with probes of the test's own, which no entry point names."""
     from fwmemtrace.probes.resident import ResidentProbe
 
     return Session(config.load({"interval": 0, **settings}), sink, [ResidentProbe(), *probes])
 
 
-class Broken(BaseProbe):
+class Broken(Probe):
     name = "broken"
 
     def __init__(self, where: str) -> None:
@@ -44,7 +44,7 @@ class Broken(BaseProbe):
     def phase_began(self, span: Any) -> None:
         self._fail("phase_began")
 
-    def phase_ended(self, span: Any) -> None:
+    def phase_ended(self, span: Any, state: Any) -> None:
         self._fail("phase_ended")
 
     def stop(self) -> None:
@@ -179,7 +179,7 @@ def test_the_peak_of_a_phase_is_exact_and_its_neighbours_do_not_have_it(new_memo
 
 
 def test_a_phase_can_ask_for_less() -> None:
-    class Counting(BaseProbe):
+    class Counting(Probe):
         name = "counting"
         seen: list[str] = []
 
@@ -195,13 +195,13 @@ def test_a_phase_can_ask_for_less() -> None:
 
 
 def test_what_a_probe_costs_is_recorded_as_its_own(new_memory: NewMemory) -> None:
-    class Hoarder(BaseProbe):
+    class Hoarder(Probe):
         name = "hoarder"
 
         def __init__(self) -> None:
             self.kept: list[mmap.mmap] = []
 
-        def phase_ended(self, span: Any) -> None:
+        def phase_ended(self, span: Any, state: Any) -> None:
             self.kept.append(new_memory(40 * MB))
 
     from fwmemtrace.records import Overhead

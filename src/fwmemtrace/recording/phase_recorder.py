@@ -35,7 +35,13 @@ class PhaseRecorder:
     """
 
     def __init__(
-        self, emit: Emit, probe_set: ProbeSet, meter: Meter, *, exact_peak: bool, on_failure: Callable[[Exception], None]
+        self,
+        emit: Emit,
+        probe_set: ProbeSet,
+        meter: Meter,
+        *,
+        exact_peak: bool,
+        on_failure: Callable[[Exception], None],
     ) -> None:
         self._emit = emit
         self._probes = probe_set

@@ -1,4 +1,4 @@
-"""The probes of a session: their order, which of them a phase wants, what each costs, and what happens if one raises."""
+"""The probes of a session: their order, which of them a phase wants, what they cost, what happens if one raises."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ProbeSet:
         self._look_up_hooks()
 
     def start(self, probes: Sequence[Probe], context: ProbeContext) -> None:
-        """Start the probes, the outermost first. One that cannot work here is left out with a note, unless it is required.
+        """Start the probes, the outermost first. One that cannot work here is left out, with a note.
 
         Raises:
             ProbeUnavailable: if a probe named in the setting `required` cannot work; the others are stopped again.
@@ -123,7 +123,9 @@ class ProbeSet:
         inside_out = self._running[::-1]
         began = [probe for probe in self._running if _overrides(probe, "phase_began")]
         # What a measured probe's begin cost is recorded at the phase's end.
-        ended = [probe for probe in inside_out if _overrides(probe, "phase_ended") or (probe.measured and probe in began)]
+        ended = [
+            probe for probe in inside_out if _overrides(probe, "phase_ended") or (probe.measured and probe in began)
+        ]
         self._began_outermost: list[Call] = [(probe.name, self._begin_call(probe)) for probe in began]
         self._ended_outermost: list[Call] = [(probe.name, self._end_call(probe)) for probe in ended]
         outermost_only = {probe.name for probe in self._running if probe.outermost_only}

@@ -212,9 +212,7 @@ def session(
     return start_session(workers.as_worker(inheritance, loaded), None, inheritance.session_id)
 
 
-def start(
-    target: str | os.PathLike[str] | Sink | None = None, **settings: Unpack[SessionArguments]
-) -> Session:
+def start(target: str | os.PathLike[str] | Sink | None = None, **settings: Unpack[SessionArguments]) -> Session:
     """Switch tracing on until `stop()` or the end of the process. Arguments and errors are those of `session`."""
     return session(target, **settings)
 

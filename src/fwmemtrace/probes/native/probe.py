@@ -60,7 +60,9 @@ class NativeProbe(Probe):
             os.unlink(path)
             if "active" not in str(error):
                 raise ProbeUnavailable(f"found that memray's tracker does not start here: {error}") from error
-            self._context.note("a memray tracker was on already: the phases are marked in its capture, and this trace has none")
+            self._context.note(
+                "a memray tracker was on already: the phases are marked in its capture, and this trace has none"
+            )
         else:
             self._tracker = tracker
             self._capture = path
