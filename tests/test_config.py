@@ -73,7 +73,9 @@ def test_a_pyproject_without_the_table_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_service_instance_and_labels_come_from_every_place_and_labels_are_merged(tmp_path: Path) -> None:
-    folder = pyproject(tmp_path, '[tool.fwmemtrace]\nservice = "file"\nlabels = { a = "1", b = "1", c = "1", d = "1" }\n')
+    folder = pyproject(
+        tmp_path, '[tool.fwmemtrace]\nservice = "file"\nlabels = { a = "1", b = "1", c = "1", d = "1" }\n'
+    )
     environ = {
         "OTEL_RESOURCE_ATTRIBUTES": "service.name=otel,service.instance.id=pod-1,a=0,z=0",
         "FWMEMTRACE_SERVICE": "variable",

@@ -11,18 +11,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..tracing.span import Span
     from .base import Probe, ProbeContext
     from .governor import Budget, Governor
 
-__all__ = ["Budget", "Governor", "Probe", "ProbeContext"]
+__all__ = ["Budget", "Governor", "Probe", "ProbeContext", "Span"]
 
-_MODULES = {"Budget": "governor", "Governor": "governor", "Probe": "base", "ProbeContext": "base"}
+_MODULES = {
+    "Budget": "probes.governor",
+    "Governor": "probes.governor",
+    "Probe": "probes.base",
+    "ProbeContext": "probes.base",
+    "Span": "tracing.span",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = f"{__name__}.{_MODULES[name]}"
+    module = f"{__name__.partition('.')[0]}.{_MODULES[name]}"
     __import__(module)
     return getattr(_sys.modules[module], name)
 

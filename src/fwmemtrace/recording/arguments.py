@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
+from ..probes.base import Probe
 from ..sinks.base import Sink
 
 
@@ -28,7 +29,7 @@ class SettingsArguments(TypedDict, total=False):
 class SessionArguments(SettingsArguments, total=False):
     """All keyword arguments."""
 
-    probes: str | Sequence[str] | None
+    probes: str | Sequence[str | Probe] | None
     sink: str | Sink | None
     interval: str | float | None
     required: str | Sequence[str] | None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .. import plugins
 from ..config import Settings
 from ..errors import SettingsError, SinkError, warn
@@ -9,8 +11,12 @@ from ..probes.base import Probe
 from ..sinks.base import Sink
 
 
-def make_probes(settings: Settings) -> list[Probe]:
+def make_probes(settings: Settings, others: Iterable[Probe] = ()) -> list[Probe]:
     """Return a new probe for each name in the settings and for `resident`, the outermost first.
+
+    Args:
+        settings: the session's.
+        others: probes to use besides.
 
     Raises:
         SettingsError: if a name is unknown, or a probe that was named cannot be loaded.
@@ -19,7 +25,7 @@ def make_probes(settings: Settings) -> list[Probe]:
     every_probe = "all" in named
     named.pop("all", None)
     names = dict.fromkeys([*named, *(plugins.names("fwmemtrace.probes") if every_probe else [])])
-    probes: list[Probe] = []
+    probes = list(others)
     for name in names:
         try:
             probes.append(plugins.load("fwmemtrace.probes", name)())

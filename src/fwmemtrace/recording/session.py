@@ -164,7 +164,7 @@ class Session:
 def session(
     target: str | os.PathLike[str] | Sink | None = None,
     *,
-    probes: str | Sequence[str] | None = None,
+    probes: str | Sequence[str | Probe] | None = None,
     sink: str | Sink | None = None,
     interval: str | float | None = None,
     required: str | Sequence[str] | None = None,
@@ -176,7 +176,8 @@ def session(
 
     Args:
         target: the path of the trace file, or a sink; by default `trace.bin`.
-        probes: names of the probes to switch on besides `resident`, or "all" for every probe that works here.
+        probes: names of the probes to switch on besides `resident`, or "all" for every probe that works here; a probe
+            of the caller's own may be passed itself.
         sink: a sink, or the name of a registered one, which is made with `target` as its argument.
         interval: seconds between two points of the timeline, or text such as "50ms"; 0 for no timeline.
         required: names of probes that must work here.
@@ -196,6 +197,10 @@ def session(
         own_sink, target = target, None
     if sink is not None and not isinstance(sink, str):
         own_sink, sink = sink, None
+    own_probes: list[Probe] = []
+    if probes is not None and not isinstance(probes, str):
+        own_probes = [probe for probe in probes if isinstance(probe, Probe)]
+        probes = [name for name in probes if not isinstance(name, Probe)]
     loaded = config.load(
         {
             "target": target,
@@ -208,8 +213,8 @@ def session(
     )
     inheritance = workers.inherited() if _active is None or _active.inherited else None
     if inheritance is None or own_sink is not None or not workers.same_target(inheritance, loaded):
-        return start_session(loaded, own_sink)
-    return start_session(workers.as_worker(inheritance, loaded), None, inheritance.session_id)
+        return start_session(loaded, own_sink, own_probes)
+    return start_session(workers.as_worker(inheritance, loaded), None, own_probes, inheritance.session_id)
 
 
 def start(target: str | os.PathLike[str] | Sink | None = None, **settings: Unpack[SessionArguments]) -> Session:
@@ -228,12 +233,15 @@ def stop() -> None:
     _active.stop()
 
 
-def start_session(settings: Settings, sink: Sink | None = None, session_id: str | None = None) -> Session:
+def start_session(
+    settings: Settings, sink: Sink | None = None, probes: Sequence[Probe] = (), session_id: str | None = None
+) -> Session:
     """Start the session of this process.
 
     Args:
         settings: complete settings.
         sink: the sink; by default the one that the settings name.
+        probes: probes to use besides those that the settings name.
         session_id: the id of the session to join as a worker; by default the session is a new one.
 
     Raises:
@@ -246,8 +254,8 @@ def start_session(settings: Settings, sink: Sink | None = None, session_id: str 
         raise SessionError(
             f"a session is already on in this process (pid {os.getpid()}); stop it first, or use phase() inside it"
         )
-    probes = make_probes(settings)
-    _active = Session(settings, sink if sink is not None else make_sink(settings), probes, session_id)
+    all_probes = make_probes(settings, probes)
+    _active = Session(settings, sink if sink is not None else make_sink(settings), all_probes, session_id)
     return _active
 
 
@@ -258,4 +266,4 @@ def start_from_environment() -> None:
         session()
     else:
         settings = workers.as_worker(inheritance, inheritance.settings)
-        start_session(settings, None, inheritance.session_id).inherited = True
+        start_session(settings, session_id=inheritance.session_id).inherited = True

@@ -136,7 +136,7 @@ class _Run:
             # The other purposes need no timeline, and its thread would be one more thing to disturb them.
             interval=50_000_000 if plan.purpose in ("resident", "together") else 0,
         )
-        self._session: Session = start_session(settings, None, plan.session_id)
+        self._session: Session = start_session(settings, session_id=plan.session_id)
         self._deferral: Any = None
 
     def go(self) -> None:
