@@ -1,4 +1,4 @@
-"""Phases and the session around them: none, started or stopped inside a phase, one after another."""
+"""Phases without a session, and sessions that start or stop inside a phase or follow each other."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_stopped_by_an_exception_inside_a_phase():
     assert [record.error for record in sink.records if isinstance(record, PhaseEnd)] == ["ValueError"]
 
 
-def test_phases_of_an_earlier_session_are_no_parents():
+def test_phases_of_an_earlier_session_are_not_parents():
     first, second = MemorySink(), MemorySink()
     session = fwmemtrace.session(first, interval=0)
     with phase("old"):
@@ -105,7 +105,7 @@ def test_phases_of_an_earlier_session_are_no_parents():
     assert phases.current.get() is None or phases.current.get().closed
 
 
-def test_an_object_left_open_by_an_earlier_session_serves_the_next():
+def test_an_object_left_open_by_an_earlier_session_works_in_the_next():
     shared = phase("shared")
     first, second = MemorySink(), MemorySink()
     session = fwmemtrace.session(first, interval=0)
@@ -182,7 +182,7 @@ def test_stopping_twice_does_nothing():
     session.stop()
 
 
-def test_the_first_and_last_record_are_the_sessions():
+def test_the_first_and_last_record_are_of_the_session():
     sink = MemorySink()
     with fwmemtrace.session(sink, interval=0), phase("a"):
         pass
@@ -268,7 +268,7 @@ def test_a_probe_that_raises_is_switched_off_and_the_program_does_not_see_it(cou
     assert counting.records[-1].errors == {"counting": 1}
 
 
-def test_a_program_at_its_recursion_limit_loses_what_does_not_fit_and_no_more(counting):
+def test_at_the_recursion_limit_only_the_innermost_phases_are_lost(counting):
     @phase("deep")
     def deep():
         return deep()
