@@ -297,6 +297,8 @@ def test_a_probe_of_one_s_own_may_be_required() -> None:
 
     with pytest.warns(RuntimeWarning, match="the probe 'broken' is off: needs a cat"):
         fwmemtrace.session(MemorySink(), probes=[Broken()], interval=0).stop()
+    with pytest.raises(fwmemtrace.ProbeUnavailable, match="needs a cat"):
+        fwmemtrace.session(MemorySink(), probes=[Broken()], required=["broken"], interval=0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

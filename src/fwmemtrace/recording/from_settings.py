@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from .. import plugins
 from ..config import Settings
@@ -11,12 +11,12 @@ from ..probes.base import Probe
 from ..sinks.base import Sink
 
 
-def make_probes(settings: Settings, others: Iterable[Probe] = ()) -> list[Probe]:
+def make_probes(settings: Settings, others: Sequence[Probe] = ()) -> list[Probe]:
     """Return a new probe for each name in the settings and for `resident`, the outermost first.
 
     Args:
         settings: the session's.
-        others: probes to use besides.
+        others: probes to use besides, or instead of those of their names.
 
     Raises:
         SettingsError: if a name is unknown, or a probe that was named cannot be loaded.
@@ -25,6 +25,8 @@ def make_probes(settings: Settings, others: Iterable[Probe] = ()) -> list[Probe]
     every_probe = "all" in named
     named.pop("all", None)
     names = dict.fromkeys([*named, *(plugins.names("fwmemtrace.probes") if every_probe else [])])
+    for probe in others:
+        names.pop(probe.name, None)
     probes = list(others)
     for name in names:
         try:
