@@ -193,13 +193,18 @@ _DEFAULTS = {"interval": format_duration(Settings().interval)}
 _SETTINGS = """\
 # Settings
 
-Each may be an argument of `fwmemtrace.session` and `start`, else a variable `FWMEMTRACE_<NAME>` (the target's is plain
-`FWMEMTRACE`), else a key of `[tool.fwmemtrace]` in the pyproject.toml of the current folder or one above. An unknown
-setting or a bad value is an error that names where it came from.
+A setting can be an argument of `fwmemtrace.session` and `fwmemtrace.start`, an environment variable
+`FWMEMTRACE_<NAME>` (for the target, `FWMEMTRACE` itself), or a key of `[tool.fwmemtrace]` in the pyproject.toml of
+the current folder or one above. If it is given in several places, arguments win over variables, and variables over
+pyproject.toml. An unknown setting or a bad value is an error that says where it was set.
 
-As an argument or in pyproject.toml, names are a list or text; in a variable, words with commas or spaces between them.
-Durations are seconds or text such as `50ms`. Switches are true or false, in a variable also 1 and 0, yes and no, on and
-off.
+In a variable, names are separated by commas or spaces, and switches are true or false, 1 or 0, yes or no, on or off.
+Durations are seconds, or text such as `50ms`.
+
+Labels are a mapping, in a variable `key=value,key=value`; those from several places are merged. `service`, `instance`
+and `labels` can also come from OpenTelemetry's `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`: the attribute
+`service.name` is the service, `service.instance.id` the instance, and all others are labels. Every other place wins
+over these two.
 
 """
 

@@ -35,7 +35,7 @@ def test_examples_of_a_page(page, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("module", ["tracing.phases", "heap.deep_size", "paths", "units"])
+@pytest.mark.parametrize("module", ["errors", "tracing.phases", "heap.deep_size", "paths", "units"])
 def test_examples_of_docstrings(module):
     failed, tried = doctest.testmod(importlib.import_module(f"fwmemtrace.{module}"), optionflags=OPTIONS)
     assert tried > 0

@@ -1,4 +1,4 @@
-"""macOS and Windows, as far as they can be tried on Linux: no /proc, no control group, no fork hooks, no memray."""
+"""macOS and Windows, as far as Linux can imitate them: no /proc, no control group, no fork hooks, no memray."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_trace_says_that_peaks_are_readings(no_proc):
     assert any("high-water mark cannot be reset" in note.message for note in of_kind(sink, Note))
 
 
-def test_no_note_where_nobody_asked_for_exact_peaks(no_proc):
+def test_no_note_if_exact_peaks_are_switched_off(no_proc):
     sink = MemorySink()
     with fwmemtrace.session(sink, interval=0, exact_peak=False):
         pass
@@ -103,7 +103,7 @@ def test_python_heap_works_without_proc(no_proc):
     assert heap.after_bytes - heap.before_bytes >= len(kept) * 1000
 
 
-def test_a_missing_memray_is_said_once_and_the_rest_goes_on(no_proc, monkeypatch):
+def test_a_missing_memray_is_reported_once_and_the_rest_works(no_proc, monkeypatch):
     monkeypatch.setitem(sys.modules, "memray", None)
     sink = MemorySink()
     with pytest.warns(RuntimeWarning, match="native"), fwmemtrace.session(sink, probes=["native"], interval=0):

@@ -6,7 +6,7 @@ from fwmemtrace.analysis.objects import ObjectsFold
 from fwmemtrace.records import ObjectCensus, ObjectRow
 
 
-def test_runs_of_one_path_add_up():
+def test_runs_of_a_path_add_up():
     fold = ObjectsFold()
     fold.add(ObjectCensus(1, 10, 1000, 3, 300, [ObjectRow("a.A", 5, 500, 3, 300)]), ("request",))
     fold.add(

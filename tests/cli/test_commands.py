@@ -240,10 +240,10 @@ def test_a_cut_trace_is_read_and_the_report_says_so(traced: Path) -> None:
         (["report", "folder"], "is a folder"),
         (["report", "text.txt"], "expected b'fwmtrace'"),
         (
-            ["report", "trace.bin", "--format", "stone"],
-            "found the report 'stone', expected one of text, markdown, html, json",
+            ["report", "trace.bin", "--format", "paper"],
+            "unknown report 'paper'; choose from text, markdown, html, json",
         ),
-        (["report", "trace.bin", "--budget", "much"], "'much', expected a size such as 300MB"),
+        (["report", "trace.bin", "--budget", "much"], "'much' is not a size, such as 300MB"),
         (["report", "trace.bin", "-o", "no/such/folder"], "cannot be written"),
         (["check", "trace.bin"], "no limit to check"),
         (["check", "trace.bin", "--phase", "init"], "expected PATH=SIZE"),
@@ -254,7 +254,7 @@ def test_a_cut_trace_is_read_and_the_report_says_so(traced: Path) -> None:
         (["run", "-m", "no_such_module"], "no module no_such_module"),
         (["run", "-m", "no.such.module"], "no.such.module"),
         (["run", "-m", "math"], "no Python source of math"),
-        (["run", "--probes", "rezident", "program.py"], "found the probe 'rezident', expected one of resident"),
+        (["run", "--probes", "rezident", "program.py"], "unknown probe 'rezident'; did you mean 'resident'?"),
         (["run", "-o", "no/such/folder/trace.bin", "program.py"], "cannot be written"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What the resident probe reads besides RSS at the edges."""
+"""What the probe `resident` reads besides RSS: control groups, USS and PSS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.records import CgroupReading, Footprint, Note, PhaseBegin
 from fwmemtrace.sinks.memory import MemorySink
-from fwmemtrace.system import cgroup
+from fwmemtrace.system import proc
 
 
 @pytest.fixture
@@ -22,15 +22,15 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pat
     """Makes control groups as the kernel lays them out, with this process in one of them."""
 
     def make(own: str, **files: str) -> Path:
-        mount, proc = tmp_path / "mount", tmp_path / "proc"
-        proc.mkdir(exist_ok=True)
-        (proc / "cgroup").write_text(f"4:memory:/ignored\n0::{own}\n")
-        (proc / "mountinfo").write_text(f"28 25 0:25 / {mount} rw - cgroup2 none rw\n")
+        mount, own_proc = tmp_path / "mount", tmp_path / "proc"
+        own_proc.mkdir(exist_ok=True)
+        (own_proc / "cgroup").write_text(f"4:memory:/ignored\n0::{own}\n")
+        (own_proc / "mountinfo").write_text(f"28 25 0:25 / {mount} rw - cgroup2 none rw\n")
         folder = mount / own.lstrip("/")
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             (folder / name.replace("_", ".", 1)).write_text(f"{text}\n")
-        monkeypatch.setattr(cgroup, "PROC", str(proc))
+        monkeypatch.setattr(proc, "PROC", str(own_proc))
         return folder
 
     return make
@@ -97,7 +97,7 @@ def test_a_program_without_outer_phases_has_its_group_read_too(kernel: Callable[
 
 
 @pytest.mark.parametrize("files", [{}, {"memory_max": "max"}])
-def test_no_control_group_no_reading(kernel: Callable[..., Path], files: dict[str, str]) -> None:
+def test_without_a_control_group_there_is_no_reading(kernel: Callable[..., Path], files: dict[str, str]) -> None:
     kernel("/", **files)  # a root group has no memory.current
     sink = MemorySink()
     with fwmemtrace.session(sink, interval=0), phase("a"):
@@ -127,7 +127,7 @@ def test_uss_and_pss_are_read_at_outer_phases_only(new_memory: Callable[[int], m
 
 
 @pytest.mark.skipif(not psutil.LINUX, reason="smaps is Linux's")
-def test_the_mappings_spare_a_second_walk_over_the_page_tables(
+def test_a_reading_of_the_mappings_gives_the_footprint_too(
     new_memory: Callable[[int], mmap.mmap], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sink = MemorySink()
@@ -150,7 +150,7 @@ def test_the_mappings_spare_a_second_walk_over_the_page_tables(
 
 
 @pytest.mark.skipif(not psutil.LINUX, reason="there is no budget to keep elsewhere: psutil is always slow")
-def test_hot_outer_phases_do_not_pay_for_a_footprint_each() -> None:
+def test_hot_outer_phases_have_no_footprint_each() -> None:
     sink = MemorySink()
     with fwmemtrace.session(sink, interval=0):
         began = time.perf_counter()

@@ -40,7 +40,7 @@ def small(tmp_path):
         (["given.py"], "import os; os._exit(3)", "ended with status 3"),
         (["given.py:other"], SMALL, "found no component 'other'"),
         (["given.py", "--repeat", "0"], SMALL, "found --repeat 0"),
-        (["given.py", "--timeout", "soon"], SMALL, "found 'soon', expected a duration"),
+        (["given.py", "--timeout", "soon"], SMALL, "'soon' is not a duration"),
         (["given.py", "--format", "pdf"], SMALL, "found the report 'pdf'"),
         (["given.py", "-o", "a.bin", "--report-dir", "b"], SMALL, "found both -o and --report-dir"),
     ],

@@ -1,4 +1,4 @@
-"""Random programs of blocks, decorated generators and exceptions, against a model of what the trace must say."""
+"""Random programs of blocks, decorated generators and exceptions, compared with a model of their traces."""
 
 from __future__ import annotations
 

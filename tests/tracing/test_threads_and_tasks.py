@@ -1,4 +1,4 @@
-"""The phase that runs is a context variable: threads start without one, tasks inherit it."""
+"""The current phase is a context variable: threads start without one, tasks inherit it."""
 
 from __future__ import annotations
 

@@ -166,6 +166,9 @@ class ProcessFold:
             cgroup=self._cgroup,
             uss_bytes=self._footprint.uss_bytes if self._footprint else None,
             pss_bytes=self._footprint.pss_bytes if self._footprint else None,
+            service=session.service if session else "",
+            instance=session.instance if session else "",
+            labels=session.labels if session else {},
         )
 
     def overhead(self, pid: int) -> list[results.Overhead]:

@@ -16,7 +16,7 @@ from sys import getsizeof
 
 from ..heap.referents import referents
 
-_LARGEST_SHARED_INTEGER = 256  # the interpreter shares one object for each integer up to here
+_SHARED_INTEGERS = range(-5, 257)  # the interpreter has one object for each of these
 _OWN_MODULES = f"{__name__.partition('.')[0]}.probes."
 
 _hooks: list[tuple[Callable[[], None], Callable[[], None]]] = []
@@ -53,13 +53,17 @@ def excluded_bytes() -> int:
     return _excluded_bytes
 
 
-def own_objects(state: object) -> list[object]:
+def own_objects(state: object, *more: object) -> list[object]:
     """Return the objects that the probes keep in a span's state and a census would find.
 
     They are made while the phase is open, and would count as its growth. Bytes in `ExcludedData` are not among them.
+
+    Args:
+        state: the span's `state`.
+        more: what a probe is about to return from `phase_began`, which will be in there when the phase ends.
     """
     found: dict[int, object] = {}
-    waiting = [state] if type(state) is dict else []
+    waiting = [*([state] if type(state) is dict else []), *more]
     while waiting:
         thing = waiting.pop()
         found[id(thing)] = thing
@@ -70,7 +74,7 @@ def own_objects(state: object) -> list[object]:
                 if id(part) not in found
                 and (
                     type(part) in (dict, tuple)
-                    or (type(part) is int and part > _LARGEST_SHARED_INTEGER)
+                    or (type(part) is int and part not in _SHARED_INTEGERS)
                     or type(part).__module__.startswith(_OWN_MODULES)
                 )
             ]
@@ -88,6 +92,14 @@ class ExcludedData:
         self.size = getsizeof(data)
         with _lock:
             _excluded_bytes += self.size
+
+    def take(self) -> bytes:
+        """Return the bytes, and keep and count them no longer."""
+        global _excluded_bytes
+        data, size, self.data, self.size = self.data, self.size, b"", 0
+        with _lock:
+            _excluded_bytes -= size
+        return data
 
     def __del__(self) -> None:
         # Not a method to be called at the end: a phase that never ends must not leave its data in the count.

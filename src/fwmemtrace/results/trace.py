@@ -62,6 +62,9 @@ class Process(Result, kw_only=True):
     cgroup: Cgroup | None = None  # None where there is no control group of version 2 with a memory controller
     uss_bytes: int | None = None  # the latest reading
     pss_bytes: int | None = None  # the latest reading; shared pages divided among their users
+    service: str = ""  # the name of the service that the process belongs to
+    instance: str = ""  # which instance of the service it is
+    labels: dict[str, str] = {}  # further facts about the process, such as its version or region
 
 
 class Cgroup(Result, kw_only=True):

@@ -20,7 +20,7 @@ import msgspec
 from ..analysis.suite.stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, FIRST, IMPORT, INIT, REQUEST
 from ..config import Settings
 from ..paths import OUTSIDE, PhasePath, write
-from ..recording.session import Session, _start
+from ..recording.session import Session, start_session
 from ..recording.workers import worker_path
 from ..tracing.phases import phase
 from ..tracing.span import current
@@ -136,7 +136,7 @@ class _Run:
             # The other purposes need no timeline, and its thread would be one more thing to disturb them.
             interval=50_000_000 if plan.purpose in ("resident", "together") else 0,
         )
-        self._session: Session = _start(settings, None, plan.session_id)
+        self._session: Session = start_session(settings, session_id=plan.session_id)
         self._deferral: Any = None
 
     def go(self) -> None:

@@ -9,20 +9,20 @@ from time import perf_counter_ns
 from typing import ClassVar
 
 from ...errors import ProbeUnavailable
-from ...paths import PhasePath
-from ...records import MappingRow, MappingsEdge, MappingsReading, Note
+from ...records import MappingRow, MappingsEdge, MappingsReading
 from ...system import proc, smaps
 from ...system.allocators import AllocatorReader
 from ...system.meter import MemoryUsage
 from ...system.own_memory import OwnMemory
 from ...tracing.span import Span
-from ..base import BaseProbe, ProbeContext
+from ..base import Probe, ProbeContext
 from .anonymous import AnonymousMemory
 from .rows import Owner, rows_by_owner
 
 # Reading smaps takes milliseconds in a big process: at most this share of the time goes to it, once the first runs of
 # every path of phases have been read. Inner phases leave half of it to the outermost ones.
 _SHARE = 0.01
+_INNER_PART = 0.5
 _ADVANCE_NS = 5_000_000  # may be spent when the session has just begun: the process is small then
 _FIRST_RUNS = 2
 _FIRST_SHARE = 0.05  # for the first runs, beyond their first second: with many mappings a reading takes longer
@@ -46,11 +46,11 @@ class _OpenRun:
         self.rss = rss
 
 
-class MappingsProbe(BaseProbe):
+class MappingsProbe(Probe):
     """Reads smaps at the edges of phases: both edges of a run or none."""
 
     name: ClassVar[str] = "mappings"
-    frugal: ClassVar[bool] = False
+    rank: ClassVar[int] = 50  # close to the phase, but outside of the probes whose memory would show in its rows
 
     def __init__(self) -> None:
         self._number = 0  # of the latest reading
@@ -58,9 +58,7 @@ class MappingsProbe(BaseProbe):
         self._rows_rss = 0
         self._lock = threading.RLock()  # phases of several threads; a finaliser may run one inside a reading
         self._reading = False
-        self._runs: dict[PhasePath, int] = {}
         self._waiting: dict[int, _OpenRun] = {}  # open runs whose begin has no record yet, by span
-        self._spent_ns = 0
         self._swapped = 0  # by the latest reading that looked at the mappings
         self._known: dict[str, Owner] = {}
 
@@ -75,14 +73,20 @@ class MappingsProbe(BaseProbe):
             ) from error
         self._use(context)
         self._allocators = AllocatorReader()
-        self._began_ns = perf_counter_ns()
+        self._budget = context.governor.for_probe(
+            _SHARE,
+            advance_ns=_ADVANCE_NS,
+            first_runs=_FIRST_RUNS,
+            first_paths=_PATHS,
+            first_share=_FIRST_SHARE,
+            first_advance_ns=_FIRST_ADVANCE_NS,
+        )
         with OwnMemory() as memory:
             if not memory.readable:
-                message = (
+                context.note(
                     f"{proc.path_of('mem')} or {proc.path_of('pagemap')} cannot be read: anonymous memory that the "
                     "kernel does not name counts as unexplained"
                 )
-                context.emit(Note(self._began_ns, self.name, message))
         self._take(0, "begin")
 
     def _use(self, context: ProbeContext) -> None:
@@ -99,9 +103,9 @@ class MappingsProbe(BaseProbe):
         self._waiting.clear()
         self._take(0, "begin")
 
-    def phase_began(self, span: Span) -> None:
+    def phase_began(self, span: Span) -> _OpenRun | None:
         run: _OpenRun | None = None
-        if self._is_first(span):
+        if self._budget.grants_first(span.path):
             run = _OpenRun(first=True)
         else:
             rss = self._context.meter.rss()
@@ -110,38 +114,23 @@ class MappingsProbe(BaseProbe):
                 run = self._waiting[span.id] = _OpenRun(reading=self._number, rss=rss)
             elif self._can_afford(span):
                 run = _OpenRun()
-        if run is not None:
-            span.state = {**(span.state or {}), self.name: run}
-            if not run.reading:
-                self._take(span.id, "begin")
+        if run is not None and not run.reading:
+            self._take(span.id, "begin")
+        return run
 
-    def phase_ended(self, span: Span) -> None:
-        run: _OpenRun | None = None if span.state is None else span.state.get(self.name)
-        if run is None:
+    def phase_ended(self, span: Span, state: _OpenRun | None) -> None:
+        if state is None:
             return
-        moved = abs(self._context.meter.rss() - run.rss)
-        if run.first or (self._can_afford(span) and not (run.reading and moved <= _SAME_BYTES)):
+        moved = abs(self._context.meter.rss() - state.rss)
+        if state.first or (self._can_afford(span) and not (state.reading and moved <= _SAME_BYTES)):
             self._take(span.id, "end")
         self._waiting.pop(span.id, None)
 
     def stop(self) -> None:
         self._take(0, "end")
 
-    def _is_first(self, span: Span) -> bool:
-        if not self._in_budget(_FIRST_SHARE, _FIRST_ADVANCE_NS):
-            return False
-        path = span.path
-        runs = self._runs.get(path, 0)
-        if runs >= _FIRST_RUNS or (not runs and len(self._runs) >= _PATHS):
-            return False
-        self._runs[path] = runs + 1
-        return True
-
     def _can_afford(self, span: Span) -> bool:
-        return self._in_budget(_SHARE if span.parent is None else _SHARE / 2)
-
-    def _in_budget(self, share: float, advance_ns: int = _ADVANCE_NS) -> bool:
-        return self._spent_ns <= advance_ns + (perf_counter_ns() - self._began_ns) * share
+        return self._budget.affords(1.0 if span.parent is None else _INNER_PART)
 
     def _take(self, span: int, edge: str) -> None:
         with self._lock:
@@ -172,14 +161,14 @@ class MappingsProbe(BaseProbe):
             self._rows_of = self._number + 1
         self._number += 1
         ended = perf_counter_ns()
-        self._spent_ns += ended - began
+        self._budget.spend(ended - began)
         return MappingsReading(self._number, ended, ended - began, rss, rows, allocators, self._rows_of)
 
     def _rows_still_hold(self, rss: int) -> bool:
         if not self._rows_of:
             return False
         moved = abs(rss - self._rows_rss)
-        return moved <= (_SAME_BYTES if self._in_budget(_SHARE) else max(_WORTH_A_LOOK, rss // _SAME_PART))
+        return moved <= (_SAME_BYTES if self._budget.affords() else max(_WORTH_A_LOOK, rss // _SAME_PART))
 
     def _read_rows(self) -> list[MappingRow]:
         with OwnMemory() as memory:

@@ -15,13 +15,14 @@ from typing import Any, TypeAlias
 
 from ...capture import markers
 from ...paths import OUTSIDE, PhasePath, write
+from ...tracing.phases import MOST_PATHS
 from ...tracing.span import Span
 
 Leave: TypeAlias = Callable[[int], object]
 
 # Each name of a mark is a code object of about half a kilobyte, kept as long as a tracker may refer to it. A program
-# with more phases than this many names can hold has its further ones spelled out, half a byte a mark.
-MOST_NAMES = 4096
+# with more phases than this many names can hold has its further ones spelled out, half a byte a mark. A path has three.
+MOST_NAMES = 4 * MOST_PATHS
 # Trackers that are not ours may outlive the session: what was left in their captures must keep its names.
 _kept: list[Leave] = []
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from time import perf_counter_ns
 from typing import Any, ClassVar
 
 from ...errors import ProbeUnavailable
-from ...records import CaptureChunk, Note
+from ...records import CaptureChunk
 from ...tracefile.layout import CAPTURE_SUFFIX
 from ...tracing.span import Span, current
-from ..base import BaseProbe, ProbeContext
+from ..base import Probe, ProbeContext
 from .mapped_libraries import MappedLibraries
 from .maps_watch import MapsWatch
 from .marker_writer import MarkerWriter
@@ -26,11 +25,12 @@ _PIECE = 1024 * 1024
 _OLDEST = (1, 19)  # memray's
 
 
-class NativeProbe(BaseProbe):
+class NativeProbe(Probe):
     """Runs memray's tracker. Where one is on already, leaves its marks in that one's capture."""
 
     name: ClassVar[str] = "native"
-    frugal: ClassVar[bool] = True
+    rank: ClassVar[int] = 70
+    measured: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._tracker: Any = None
@@ -60,7 +60,9 @@ class NativeProbe(BaseProbe):
             os.unlink(path)
             if "active" not in str(error):
                 raise ProbeUnavailable(f"found that memray's tracker does not start here: {error}") from error
-            self._note("a memray tracker was on already: the phases are marked in its capture, and this trace has none")
+            self._context.note(
+                "a memray tracker was on already: the phases are marked in its capture, and this trace has none"
+            )
         else:
             self._tracker = tracker
             self._capture = path
@@ -77,16 +79,15 @@ class NativeProbe(BaseProbe):
             libraries = MappedLibraries(self._context.emit) if self._context.settings.native_traces else None
             self._maps = MapsWatch(self._markers, self._context.meter, libraries)
         except OSError as error:
-            self._note(f"mapped files cannot be told from memory here: {error}")
+            self._context.note(f"mapped files cannot be told from memory here: {error}")
         self._markers.mark(current.get())
 
     def phase_began(self, span: Span) -> None:
         if self._tasks is not None:
             self._tasks.look()
-        if span.wants(self.name):
-            self._markers.began(span)
+        self._markers.began(span)
 
-    def phase_ended(self, span: Span) -> None:
+    def phase_ended(self, span: Span, state: None) -> None:
         if self._maps is not None:
             self._maps.at_edge()
         self._markers.ended(span, current.get())
@@ -102,20 +103,12 @@ class NativeProbe(BaseProbe):
         if self._tasks is not None:
             self._tasks.stop()
         self.start(context)
-        open_spans = []
-        span = current.get()
-        while span is not None:
-            if not span.closed and span.wants(self.name):
-                open_spans.append(span)
-            span = span.parent
-        for span in reversed(open_spans):
-            self._markers.began(span)
 
     def stop(self) -> None:
         if self._tasks is not None:
             self._tasks.stop()
             if (loop := self._tasks.foreign_loop) is not None:
-                self._note(
+                self._context.note(
                     f"the event loop {loop} does not tell when it switches tasks: what they allocate between two "
                     "edges of phases counts toward the phase whose edge came last in their thread"
                 )
@@ -134,7 +127,7 @@ class NativeProbe(BaseProbe):
         path = self._capture
         assert path is not None
         if self._context.trace_path is None:
-            self._note(f"the sink writes no trace file; memray's capture is {path}")
+            self._context.note(f"the sink writes no trace file; memray's capture is {path}")
             return
         total = os.path.getsize(path)
         offset = 0
@@ -144,9 +137,6 @@ class NativeProbe(BaseProbe):
                 offset += len(piece)
         if self._context.delivered() and offset == total:
             os.unlink(path)
-
-    def _note(self, message: str) -> None:
-        self._context.emit(Note(perf_counter_ns(), self.name, message))
 
 
 def _import_memray() -> Any:

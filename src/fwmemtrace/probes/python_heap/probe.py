@@ -13,12 +13,11 @@ from time import perf_counter_ns
 from typing import ClassVar
 
 from ...errors import ProbeUnavailable
-from ...records import Note, PythonHeap
+from ...records import PythonHeap
 from ...system.peaks import PeakMeter
 from ...tracing.span import Span
-from ..base import BaseProbe, ProbeContext
+from ..base import Probe, ProbeContext
 from ..exclusion import ExcludedData, add_exclusion_hooks, excluded_bytes, own_objects, remove_exclusion_hooks
-from ..governor import Governor
 from .file_filter import FileFilter
 from .rows import NO_ROWS, HeapRows, rows
 
@@ -40,7 +39,7 @@ class _OpenRun:
         self.packed: ExcludedData | None = None  # the heap by line; None where this run goes without
 
 
-class PythonHeapProbe(BaseProbe):
+class PythonHeapProbe(Probe):
     """Switches tracemalloc on, unless the program did; in that case it stays on afterwards, with all its traces.
 
     The tracer's own memory is subtracted from the figures: what the probe keeps from begin to end of a phase is one
@@ -49,6 +48,7 @@ class PythonHeapProbe(BaseProbe):
     """
 
     name: ClassVar[str] = "python_heap"
+    rank: ClassVar[int] = 60  # inside of the censuses, so that it does not see what they allocate
 
     def __init__(self) -> None:
         self._started = False
@@ -62,7 +62,7 @@ class PythonHeapProbe(BaseProbe):
 
         self._heap = heap_fold
         self._context = context
-        self._budget = Governor(context.settings.detail_share)
+        self._budget = context.governor.for_probe(context.settings.detail_share)
         self._filter = FileFilter(context.settings.include, context.settings.exclude)
         self._lock = threading.RLock()
         self._peaks = PeakMeter(self._peak, _tracemalloc.reset_peak)
@@ -71,18 +71,15 @@ class PythonHeapProbe(BaseProbe):
             _tracemalloc.start(context.settings.frames)
             self._started = True
         elif _tracemalloc.get_traceback_limit() != context.settings.frames:
-            self._note(
+            context.note(
                 f"tracemalloc was already on with {_tracemalloc.get_traceback_limit()} frames per allocation: "
                 f"the setting frames={context.settings.frames} has no effect"
             )
 
-    def phase_began(self, span: Span) -> None:
+    def phase_began(self, span: Span) -> _OpenRun | None:
         if self._switched_off():
-            return
+            return None
         run = _OpenRun()
-        if span.state is None:
-            span.state = {}
-        span.state[self.name] = run
         with self._lock:
             if not self._open:
                 self._peaks.forget()
@@ -92,11 +89,11 @@ class PythonHeapProbe(BaseProbe):
                 run.packed = ExcludedData(self._walk())
                 self._peaks.skip()
             run.edge = self._peaks.edge()
-            run.before = self._current() - _bytes_of(span)
+            run.before = self._current() - _bytes_of(span, run)
+        return run
 
-    def phase_ended(self, span: Span) -> None:
-        run: _OpenRun | None = (span.state or {}).get(self.name)
-        if run is None:
+    def phase_ended(self, span: Span, state: _OpenRun | None) -> None:
+        if state is None:
             return
         with self._lock:
             self._open -= 1
@@ -104,18 +101,17 @@ class PythonHeapProbe(BaseProbe):
                 return
             self._peaks.edge()
             after = self._current() - _bytes_of(span)
-            peak = max(self._peaks.since(run.edge), run.before, after)
+            peak = max(self._peaks.since(state.edge), state.before, after)
             found = None
-            if run.packed is not None:
-                found = self._compare(run.packed.data)
-                run.packed = None
+            if state.packed is not None:
+                found = self._compare(state.packed.take())
                 self._peaks.skip()
         detailed = found is not None
         lists = found or NO_ROWS
         self._context.emit(
             PythonHeap(
                 span=span.id,
-                before_bytes=run.before,
+                before_bytes=state.before,
                 after_bytes=after,
                 peak_bytes=peak,
                 top=lists.growth,
@@ -176,12 +172,9 @@ class PythonHeapProbe(BaseProbe):
             return False
         if not self._lost:
             self._lost = True
-            self._note("the program stopped tracemalloc: later phases have no Python heap")
+            self._context.note("the program stopped tracemalloc: later phases have no Python heap")
         return True
 
-    def _note(self, message: str) -> None:
-        self._context.emit(Note(perf_counter_ns(), self.name, message))
 
-
-def _bytes_of(span: Span) -> int:
-    return sum(map(getsizeof, own_objects(span.state)))
+def _bytes_of(span: Span, *more: object) -> int:
+    return sum(map(getsizeof, own_objects(span.state, *more)))
