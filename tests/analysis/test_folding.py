@@ -50,7 +50,7 @@ def histories(draw: st.DrawFn) -> list[Record]:
 def test_the_parts_add_up_to_the_process(records: list[Record]) -> None:
     made = fold(records)
     process = made.process(10)
-    rows = made.phases.rows(10)
+    rows = made.phases(10)
     outermost = [row for path, row in rows.items() if path and not nearest(path, rows)]
     inside = sum(row.resident.delta_bytes for row in outermost if row.resident)
     total = process.before_session_bytes + inside - process.overlap_bytes + process.outside_phases_bytes
@@ -91,7 +91,7 @@ def test_phases_one_after_another_overlap_nothing() -> None:
     )
     process = made.process(10)
     assert (process.overlap_bytes, process.outside_phases_bytes) == (0, 15)
-    a, b, outside = made.phases.rows(10).values()
+    a, b, outside = made.phases(10).values()
     assert a.resident is not None
     assert b.resident is not None
     assert (a.path, a.calls, a.errors, a.wall_ns) == ("a", 2, 0, 30)
@@ -127,7 +127,7 @@ def test_what_a_probe_leaves_behind_counts_in_the_phases_around_it_only() -> Non
             SessionEnd(50, 130, 130, 0),
         ]
     )
-    a, b, _ = made.phases.rows(10).values()
+    a, b, _ = made.phases(10).values()
     assert a.resident is not None
     assert b.resident is not None
     assert (a.resident.tracer_bytes, b.resident.tracer_bytes) == (30, 0)
@@ -135,7 +135,7 @@ def test_what_a_probe_leaves_behind_counts_in_the_phases_around_it_only() -> Non
 
 def test_records_without_their_begin_are_passed_over() -> None:
     made = fold([PhaseEnd(7, 10, 100, 100), Sample(20, 50, 60)])
-    assert list(made.phases.rows(10)) == [OUTSIDE]
+    assert list(made.phases(10)) == [OUTSIDE]
     assert made.process(10).python == "unknown"
 
 
@@ -144,7 +144,7 @@ def test_a_thinned_timeline_keeps_its_highest_point(values: list[int], limit: in
     timeline = TimelineFold(limit)
     for at, value in enumerate(values):
         timeline.add(at, value, OUTSIDE)
-    points = timeline.points()
+    points = timeline.samples()
     assert len(points) <= limit
     assert max(point.rss_bytes for point in points) == max(values)
     assert [point.time_ns for point in points] == sorted(point.time_ns for point in points)
