@@ -198,7 +198,7 @@ def test_a_module_imports_only_what_it_may(module):
             "def f():\n    import fwmemtrace.trace",
             ["sinks.memory imports trace"],
         ),
-        ("results.trace", "from fwmemtrace import tracefile", ["results.trace imports tracefile"]),
+        ("results.report", "from fwmemtrace import tracefile", ["results.report imports tracefile"]),
         ("recording.session", "from .. import trace", ["recording.session imports trace"]),
         ("capture.tally", "from .fold import CaptureFold", ["capture.tally imports capture.fold"]),
         ("tracing.phases", "from ..errors import PhaseError", []),

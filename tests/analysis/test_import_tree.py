@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 from fwmemtrace import results
 from fwmemtrace.analysis.import_tree import lines, squeeze, tree
 from fwmemtrace.reports.base import Options
+from fwmemtrace.reports.import_report import render
 
 
 def module(name, parent=None, own=0, cumulative=None):
@@ -84,10 +85,7 @@ def test_no_byte_is_lost_however_the_tree_is_cut(modules, top, depth, squeezed):
 
 
 def test_the_text_keeps_figures_whole_in_a_narrow_terminal():
-    from fwmemtrace.analysis.import_tree import ImportCost
-    from fwmemtrace.reports.import_report import render
-
-    cost = ImportCost(
+    cost = results.ImportCost(
         modules=["app"],
         before_bytes=17_000_000,
         rss_delta_bytes=123_400_000,
