@@ -1,4 +1,4 @@
-"""An analysis can be asked at any time: asking changes nothing, and an answer does not change afterwards."""
+"""A report can be requested at any time: that changes nothing, and the report does not change afterwards."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SIZES = st.integers(0, 10**9)
 
 
 def rows_of_probes(draw: st.DrawFn, span: int, time_ns: int) -> list[Record]:
-    """What a probe records about a phase that is open."""
+    """What a probe may record while a phase is open."""
     size, change = draw(SIZES), draw(st.integers(-(10**6), 10**6))
     line, package = HeapRow("a.py", 1, size, change, 1, 1), PackageRow("a", size, change, 1, 1)
     stack = StackRow([("a.py", 1), ("b.py", 2)], size, change, 1, 1)
@@ -79,7 +79,7 @@ def rows_of_probes(draw: st.DrawFn, span: int, time_ns: int) -> list[Record]:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Record]:
-    """What a process with every probe may record, perhaps cut off, perhaps without its first record."""
+    """What a process with all probes may record, perhaps cut off, perhaps without its first record."""
     records: list[Record] = []
     if draw(st.booleans()):
         begin = SessionBegin(1, "id", 10, 1, "0", "3.11", "linux", ["x"], 0, 0, 5, 5, "kernel", ALL_PROBES, {})
@@ -101,38 +101,38 @@ def histories(draw: st.DrawFn) -> list[Record]:
     return records
 
 
-def answer(analysis: ProcessAnalysis) -> bytes:
+def report_of(analysis: ProcessAnalysis) -> bytes:
     return msgspec.json.encode(analysis.report())
 
 
 @settings(max_examples=200, deadline=None)
 @given(histories(), st.data())
-def test_asking_in_between_changes_nothing(records: list[Record], data: st.DataObject) -> None:
-    at_once = ProcessAnalysis(10)
-    at_once.read(records)
-    expected = answer(at_once)
-    assert answer(at_once) == expected
+def test_reports_in_between_change_nothing(records: list[Record], data: st.DataObject) -> None:
+    whole = ProcessAnalysis(10)
+    whole.read(records)
+    expected = report_of(whole)
+    assert report_of(whole) == expected
 
-    asked = ProcessAnalysis(10)
+    watched = ProcessAnalysis(10)
     earlier = []
     for record in records:
-        asked.add(record)
+        watched.add(record)
         if data.draw(st.booleans()):
-            report = asked.report()
+            report = watched.report()
             earlier.append((report, msgspec.json.encode(report)))
-    assert answer(asked) == expected
+    assert report_of(watched) == expected
     assert [msgspec.json.encode(report) for report, _ in earlier] == [before for _, before in earlier]
 
 
 @given(histories(), st.integers(0, 60))
-def test_an_answer_in_between_is_that_of_the_records_so_far(records: list[Record], cut: int) -> None:
+def test_a_report_in_between_is_that_of_the_records_so_far(records: list[Record], cut: int) -> None:
     going_on, stopped = ProcessAnalysis(10), ProcessAnalysis(10)
     going_on.read(records[:cut])
-    answer(going_on)
+    report_of(going_on)
     stopped.read(records[:cut])
-    assert answer(going_on) == answer(stopped)
+    assert report_of(going_on) == report_of(stopped)
     going_on.read(records[cut:])
     whole = ProcessAnalysis(10)
     whole.read(records)
-    assert answer(going_on) == answer(whole)
+    assert report_of(going_on) == report_of(whole)
     assert (going_on.records, going_on.phases) == (whole.records, whole.phases)

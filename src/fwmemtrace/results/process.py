@@ -28,9 +28,7 @@ class Process(Result, kw_only=True):
     started_unix_ns: int  # when the session began: Unix time in nanoseconds
     ended: Literal["closed", "not closed"]  # "not closed": the session's end is missing, as after a kill
     last_phase: str | None  # the innermost phase that was open where the records stop; null if the session was closed
-    peak_source: Literal[
-        "kernel", "sampled"
-    ]  # "kernel": exact; "sampled": the largest reading, a lower bound
+    peak_source: Literal["kernel", "sampled"]  # "kernel": exact; "sampled": the largest reading, a lower bound
     probes: list[str]  # the probes of the session
     wall_ns: int  # time from the begin of the session to its last record
     before_session_bytes: int  # RSS when the session began
