@@ -21,8 +21,19 @@ import msgspec
 from fwmemtrace import cli, records
 from fwmemtrace.config import Settings
 from fwmemtrace.reports.json import schema
-from fwmemtrace.results import suite as suite_results
-from fwmemtrace.results import trace as results
+from fwmemtrace.results import (
+    growth,
+    imports,
+    ledger,
+    native,
+    objects,
+    phases,
+    process,
+    python_heap,
+    report,
+    suite,
+    tensors,
+)
 from fwmemtrace.tracefile import encode, layout
 from fwmemtrace.units import format_duration
 
@@ -36,13 +47,21 @@ def report_schema() -> str:
 
 def report_page() -> str:
     """docs/report.md: the JSON report key by key, from the types' docstrings and the comments behind their fields."""
-    parts = [
-        "# The JSON report\n",
-        "`report --format json` writes one object, the `Report` below. It is stable: within a version keys are added, "
-        "never taken away or given another meaning. All sizes are integers of bytes and all times integers of "
-        "nanoseconds; `null` says that the probe was not on. The schema is [report.schema.json](report.schema.json).\n",
-    ]
-    return "\n".join([*parts, *_tables(results), *_tables(suite_results)])
+    modules = (report, process, phases, native, python_heap, objects, tensors, imports, ledger, growth, suite)
+    base = importlib.import_module(f"{report.__package__}.base")
+    return "\n".join([_REPORT, *(table for module in modules for table in _tables(module)), *_tables(base)])
+
+
+_REPORT = """\
+# The JSON report
+
+`fwmemtrace report --format json` writes one object, the `TraceReport` below. The format is stable: within a version
+keys are added, and none is renamed, removed or given another meaning. The JSON Schema is
+[report.schema.json](report.schema.json).
+
+Sizes are integers of bytes, times are integers of nanoseconds. `null` means that the probe was not on; it never stands
+for 0.
+"""
 
 
 _FRAMES = """\
@@ -158,17 +177,17 @@ def _record_tables() -> list[str]:
 
 
 def _tables(module: ModuleType) -> list[str]:
-    """A section for each type of a module."""
+    """A section for each type of a module; a type comes before those that it contains."""
     source = inspect.getsource(module)
     lines = source.splitlines()
     parts = []
-    for node in ast.parse(source).body:
+    for node in reversed(ast.parse(source).body):
         if not isinstance(node, ast.ClassDef) or not node.bases or ast.unparse(node.bases[0]) == "msgspec.Struct":
             continue
         parts.append(f"## {node.name}\n\n{inspect.cleandoc(ast.get_docstring(node) or '')}\n")
-        bases = [ast.unparse(base) for base in node.bases if not ast.unparse(base).endswith("Result")]
-        if bases:
-            parts.append(f"With all keys of `{bases[0]}`.\n")
+        base = ast.unparse(node.bases[0])
+        if base not in ("Result", "SuiteResult"):
+            parts.append(f"It has all keys of `{base}`, and:\n")
         rows = ["| key | type | meaning |", "| --- | --- | --- |"]
         for field in node.body:
             if isinstance(field, ast.AnnAssign):

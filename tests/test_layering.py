@@ -103,6 +103,45 @@ LAYERS: dict[str, list[set[str]]] = {
         {"capture.by_phase"},
     ],
     "tracefile": [{"tracefile.layout"}, {"tracefile.encode", "tracefile.decode"}, {"tracefile.reader"}],
+    "results": [
+        {"results.base", "results.suite"},
+        {
+            "results.ledger",
+            "results.native",
+            "results.objects",
+            "results.process",
+            "results.python_heap",
+            "results.tensors",
+        },
+        {"results.growth", "results.imports", "results.phases"},
+        {"results.report"},
+    ],
+    "analysis": [
+        {
+            "analysis.call_series",
+            "analysis.open_phases",
+            "analysis.rss_breakdown",
+            "analysis.theil_sen",
+            "analysis.timeline",
+            "analysis.worker_forecast",
+        },
+        {"analysis.growth_verdict", "analysis.ledger_native", "analysis.phase_rows"},
+        # A fold knows nothing of the other folds.
+        {
+            "analysis.collector",
+            "analysis.growth",
+            "analysis.holders",
+            "analysis.imports",
+            "analysis.ledger",
+            "analysis.objects",
+            "analysis.process_fold",
+            "analysis.python_heap",
+            "analysis.tensors",
+        },
+        {"analysis.process_analysis"},
+        {"analysis.summary"},
+    ],
+    "trace": [{"trace.capture"}, {"trace.process"}, {"trace.trace"}],
 }
 
 
@@ -217,7 +256,7 @@ def test_a_module_imports_only_what_it_may(module):
             "def f():\n    import fwmemtrace.trace",
             ["sinks.memory imports trace"],
         ),
-        ("results.trace", "from fwmemtrace import tracefile", ["results.trace imports tracefile"]),
+        ("results.report", "from fwmemtrace import tracefile", ["results.report imports tracefile"]),
         ("recording.session", "from .. import trace", ["recording.session imports trace"]),
         ("capture.tally", "from .fold import CaptureFold", ["capture.tally imports capture.fold"]),
         ("tracing.phases", "from ..errors import PhaseError", []),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwmemtrace.analysis.suite.unused import unused_imports
-from fwmemtrace.results.trace import Import
+from fwmemtrace.results import Import
 
 
 def row(module, own, parent=None, phase="init"):

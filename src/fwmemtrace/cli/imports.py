@@ -12,7 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from ..analysis.import_tree import ImportCost, import_cost
+from .. import results
+from ..analysis.import_cost import import_cost
 from ..analysis.worker_forecast import with_workers
 from ..errors import ProgramError, SettingsError
 from ..trace import read
@@ -98,7 +99,7 @@ def _import(trace: Path, failure: Path, modules: list[str]) -> None:
         )
 
 
-def _cost(trace: Path, modules: list[str], workers: int | None) -> ImportCost:
+def _cost(trace: Path, modules: list[str], workers: int | None) -> results.ImportCost:
     report = read(trace).summary()
     cost = import_cost(report, modules)
     end = next((made for made in report.composition or [] if made.moment == "end"), None)
@@ -107,7 +108,7 @@ def _cost(trace: Path, modules: list[str], workers: int | None) -> ImportCost:
     return cost
 
 
-def _text(cost: ImportCost, arguments: argparse.Namespace) -> str:
+def _text(cost: results.ImportCost, arguments: argparse.Namespace) -> str:
     if arguments.format == "json":
         return msgspec.json.format(msgspec.json.encode(cost), indent=2).decode() + "\n"
     from ..reports.import_report import render

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from ..analysis.comparison import Figure, PhaseChange
+from ..analysis.comparison import BeforeAfter, PhaseChange
 from ..units import format_bytes
 from .base import Options
 
@@ -18,7 +18,7 @@ def render(changes: Sequence[PhaseChange], options: Options) -> str:
     console = Console(file=io.StringIO(), width=options.width, force_terminal=options.colour, highlight=False)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("phase", no_wrap=True, overflow="ellipsis")
-    shown: list[tuple[str, Callable[[PhaseChange], Figure], bool]] = [
+    shown: list[tuple[str, Callable[[PhaseChange], BeforeAfter], bool]] = [
         ("RSS change", lambda change: change.delta_bytes, True),
         ("peak RSS", lambda change: change.peak_bytes, False),
     ]
@@ -35,7 +35,7 @@ def render(changes: Sequence[PhaseChange], options: Options) -> str:
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
-def _cells(figure: Figure, signed: bool) -> list[str]:
+def _cells(figure: BeforeAfter, signed: bool) -> list[str]:
     before, after = (
         "-" if size is None else format_bytes(size, signed=signed) for size in (figure.before, figure.after)
     )

@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import results
-from ..analysis.import_tree import ImportCost, Node, lines, squeeze, tree
+from ..analysis.import_tree import Node, lines, squeeze, tree
 from ..analysis.ledger import categories
+from ..results import ImportCost
 from ..units import format_bytes, format_count, format_duration
 from .base import Options
 

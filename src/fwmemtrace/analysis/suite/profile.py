@@ -20,7 +20,7 @@ from ...results.suite import (
     SuiteSite,
     SuiteVariant,
 )
-from ..growth import ENOUGH_CALLS, judge, warm_up_of
+from ..growth_verdict import ENOUGH_CALLS, judge, warm_up_of
 from .reading import SuiteProcess
 from .spreads import middle, saving, spread
 from .stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, IMPORT, STAGES, in_a_stage
@@ -205,7 +205,7 @@ def growth(light: Sequence[SuiteProcess], batch: int) -> SuiteGrowth | None:
     if judged.verdict in ("flat", "too few calls") or gained - files < NOISE:
         return SuiteGrowth(requests=batch, bytes_per_request=0.0, verdict="flat", file_bytes=files)
     # A slope says nothing of what has stopped: what it gained, over the requests, does.
-    per_request = judged.trend.slope if judged.verdict == "growing" else gained / len(requests)
+    per_request = judged.estimate.slope if judged.verdict == "growing" else gained / len(requests)
     share = (gained - files) / gained
     return SuiteGrowth(requests=batch, bytes_per_request=per_request * share, verdict=judged.verdict, file_bytes=files)
 

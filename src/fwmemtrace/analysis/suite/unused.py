@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from ...results.trace import Import
+from ...results import Import
 from .stages import in_a_stage
 
 _TRACERS = ("fwmemtrace", "msgspec", "memray", "psutil", "pympler", "objgraph", "tracemalloc")
