@@ -12,11 +12,14 @@ import msgspec
 import pytest
 
 import fwmemtrace
-from fwmemtrace.analysis.holders import HoldersFold, dot
+from fwmemtrace.analysis.holders import HoldersFold
+from fwmemtrace.exporters.dot import dot
 from fwmemtrace.heap import reference_chains
 from fwmemtrace.probes.objects import grown_types
 from fwmemtrace.probes.objects.grown_types import Grown, GrownTypes
 from fwmemtrace.records import HolderStep, ObjectHolder, ObjectRow
+from fwmemtrace.reports.blocks import plain
+from fwmemtrace.reports.holder_words import holder_words
 
 KEPT = []
 
@@ -226,12 +229,16 @@ def holder(root, *steps, note=""):
 
 def test_a_chain_in_words():
     list_of_things = [("builtins.module", "", "app"), ("builtins.list", ".SEEN"), ("app.T", "[9]")]
-    assert holder("module", *list_of_things).words == "app.T is held by module app: .SEEN (list), [9] (app.T)"
-    circle = holder("cycle", ("app.T", ""), ("app.T", ".peer"), note="app.T has a __del__").words
+    assert words_of("module", *list_of_things) == "app.T is held by module app: .SEEN (list), [9] (app.T)"
+    circle = words_of("cycle", ("app.T", ""), ("app.T", ".peer"), note="app.T has a __del__")
     assert "reference cycle" in circle
     assert circle.endswith(".peer (app.T) (app.T has a __del__)")
-    assert "local variable" in holder("unseen", ("app.T", "")).words
-    assert "not found" in holder("", ("app.T", ""), note="given up").words
+    assert "local variable" in words_of("unseen", ("app.T", ""))
+    assert words_of("", ("app.T", ""), note="given up") == "No reference to app.T was found (given up)"
+
+
+def words_of(root, *steps, note=""):
+    return plain(holder_words(holder(root, *steps, note=note)))
 
 
 def test_chains_as_a_graph():
