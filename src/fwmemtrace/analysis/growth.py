@@ -65,7 +65,7 @@ class GrowthFold:
     def __init__(self) -> None:
         self._series: defaultdict[tuple[PhasePath, str], _MetricSeries] = defaultdict(_MetricSeries)
         self._paths: set[PhasePath] = set()
-        self._begun: dict[int, int] = {}  # RSS at the begin of open phases, by span
+        self._begun: dict[int, int] = {}  # RSS at the start of open phases, by span
 
     def add(self, record: Record, path: PhasePath) -> None:
         """Add a record; kinds that are not in `takes` are ignored."""

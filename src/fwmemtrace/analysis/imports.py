@@ -16,7 +16,7 @@ class _Module:
     """All imports of one module.
 
     Attributes:
-        first: the import that tells where the module came from: the first one, or the first that succeeded.
+        first: the first import, or the first that succeeded: it has the importing module.
         error: the exception's type if the latest import failed.
     """
 
@@ -45,7 +45,7 @@ class _Phase:
     modules: int = 0
     imported_bytes: int = 0
     delta_bytes: int = 0
-    begun: dict[int, int] = field(default_factory=dict)  # RSS at the begin of each open call, by span
+    begun: dict[int, int] = field(default_factory=dict)  # RSS at the start of each open call, by span
 
 
 class ImportFold:

@@ -16,7 +16,7 @@ _NOT_NAMED = ("", UNKNOWN_LIBRARY, ARENAS)  # the ledger has its own category fo
 def name_native_heap(ledgers: Sequence[results.Ledger], phases: Sequence[results.PhaseRow]) -> None:
     """Split the native heap among the libraries that allocated it, without changing its sum.
 
-    The ledger counts resident pages at the end of a phase, memray what the phase allocated and nobody freed. So the
+    The ledger counts resident pages at the end of a phase, memray allocations of the phase that were not freed. So the
     libraries have memray's figures, and `REST` is the difference to smaps: it is negative where libraries allocated
     memory and never touched it. Only the largest stacks of each phase are considered.
 

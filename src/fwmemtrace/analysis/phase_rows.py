@@ -72,10 +72,10 @@ class PhaseFold:
 
     def __init__(self) -> None:
         self._totals: dict[PhasePath, _Totals] = {}
-        self._outermost: dict[int, int] = {}  # RSS at the begin of each open outermost phase, by span
+        self._outermost: dict[int, int] = {}  # RSS at the start of each open outermost phase, by span
         self._closed_inside = 0  # RSS change over the stretches with an outermost phase open, the current one left out
         self._closed_inside_ns = 0
-        self._stretch: tuple[int, int] = (0, 0)  # RSS and time at the begin of the current stretch
+        self._stretch: tuple[int, int] = (0, 0)  # RSS and time at the start of the current stretch
         self._closed_outermost = 0  # the sum of the RSS changes of outermost phases that have ended
         self._first: tuple[int, int] | None = None
         self.last_rss = 0
@@ -83,11 +83,11 @@ class PhaseFold:
         self.peak = 0
 
     def session_begin(self, record: SessionBegin) -> None:
-        """Add the begin of the session."""
+        """Add the start of the session."""
         self.reading(record.rss_bytes, record.time_ns)
 
     def begin(self, record: PhaseBegin, call: OpenPhase) -> None:
-        """Add the begin of a call."""
+        """Add the start of a call."""
         self.reading(record.rss_bytes, record.time_ns)
         totals = self._totals.get(call.path)
         if totals is None:

@@ -59,8 +59,8 @@ class ProcessAnalysis:
         probes: the probes of its session, which spares work for those that were off; None if they are not known.
 
     Attributes:
-        damaged_bytes: bytes of the trace file that belong to no whole record; set by whoever reads the file.
-        unknown_records: records of a kind that this version does not know; set by whoever reads the file.
+        damaged_bytes: bytes of the trace file that belong to no whole record; set by the reader of the file.
+        unknown_records: records of a kind that this version does not know; set by the reader of the file.
         suite: the records of a component suite.
     """
 

@@ -43,7 +43,7 @@ class ProcessFold:
         folds: each is given the records that it takes.
 
     Attributes:
-        session: the begin of the session; None if damage took it or it has not come yet.
+        session: the start of the session; None if damage took it or it has not come yet.
         end: the end of the session; None as long as it has not come.
         notes: the notes of probes and sinks, each with its source.
         records: how many records were added.

@@ -98,7 +98,7 @@ def _joined(tables: Sequence[list[Row] | None]) -> list[Row] | None:
 
 
 def _timeline(inputs: Sequence[ProcessInput]) -> list[results.TimelinePoint]:
-    """Join the timelines, all counted from the begin of the first session."""
+    """Join the timelines, all counted from the start of the first session."""
     begins = [given.analysis.began_ns for given in inputs]
     origin_ns = next((begin for begin in begins if begin is not None), 0)
     joined: list[results.TimelinePoint] = []

@@ -25,7 +25,7 @@ class PhaseRow(PhaseResult, kw_only=True):
     pid: int  # process id
     calls: int  # number of calls that began
     errors: int  # number of calls that ended with an exception
-    wall_ns: int  # time from begin to end, summed over the calls
+    wall_ns: int  # time from start to end, summed over the calls
     resident: Resident | None  # RSS; null only for a phase that is in a capture and not in the trace
     native: Native | None = None  # from the probe `native`
     python_heap: PythonHeap | None = None  # from the probe `python_heap`

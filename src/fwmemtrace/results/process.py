@@ -30,7 +30,7 @@ class Process(Result, kw_only=True):
     last_phase: str | None  # the innermost phase that was open where the records stop; null if the session was closed
     peak_source: Literal["kernel", "sampled"]  # "kernel": exact; "sampled": the largest reading, a lower bound
     probes: list[str]  # the probes of the session
-    wall_ns: int  # time from the begin of the session to its last record
+    wall_ns: int  # time from the start of the session to its last record
     before_session_bytes: int  # RSS when the session began
     end_bytes: int  # RSS when the session ended, or the latest reading
     peak_bytes: int  # peak RSS of the session
