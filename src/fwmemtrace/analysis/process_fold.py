@@ -179,7 +179,7 @@ class ProcessFold:
             pss_bytes=self._footprint.pss_bytes if self._footprint else None,
             service=session.service if session else "",
             instance=session.instance if session else "",
-            labels=session.labels if session else {},
+            labels=dict(session.labels) if session else {},
         )
 
     @property
