@@ -171,6 +171,17 @@ def holder(name):
     return results.Holder(type=name, count=1, delta_count=1, path="request", root="module", chain=[], words="")
 
 
+@pytest.mark.parametrize("every", [7, 50])
+def test_results_in_between_change_nothing(every):
+    whole, watched = GrowthFold(), GrowthFold()
+    for call, extra in enumerate(noise(400, 1)):
+        whole.call(("request",), "rss", KB * call + extra, KB)
+        watched.call(("request",), "rss", KB * call + extra, KB)
+        if call % every == 0 and call > 300:
+            watched.result()
+    assert watched.result() == whole.result()
+
+
 def test_memory_is_bounded():
     fold = GrowthFold()
     for call in range(100_000):
