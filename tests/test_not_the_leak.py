@@ -67,7 +67,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads RSS from 
 
 def growth(code, *arguments):
     program = textwrap.dedent(HEAD) + textwrap.dedent(code)
-    done = subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True, timeout=600)
     return json.loads(done.stdout)
 
 

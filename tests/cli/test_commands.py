@@ -26,7 +26,7 @@ def fwmemtrace(*words: str, folder: Path, **variables: str) -> subprocess.Comple
         env={**environ, **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
 

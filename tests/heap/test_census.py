@@ -78,7 +78,7 @@ print(json.dumps([ours, theirs]))
 
 
 def test_equal_to_pympler_on_one_heap():
-    done = subprocess.run([sys.executable, "-c", JUDGED], check=True, capture_output=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", JUDGED], check=True, capture_output=True, timeout=600)
     ours, theirs = json.loads(done.stdout)
     assert ours["__main__.Plain"][0] == 2000
     # The second count includes the result of the first, a string and a pair of integers per type, and its own frames.

@@ -194,7 +194,7 @@ PROGRAM = """
 @pytest.fixture(scope="module")
 def leaks(tmp_path_factory):
     target = tmp_path_factory.mktemp("leaks") / "trace.jsonl"
-    subprocess.run([sys.executable, "-c", textwrap.dedent(PROGRAM), str(target)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", textwrap.dedent(PROGRAM), str(target)], check=True, timeout=600)
     found = [msgspec.json.decode(line) for line in target.read_bytes().splitlines()]
     return {record["type"]: record for record in found if record["record"] == "ObjectHolder"}
 

@@ -21,7 +21,7 @@ SMALL = """
 
 def suite(*words, folder):
     command = [sys.executable, "-m", "fwmemtrace", "suite", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_second_run_replaces_the_first_with_its_processes(small):
 def test_progress_is_shown_where_stderr_is_a_terminal(small):
     terminal, slave = os.openpty()
     command = [sys.executable, "-m", "fwmemtrace", "suite", "small.py", "--repeat", "1"]
-    done = subprocess.run(command, cwd=small, stdout=subprocess.PIPE, stderr=slave, timeout=120)
+    done = subprocess.run(command, cwd=small, stdout=subprocess.PIPE, stderr=slave, timeout=600)
     os.close(slave)
     shown = os.read(terminal, 65536).decode()
     os.close(terminal)
@@ -110,7 +110,7 @@ def test_an_interrupt_ends_its_processes_and_leaves_a_trace(tmp_path):
         time.sleep(0.05)
     time.sleep(0.1)
     running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=30)
+    _, errors = running.communicate(timeout=600)
     assert running.returncode == 130
     assert "what was measured is in" in errors
     assert "Traceback" not in errors
