@@ -41,14 +41,19 @@ def new_memory() -> Callable[[int], mmap.mmap]:
 
 
 @pytest.fixture
-def sigint() -> Iterator[Callable[[Any], Any]]:
-    """Sets what SIGINT does in this process, and in those that it starts, until the end of the test.
+def on_signal() -> Iterator[Callable[[int, Any], None]]:
+    """Sets what a signal does in this process, and in those that it starts, until the end of the test.
 
-    A program started in the background, by nohup or by some CI runners ignores SIGINT, and so do its children.
+    A program started in the background, by nohup or by some CI runners ignores SIGINT or SIGHUP, and so do its children.
     """
-    before = signal.getsignal(signal.SIGINT)
-    yield lambda handler: signal.signal(signal.SIGINT, handler)
-    signal.signal(signal.SIGINT, before)
+    before: dict[int, Any] = {}
+
+    def handle(number: int, handler: Any) -> None:
+        before.setdefault(number, signal.signal(number, handler))
+
+    yield handle
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

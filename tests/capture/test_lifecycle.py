@@ -308,8 +308,8 @@ def test_a_capture_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path, compress
 
 
 @pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN])
-def test_interrupting_the_reader_leaves_a_partial_summary(tmp_path, sigint, handler):
-    sigint(handler)
+def test_interrupting_the_reader_leaves_a_partial_summary(tmp_path, on_signal, handler):
+    on_signal(signal.SIGINT, handler)
     path = tmp_path / "trace.bin"
     with fwmemtrace.session(path, probes=["native"]):
         for _ in range(30_000):
