@@ -44,7 +44,7 @@ def new_memory() -> Callable[[int], mmap.mmap]:
 def on_signal() -> Iterator[Callable[[int, Any], None]]:
     """Sets what a signal does in this process, and in those that it starts, until the end of the test.
 
-    A program started in the background, by nohup or by some CI runners ignores SIGINT or SIGHUP, and so do its children.
+    A program started in the background, by nohup or by some CI runners ignores SIGINT or SIGHUP; so do its children.
     """
     before: dict[int, Any] = {}
 
