@@ -62,7 +62,7 @@ BIG = """
         print(json.dumps(run(6) - before))
 """
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads RSS from /proc")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads RSS from /proc")]
 
 
 def growth(code, *arguments):

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 PROGRAM = """
     import json, random, sys
     import fwmemtrace
@@ -32,6 +34,7 @@ PROGRAM = """
 """
 
 
+@pytest.mark.slow
 def test_fifty_sessions_of_a_flat_program_give_at_most_two_false_alarms():
     command = [sys.executable, "-c", textwrap.dedent(PROGRAM), "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)

@@ -74,6 +74,7 @@ def perform(steps):
             block.free()
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, min_size=1, max_size=3), st.booleans())
 def test_random_programs_in_several_threads(tmp_path, programs, python_allocators):

@@ -45,6 +45,7 @@ def test_a_clean_stop_moves_the_capture_into_the_trace(tmp_path):
     del kept
 
 
+@pytest.mark.slow
 def test_a_big_capture_travels_in_pieces(tmp_path):
     path = tmp_path / "trace.bin"
     sizes = struct.unpack("300000I", os.urandom(1_200_000))  # what cannot be compressed
@@ -126,6 +127,7 @@ def test_a_tracker_that_is_on_already_gets_the_marks(tmp_path):
     assert rows["a/b"].freed_bytes >= 3_000_000
 
 
+@pytest.mark.slow
 def test_a_capture_of_memray_run_is_cut_by_phase_with_markers_on(run, tmp_path):
     program = """
 from fwmemtrace import phase
@@ -168,6 +170,7 @@ with phase("outer"):
     assert 7_000_000 <= child.rows["outer/inner"].live_bytes < 7_500_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_workers_of_a_pool(run, tmp_path, method):
     run(
@@ -233,6 +236,7 @@ def test_a_memray_too_old_to_see_phases_is_refused(monkeypatch, tmp_path, versio
         fwmemtrace.session(tmp_path / "trace.bin", probes=["native"], required=["native"])
 
 
+@pytest.mark.slow
 def test_stopping_while_threads_allocate_natively(run, tmp_path):
     for _ in range(3):
         run(
@@ -362,6 +366,7 @@ with phase("load"):
     assert main(["report", "--native", capture, capture]) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 def test_a_capture_whose_library_is_gone(run, tmp_path):
     (tmp_path / "grab.c").write_text("#include <stdlib.h>\nvoid *grab_it(size_t n) { return malloc(n); }\n")

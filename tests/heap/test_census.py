@@ -90,6 +90,7 @@ def test_equal_to_pympler_on_one_heap():
     assert "__main__.Plain" not in different
 
 
+@pytest.mark.slow
 def test_equal_to_pympler_s_summary_of_the_same_objects(monkeypatch):
     from pympler import muppy, summary
 

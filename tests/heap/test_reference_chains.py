@@ -41,6 +41,7 @@ def chain(thing):
     return found.root, [step.link for step in found.steps][1:], found.steps[0].name
 
 
+@pytest.mark.slow
 def test_links_are_written_as_in_a_program():
     thing = Thing()
     KEPT.append(thing)
@@ -247,6 +248,7 @@ def test_chains_as_a_graph():
     assert graph.count("{") == graph.count("}")
 
 
+@pytest.mark.slow
 def test_the_chains_are_exported_as_a_graph(tmp_path):
     from fwmemtrace import plugins
     from fwmemtrace.errors import TraceFileError

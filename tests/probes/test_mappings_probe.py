@@ -79,6 +79,7 @@ def close(found, expected, tolerance=0.02):
     return abs(found - expected) <= expected * tolerance + 0.3 * MB
 
 
+@pytest.mark.slow
 def test_anonymous_memory_has_the_right_owners(tmp_path):
     traced = run(
         tmp_path,
@@ -207,6 +208,7 @@ def test_nothing_is_written_to_the_program_s_streams(tmp_path):
     assert (traced.stdout, traced.stderr) == ("mine\n", "")
 
 
+@pytest.mark.slow
 def test_hot_phases_are_read_first_and_then_only_where_rss_moves(tmp_path):
     traced = run(
         tmp_path,

@@ -12,6 +12,8 @@ import pytest
 
 import fwmemtrace
 
+pytestmark = pytest.mark.slow
+
 SMALL = """
     from fwmemtrace.suite import Component
     components = [Component("small", dict, lambda made, item: item, ["a"], batch=2)]

@@ -267,6 +267,7 @@ def test_a_forked_child_does_not_disturb_its_parent(traced):
     assert traced.events == ["+outer", "+outer/inner", "-outer/inner", "-outer"]
 
 
+@pytest.mark.slow
 def test_phases_inside_the_collector_while_a_phase_is_being_set():
     """Up to Python 3.11 the collector runs in the middle of ContextVar.set; a phase in there crashed the process."""
     code = """
