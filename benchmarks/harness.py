@@ -21,7 +21,8 @@ from typing import Any, Literal, NamedTuple
 from fwmemtrace.units import format_bytes, format_count, format_duration
 
 ROOT = Path(__file__).parent.parent
-_NOT_BENCHMARKS = ("__main__", "harness")
+_NOT_BENCHMARKS = ("__main__", "harness", "results")
+HEAD = ("benchmark", "ours", "peer", "ratio", "target", "")
 
 
 @dataclass(frozen=True)
@@ -133,25 +134,27 @@ def print_rows(name: str) -> None:
 
 def table(rows: Sequence[Row]) -> str:
     """The rows for people: what was measured, its ratio to the peer, the target, and whether that was reached."""
-    head = ("benchmark", "ours", "peer", "ratio", "target", "")
-    lines = [head] + [
-        (
-            row.name,
-            _figure(row.ours, row.unit),
-            _figure(row.peer, row.unit),
-            f"{row.ratio:.2f}x",
-            _target(row),
-            "reached" if row.reached else "NOT REACHED",
-        )
-        for row in rows
-    ]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    lines = [HEAD, *map(cells, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
     return "\n".join(
         "  ".join(
             cell.ljust(width) if column in (0, 5) else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
+    )
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """The columns of a row, those of `HEAD`."""
+    alone = row.kind in ("at most", "at least")  # there is no peer
+    return (
+        row.name,
+        _figure(row.ours, row.unit),
+        "" if alone else _figure(row.peer, row.unit),
+        "" if alone else f"{row.ratio:.3g}x" if row.ratio < 0.1 else f"{row.ratio:.2f}x",
+        _target(row),
+        "reached" if row.reached else "NOT REACHED",
     )
 
 
