@@ -1,5 +1,5 @@
 # pyright: strict
-"""What users write, for the type checkers alone: `tox -e types` reads it with mypy --strict and pyright's strict mode."""
+"""What users write, for the type checkers alone: `tox -e types` reads it with mypy --strict and with strict pyright."""
 
 from __future__ import annotations
 
