@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import re
 import runpy
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -64,3 +67,17 @@ def test_help_of_the_generator_writes_nothing(tmp_path: Path) -> None:
     )
     assert done.stdout.startswith("usage:")
     assert pages == {page: page.stat().st_mtime_ns for page in (ROOT / "docs").iterdir()}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_what_a_benchmark_imports_exists(path: Path) -> None:
+    """Also in the programs that it keeps as text and starts in fresh processes: mypy does not see those."""
+    text = path.read_text()
+    for module, names in re.findall(r"(?m)^\s*from (fwmemtrace[\w.]*) import \(?([\w, ]+)", text):
+        found = importlib.import_module(module)
+        for name in names.split(", "):
+            name = name.partition(" as ")[0]
+            assert hasattr(found, name) or find_spec(f"{module}.{name}"), f"{module}.{name}"
+    for line in re.findall(r"(?m)^import (.*)$", text):
+        for module in re.findall(r"fwmemtrace[\w.]*", line):
+            assert find_spec(module), module
