@@ -131,10 +131,11 @@ def test_imports_goes_on_after_an_interrupt_that_is_ignored(tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("ignored")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_imports_ends_with_its_process_and_leaves_no_file(
-    tmp_path: Path, on_signal: OnSignal, wait_until: Until, number: signal.Signals
+    tmp_path: Path, on_signal: OnSignal, wait_until: Until, name: str
 ) -> None:
+    number = getattr(signal, name)
     on_signal(number, signal.SIG_DFL)
     (tmp_path / "fw_slow.py").write_text(
         textwrap.dedent("""

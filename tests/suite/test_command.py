@@ -106,21 +106,22 @@ SLOW = """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
-@pytest.mark.parametrize("ends_by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("ends_by", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_ends_its_processes_and_leaves_a_trace(tmp_path, on_signal, wait_until, ends_by):
+    number = getattr(signal, ends_by)
     on_signal(signal.SIGINT, signal.SIG_IGN)
-    on_signal(ends_by, signal.SIG_DFL)
+    on_signal(number, signal.SIG_DFL)
     (tmp_path / "slow.py").write_text(textwrap.dedent(SLOW))
     command = [sys.executable, "-m", "fwmemtrace", "suite", "slow.py", "--repeat", "1"]
     running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_until((tmp_path / "started").exists)
-    if ends_by != signal.SIGINT:  # it was started by somebody who ignores SIGINT, and goes on
+    if number != signal.SIGINT:  # it was started by somebody who ignores SIGINT, and goes on
         running.send_signal(signal.SIGINT)
     (tmp_path / "go on").touch()
     wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
-    running.send_signal(ends_by)
+    running.send_signal(number)
     _, errors = running.communicate(timeout=600)
-    assert running.returncode == 128 + ends_by
+    assert running.returncode == 128 + number
     assert "what was measured is in" in errors
     assert "Traceback" not in errors
     with pytest.raises(ProcessLookupError):
