@@ -17,6 +17,7 @@ from fwmemtrace.analysis.imports import ImportFold
 from fwmemtrace.analysis.ledger import LedgerFold, categories
 from fwmemtrace.analysis.process_fold import ProcessFold
 from fwmemtrace.analysis.worker_forecast import with_workers
+from fwmemtrace.probes.governor import Governor
 from fwmemtrace.records import MappingsEdge, MappingsReading, Note
 from fwmemtrace.sinks.memory import MemorySink
 from fwmemtrace.tracefile.reader import open_trace_file
@@ -53,13 +54,14 @@ class Outcome:
         return 0 if item is None else item.bytes
 
 
-def run(folder, code, probes="mappings", **environment):
+def run(folder, code, probes="mappings", before_start="", **environment):
     """Run code in a session, with `phase` imported."""
     head = f"""
         import fwmemtrace
         from fwmemtrace import phase
         from fwmemtrace.probes.mappings import probe
         probe._FIRST_ADVANCE_NS = 10**15  # on a busy machine a reading takes any time, and first runs are read anyway
+        {before_start}
         session = fwmemtrace.start("trace.bin", probes={probes.split(",")!r}, interval=0)
     """
     (folder / "program.py").write_text(textwrap.dedent(head) + textwrap.dedent(code), encoding="utf-8")
@@ -235,7 +237,6 @@ def test_phases_around_a_growing_one_are_read_too(tmp_path):
     traced = run(
         tmp_path,
         """
-        probe._SHARE = 1000  # of the time: later runs are read wherever there is something to see
         kept = []
         for n in range(6):
             with phase("outer"):
@@ -245,6 +246,7 @@ def test_phases_around_a_growing_one_are_read_too(tmp_path):
                     if n == 5:
                         kept.append(bytearray(b"x" * 20_000_000))
         """,
+        before_start="probe._SHARE = 1000",  # of the time: later runs are read wherever there is something to see
     )
     for path in ("outer", "outer/grows"):
         assert close(categories(traced.ledgers[path].items)["native heap"], 20 * MB)
@@ -290,6 +292,7 @@ def test_slow_readings_do_not_delay_the_program(monkeypatch):
     monkeypatch.setattr("fwmemtrace.probes.mappings.probe._ADVANCE_NS", 0)
     clock = count(0, 1_000_000)  # a millisecond from one look at it to the next: a reading takes one
     monkeypatch.setattr("fwmemtrace.probes.mappings.probe.perf_counter_ns", lambda: next(clock))
+    monkeypatch.setattr(Governor.__init__, "__defaults__", (None, lambda: next(clock)))
     sink = MemorySink()
     with fwmemtrace.session(sink, probes=["mappings"], interval=0):
         for n in range(60):

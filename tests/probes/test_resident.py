@@ -12,6 +12,7 @@ import pytest
 
 import fwmemtrace
 from fwmemtrace import phase
+from fwmemtrace.probes.governor import Governor
 from fwmemtrace.records import CgroupReading, Footprint, Note, PhaseBegin
 from fwmemtrace.sinks.memory import MemorySink
 from fwmemtrace.system import proc
@@ -165,6 +166,7 @@ def test_a_reading_of_the_mappings_gives_the_footprint_too(
 def test_hot_outer_phases_have_no_footprint_each(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = count(0, 100_000)  # a tenth of a millisecond from one look at it to the next
     monkeypatch.setattr("fwmemtrace.probes.resident.perf_counter_ns", lambda: next(clock))
+    monkeypatch.setattr(Governor.__init__, "__defaults__", (None, lambda: next(clock)))
     sink = MemorySink()
     with fwmemtrace.session(sink, interval=0):
         for _ in range(300):
