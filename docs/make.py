@@ -1,6 +1,6 @@
-"""Writes the pages of docs/ that are made from the code's own constants and types; a test fails when they are stale.
+"""Generates pages of docs/ from the code's own constants and types, and tables of benchmarks from docs/benchmarks.json.
 
-Run it from the repository: `python docs/make.py`.
+Run it from the repository after a change: `python docs/make.py`. A test fails while a page is stale.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import inspect
 import json
 import re
 import struct
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -37,7 +39,10 @@ from fwmemtrace.results import (
 from fwmemtrace.tracefile import encode, layout
 from fwmemtrace.units import format_duration
 
-DOCS = Path(__file__).parent
+DOCS = Path(__file__).resolve().parent
+RESULTS = DOCS / "benchmarks.json"
+sys.path.insert(0, str(DOCS.parent))
+from benchmarks import results as results_of_benchmarks  # noqa: E402 - it is no installed package
 
 
 def report_schema() -> str:
@@ -265,15 +270,44 @@ def _argument(action: argparse.Action) -> str:
     return names if action.nargs == 0 else f"{names} `{metavar}`"
 
 
+_BENCHMARKS = re.compile(r"(?ms)^<!-- benchmarks: ([\w ,]+) -->\n.*?^<!-- end of benchmarks -->\n")
+
+
+def with_benchmarks(page: str) -> str:
+    """A page that is written by hand, with the tables between its marks made from docs/benchmarks.json.
+
+    A mark is `<!-- benchmarks: phases, census -->`, with the names of the benchmarks whose rows follow, up to
+    `<!-- end of benchmarks -->`.
+    """
+
+    def block(match: re.Match[str]) -> str:
+        rows = [row for name in match[1].split(", ") for row in results_of_benchmarks.load(RESULTS, name)]
+        table = results_of_benchmarks.markdown(rows)
+        return f"<!-- benchmarks: {match[1]} -->\n\n{table}\n<!-- end of benchmarks -->\n"
+
+    return _BENCHMARKS.sub(block, (DOCS / page).read_text(encoding="utf-8"))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "report.schema.json": report_schema,
     "report.md": report_page,
     "trace-format.md": trace_format_page,
     "settings.md": settings_page,
     "command-line.md": command_line_page,
+    "design.md": partial(with_benchmarks, "design.md"),
+    "native.md": partial(with_benchmarks, "native.md"),
 }
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Write the pages that differ."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     for name, make in PAGES.items():
-        (DOCS / name).write_text(make(), encoding="utf-8")
-        print(f"docs/{name}")
+        page, text = DOCS / name, make()
+        if not page.exists() or page.read_text(encoding="utf-8") != text:
+            page.write_text(text, encoding="utf-8")
+            print(f"wrote docs/{name}")
+
+
+if __name__ == "__main__":
+    main()

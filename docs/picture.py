@@ -6,6 +6,7 @@ picture is what the terminal got, cut off below; nothing is edited.
 
 from __future__ import annotations
 
+import argparse
 import os
 import pty
 import re
@@ -54,6 +55,7 @@ def draw(text: str) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     os.chdir(ROOT)
     drawn = draw(in_a_terminal(COMMAND.split()))
     PICTURE.parent.mkdir(exist_ok=True)

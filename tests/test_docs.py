@@ -31,7 +31,7 @@ sys.exit(0 if tried and not failed else f"{failed} of {tried} examples failed")
 @pytest.mark.parametrize("page", [page for page in PAGES if ">>> " in page.read_text()], ids=lambda page: page.name)
 def test_examples_of_a_page(page, tmp_path):
     command = [sys.executable, "-c", RUN_A_PAGE, str(page), str(OPTIONS)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -24,7 +24,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("guard")
     environ = {**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
     command = [sys.executable, "-m", "fwmemtrace", "run", "--report", str(GUARD)]
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return folder / "trace.bin", done.stdout
 
@@ -104,7 +104,7 @@ def test_a_native_session_adds_up_to_memray_s_own_totals(tmp_path: Path) -> None
 
     environ = {**os.environ, "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-m", "fwmemtrace", "run", "--probes", "native", str(GUARD)]
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     trace = fwmemtrace.read(tmp_path / "trace.bin")
     with trace.capture() as path:

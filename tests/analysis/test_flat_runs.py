@@ -7,6 +7,8 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 PROGRAM = """
     import json, random, sys
     import fwmemtrace
@@ -32,9 +34,10 @@ PROGRAM = """
 """
 
 
+@pytest.mark.slow
 def test_fifty_sessions_of_a_flat_program_give_at_most_two_false_alarms():
     command = [sys.executable, "-c", textwrap.dedent(PROGRAM), "1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
     verdicts = json.loads(done.stdout)
     assert len(verdicts) == 50
     assert sum(verdict != "flat" for verdict in verdicts) <= 2, verdicts

@@ -63,6 +63,7 @@ def test_a_cache_that_fills_up_is_saturating(seed):
         assert verdict_of(values).verdict == "saturating", filled_at
 
 
+@pytest.mark.slow
 def test_50_flat_series_give_at_most_2_false_alarms():
     for make in (noise, lambda calls, seed: correlated_noise(calls, seed, 0.8)):
         verdicts = Counter(verdict_of(make(500, seed)).verdict for seed in range(50))

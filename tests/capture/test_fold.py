@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -287,6 +288,7 @@ def play(steps, files, tape):
     return model, found
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.lists(STEPS, max_size=60), st.sampled_from([1, 3, None]))
 # Mapped in a run that is inside one which has ended: that one held none of it.

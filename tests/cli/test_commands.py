@@ -17,6 +17,8 @@ from fwmemtrace.cli import doctor
 from fwmemtrace.system import cgroup
 from fwmemtrace.system.cgroup import Group
 
+pytestmark = pytest.mark.slow
+
 
 def fwmemtrace(*words: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("FWMEMTRACE")}
@@ -26,7 +28,7 @@ def fwmemtrace(*words: str, folder: Path, **variables: str) -> subprocess.Comple
         env={**environ, **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
 

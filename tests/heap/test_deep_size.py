@@ -108,10 +108,10 @@ def test_without_pympler_the_error_says_what_to_do():
         else:
             raise SystemExit("no error")
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, timeout=600)
 
 
 def test_it_is_public_and_lazy():
     assert "deep_size" in fwmemtrace.__all__
     code = "import sys, fwmemtrace; sys.exit('fwmemtrace.heap.deep_size' in sys.modules or 'pympler' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600)

@@ -44,6 +44,7 @@ def chain(thing):
     return found.root, [step.link for step in found.steps][1:], found.steps[0].name
 
 
+@pytest.mark.slow
 def test_links_are_written_as_in_a_program():
     thing = Thing()
     KEPT.append(thing)
@@ -197,7 +198,7 @@ PROGRAM = """
 @pytest.fixture(scope="module")
 def leaks(tmp_path_factory):
     target = tmp_path_factory.mktemp("leaks") / "trace.jsonl"
-    subprocess.run([sys.executable, "-c", textwrap.dedent(PROGRAM), str(target)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", textwrap.dedent(PROGRAM), str(target)], check=True, timeout=600)
     found = [msgspec.json.decode(line) for line in target.read_bytes().splitlines()]
     return {record["type"]: record for record in found if record["record"] == "ObjectHolder"}
 
@@ -254,6 +255,7 @@ def test_chains_as_a_graph():
     assert graph.count("{") == graph.count("}")
 
 
+@pytest.mark.slow
 def test_the_chains_are_exported_as_a_graph(tmp_path):
     from fwmemtrace import plugins
     from fwmemtrace.errors import TraceFileError

@@ -46,6 +46,7 @@ print(deep_size([1, 2]) > 0)
 """
 
 
+@pytest.mark.slow
 def test_a_program_with_asyncio_survives_a_census(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     done = subprocess.run(

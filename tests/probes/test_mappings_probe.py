@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from fwmemtrace.analysis.imports import ImportFold
 from fwmemtrace.analysis.ledger import LedgerFold, categories
 from fwmemtrace.analysis.process_fold import ProcessFold
 from fwmemtrace.analysis.worker_forecast import with_workers
+from fwmemtrace.probes.governor import Governor
 from fwmemtrace.records import MappingsEdge, MappingsReading, Note
 from fwmemtrace.sinks.memory import MemorySink
 from fwmemtrace.tracefile.reader import open_trace_file
@@ -52,11 +54,14 @@ class Outcome:
         return 0 if item is None else item.bytes
 
 
-def run(folder, code, probes="mappings", **environment):
+def run(folder, code, probes="mappings", before_start="", **environment):
     """Run code in a session, with `phase` imported."""
     head = f"""
         import fwmemtrace
         from fwmemtrace import phase
+        from fwmemtrace.probes.mappings import probe
+        probe._FIRST_ADVANCE_NS = 10**15  # on a busy machine a reading takes any time, and first runs are read anyway
+        {before_start}
         session = fwmemtrace.start("trace.bin", probes={probes.split(",")!r}, interval=0)
     """
     (folder / "program.py").write_text(textwrap.dedent(head) + textwrap.dedent(code), encoding="utf-8")
@@ -76,6 +81,7 @@ def close(found, expected, tolerance=0.02):
     return abs(found - expected) <= expected * tolerance + 0.3 * MB
 
 
+@pytest.mark.slow
 def test_anonymous_memory_has_the_right_owners(tmp_path):
     traced = run(
         tmp_path,
@@ -204,6 +210,7 @@ def test_nothing_is_written_to_the_program_s_streams(tmp_path):
     assert (traced.stdout, traced.stderr) == ("mine\n", "")
 
 
+@pytest.mark.slow
 def test_hot_phases_are_read_first_and_then_only_where_rss_moves(tmp_path):
     traced = run(
         tmp_path,
@@ -230,7 +237,6 @@ def test_phases_around_a_growing_one_are_read_too(tmp_path):
     traced = run(
         tmp_path,
         """
-        import time
         kept = []
         for n in range(6):
             with phase("outer"):
@@ -239,8 +245,8 @@ def test_phases_around_a_growing_one_are_read_too(tmp_path):
                 with phase("grows"):
                     if n == 5:
                         kept.append(bytearray(b"x" * 20_000_000))
-            time.sleep(0.3)
         """,
+        before_start="probe._SHARE = 1000",  # of the time: later runs are read wherever there is something to see
     )
     for path in ("outer", "outer/grows"):
         assert close(categories(traced.ledgers[path].items)["native heap"], 20 * MB)
@@ -284,6 +290,9 @@ def test_memory_that_cannot_be_read_is_unexplained_with_a_note(tmp_path, monkeyp
 def test_slow_readings_do_not_delay_the_program(monkeypatch):
     monkeypatch.setattr("fwmemtrace.probes.mappings.probe._FIRST_ADVANCE_NS", 0)
     monkeypatch.setattr("fwmemtrace.probes.mappings.probe._ADVANCE_NS", 0)
+    clock = count(0, 1_000_000)  # a millisecond from one look at it to the next: a reading takes one
+    monkeypatch.setattr("fwmemtrace.probes.mappings.probe.perf_counter_ns", lambda: next(clock))
+    monkeypatch.setattr(Governor.__init__, "__defaults__", (None, lambda: next(clock)))
     sink = MemorySink()
     with fwmemtrace.session(sink, probes=["mappings"], interval=0):
         for n in range(60):

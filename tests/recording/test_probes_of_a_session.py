@@ -68,7 +68,7 @@ def test_runs_that_overlap_in_threads_have_states_of_their_own() -> None:
 
     def work(name: str) -> None:
         with phase(name):
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=600)
 
     with fwmemtrace.session(MemorySink(), probes=[probe], interval=0):
         threads = [threading.Thread(target=work, args=(name,)) for name in ("a", "b")]

@@ -27,7 +27,7 @@ def run(folder: Path, code: str, **variables: str) -> subprocess.CompletedProces
         env={**environ, **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
 

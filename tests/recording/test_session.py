@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import psutil
 import pytest
 
 import fwmemtrace
@@ -143,15 +144,20 @@ def test_records_begin_and_end_with_the_session() -> None:
     assert begin.attributes == {"model": "minilm", "size": 3, "ratio": 0.5, "big": True}
 
 
-def test_the_timeline_samples_what_happens_between_edges(new_memory: NewMemory) -> None:
+def test_the_timeline_samples_what_happens_between_edges(
+    new_memory: NewMemory, wait_until: Callable[[Callable[[], object]], None]
+) -> None:
     sink = MemorySink()
+
+    def latest() -> int:
+        return next((record.rss_bytes for record in reversed(sink.records) if isinstance(record, Sample)), 0)
+
+    before = psutil.Process().memory_info().rss
     with fwmemtrace.session(sink, interval=0.005):
         ballast = new_memory(64 * MB)
-        threading.Event().wait(0.1)
+        wait_until(lambda: latest() - before > 60 * MB)
         ballast.close()
-        threading.Event().wait(0.1)
-    samples = [record.rss_bytes for record in sink.records if isinstance(record, Sample)]
-    assert max(samples) - samples[-1] > 60 * MB
+        wait_until(lambda: latest() - before < 10 * MB)
     assert not [thread for thread in threading.enumerate() if "fwmemtrace" in thread.name]
 
 

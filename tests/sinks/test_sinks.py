@@ -13,6 +13,7 @@ import pytest
 import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.errors import SinkError
+from fwmemtrace.recording.sink_guard import SinkGuard
 from fwmemtrace.records import CaptureChunk, Note, PhaseBegin, Record, Sample
 from fwmemtrace.sinks import CallbackSink, FanOutSink, JsonLinesSink, LoggingSink, MemorySink, TraceFileSink
 
@@ -138,6 +139,40 @@ def test_the_trace_file_of_a_fan_out_is_the_session_s(tmp_path: Path) -> None:
     with fwmemtrace.session(sink) as session:
         assert session.path == str(tmp_path / "trace.bin")
     assert fwmemtrace.read(tmp_path / "trace.bin").summary().trace.complete
+
+
+def test_a_thread_that_is_about_to_write_when_the_session_stops_fails_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    """It must not close the sink a second time: by then another file may have the number of its descriptor."""
+
+    class Slow:
+        closed = 0
+
+        def write(self, record: Record) -> None:
+            if isinstance(record, PhaseBegin):
+                guard.close()  # what the thread that stops the session does meanwhile
+                raise OSError("closed")
+
+        def flush(self) -> None: ...
+
+        def close(self) -> None:
+            self.closed += 1
+
+    sink = Slow()
+    guard = SinkGuard(sink)
+    guard.emit(PhaseBegin(1, 0, "late", 1, 1, 1, None))
+    assert (sink.closed, guard.failure, guard.lost) == (1, None, 0)
+    assert not recwarn.list
+
+
+def test_a_trace_file_that_is_closed_twice_closes_no_file_of_another(tmp_path: Path) -> None:
+    sink = TraceFileSink(tmp_path / "trace.bin")
+    sink.close()
+    with (tmp_path / "mine").open("w") as mine:  # gets the number that has become free
+        sink.close()
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            sink.write(Note(1, "session", "late"))
+        mine.write("whole")
+    assert (tmp_path / "mine").read_text() == "whole"
 
 
 def test_a_sink_needs_only_write() -> None:

@@ -33,7 +33,7 @@ class Done:
 
 def run_suite(spec, trace, *arguments):
     command = [sys.executable, "-m", "fwmemtrace", "suite", str(spec), "-o", str(trace), "--format", "json", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     return Done(trace, done.returncode, done.stdout, done.stderr)
 
 

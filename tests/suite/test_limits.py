@@ -128,7 +128,7 @@ def test_a_process_that_cannot_be_limited_does_not_wait_for_ever(tmp_path: Path)
     )
     limit = Refusing(tmp_path)
     with pytest.raises(SuiteError, match="leave --memory-limit out"):
-        carry_out(plan, tmp_path, timeout=60, cgroup=limit, limit=1_000_000)
+        carry_out(plan, tmp_path, timeout=600, cgroup=limit, limit=1_000_000)
     assert not psutil.pid_exists(limit.pid)
 
 

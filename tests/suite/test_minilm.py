@@ -23,7 +23,7 @@ def run(position, purpose, probes, folder):
     plan = Plan(
         spec=SPEC, positions=[position], purpose=purpose, probes=probes, trace=str(trace), session_id="x", told=""
     )
-    ended = carry_out(plan, folder, timeout=300)
+    ended = carry_out(plan, folder, timeout=600)
     assert ended.outcome == "ok", ended.message
     return fwmemtrace.read(worker_path(trace, ended.pid))
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 import fwmemtrace
+
+pytestmark = pytest.mark.slow
 
 SECTIONS = [
     "Executive summary",

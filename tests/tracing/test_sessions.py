@@ -122,6 +122,7 @@ def test_an_object_left_open_by_an_earlier_session_works_in_the_next():
     assert names(second) == ["shared", "inside", "after"]
 
 
+@pytest.mark.slow
 def test_threads_that_run_phases_while_the_session_stops():
     """Neither side may raise: the threads go on untraced."""
     failures = []

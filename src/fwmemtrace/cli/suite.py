@@ -68,9 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     try:
         runner.go()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         print(f"\nfwmemtrace: stopped; what was measured is in {trace}: fwmemtrace report shows it", file=sys.stderr)
-        return 130
+        raise
     finally:
         if progress is not None:
             progress.clear()

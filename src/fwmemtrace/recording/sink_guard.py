@@ -37,7 +37,8 @@ class SinkGuard:
         except RecursionError:  # the program is at its recursion limit, where no sink could do better
             self.lost += 1
         except Exception as error:
-            self._fail(error)
+            if self._write is not _drop:  # else it was closed while this thread was on its way to it
+                self._fail(error)
 
     def after_fork(self, pid: int) -> None:
         """This is a forked worker: let the sink start over, if it can."""

@@ -49,4 +49,7 @@ class TraceFileSink:
         self._fd = self._create()
 
     def close(self) -> None:
-        os.close(self._fd)
+        # Never twice, and nothing is written after it: the program may have opened another file by that number.
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
