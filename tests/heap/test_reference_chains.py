@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 import fwmemtrace
-from fwmemtrace.analysis.holders import HoldersFold, dot
+from fwmemtrace.analysis.holders import HoldersFold
+from fwmemtrace.exporters.dot import dot
 from fwmemtrace.heap import reference_chains
 from fwmemtrace.probes.objects import grown_types
 from fwmemtrace.probes.objects.grown_types import Grown, GrownTypes

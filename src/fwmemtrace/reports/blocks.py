@@ -17,7 +17,6 @@ from .visible import visible
 __all__ = [
     "Block",
     "Bytes",
-    "BytesRange",
     "Chart",
     "Code",
     "Column",
@@ -29,10 +28,12 @@ __all__ = [
     "Listing",
     "Percent",
     "Prose",
+    "Range",
     "Ratio",
     "Section",
     "Sentence",
     "Table",
+    "counted",
     "enumerate_words",
     "parts",
     "plain",
@@ -62,14 +63,6 @@ class Bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class BytesRange:
-    """A size between two bounds, both included."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
 class Count:
     """A number of things or, if signed, a change in that number."""
 
@@ -83,6 +76,14 @@ class Duration:
     """A time in nanoseconds."""
 
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A figure between two bounds: `Range(Bytes(1200), Bytes(3400))` is written as 1.2 to 3.4 kB."""
+
+    low: Bytes | Count | Duration
+    high: Bytes | Count | Duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Ratio:
     value: float
 
 
-Inline: TypeAlias = str | Code | Guide | Bytes | BytesRange | Count | Duration | Percent | Ratio | None
+Inline: TypeAlias = str | Code | Guide | Bytes | Count | Duration | Range | Percent | Ratio | None
 Sentence: TypeAlias = Inline | Sequence["Inline"]  # parts that are written one after the other; also a cell
 
 
@@ -212,6 +213,15 @@ def plain(sentence: Sentence) -> str:
     return "".join(inline_text(part) for part in parts(sentence))
 
 
+def counted(count: int, thing: str) -> list[Inline]:
+    """Returns a count with its noun, in the plural unless there is one.
+
+    >>> plain(counted(1, "smaller item")), plain(counted(12, "smaller item"))
+    ('1 smaller item', '12 smaller items')
+    """
+    return [Count(count), f" {thing}" if count == 1 else f" {thing}s"]
+
+
 def enumerate_words(items: Sequence[Sequence[Inline]]) -> list[Inline]:
     """Returns the items in one sentence, separated by commas and a last "and".
 
@@ -229,7 +239,7 @@ def enumerate_words(items: Sequence[Sequence[Inline]]) -> list[Inline]:
 def inline_text(value: Inline) -> str:
     """Returns one value as plain text, on one line and without control characters.
 
-    >>> inline_text(BytesRange(1_200_000, 3_400_000)), inline_text(BytesRange(999_000, 3_400_000))
+    >>> inline_text(Range(Bytes(1_200_000), Bytes(3_400_000))), inline_text(Range(Bytes(999_000), Bytes(3_400_000)))
     ('1.2 to 3.4 MB', '999.0 kB to 3.4 MB')
     """
     match value:
@@ -241,8 +251,8 @@ def inline_text(value: Inline) -> str:
             return visible(text)
         case Bytes(size, signed):
             return format_bytes(size, signed=signed)
-        case BytesRange(low, high):
-            return _range(format_bytes(low), format_bytes(high))
+        case Range(low, high):
+            return _range(inline_text(low), inline_text(high))
         case Count(number, signed, digits):
             return f"{number:{'+' if signed else ''},.{digits}f}" if digits else format_count(number, signed=signed)
         case Duration(nanoseconds):

@@ -65,6 +65,17 @@ def is_of_figures(table: TextTable) -> bool:
     return len(table.heads) > 1 and table.right == set(range(1, len(table.heads)))
 
 
+def with_broken_heads(table: TextTable) -> TextTable:
+    """Returns a table in which heads that are wider than the figures below them have a line for each word."""
+    below = replace(table, heads=[""] * len(table.heads)).widths
+    heads = [
+        head.replace(" ", "\n") if at in table.right and cell_len(head) > below[at] else head
+        for at, head in enumerate(table.heads)
+    ]
+    lines = max(head.count("\n") for head in heads)
+    return replace(table, heads=["\n" * (lines - head.count("\n")) + head for head in heads])
+
+
 def fit(table: TextTable, width: int) -> list[FittedTable]:
     r"""Returns a table of figures as it is, with heads of several lines, with less space, or as several tables.
 
@@ -76,13 +87,13 @@ def fit(table: TextTable, width: int) -> list[FittedTable]:
     >>> [(part.table.heads, part.gap) for part in fit(wide, 30)]
     [(('phase', 'RSS change', 'time'), 2)]
     >>> [part.table.heads for part in fit(wide, 20)]
-    [('phase', 'RSS\nchange', 'time')]
+    [['\nphase', 'RSS\nchange', '\ntime']]
     >>> [part.table.rows for part in fit(wide, 15)]
     [[('load', '+1.2 MB')], [('load', '3.4 s')]]
     """
     if _needed(table, _GAP) <= width:
         return [_fitted(table, _GAP, width)]
-    table = replace(table, heads=(table.heads[0], *(head.replace(" ", "\n") for head in table.heads[1:])))
+    table = with_broken_heads(table)
     for gap in (_GAP, 1):
         if _needed(table, gap) <= width:
             return [_fitted(table, gap, width)]
@@ -93,6 +104,7 @@ def fit(table: TextTable, width: int) -> list[FittedTable]:
 
 def _split(table: TextTable, width: int) -> Iterator[TextTable]:
     """Yields tables of as many columns as fit, at least one; the first column, the names, is in all of them."""
+    table = replace(table, heads=[head.replace("\n", " ").strip() for head in table.heads])
     chosen: list[int] = []
     for at in range(1, len(table.heads)):
         if chosen and _needed(_columns(table, [*chosen, at]), _GAP, _MIN_NAME) > width:

@@ -15,9 +15,10 @@ from .base import Options
 from .blocks import Block, Code, Document, Guide, Listing, Prose, Sentence, Table, inline_text, parts, plain
 from .console import printed
 from .document import document_of
-from .fitting import FittedTable, TextTable, fit, is_of_figures, text_table
+from .fitting import FittedTable, TextTable, fit, is_of_figures, text_table, with_broken_heads
 
 _MIN_TEXT = 30  # characters: a last column of text that has less room goes below its row
+_MIN_NAME = 8  # characters of a name beside figures
 _GAP = 2
 _NAME = "cyan"
 
@@ -40,20 +41,20 @@ def write_text(document: Document, options: Options) -> str:
             style = "bold underline" if section.level <= 2 else "bold"
             if plain(section.title):
                 console.print(Text(plain(section.title), style=style), no_wrap=True, overflow="ellipsis")
-            _write_blocks(console, section.blocks, apart=section.level <= 2)
+            _write_blocks(console, section.blocks, indent=0 if section.level <= 2 else 2)
 
     return printed(options, draw)
 
 
-def _write_blocks(console: Console, blocks: Sequence[Block], *, apart: bool) -> None:
+def _write_blocks(console: Console, blocks: Sequence[Block], indent: int) -> None:
     for number, block in enumerate(blocks):
         match block:
             case Prose(sentences=sentences):
                 console.print(Text(" ").join(_text(sentence) for sentence in sentences))
             case Table():
-                if number and apart and block.title:
+                if number and isinstance(blocks[number - 1], Table):
                     console.print()
-                _write_table(console, block)
+                _write_table(console, block, indent)
             case Listing():
                 _write_listing(console, block)
 
@@ -74,11 +75,10 @@ def _write_listing(console: Console, listing: Listing) -> None:
     console.print(lines)
 
 
-def _write_table(console: Console, table: Table) -> None:
-    indent = 0
+def _write_table(console: Console, table: Table, indent: int) -> None:
     if table.title:
-        console.print(Padding(Text(plain(table.title), style="dim"), (0, 0, 0, 2)))
-        indent = 4
+        console.print(Padding(Text(plain(table.title), style="dim"), (0, 0, 0, indent)))
+        indent += 2
     text = text_table(table)
     if is_of_figures(text):
         for number, part in enumerate(fit(text, console.width - indent)):
@@ -86,10 +86,14 @@ def _write_table(console: Console, table: Table) -> None:
                 console.print()
             _write_figures(console, part, indent)
         return
-    widths = text.widths
-    last = len(widths) - 1
-    room = console.width - indent - sum(widths[:-1]) - _GAP * last
-    if last > 0 and last not in text.right and room < min(widths[-1], _MIN_TEXT):
+    last, needed = len(text.heads) - 1, text.widths[-1]
+    room = _room_for_text(text, console.width - indent)
+    if room < needed:
+        narrow = with_broken_heads(text)
+        room_then = _room_for_text(narrow, console.width - indent)
+        if room_then >= needed or room < _MIN_TEXT:
+            text, room = narrow, room_then
+    if last > 0 and last not in text.right and room < min(needed, _MIN_TEXT):
         _write_with_text_below(console, text, indent)
         return
     drawn = _rich_table(text, _GAP)
@@ -101,6 +105,11 @@ def _write_table(console: Console, table: Table) -> None:
     console.print(Padding(drawn, (0, 0, 0, indent)))
 
 
+def _room_for_text(table: TextTable, width: int) -> int:
+    """What the other columns leave for the last one."""
+    return width - sum(table.widths[:-1]) - _GAP * (len(table.heads) - 1)
+
+
 def _write_figures(console: Console, part: FittedTable, indent: int) -> None:
     """A table of figures. Its first column is a name or a tree, which is cut before a figure would be."""
     drawn = _rich_table(part.table, part.gap)
@@ -108,7 +117,6 @@ def _write_figures(console: Console, part: FittedTable, indent: int) -> None:
         drawn.add_column(
             Text(head),
             justify=_justify(part.table, at),
-            vertical="bottom",
             width=width,
             no_wrap=True,
             overflow="ellipsis",
@@ -123,9 +131,12 @@ def _write_with_text_below(console: Console, table: TextTable, indent: int) -> N
     widths = table.widths[:-1]
     names = [at for at in range(len(widths)) if at not in table.right]
     over = sum(widths) + _GAP * (len(widths) - 1) + indent - console.width
-    while over > 0 and names and max(widths[at] for at in names) > 8:
+    while over > 0 and names and max(widths[at] for at in names) > _MIN_NAME:
         widths[max(names, key=lambda at: widths[at])] -= 1
         over -= 1
+    if over > 0:
+        _write_stacked(console, table, indent)
+        return
 
     def line(cells: Sequence[str], style: str = "") -> None:
         shown = []
@@ -139,13 +150,24 @@ def _write_with_text_below(console: Console, table: TextTable, indent: int) -> N
         console.print(Padding(row, (0, 0, 0, indent)))
 
     if any(table.heads):
-        line(table.heads[:-1], "bold")
+        for heads in zip(*(head.split("\n") for head in table.heads[:-1]), strict=True):
+            line(heads, "bold")
     for row in table.rows:
         line(row[:-1])
         cut = [row[at] for at in names if Text(row[at]).cell_len > widths[at]]
         below = ": ".join([*cut, row[-1]]) if row[-1] else ", ".join(cut)
         if below:
             console.print(Padding(Text(below, style="dim"), (0, 0, 0, indent + 4)))
+
+
+def _write_stacked(console: Console, table: TextTable, indent: int) -> None:
+    """Rows that have no room for their figures side by side: a line for each cell."""
+    heads = [head.replace("\n", " ").strip() for head in table.heads]
+    for row in table.rows:
+        for at, (head, cell) in enumerate(zip(heads, row, strict=True)):
+            if cell:
+                text = f"{head}: {cell}" if head and at else cell
+                console.print(Padding(Text(text), (0, 0, 0, indent + (2 if at else 0))))
 
 
 def _rich_table(table: TextTable, gap: int) -> RichTable:
