@@ -193,7 +193,7 @@ class Section:
 class Document:
     """A whole report, ready to be formatted."""
 
-    title: str
+    title: Sentence
     sections: list[Section]
 
 

@@ -54,7 +54,7 @@ class FittedTable:
 def text_table(table: Table) -> TextTable:
     """Returns a table with its cells written out."""
     return TextTable(
-        [column.title for column in table.columns],
+        [plain(column.title) for column in table.columns],
         [[plain(cell) for cell in row] for row in table.rows],
         frozenset(at for at, column in enumerate(table.columns) if column.align == "right"),
     )

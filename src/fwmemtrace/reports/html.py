@@ -22,6 +22,7 @@ from .blocks import (
     Table,
     inline_text,
     parts,
+    plain,
 )
 from .document import document_of
 from .visible import visible
@@ -54,8 +55,8 @@ class HtmlReport:
 
 def write_html(document: Document) -> str:
     """Returns a document as a page."""
-    title = escape(document.title)
-    body = "\n".join([f"<h1>{title}</h1>", *(_section(section) for section in document.sections)])
+    title = escape(plain(document.title))
+    body = "\n".join([f"<h1>{_inline(document.title)}</h1>", *(_section(section) for section in document.sections)])
     head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
 

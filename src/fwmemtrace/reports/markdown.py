@@ -11,9 +11,9 @@ from .blocks import Block, Code, Document, Guide, Inline, Listing, Prose, Sectio
 from .document import document_of
 
 # A character that markdown reads as markup somewhere in a line; a "_" between letters it leaves alone.
-_MARKUP = re.compile(r"[\\`*\[\]<>&|~$]|(?<![^\W_])_|_(?![^\W_])")
-# What it reads as a heading, a list or a rule at the start of one.
-_BLOCK = re.compile(r"^(\d*)([#+=.)-])(?=[\s#=-]|$)")
+_MARKUP = re.compile(r"[\\`*\[\]<>&|~$#]|(?<![^\W_])_|_(?![^\W_])")
+# What it reads as a list or a rule at the start of one.
+_BLOCK = re.compile(r"^(\d*)([+.)-])(?=[\s-]|$)")
 
 
 class MarkdownReport:
@@ -26,7 +26,7 @@ class MarkdownReport:
 
 def write_markdown(document: Document) -> str:
     """Returns a document as a page."""
-    blocks = [f"# {escaped(document.title)}"]
+    blocks = [f"# {_inline(document.title)}"]
     for section in document.sections:
         blocks += _section(section)
     return "\n\n".join(blocks) + "\n"
@@ -54,7 +54,7 @@ def _block(block: Block) -> Iterator[str]:
 
 
 def _table(table: Table) -> str:
-    heads = [escaped(column.title) for column in table.columns]
+    heads = [_inline(column.title, in_table=True) for column in table.columns]
     rule = ["---:" if column.align == "right" else "---" for column in table.columns]
     rows = [[_inline(cell, in_table=True) for cell in row] for row in table.rows]
     return "\n".join(_row(cells) for cells in [heads, rule, *rows])
@@ -66,7 +66,7 @@ def _row(cells: Sequence[str]) -> str:
 
 def _inline(sentence: Sentence, *, in_table: bool = False) -> str:
     text = "".join(_part(part, in_table=in_table) for part in parts(sentence))
-    return text if in_table else _BLOCK.sub(r"\1\\\2", text)
+    return text if in_table else _BLOCK.sub(r"\1\\\2", text.lstrip())
 
 
 def _part(part: Inline, *, in_table: bool) -> str:

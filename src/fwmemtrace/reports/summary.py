@@ -115,4 +115,4 @@ def _control_group(group: results.Cgroup) -> list[Inline]:
     read: list[Inline] = []
     if group.limit_current_bytes is not None:
         read = [", which used at most ", Bytes(group.limit_current_bytes), " when it was read"]
-    return [*usage, "its limit is ", limit, " of the group ", Code(group.limit_group), " around it", *read, "."]
+    return [*usage, "its limit is ", limit, ", set by the group ", Code(group.limit_group), " around it", *read, "."]

@@ -98,11 +98,20 @@ def _write_table(console: Console, table: Table, indent: int) -> None:
         return
     drawn = _rich_table(text, _GAP)
     for at, head in enumerate(text.heads):
-        right = at in text.right
-        drawn.add_column(Text(head), justify=_justify(text, at), no_wrap=right, overflow="fold")
+        tree = _is_tree(table, at)  # which would be none if its lines were folded
+        drawn.add_column(
+            Text(head),
+            justify=_justify(text, at),
+            no_wrap=tree or at in text.right,
+            overflow="ellipsis" if tree else "fold",
+        )
     for row in text.rows:
         drawn.add_row(*(Text(cell) for cell in row))
     console.print(Padding(drawn, (0, 0, 0, indent)))
+
+
+def _is_tree(table: Table, at: int) -> bool:
+    return any(isinstance(part, Guide) and part.text for row in table.rows for part in parts(row[at]))
 
 
 def _room_for_text(table: TextTable, width: int) -> int:
