@@ -244,7 +244,7 @@ def test_a_cut_trace_is_read_and_the_report_says_so(traced: Path) -> None:
             "unknown report 'paper'; choose from text, markdown, html, json",
         ),
         (["report", "trace.bin", "--budget", "much"], "'much' is not a size, such as 300MB"),
-        (["report", "trace.bin", "-o", "no/such/folder"], "cannot be written"),
+        (["report", "trace.bin", "-o", "no/such/folder"], "no/such/folder cannot be written"),
         (["check", "trace.bin"], "no limit to check"),
         (["check", "trace.bin", "--phase", "init"], "expected PATH=SIZE"),
         (["check", "trace.bin", "--phase", "nowhere=1MB"], "no phase 'nowhere'"),

@@ -258,7 +258,7 @@ def inline_text(value: Inline) -> str:
         case Duration(nanoseconds):
             return format_duration(nanoseconds)
         case Percent(share, digits):
-            return f"{share:.{digits}%}"
+            return f"{share:z.{digits}%}"  # z: a negative share that rounds to nothing is 0%
         case Ratio(factor):
             return f"{factor:.2f}x"
 

@@ -13,7 +13,8 @@ _MIN_MOVE = 0.005  # of the highest RSS: a smaller change is not worth a row
 
 def timeline_sections(report: results.TraceReport, process: results.Process) -> Iterator[Section]:
     """Yields the timeline of a process, if it has samples."""
-    points = [point for point in report.timeline if point.pid == process.pid]
+    mine = [point for point in report.timeline if point.pid == process.pid]
+    points = sorted(mine, key=lambda point: point.at_ns)  # a reading is recorded when its phase's probes are done
     if not points:
         return
     levels = [("peak", process.peak_bytes)]
