@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from fwmemtrace import results
-from fwmemtrace.analysis.import_tree import ImportCost
 from fwmemtrace.reports import Options
 from fwmemtrace.reports.formats import FORMATS
 from fwmemtrace.reports.import_report import import_document
+from fwmemtrace.results import ImportCost
 
 
 def module(name: str, parent: str | None, size: int) -> results.Import:

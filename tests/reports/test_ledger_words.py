@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fwmemtrace.analysis import ledger
+from fwmemtrace.analysis import rss_breakdown as ledger
 from fwmemtrace.reports.blocks import plain
 from fwmemtrace.reports.ledger_words import category_words, ledger_words
 
