@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from fwmemtrace.analysis import rss_breakdown as ledger
@@ -59,3 +62,11 @@ def test_words(category: str, owner: str, words: str) -> None:
 )
 def test_a_category_by_itself(category: str, words: str) -> None:
     assert category_words(category) == words
+
+
+def test_every_documented_category_has_its_words() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "ledger.md").read_text(encoding="utf-8")
+    table = page.partition("| category |")[2].partition("\n\n")[0]
+    documented = dict(re.findall(r"^\| `([\w ]+)` \| ([^|]+) \|", table, re.MULTILINE))
+    assert set(CATEGORIES) <= set(documented)
+    assert [words for category, words in documented.items() if category_words(category) not in words] == []

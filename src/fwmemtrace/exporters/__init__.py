@@ -11,13 +11,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .base import Exporter, TraceLike
+    from .base import Exporter, ProcessLike, TraceLike
     from .dot import DotExporter
     from .memray import MemrayExporter
 
-__all__ = ["DotExporter", "Exporter", "MemrayExporter", "TraceLike"]
+__all__ = ["DotExporter", "Exporter", "MemrayExporter", "ProcessLike", "TraceLike"]
 
-_MODULES = {"DotExporter": "dot", "Exporter": "base", "MemrayExporter": "memray", "TraceLike": "base"}
+_MODULES = {
+    "DotExporter": "dot",
+    "Exporter": "base",
+    "MemrayExporter": "memray",
+    "ProcessLike": "base",
+    "TraceLike": "base",
+}
 
 
 def __getattr__(name: str) -> Any:

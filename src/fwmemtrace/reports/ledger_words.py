@@ -10,6 +10,7 @@ _CATEGORIES = {
     "file": "file-backed",
     "model file": "model weights",
     "shared memory": "shared memory",
+    "device": "device memory",
     "native heap": "native heap",
     "allocator free": "freed, not returned to the OS",
     "python heap": "Python heap",
