@@ -35,9 +35,19 @@ def test_examples_of_a_page(page, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("module", ["errors", "tracing.phases", "heap.deep_size", "paths", "units"])
+SOURCE = Path(fwmemtrace.__file__).parent
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)
+        for path in sorted(SOURCE.rglob("*.py"))
+        if ">>> " in path.read_text()
+    ],
+)
 def test_examples_of_docstrings(module):
-    failed, tried = doctest.testmod(importlib.import_module(f"fwmemtrace.{module}"), optionflags=OPTIONS)
+    failed, tried = doctest.testmod(importlib.import_module(module), optionflags=OPTIONS)
     assert tried > 0
     assert failed == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -44,7 +45,8 @@ def test_the_command_prints_a_row_for_each_phase(tmp_path: Path, new_memory: New
     trace(tmp_path / "before.bin", new_memory, 40 * MB, "old")
     trace(tmp_path / "after.bin", new_memory, 100 * MB, "new")
     command = [sys.executable, "-m", "fwmemtrace", "diff", "before.bin", "after.bin"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    wide = {**os.environ, "COLUMNS": "120"}
+    done = subprocess.run(command, cwd=tmp_path, env=wide, capture_output=True, text=True, check=True)
     rows = {line.split()[0]: line.split() for line in done.stdout.splitlines()[1:]}
     assert list(rows) == ["init", "new", "old", "outside"]
     assert rows["old"].count("-") == 2

@@ -3,8 +3,6 @@ from hypothesis import strategies as st
 
 from fwmemtrace import results
 from fwmemtrace.analysis.import_tree import lines, squeeze, tree
-from fwmemtrace.reports.base import Options
-from fwmemtrace.reports.import_report import render
 
 
 def module(name, parent=None, own=0, cumulative=None):
@@ -82,21 +80,3 @@ def test_the_lines_add_up_however_the_tree_is_cut(modules, top, depth, squeezed)
     )
     assert sum(line.hidden if line.node is None else 1 + len(line.node.through) for line in shown) == len(rows)
     assert sum(line.node is not None for line in shown) <= top
-
-
-def test_a_narrow_terminal_shows_figures_in_full():
-    cost = results.ImportCost(
-        modules=["app"],
-        before_bytes=17_000_000,
-        rss_delta_bytes=123_400_000,
-        peak_bytes=140_400_000,
-        wall_ns=10**9,
-        unaccounted_bytes=0,
-        imports=[module("app" * 20, None, 123_400_000)],
-        packages=[],
-        libraries=[],
-        ledger=[],
-    )
-    text = render(cost, Options(width=70))
-    assert "123.4 MB          123.4 MB" in text
-    assert all(len(line) <= 70 for line in text.splitlines())

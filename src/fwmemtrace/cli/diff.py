@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from ..analysis.comparison import compare
-from ..reports.difference import render
+from ..reports.difference import difference_document
+from ..reports.terminal import write_text
 from ..trace import read
 from . import output as out
 
@@ -23,5 +24,5 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(arguments: argparse.Namespace) -> int:
     """Print the comparison."""
     changes = compare(read(arguments.before).summary(), read(arguments.after).summary())
-    out.write(render(changes, out.options(None, 0, width=120)), None)
+    out.write(write_text(difference_document(changes), out.options(None, 0, width=120)), None)
     return 0

@@ -52,7 +52,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--top", type=int, default=_TOP, metavar="N", help=f"modules in the tree, {_TOP} by default")
     parser.add_argument("--depth", type=int, metavar="N", help="levels of the tree")
     parser.add_argument("--workers", type=int, metavar="N", help="what so many processes would take together")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="text by default")
+    parser.add_argument(
+        "--format", choices=("text", "markdown", "html", "json"), default="text", help="text by default"
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write it, stdout by default")
     parser.add_argument("--trace", metavar="FILE", help="keep the trace here")
     parser.set_defaults(command=run)
@@ -111,6 +113,8 @@ def _cost(trace: Path, modules: list[str], workers: int | None) -> results.Impor
 def _text(cost: results.ImportCost, arguments: argparse.Namespace) -> str:
     if arguments.format == "json":
         return msgspec.json.format(msgspec.json.encode(cost), indent=2).decode() + "\n"
-    from ..reports.import_report import render
+    from ..reports.formats import FORMATS
+    from ..reports.import_report import import_document
 
-    return render(cost, out.options(arguments.output, arguments.top, width=120), arguments.depth)
+    document = import_document(cost, arguments.top, arguments.depth)
+    return FORMATS[arguments.format](document, out.options(arguments.output, arguments.top, width=120))
