@@ -21,7 +21,7 @@ def document_of(report: results.TraceReport, options: Options, *, timeline: bool
         timeline: whether RSS over time is part of it.
     """
     if report.suite is not None:
-        sections = _new(suite_sections(report.suite, top=options.top))
+        sections = suite_sections(report.suite, top=options.top)
         return Document("Memory report of a suite", [*sections, *_new(notes(report))])
     return Document(
         "Memory report",

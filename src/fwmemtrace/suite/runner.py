@@ -8,7 +8,7 @@ from contextlib import suppress
 from glob import escape
 from pathlib import Path
 
-from ..analysis.suite.reading import OwnRecords, SuiteProcess
+from ..analysis.suite.reading import SuiteProcess, SuiteRecords
 from ..analysis.suite.stages import AFTER_TRIM
 from ..analysis.suite.unused import unused_imports
 from ..errors import TraceFileError
@@ -237,10 +237,10 @@ class Runner:
         try:
             if path.exists() and purpose in ("resident", "use", "deferred"):
                 found = read(path)
-                return SuiteProcess(run, found.summary(), OwnRecords().read(found.files[0]))
+                return SuiteProcess(run, found.summary(), SuiteRecords().read(found.files[0]))
         except TraceFileError as error:
             self._session.record(Note(0, "suite", f"the trace of pid {ended.pid} cannot be read: {error}"))
-        return SuiteProcess(run, None, OwnRecords())
+        return SuiteProcess(run, None, SuiteRecords())
 
 
 def _forget(trace: Path) -> None:
