@@ -13,8 +13,8 @@ import fwmemtrace
 from fwmemtrace import results
 from fwmemtrace.analysis.suite.stages import STAGES
 from fwmemtrace.recording.workers import worker_path
-from fwmemtrace.suite.child import Plan
-from fwmemtrace.suite.fresh_process import carry_out
+from fwmemtrace.suite.fresh_process import run_task
+from fwmemtrace.suite.protocol import ChildTask
 
 pytestmark = pytest.mark.guard
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -60,15 +60,14 @@ def test_the_validator_s_weights_are_a_mapped_file_that_its_first_request_touche
 
 def run(position: int, folder: Path) -> results.TraceReport:
     trace = folder / "s.bin"
-    plan = Plan(
+    task = ChildTask(
         spec=str(EXAMPLES / "guard_suite.py"),
         positions=[position],
         purpose="resident",
         probes=LIGHT,
         trace=str(trace),
         session_id="x",
-        told="",
     )
-    ended = carry_out(plan, folder, timeout=600)
+    ended = run_task(task, folder, timeout=600)
     assert ended.outcome == "ok", ended.message
     return fwmemtrace.read(worker_path(trace, ended.pid)).summary()

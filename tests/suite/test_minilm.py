@@ -10,8 +10,8 @@ import fwmemtrace
 from fwmemtrace.analysis.suite.stages import STAGES
 from fwmemtrace.recording.workers import worker_path
 from fwmemtrace.records import SuiteArrays
-from fwmemtrace.suite.child import Plan
-from fwmemtrace.suite.fresh_process import carry_out
+from fwmemtrace.suite.fresh_process import run_task
+from fwmemtrace.suite.protocol import ChildTask
 
 pytestmark = pytest.mark.guard
 SPEC = str(Path(__file__).with_name("planted") / "minilm.py")
@@ -20,10 +20,8 @@ WEIGHTS = 90_000_000
 
 def run(position, purpose, probes, folder):
     trace = folder / "s.bin"
-    plan = Plan(
-        spec=SPEC, positions=[position], purpose=purpose, probes=probes, trace=str(trace), session_id="x", told=""
-    )
-    ended = carry_out(plan, folder, timeout=300)
+    task = ChildTask(spec=SPEC, positions=[position], purpose=purpose, probes=probes, trace=str(trace), session_id="x")
+    ended = run_task(task, folder, timeout=300)
     assert ended.outcome == "ok", ended.message
     return fwmemtrace.read(worker_path(trace, ended.pid))
 

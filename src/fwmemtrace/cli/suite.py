@@ -54,10 +54,10 @@ def run(arguments: argparse.Namespace) -> int:
     timeout = parse_duration(arguments.timeout) / 1e9
     trace = _place(arguments.spec, arguments.output, arguments.report_dir)
 
-    from ..suite.runner import Runner
+    from ..suite.runner import SuiteRunner
 
     progress = _Progress() if sys.stderr.isatty() else None
-    runner = Runner(
+    runner = SuiteRunner(
         arguments.spec,
         trace,
         repeat=arguments.repeat,
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         progress=progress,
     )
     try:
-        runner.go()
+        runner.run()
     except KeyboardInterrupt:
         print(f"\nfwmemtrace: stopped; what was measured is in {trace}: fwmemtrace report shows it", file=sys.stderr)
         return 130
