@@ -1,4 +1,4 @@
-"""The example's four components, the BART with the published dimensions among them: every ledger adds up."""
+"""The example's four components, one of them a BART of the published size: every ledger adds up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIGHT = ["resident", "mappings", "imports"]
 
 @pytest.fixture(scope="module")
 def models() -> Iterator[Path]:
-    """The models that the example's script makes, for as long as these tests run: they are 2.4 GB."""
+    """The example's models, 2.4 GB, which exist only while these tests run."""
     script = runpy.run_path(str(EXAMPLES / "make_models.py"))
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         script["make_nli"](Path(folder))
@@ -47,7 +47,7 @@ def test_the_ledger_of_every_phase_adds_up_with_little_unexplained(models: Path,
         assert abs(row.unexplained_bytes) < max(abs(changes[path]) * 0.05, 2_000_000), path
 
 
-def test_the_validator_s_weights_are_a_mapped_file_that_its_first_request_touches(models: Path, tmp_path: Path) -> None:
+def test_the_first_request_touches_the_validator_s_mapped_weights(models: Path, tmp_path: Path) -> None:
     size = (models / "nli" / "model.safetensors").stat().st_size
     assert size > 1_600_000_000
     report = run(NAMES.index("NLI validator"), tmp_path)

@@ -1,4 +1,4 @@
-"""The real model: its ledger adds up, and its weights are worth narrowing only where they are not a mapped file."""
+"""The real model: its ledger adds up, and its weights are private only if they are not a mapped file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_ledger_of_every_phase_adds_up_with_little_unexplained(tmp_path):
 
 
 @pytest.mark.parametrize(("position", "private"), [(0, 0), (1, WEIGHTS)])
-def test_weights_are_private_only_where_they_were_copied(tmp_path, position, private):
+def test_weights_are_private_only_if_they_were_copied(tmp_path, position, private):
     trace = run(position, "use", ["resident"], tmp_path)
     (stock,) = [record for record in trace if isinstance(record, SuiteArrays)]
     parameters = [row for row in stock.arrays if row.parameters]

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from ...results.suite import SuiteComponent, SuitePhase
 from ..blocks import Bytes, Code, Column, Count, Duration, Prose, Ratio, Section, Sentence, Table
+from ..ledger_words import UNEXPLAINED, ledger_words
 from ..sites import short
 from .summary import growth_sentence
-from .words import holder_name, spread_words
+from .words import spread_words
 
 _LEAST = 100_000  # bytes of a row that explains something
 _WORK = ("import", "init", "first request", "batch")
@@ -116,8 +117,8 @@ def _holders(component: SuiteComponent, top: int) -> Table:
         if phase.path not in _WORK:
             continue
         largest = sorted(phase.holders or [], key=lambda holder: -abs(holder.bytes))[:top]
-        lines = [(holder_name(holder.category, holder.owner), holder.bytes) for holder in largest]
-        lines.append(("unexplained", phase.unexplained_bytes or 0))
+        lines = [(ledger_words(holder.category, holder.owner), holder.bytes) for holder in largest]
+        lines.append((UNEXPLAINED, phase.unexplained_bytes or 0))
         rows += [[phase.path, name, Bytes(size, signed=True)] for name, size in lines if abs(size) >= _LEAST]
     return _table("holders", ("phase", "memory"), ("bytes",), rows, "Ledger")
 

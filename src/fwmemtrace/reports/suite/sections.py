@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ...results.suite import Suite, SuiteLever
-from ..blocks import Block, Bytes, Code, Column, Listing, Prose, Section, Sentence, Table
+from ..blocks import Block, Bytes, Code, Column, Listing, Prose, Section, Sentence, Table, counted
 from .components import allocations_section, component_section, profiles, snapshots
 from .summary import executive_summary, failures, recommendations, sharing_sentence
-from .words import fact_words, joined, lever_words, savings, things
+from .words import fact_words, joined, lever_words, savings
 
 _RECOMMENDED = 10
 _COLUMNS_MEAN = (
@@ -134,6 +134,6 @@ def _recommendations(suite: Suite) -> Section:
         blocks.append(Prose("none", ["None: no lever saves memory."]))
     elif more := len(advice) - len(shown):
         blocks.append(
-            Prose("more", [["The first ", *things(len(shown), "lever"), f"; the decision matrix has {more} more."]])
+            Prose("more", [["The first ", *counted(len(shown), "lever"), f"; the decision matrix has {more} more."]])
         )
     return Section("recommendations", "Recommendations", [*blocks, Listing("recommendations", shown)])

@@ -13,16 +13,15 @@ from ...results.suite import (
     SuiteLever,
     SuiteSharing,
 )
-from ..blocks import Bytes, Code, Percent, Sentence
+from ..blocks import Bytes, Code, Percent, Sentence, counted, parts
+from ..ledger_words import ledger_words
 from .words import (
     Words,
     fact_words,
-    holder_name,
     joined,
     lever_words,
     savings,
     sentence,
-    things,
 )
 
 _PASSES = {
@@ -65,7 +64,7 @@ def executive_summary(suite: Suite) -> list[Sentence]:
     failed = [component for component in suite.components if component.outcome != "ok"]
     if failed:
         names = joined([[Code(component.name), f" ({component.outcome})"] for component in failed], ", ")
-        sentences.append([f"{len(failed)} of ", *things(len(suite.components), "component"), " failed: ", *names, "."])
+        sentences.append([f"{len(failed)} of ", *counted(len(suite.components), "component"), " failed: ", *names, "."])
     return sentences
 
 
@@ -83,7 +82,7 @@ def sharing_sentence(sharing: SuiteSharing) -> Sentence:
 
 def growth_sentence(component: SuiteComponent) -> Sentence:
     """Returns how RSS grew over the batch."""
-    requests = things(component.requests, "request")
+    requests = counted(component.requests, "request")
     growth = component.growth
     if growth is None or growth.verdict == "too few calls":
         return ["The batch has ", *requests, "."]
@@ -145,7 +144,7 @@ def _largest(measured: Sequence[SuiteComponent]) -> Sentence:
     words += ["; most of it comes in its phase ", Code(phase.path), " (", Bytes(phase.delta.median_bytes)]
     holder = max(phase.holders or [], key=lambda holder: holder.bytes, default=None)
     if holder is not None and holder.bytes > 0:
-        words += [", of which ", Bytes(holder.bytes), f" {holder_name(holder.category, holder.owner)}"]
+        words += [", of which ", Bytes(holder.bytes), " ", *parts(ledger_words(holder.category, holder.owner))]
     return [*words, ")."]
 
 

@@ -9,7 +9,8 @@ import msgspec
 
 from ...analysis.suite.import_levers import SERVICE
 from ...results.suite import Action, FactKind, Spread, Suite, SuiteFact, SuiteLever
-from ..blocks import Bytes, BytesRange, Code, Count, Inline, Sentence, parts, plain
+from ..blocks import Bytes, Code, Count, Inline, Range, Sentence, counted, enumerate_words, parts, plain
+from ..ledger_words import ledger_words
 
 Words: TypeAlias = list[Inline]
 
@@ -29,9 +30,9 @@ _ACTIONS: dict[Action, Callable[[str], Words]] = {
 _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
     "unused import": lambda fact: [
         "init and ",
-        *things(fact.counts[0], "request"),
+        *counted(fact.counts[0], "request"),
         " use nothing of it, and its ",
-        *things(fact.counts[1], "module"),
+        *counted(fact.counts[1], "module"),
         " adds " if fact.counts[1] == 1 else " add ",
         Bytes(fact.bytes[0]),
     ],
@@ -45,7 +46,7 @@ _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
     ],
     "deferred": lambda fact: [
         "never loaded in ",
-        *things(fact.counts[0], "fresh process", "es"),
+        *counted(fact.counts[0], "fresh interpreter"),
         " that deferred the import",
     ],
     "loaded anyway": lambda fact: ["deferring it is not enough: names are imported from it in ", Code(fact.names[0])],
@@ -57,7 +58,7 @@ _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
         " for it in a process of its own",
     ],
     "weights": lambda fact: [
-        *things(fact.counts[0], "storage"),
+        *counted(fact.counts[0], "storage"),
         f" of {fact.names[0]} parameters hold ",
         Bytes(fact.bytes[0]),
         ", ",
@@ -67,7 +68,7 @@ _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
     "clean weights": lambda fact: [Bytes(fact.bytes[0]), " of clean file pages are left out"],
     "element size": lambda fact: [Bytes(fact.bytes[0]), " per element instead of ", Bytes(fact.bytes[1])],
     "equal tensors": lambda fact: [
-        *things(fact.counts[0], "tensor"),
+        *counted(fact.counts[0], "tensor"),
         f" {'is' if fact.counts[0] == 1 else 'are'} held more than once",
     ],
     "equal tensor": lambda fact: [
@@ -83,13 +84,13 @@ _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
         "RSS grows by ",
         Bytes(fact.bytes[0]),
         " per request over ",
-        *things(fact.counts[0], "request"),
+        *counted(fact.counts[0], "request"),
     ],
     "grew and stopped": lambda fact: [
         "RSS grew by ",
         Bytes(fact.bytes[0]),
         " over ",
-        *things(fact.counts[0], "request"),
+        *counted(fact.counts[0], "request"),
         " and levelled off",
     ],
     "python heap growth": lambda fact: ["the Python heap grew by ", Bytes(fact.bytes[0]), " over the same requests"],
@@ -99,11 +100,11 @@ _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
         ": ",
         Bytes(fact.bytes[0]),
         " in ",
-        *things(fact.counts[0], "block"),
+        *counted(fact.counts[0], "block"),
     ],
     "before": lambda fact: ["before: ", *_over_runs(fact)],
     "after": lambda fact: ["after: ", *_over_runs(fact)],
-    "ledger line": lambda fact: [f"{holder_name(*fact.names)} ", Bytes(fact.bytes[0], signed=True)],
+    "ledger line": lambda fact: [*parts(ledger_words(*fact.names)), " ", Bytes(fact.bytes[0], signed=True)],
     "ledger total": lambda fact: ["ledger total ", Bytes(fact.bytes[0], signed=True)],
     "unevictable": lambda fact: ["memory that the kernel cannot evict ", Bytes(fact.bytes[0], signed=True)],
     "peak": lambda fact: ["peak ", Bytes(fact.bytes[0], signed=True)],
@@ -142,29 +143,19 @@ def fill_texts(suite: Suite) -> Suite:
     return msgspec.structs.replace(suite, matrix=matrix)
 
 
-def savings(lever: SuiteLever) -> BytesRange:
+def savings(lever: SuiteLever) -> Range:
     """Returns what a lever saves, from low to high."""
-    return BytesRange(lever.saves_low_bytes, lever.saves_high_bytes)
+    return Range(Bytes(lever.saves_low_bytes), Bytes(lever.saves_high_bytes))
 
 
 def spread_words(figure: Spread | None) -> Sentence:
     """Returns the median of a figure, and its range if that differs as text; nothing for None."""
     if figure is None:
         return None
-    median, ends = Bytes(figure.median_bytes), BytesRange(figure.low_bytes, figure.high_bytes)
+    median, ends = Bytes(figure.median_bytes), Range(Bytes(figure.low_bytes), Bytes(figure.high_bytes))
     if plain(ends) == plain(median):
         return median
     return [median, " (", ends, ")"]
-
-
-def holder_name(category: str, owner: str) -> str:
-    """Returns a line of the ledger in words."""
-    return f"{category} {owner}" if owner and owner != category else category
-
-
-def things(number: int, name: str, plural: str = "s") -> Words:
-    """Returns a number of things, with their name in the singular or plural."""
-    return [Count(number), f" {name}{'' if number == 1 else plural}"]
 
 
 def sentence(words: Sentence) -> Words:
@@ -183,18 +174,19 @@ def joined(groups: Sequence[Sequence[Inline]], separator: str) -> Words:
 
 
 def _listed(names: Sequence[str]) -> Words:
-    words = joined([[Code(name)] for name in names[:_LISTED]], ", ")
-    return [*words, f" and {len(names) - _LISTED} more"] if len(names) > _LISTED else words
+    shown: list[Words] = [[Code(name)] for name in names[:_LISTED]]
+    if len(names) > _LISTED:
+        shown.append([f"{len(names) - _LISTED} more"])
+    return enumerate_words(shown)
 
 
 def _over_runs(fact: SuiteFact) -> Words:
-    size = Bytes(fact.bytes[0]) if len(fact.bytes) == 1 else BytesRange(*fact.bytes)
+    size = Bytes(fact.bytes[0]) if len(fact.bytes) == 1 else Range(*map(Bytes, fact.bytes))
     return [size, *([f" in {fact.counts[0]} runs"] if fact.counts[0] > 1 else [])]
 
 
 def _template(words: Words) -> str:
     """Returns words as text with `{}` in place of each size."""
     return "".join(
-        "{}" if isinstance(word, Bytes) else "{} to {}" if isinstance(word, BytesRange) else plain(word)
-        for word in words
+        "{}" if isinstance(word, Bytes) else "{} to {}" if isinstance(word, Range) else plain(word) for word in words
     )
