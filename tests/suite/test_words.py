@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -16,7 +18,7 @@ MB = 1_000_000
 FACTS = {
     "unused import": (
         {"names": ["scipy"], "counts": [5, 1], "bytes": [MB]},
-        "init and 5 requests use nothing of it, and its 1 module adds 1.0 MB",
+        "unused by init and 5 requests; its 1 module adds 1.0 MB",
     ),
     "imported by": ({"names": ["a", "b", "c", "d", "e"]}, "imported by b > c > d > e"),
     "brings with it": ({"names": ["a", "b", "c", "d", "e", "f"]}, "brings with it a, b, c, d and 2 more"),
@@ -35,7 +37,7 @@ FACTS = {
     "equal tensors": ({"counts": [1]}, "1 tensor is held more than once"),
     "equal tensor": (
         {"names": ["torch", "float32", "Linear.weight"], "counts": [2, 100, 50], "bytes": [20_000]},
-        "2 copies of torch float32 100x50, 20.0 kB each (Linear.weight)",
+        "2 copies of torch float32 of shape 100x50, 20.0 kB each (Linear.weight)",
     ),
     "trimmed": ({"bytes": [MB]}, "trimming malloc after the requests returned 1.0 MB"),
     "taken again": ({"bytes": [MB]}, "the next requests took back 1.0 MB"),
@@ -118,3 +120,12 @@ def test_the_words_of_a_lever(action):
 def test_an_import_of_the_whole_service():
     words = lever_words(lever("remove import", "scipy", "the service"))
     assert plain(words) == "Remove the scipy import (no component uses it)"
+
+
+def test_the_documentation_lists_the_figures_of_every_kind():
+    page = (Path(__file__).parents[2] / "docs" / "suite.md").read_text()
+    rows = re.findall(r"^\| (`[^|]+`) \|([^|]*)\|([^|]*)\|([^|]*)\|$", page.partition("### Evidence")[2], re.MULTILINE)
+    listed = {kind: figures for kinds, *figures in rows for kind in re.findall(r"`([^`]+)`", kinds)}
+    assert set(listed) == set(FACTS)
+    for kind, (figures, _) in FACTS.items():
+        assert [bool(cell.strip()) for cell in listed[kind]] == [key in figures for key in ("names", "bytes", "counts")]

@@ -18,8 +18,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         help="show what changed between two traces",
         description="Show what changed between two traces, phase by phase.",
     )
-    parser.add_argument("before", metavar="before.bin", help="the trace to compare with")
-    parser.add_argument("after", metavar="after.bin", help="the trace to compare")
+    parser.add_argument("before", metavar="before.bin", help="the earlier trace")
+    parser.add_argument("after", metavar="after.bin", help="the later trace")
     parser.set_defaults(command=run)
 
 

@@ -37,5 +37,5 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         if isinstance(error, FwmemtraceError):
             raise
-        raise FwmemtraceError(f"{output}: cannot write ({error.strerror})") from error
+        raise FwmemtraceError(f"{output} cannot be written ({error.strerror}); give another path with -o") from error
     return 0

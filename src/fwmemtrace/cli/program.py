@@ -75,7 +75,7 @@ def load_script(name: str) -> Program:
     try:
         source = path.read_bytes()
     except OSError as error:
-        problem = "no such file" if isinstance(error, FileNotFoundError) else f"cannot read ({error.strerror})"
+        problem = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         raise ProgramError(f"{name}: {problem}") from error
     return _compile(source, str(path), str(path.absolute().parent), None)
 

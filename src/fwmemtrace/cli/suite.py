@@ -109,7 +109,7 @@ def _place(spec: str, output: str | None, report_dir: str | None) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FwmemtraceError(f"{folder}: cannot create ({error.strerror})") from error
+        raise FwmemtraceError(f"{folder} cannot be created: {error.strerror}") from error
     return folder / "trace.bin"
 
 

@@ -42,7 +42,7 @@ def start_of(process: SuiteProcess) -> int | None:
     return row.resident.before_bytes if row is not None and row.resident is not None else None
 
 
-def held(processes: Sequence[SuiteProcess]) -> Spread | None:
+def retained(processes: Sequence[SuiteProcess]) -> Spread | None:
     """Returns RSS after the requests and a garbage collection, over the runs that reached it."""
     return _over_start(processes, _held)
 

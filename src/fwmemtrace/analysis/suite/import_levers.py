@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ...results.suite import SuiteFact, SuiteLever
 from .evidence import ComponentEvidence, fact, lever_if_worthwhile, used_modules
-from .figures import held
+from .figures import retained
 from .reading import SuiteProcess
 from .spreads import saving
 from .unused import UnusedImport, unused_imports
@@ -32,7 +32,7 @@ def import_levers(one: ComponentEvidence) -> Iterator[SuiteLever]:
 
 def service_import_levers(levers: Sequence[SuiteLever], evidence: Sequence[ComponentEvidence]) -> list[SuiteLever]:
     """Returns the imports that several components make and no component uses, as levers of the whole service."""
-    service = held(next((one.together for one in evidence), ()))
+    service = retained(next((one.together for one in evidence), ()))
     by_name = {one.component.name: one for one in evidence}
     by_module: dict[str, list[SuiteLever]] = {}
     for row in levers:
@@ -75,7 +75,7 @@ def _unused_import(one: ComponentEvidence, unused: UnusedImport) -> Iterator[Sui
     elif importers:
         facts.append(fact("imported elsewhere", names=importers))
     measured = [process for process in one.of("deferred", unused.root) if _stayed_deferred(process, unused.root)]
-    before, after = one.component.held, held(measured)
+    before, after = one.component.held, retained(measured)
     if before is not None and after is not None:
         low, high = saving(before, after)
         if low <= one.noise:

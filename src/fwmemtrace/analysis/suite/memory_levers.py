@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...records import SuiteArrays
 from ...results.suite import SuiteLever
 from .evidence import WORTH_A_ROW, ComponentEvidence, fact, lever_if_worthwhile, spread_fact
-from .figures import held, resident, row_of
+from .figures import resident, retained, row_of
 from .spreads import saving, spread
 from .stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, INIT
 
@@ -104,7 +104,7 @@ def _trim(one: ComponentEvidence) -> Iterator[SuiteLever]:
 def _arenas(one: ComponentEvidence) -> Iterator[SuiteLever]:
     before = one.component.held
     for variable in dict.fromkeys(process.run.variant for process in one.of("arenas")):
-        after = held(one.of("arenas", variable))
+        after = retained(one.of("arenas", variable))
         if before is None or after is None:
             continue
         low, high = saving(before, after)

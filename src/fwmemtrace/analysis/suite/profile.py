@@ -17,7 +17,7 @@ from ...results.suite import (
     SuiteVariant,
 )
 from .batch_growth import batch_growth
-from .figures import held, ledger_of, peak, resident, row_of, start_of, wall_of
+from .figures import ledger_of, peak, resident, retained, row_of, start_of, wall_of
 from .reading import SuiteProcess
 from .sites import allocation_sites
 from .spreads import middle, saving, spread
@@ -55,7 +55,7 @@ def component_profile(member: SuiteMember, processes: Sequence[SuiteProcess]) ->
     readable = [process for process in light if process.report is not None]
     starts = [start for process in readable if (start := start_of(process)) is not None]
     profile.start_bytes = min(starts, default=0)
-    profile.held, profile.peak = held(readable), peak(readable)
+    profile.held, profile.peak = retained(readable), peak(readable)
     profile.phases = _phases(readable)
     profile.packages = _packages(readable)
     profile.growth = batch_growth(readable, member.batch)
@@ -131,7 +131,7 @@ def _arrays(processes: Sequence[SuiteProcess]) -> list[SuiteArrayTotals] | None:
 
 def _variant(name: str, processes: Sequence[SuiteProcess], before: Spread | None) -> SuiteVariant:
     runs = [process for process in processes if process.run.purpose == "variant" and process.run.variant == name]
-    variant = SuiteVariant(name=name, held=held(runs), peak=peak(runs))
+    variant = SuiteVariant(name=name, held=retained(runs), peak=peak(runs))
     if before is not None and variant.held is not None:
         variant.saves_low_bytes, variant.saves_high_bytes = saving(before, variant.held)
     return variant
@@ -139,12 +139,12 @@ def _variant(name: str, processes: Sequence[SuiteProcess], before: Spread | None
 
 def _disturbances(processes: Sequence[SuiteProcess], light: Sequence[SuiteProcess]) -> list[SuiteDisturbance]:
     """Returns what each heavy pass added to the same phases of the light runs."""
-    light_held, light_peak = held(light), peak(light)
+    light_held, light_peak = retained(light), peak(light)
     walls = spread(wall_of(process) for process in light if resident(process, AFTER_GC) is not None)
     costs = []
     for purpose in ("native", "python"):
         runs = [process for process in processes if process.run.purpose == purpose]
-        heavy_held, heavy_peak = held(runs), peak(runs)
+        heavy_held, heavy_peak = retained(runs), peak(runs)
         if light_held is None or light_peak is None or walls is None or heavy_held is None or heavy_peak is None:
             continue
         costs.append(

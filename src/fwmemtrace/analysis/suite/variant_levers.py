@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...results.suite import SuiteFact, SuiteLever, SuiteVariant
 from .evidence import ComponentEvidence, fact, lever_if_worthwhile, spread_fact, width
-from .figures import held, stage_ledgers, whole_peak
+from .figures import retained, stage_ledgers, whole_peak
 from .reading import SuiteProcess
 from .spreads import spread
 from .stages import AFTER_GC
@@ -47,7 +47,7 @@ def variant_levers(one: ComponentEvidence) -> Iterator[SuiteLever]:
 
 def _in_service(one: ComponentEvidence, variant: str) -> int | None:
     """Returns the saving with all components in one process; None if it is below the differences between runs."""
-    before, after = held(one.together), held(one.of("together", variant))
+    before, after = retained(one.together), retained(one.of("together", variant))
     if before is None or after is None:
         return None
     saved = before.median_bytes - after.median_bytes
@@ -78,7 +78,7 @@ def _peak_changes(one: ComponentEvidence, variant: SuiteVariant, in_service_peak
 
 def _service_spread(one: ComponentEvidence, variant: str, in_service: int | None) -> list[SuiteFact]:
     """Returns why the saving in the service is missing, if it was measured."""
-    before = held(one.together)
+    before = retained(one.together)
     if before is None or in_service is not None or not one.of("together", variant):
         return []
     return [fact("service spread", width(before))]

@@ -29,9 +29,9 @@ _ACTIONS: dict[Action, Callable[[str], Words]] = {
 
 _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
     "unused import": lambda fact: [
-        "init and ",
+        "unused by init and ",
         *counted(fact.counts[0], "request"),
-        " use nothing of it, and its ",
+        "; its ",
         *counted(fact.counts[1], "module"),
         " adds " if fact.counts[1] == 1 else " add ",
         Bytes(fact.bytes[0]),
@@ -73,7 +73,7 @@ _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
     ],
     "equal tensor": lambda fact: [
         Count(fact.counts[0]),
-        f" copies of {fact.names[0]} {fact.names[1]} {'x'.join(map(str, fact.counts[1:]))}, ",
+        f" copies of {fact.names[0]} {fact.names[1]} of shape {'x'.join(map(str, fact.counts[1:]))}, ",
         Bytes(fact.bytes[0]),
         " each",
         *([" (", *_listed(fact.names[2:]), ")"] if fact.names[2:] else []),
