@@ -255,9 +255,8 @@ def command_line_page() -> str:
 _COMMAND_LINE = """\
 # The command line
 
-`fwmemtrace COMMAND`, or `python -m fwmemtrace COMMAND`. Exit status: 0 is good, 1 a budget or limit exceeded, 2 wrong
-usage or unreadable input, with one line on stderr that says what was found, what was expected and what to do. `run`
-ends with the status of the program that it ran.
+Run `fwmemtrace COMMAND` or `python -m fwmemtrace COMMAND`. The exit status is 0 for success, 1 for an exceeded budget
+or limit, and 2 for wrong usage or unreadable input, with one line on stderr. `run` exits with its program's status.
 """
 
 

@@ -19,7 +19,7 @@ from .ledger_native import name_native_heap
 from .objects import ObjectsFold
 from .process_fold import Fold, ProcessFold
 from .python_heap import PythonHeapFold
-from .suite.reading import OwnRecords
+from .suite.reading import SuiteRecords
 from .tensors import TensorsFold
 from .worker_forecast import several
 
@@ -68,7 +68,7 @@ class ProcessAnalysis:
         self.pid = pid
         self.damaged_bytes = 0
         self.unknown_records = 0
-        self.suite = OwnRecords()
+        self.suite = SuiteRecords()
         self._python_heap = PythonHeapFold()
         self._objects = ObjectsFold()
         self._tensors = TensorsFold()

@@ -12,7 +12,7 @@ from .. import results
 from ..results.suite import Suite
 from .process_analysis import ProcessAnalysis
 from .suite.build import build
-from .suite.reading import OwnRecords, SuiteProcess
+from .suite.reading import SuiteProcess, SuiteRecords
 
 Row = TypeVar("Row")
 
@@ -29,7 +29,7 @@ class ProcessInput:
 
     analysis: ProcessAnalysis
     report: results.TraceReport
-    suite_records: Callable[[], OwnRecords] = OwnRecords
+    suite_records: Callable[[], SuiteRecords] = SuiteRecords
 
 
 def summarise(inputs: Sequence[ProcessInput], *, budget_bytes: int | None = None) -> results.TraceReport:
@@ -111,7 +111,7 @@ def _timeline(inputs: Sequence[ProcessInput]) -> list[results.TimelinePoint]:
     return joined
 
 
-def _suite(suite: OwnRecords, inputs: Sequence[ProcessInput], budget_bytes: int | None) -> Suite | None:
+def _suite(suite: SuiteRecords, inputs: Sequence[ProcessInput], budget_bytes: int | None) -> Suite | None:
     """Put the results of a component suite together from the reports of its processes."""
     if suite.begin is None:
         return None
@@ -120,7 +120,7 @@ def _suite(suite: OwnRecords, inputs: Sequence[ProcessInput], budget_bytes: int 
     for run in suite.runs:
         given = by_pid.get(run.pid)
         if given is None:
-            processes.append(SuiteProcess(run, None, OwnRecords()))
+            processes.append(SuiteProcess(run, None, SuiteRecords()))
         else:
             processes.append(SuiteProcess(run, given.report, given.suite_records()))
     return build(suite.begin, suite.members, processes, budget_bytes)

@@ -1,4 +1,4 @@
-"""`diff`: what changed between two traces, phase by phase."""
+"""`diff`: compares two traces phase by phase."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from . import output as out
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = subparsers.add_parser(
-        "diff", help="say what changed between two traces", description="Put two traces side by side, phase by phase."
+        "diff",
+        help="show what changed between two traces",
+        description="Show what changed between two traces, phase by phase.",
     )
-    parser.add_argument("before", metavar="before.bin")
-    parser.add_argument("after", metavar="after.bin")
+    parser.add_argument("before", metavar="before.bin", help="the earlier trace")
+    parser.add_argument("after", metavar="after.bin", help="the later trace")
     parser.set_defaults(command=run)
 
 

@@ -11,6 +11,7 @@ from .. import results
 from .base import Options
 from .blocks import plain
 from .holder_words import holder_words
+from .suite.words import fill_texts
 
 
 class JsonReport:
@@ -20,6 +21,8 @@ class JsonReport:
         """Returns one JSON object, indented."""
         if report.growth is not None:
             report = msgspec.structs.replace(report, growth=_worded(report.growth))
+        if report.suite is not None:
+            report = msgspec.structs.replace(report, suite=fill_texts(report.suite))
         return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
 
 

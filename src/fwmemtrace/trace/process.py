@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from .. import paths, results
 from ..analysis.process_analysis import CaptureResults, ProcessAnalysis
-from ..analysis.suite.reading import OwnRecords
+from ..analysis.suite.reading import SuiteRecords
 from ..errors import CaptureError
 from ..records import Record, SessionBegin
 from ..tracefile.reader import TraceFile
@@ -36,7 +36,7 @@ class TracedProcess:
         self.file = file
         self._session: SessionBegin | None = None
         self._analysis: tuple[_FileState, ProcessAnalysis] | None = None
-        self._suite: tuple[_FileState, OwnRecords] | None = None
+        self._suite: tuple[_FileState, SuiteRecords] | None = None
         self._capture: tuple[_FileState, int, CaptureResults | None] | None = None
         self._reports: dict[tuple[_FileState, int], results.TraceReport] = {}
 
@@ -132,11 +132,11 @@ class TracedProcess:
             self._reports[state, top] = report
         return report
 
-    def suite_records(self) -> OwnRecords:
+    def suite_records(self) -> SuiteRecords:
         """Return what only the processes of a component suite record."""
         state = _state_of(self.path)
         if self._suite is None or self._suite[0] != state:
-            self._suite = state, OwnRecords().read(self.file)
+            self._suite = state, SuiteRecords().read(self.file)
         return self._suite[1]
 
     def _capture_results(self, state: _FileState, top: int, progress: Progress | None) -> CaptureResults | None:
