@@ -54,7 +54,7 @@ ONLY: dict[tuple[str, str], set[str]] = {
     ("probes", "tracefile"): {"tracefile.layout"},
     ("probes", "capture"): {"capture.markers"},
     ("sinks", "tracefile"): {"tracefile.layout", "tracefile.encode"},
-    ("analysis", "capture"): {"capture.library_names", "capture.stacks"},
+    ("analysis", "capture"): {"capture.own_frames", "capture.library_names", "capture.stacks"},
     ("reports", "capture"): {"capture.stacks"},
     ("__init__", "probes"): {"probes.native.markers_only"},
     ("__init__", "heap"): {"heap.deep_size"},
