@@ -62,7 +62,7 @@ def test_the_records_before_a_kill_are_there_and_the_report_names_the_phase(tmp_
     assert (process.ended, process.last_phase) == ("not closed", "init/load")
     assert not summary.trace.complete
     assert summary.trace.damaged_bytes == 0
-    assert "not closed: its records stop inside init/load" in trace.report("text", width=300)
+    assert "was not closed: its records end in init/load" in trace.report("text", width=300)
 
 
 def test_a_program_that_never_stops_its_session_leaves_a_closed_trace(tmp_path: Path) -> None:
