@@ -1,4 +1,4 @@
-"""The conclusions of a suite in sentences: the executive summary, failures and recommendations."""
+"""The conclusions of a suite in sentences: the summary, failures and recommendations."""
 
 from __future__ import annotations
 
