@@ -151,7 +151,7 @@ def test_types_that_grow_run_after_run():
 
 
 def test_growing_types_take_bounded_memory(monkeypatch):
-    monkeypatch.setattr(grown_types, "_MOST_PATHS", 20)
+    monkeypatch.setattr(grown_types, "MOST_PATHS", 20)
     monkeypatch.setattr(grown_types, "_MOST_PAIRS", 50)
     grown = GrownTypes()
     for number in range(200):
