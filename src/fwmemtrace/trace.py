@@ -13,11 +13,11 @@ from typing import BinaryIO
 from . import plugins, results
 from .analysis.growth import GrowthFold
 from .analysis.summary import ProcessInput, summarise
+from .capture.readers import reader_for
 from .errors import CaptureError
 from .records import CaptureChunk, MappedLibrary, Record
 from .reports.base import Options, Report
 from .system.elf import build_of
-from .tracefile.layout import CAPTURE_SUFFIX
 from .tracefile.reader import TraceFile, open_trace_file
 from .units import parse_bytes
 
@@ -150,11 +150,9 @@ def _input(file: TraceFile, top: int, progress: Callable[[int, int], None] | Non
     with capture_of(file) as path:
         if path is None:
             return ProcessInput(file)
-        from .capture.by_phase import read_capture
-
         growth = GrowthFold()
         try:
-            capture = read_capture(
+            capture = reader_for("memray").rows(
                 path,
                 top=top,
                 other_builds=_other_builds(file),
@@ -179,28 +177,28 @@ def _other_builds(file: TraceFile) -> list[str]:
 
 
 @contextmanager
-def capture_of(file: TraceFile) -> Iterator[Path | None]:
-    """A process's memray capture: the one beside the trace, as a crash leaves it, or the one moved into the trace."""
+def capture_of(file: TraceFile, tool: str = "memray") -> Iterator[Path | None]:
+    """A process's capture: the one beside the trace, as a crash leaves it, or the one moved into the trace."""
     session = file.session()
     if session is not None and "native" not in session.probes:
         yield None
         return
-    beside = file.path.with_name(file.path.name + CAPTURE_SUFFIX)
+    beside = file.path.with_name(file.path.name + reader_for(tool).suffix)
     if beside.exists():
         yield beside
         return
     with tempfile.TemporaryDirectory(prefix="fwmemtrace-") as folder:
         path = Path(folder) / beside.name
         with path.open("wb") as copy:
-            complete = _extract(file, copy)
+            complete = _extract(file, tool, copy)
         yield path if complete else None
 
 
-def _extract(file: TraceFile, copy: BinaryIO) -> bool:
+def _extract(file: TraceFile, tool: str, copy: BinaryIO) -> bool:
     """Write out the pieces of a capture; whether all of it was there."""
     written = total = 0
     for record in file:
-        if isinstance(record, CaptureChunk):
+        if isinstance(record, CaptureChunk) and record.tool == tool:
             copy.seek(record.offset)
             written += copy.write(record.data)
             total = record.total

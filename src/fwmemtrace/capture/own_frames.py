@@ -1,4 +1,4 @@
-"""Which frames of a stack are the tracer's own."""
+"""Identifies the frames of a stack that belong to fwmemtrace itself."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parents[1]
-# Where version 0.1 kept what could be in a stack: its captures stay readable.
+# The files of version 0.1 that could be in a stack: its captures are still read.
 _EARLIER = re.compile(r"(phases|edges|session|spans|context|program|(probes|sinks|tracefile|cli)/\w+)\.py")
 
 
 def is_ours(file: str) -> bool:
-    """Whether a source file is one of fwmemtrace's, wherever the traced process had it installed."""
+    """Tell whether a source file is one of fwmemtrace's, wherever the traced process had it installed."""
     _, found, inside = file.rpartition(f"/{_PACKAGE.name}/")
     return bool(found) and (inside in _own_files() or _EARLIER.fullmatch(inside) is not None)
 
 
 @cache
 def _own_files() -> frozenset[str]:
-    """The source files of this package, as paths inside it: read from its folder, so that a move cannot break it."""
+    """Return the paths of the package's files inside it. A list written down here would miss files that are moved."""
     return frozenset(path.relative_to(_PACKAGE).as_posix() for path in _PACKAGE.rglob("*.py"))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .. import results
-from ..capture.stacks import telling
+from ..capture.stacks import informative_frames
 from ..units import format_bytes, format_count
 
 _FRAMES = 3  # of a stack, the innermost ones that say something
@@ -85,7 +85,7 @@ def _groups(sizes: dict[str, int], top: int) -> list[Site]:
 
 def _stack(site: results.NativeSite) -> str:
     """What asked, the Python frames around it, the program's own line if that is further out, operator and library."""
-    shown = telling(site.stack, _FRAMES)
+    shown = informative_frames(site.stack, _FRAMES)
     frames = [_frame(frame, site.library) for frame in shown]
     if site.caller is not None and site.caller not in shown:
         frames.append(f"... {_frame(site.caller, None)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ... import results
-from ...capture.stacks import telling
+from ...capture.stacks import informative_frames
 from ...records import SuiteMember
 from ...results.suite import (
     Spread,
@@ -234,7 +234,7 @@ def _sites(processes: Sequence[SuiteProcess]) -> list[SuiteSite]:
 
 
 def _native_site(phase: str, site: results.NativeSite) -> SuiteSite:
-    shown = telling(site.stack, 2)
+    shown = informative_frames(site.stack, 2)
     frames = " < ".join(
         f"{frame.function} {frame.file}:{frame.line}" if frame.file else frame.function for frame in shown
     )
