@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sinks": {"errors", "records", "tracefile"},
     "recording": GROUND | {"config", "plugins", "tracing", "system", "probes", "sinks"},
     # in any process, later
-    "tracefile": {"errors", "records"},
+    "tracefile": {"errors", "records", "paths"},
     "results": {"paths"},
     "capture": {"errors", "paths", "system", "tracefile", "results"},
     "analysis": {"errors", "records", "paths", "results", "capture"},

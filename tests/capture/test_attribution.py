@@ -11,7 +11,7 @@ import pytest
 
 import fwmemtrace
 from fwmemtrace import phase
-from fwmemtrace.paths import write
+from fwmemtrace.paths import encodable, write
 from fwmemtrace.probes.native import marker_writer
 from fwmemtrace.probes.native.task_switches import TaskSwitches
 
@@ -230,7 +230,7 @@ def test_names_that_no_c_string_can_hold(tmp_path, kept):
                 take(kept, size)
     rows = summary_of(tmp_path / "trace.bin").rows
     for size, name in enumerate(names, 100_000):
-        assert only_these(rows, write((name,)), size), name
+        assert only_these(rows, write((encodable(name),)), size), name
 
 
 def test_phases_beyond_the_number_of_names_are_spelled(tmp_path, kept, monkeypatch):

@@ -14,7 +14,7 @@ from fwmemtrace.probes.native.probe import NativeProbe
 pytest.importorskip("memray")
 
 
-def test_the_exported_capture_is_identical(tmp_path, monkeypatch):
+def test_identical_bytes(tmp_path, monkeypatch):
     written = []
     move = NativeProbe._move_capture
 
@@ -36,7 +36,7 @@ def test_the_exported_capture_is_identical(tmp_path, monkeypatch):
         text=True,
         check=True,
     )
-    assert "test_the_exported_capture_is_identical" in done.stdout
+    assert "test_identical_bytes" in done.stdout
     del kept
 
 

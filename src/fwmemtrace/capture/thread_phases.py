@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from ..paths import OUTSIDE, PhasePath, read
+from ..paths import OUTSIDE, PhasePath, encodable, read
 from .mapped import MappedMemory
 from .markers import SIZES, SMALLEST, Marker, read_row
 from .runs import PhaseRun
@@ -66,7 +66,8 @@ class ThreadPhases:
         if word == "spell":
             self._spelled.setdefault(thread, []).append(size - SMALLEST)
         elif word in ("begin", "end", "switch"):
-            path = read(self._take_spelled(thread) if text is None else text)
+            names = read(self._take_spelled(thread) if text is None else text)
+            path = tuple(map(encodable, names))  # as the trace file has them
             self._edge(word, path, high * SIZES + size - SMALLEST, thread)
         elif word == "home":
             self._threads.pop(thread, None)
