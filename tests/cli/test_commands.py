@@ -235,10 +235,10 @@ def test_a_cut_trace_is_read_and_the_report_says_so(traced: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["report", "nothing.bin"], "no file nothing.bin"),
+        (["report", "nothing.bin"], "nothing.bin: no such file"),
         (["report", "empty.bin"], "empty"),
-        (["report", "folder"], "is a folder"),
-        (["report", "text.txt"], "expected b'fwmtrace'"),
+        (["report", "folder"], "is a directory"),
+        (["report", "text.txt"], "text.txt is not a fwmemtrace trace"),
         (
             ["report", "trace.bin", "--format", "stone"],
             "found the report 'stone', expected one of text, markdown, html, json",
