@@ -12,12 +12,13 @@ import msgspec
 import pytest
 
 import fwmemtrace
-from fwmemtrace.capture.by_phase import read_capture
+from fwmemtrace.capture.by_phase import read_capture, samples_of
 from fwmemtrace.paths import write
 from fwmemtrace.trace import capture_of
 
 memray = pytest.importorskip("memray")
 MARKER_FILE = "<fwmemtrace>"
+FIGURES = ("allocated_bytes", "allocations", "live_bytes", "at_peak_bytes", "file_backed_bytes")
 
 
 @dataclass
@@ -72,7 +73,21 @@ def assert_conserved(path: Path):
     assert sum(row.allocations for row in rows) == totals.allocations
     assert sum(row.live_bytes + row.file_backed_bytes for row in rows) == totals.leaked_bytes
     assert summary.markers == totals.markers
+    assert_samples_add_up(path, summary)
     return summary
+
+
+def assert_samples_add_up(path: Path, summary):
+    """Assert that the samples of each phase add up to its row."""
+    added = {path: dict.fromkeys(FIGURES, 0) for path in summary.rows}
+    for sample in samples_of(path):
+        row = added[write(sample.phase)]
+        for figure in FIGURES:
+            row[figure] += getattr(sample, figure) or 0
+    for path, row in summary.rows.items():
+        expected = {figure: getattr(row, figure) for figure in FIGURES if figure != "at_peak_bytes"}
+        # Where the breakdown of the peak is unknown, the row has none and neither have the samples.
+        assert added[path] == {**expected, "at_peak_bytes": row.peak_bytes if row.at_peak else 0}
 
 
 def summaries(trace: Path):

@@ -233,6 +233,33 @@ def test_names_that_no_c_string_can_hold(tmp_path, kept):
         assert only_these(rows, write((encodable(name),)), size), name
 
 
+def test_a_slash_in_a_name_does_not_make_siblings_parent_and_child(tmp_path, kept):
+    with fwmemtrace.session(tmp_path / "trace.bin", probes=["native"]):
+        with phase("serve"):
+            with phase("GET /users"):
+                take(kept, 400_000)
+            with phase("GET /users/{id}"):
+                take(kept, 200_000)
+                with phase("GET"):
+                    take(kept, 100_000)
+    rows = summary_of(tmp_path / "trace.bin").rows
+    users, user = write(("serve", "GET /users")), write(("serve", "GET /users/{id}"))
+    assert only_these(rows, users, 400_000)
+    assert only_these(rows, user, 200_000)
+    assert set(rows) == {"", "serve", users, user, user + "/GET"}
+    for figure in ("allocated_bytes", "allocations", "live_bytes", "held_bytes"):
+
+        def own(path, figure=figure):
+            return getattr(rows[path], figure)
+
+        def whole(path, figure=figure):
+            return getattr(rows[path].including_inner, figure)
+
+        assert whole(users) == own(users)
+        assert whole(user) == own(user) + own(user + "/GET")
+        assert whole("serve") == own("serve") + own(users) + own(user) + own(user + "/GET")
+
+
 def test_phases_beyond_the_number_of_names_are_spelled(tmp_path, kept, monkeypatch):
     monkeypatch.setattr(marker_writer, "MAX_NAMES", 40)
     file = tmp_path / "file"

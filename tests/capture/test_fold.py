@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from hypothesis import example, given, settings
@@ -11,8 +12,10 @@ from fwmemtrace.capture import markers
 from fwmemtrace.capture.fold import CaptureFold
 from fwmemtrace.capture.native_records import FREE, MMAP, MUNMAP, PYMALLOC_FREE
 from fwmemtrace.capture.rows import build_rows
+from fwmemtrace.capture.samples import samples
 from fwmemtrace.capture.stacks import ReadableStack
-from fwmemtrace.paths import write
+from fwmemtrace.paths import encodable, write
+from fwmemtrace.results import Frame
 
 MALLOC, PYMALLOC_MALLOC = 6, 2
 OWN_THREAD = 1
@@ -36,16 +39,27 @@ class Tape:
         self.records.append((tid, 0xAAAA, markers.SMALLEST + slot % markers.SIZES, MALLOC, key, 1, 0, 0))
         self.records.append((tid, 0xAAAA, 0, FREE, 0, 1, 0, 0))
 
-    def fold(self, batch=None):
+    def folds(self, batch=None):
+        """Yield one fold again and again, each time after some more records."""
         fold = CaptureFold(lambda key: self.stacks.get(key), OWN_THREAD)
         step = batch or len(self.records) or 1
         for start in range(0, len(self.records), step):
             fold.feed(self.records[start : start + step])
-        return fold
+            yield fold
+        if not self.records:
+            yield fold
+
+    def fold(self, batch=None):
+        *_, last = self.folds(batch)
+        return last
 
     def rows(self, batch=None):
-        rows = build_rows(self.fold(batch), 100, lambda key: ReadableStack([], str(key), None, None, None))
-        return {write(path): row for path, row in rows.items()}
+        return rows_of(self.fold(batch))
+
+
+def rows_of(fold):
+    rows = build_rows(fold, 100, lambda key: ReadableStack([], str(key), None, None, None))
+    return {write(path): row for path, row in rows.items()}
 
 
 @dataclass(eq=False)
@@ -321,6 +335,79 @@ def test_the_fold_agrees_with_a_model_that_keeps_every_block(steps, batch):
         assert row.including_inner.peak_bytes == expected["whole_peak"]
         if row.at_peak or not any(step[0] in ("mmap", "brief") for step in steps):
             assert sum(site.at_peak_bytes for site in row.at_peak) == row.peak_bytes
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(STEPS, max_size=40), st.sampled_from([1, 2, 5, 20]))
+def test_a_fold_can_be_asked_for_rows_at_any_time(steps, batch):
+    tape = Tape()
+    play(steps, {}, tape)
+    asked_often = None
+    for number, fold in enumerate(tape.folds(batch), 1):
+        prefix = Tape()
+        prefix.records, prefix.stacks = tape.records[: number * batch], tape.stacks
+        asked_often = rows_of(fold)
+        assert asked_often == rows_of(fold) == prefix.rows(batch)
+    assert asked_often == tape.rows(batch)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(STEPS, max_size=40))
+def test_the_samples_of_a_phase_add_up_to_its_row(steps):
+    tape = Tape()
+    play(steps, {}, tape)
+    fold = tape.fold()
+    added = {path: Counter() for path in tape.rows()}
+    peaks_known = {}
+    for sample in samples(fold, lambda key: [Frame(str(key), "x.py", 1)]):
+        figures = added[write(sample.phase)]
+        for name in ("allocated_bytes", "allocations", "live_bytes", "file_backed_bytes"):
+            figures[name] += getattr(sample, name)
+        figures["ambient_bytes"] += sample.allocated_bytes * sample.ambient
+        figures["at_peak_bytes"] += sample.at_peak_bytes or 0
+        peaks_known.setdefault(sample.phase, set()).add(sample.at_peak_bytes is not None)
+    for path, row in rows_of(fold).items():
+        figures = added[path]
+        assert figures["allocated_bytes"] == row.allocated_bytes
+        assert figures["allocations"] == row.allocations
+        assert figures["live_bytes"] == row.live_bytes
+        assert figures["file_backed_bytes"] == row.file_backed_bytes
+        assert figures["ambient_bytes"] == row.ambient_bytes
+        assert figures["at_peak_bytes"] == (row.peak_bytes if row.at_peak else 0)
+    assert all(len(known) == 1 for known in peaks_known.values())
+
+
+# Every name that Python can hold, lone surrogates included, and those that have a meaning in a path.
+ANY_NAMES = st.text(st.characters(exclude_categories=()), min_size=1, max_size=8) | st.sampled_from(
+    ["/", "\\", "a/b", "a\\b", "a\\", "/a", "\\/", "\\\\", "\0", "\n", "GET /users/{id}", "'", '"', "\udc80"]
+)
+
+
+@given(st.lists(ANY_NAMES, min_size=1, max_size=3), st.booleans())
+def test_every_name_of_a_phase_comes_back_from_its_marker(path, is_spelled):
+    tape = Tape()
+    text = write(path)
+    if is_spelled:
+        for byte in text.encode("utf-8", "surrogatepass"):
+            for half in (byte >> 4, byte & 15):
+                tape.stacks["spell"] = markers.Marker("spell", 0, None)
+                tape.records.append((OWN_THREAD, 0xAAAA, markers.SMALLEST + half, MALLOC, "spell", 1, 0, 0))
+        tape.marker(OWN_THREAD, "begin", None)
+    else:
+        tape.marker(OWN_THREAD, "begin", markers.read_name(markers.name_of("begin", text)).text)
+    tape.block(OWN_THREAD, 1, 10)
+    begun = {path: tally.runs for path, tally in tape.fold().phases.tallies.items()}
+    assert begun[tuple(map(encodable, path))] == 1
+
+
+def test_names_that_an_old_capture_did_not_escape_are_read():
+    tape = Tape()
+    for slot, text in enumerate(["init/load", "C:\\temp", "a\\\\b"]):
+        tape.marker(OWN_THREAD, "begin", text, slot)
+        tape.marker(OWN_THREAD, "end", text, slot)
+    paths = {path for path, tally in tape.fold().phases.tallies.items() if tally.runs}
+    # Two backslashes cannot be told from an escaped one.
+    assert paths == {(), ("init", "load"), ("C:\\temp",), ("a\\b",)}
 
 
 def test_a_spelled_path_is_read():

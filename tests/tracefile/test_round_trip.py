@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import fwmemtrace
 from fwmemtrace.errors import TraceFileError
-from fwmemtrace.records import Note, PhaseBegin, PhaseEnd, Record, Sample, kinds
+from fwmemtrace.paths import encodable
+from fwmemtrace.records import HeapRow, Note, PhaseBegin, PhaseEnd, PythonHeap, Record, Sample, kinds
 from fwmemtrace.sinks.trace_file import TraceFileSink
 from fwmemtrace.tracefile.decode import FrameDecoder
 from fwmemtrace.tracefile.encode import frame, header
@@ -30,6 +31,21 @@ records = st.one_of(
     st.builds(Sample, sizes, sizes, sizes),
     st.builds(Note, sizes, st.text(max_size=10), st.text(max_size=1000)),
 )
+
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()), min_size=1, max_size=8)
+
+
+@given(ANY_TEXT, ANY_TEXT)
+def test_texts_that_utf_8_cannot_encode_are_escaped(name: str, value: str) -> None:
+    read, _ = decode(frame(PhaseBegin(1, 0, name, 1, 2, 3, {name: value, "n": 1})))
+    assert read == [PhaseBegin(1, 0, encodable(name), 1, 2, 3, {encodable(name): encodable(value), "n": 1})]
+
+
+def test_undecodable_arguments_of_a_program_do_not_cost_the_trace() -> None:
+    row = HeapRow("caf\udce9.py", 7, 1, 2, 3, 4)
+    read, _ = decode(frame(PythonHeap(1, 2, 3, 4, [row])))
+    assert read == [PythonHeap(1, 2, 3, 4, [HeapRow("caf\\udce9.py", 7, 1, 2, 3, 4)])]
 
 
 def decode(data: bytes) -> tuple[list[Record], FrameDecoder]:

@@ -88,6 +88,9 @@ class PhaseCapture:
     def summary(self, top: int = 10) -> CaptureSummary:
         """Return what was read so far by phase.
 
+        Native frames that only counted toward a library in an earlier summary have no lines, and no inlined functions,
+        in a later one.
+
         Args:
             top: how many stacks to resolve for each phase.
         """

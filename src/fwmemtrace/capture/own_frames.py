@@ -6,15 +6,22 @@ import re
 from functools import cache
 from pathlib import Path
 
+from .markers import FILE as MARKER_FILE
+
 _PACKAGE = Path(__file__).parents[1]
 # The files of version 0.1 that could be in a stack: its captures are still read.
-_EARLIER = re.compile(r"(phases|edges|session|spans|context|program|(probes|sinks|tracefile|cli)/\w+)\.py")
+_EARLIER = re.compile(
+    r"(phases|edges|session|spans|context|program|marks|elf|cgroup|referents|local_variables|"
+    r"(probes|sinks|tracefile|cli|suite)/\w+)\.py"
+)
 
 
 def is_ours(file: str) -> bool:
     """Tell whether a source file is one of fwmemtrace's, wherever the traced process had it installed."""
     _, found, inside = file.rpartition(f"/{_PACKAGE.name}/")
-    return bool(found) and (inside in _own_files() or _EARLIER.fullmatch(inside) is not None)
+    if not found:
+        return file == MARKER_FILE
+    return inside in _own_files() or _EARLIER.fullmatch(inside) is not None
 
 
 @cache

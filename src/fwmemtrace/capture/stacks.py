@@ -36,7 +36,7 @@ _CALLS = re.compile(
 )
 _OPERATOR = re.compile(r"at::_ops::(\w+?)::(call|redispatch)\(")
 _OVERLOAD = re.compile(r"_(?=[A-Z]).*|_(memory_format|out|vec|default|self|int|dim)$")
-_STANDARD = re.compile(r".*/lib(?:64)?/python3\.\d+/|<frozen |<string>|<__array_function__|<fwmemtrace>")
+_STANDARD = re.compile(r".*/lib(?:64)?/python3\.\d+/|<frozen |<string>|<__array_function__")
 
 
 class ReadableStack(NamedTuple):
