@@ -15,7 +15,6 @@ from fwmemtrace.capture.rows import build_rows
 from fwmemtrace.capture.samples import samples
 from fwmemtrace.capture.stacks import ReadableStack
 from fwmemtrace.paths import encodable, write
-from fwmemtrace.results import Frame
 
 MALLOC, PYMALLOC_MALLOC = 6, 2
 OWN_THREAD = 1
@@ -359,7 +358,7 @@ def test_the_samples_of_a_phase_add_up_to_its_row(steps):
     fold = tape.fold()
     added = {path: Counter() for path in tape.rows()}
     peaks_known = {}
-    for sample in samples(fold, lambda key: [Frame(str(key), "x.py", 1)]):
+    for sample in samples(fold, lambda key: [(str(key), "x.py", 1, None)]):
         figures = added[write(sample.phase)]
         for name in ("allocated_bytes", "allocations", "live_bytes", "file_backed_bytes"):
             figures[name] += getattr(sample, name)

@@ -12,11 +12,12 @@ from .. import results
 from ..paths import write
 from .capture_file import CaptureFile, without_collector
 from .fold import CaptureFold
+from .frames import HybridFrame, PythonFrame
 from .library_names import UNKNOWN_LIBRARY, library_of
 from .native_records import StackKey
 from .rows import CaptureSummary, add_up, build_rows
 from .samples import StackSample, samples
-from .stacks import ReadableStack, make_readable, package_of, requesting_library
+from .stacks import ReadableStack, make_readable, package_of, readable_frames, requesting_library
 from .thread_phases import RunEnded
 
 _NAMED = 5  # how many libraries a note names
@@ -123,13 +124,15 @@ class PhaseCapture:
 
     def samples(self) -> Iterator[StackSample]:
         """Yield every stack of every phase with its figures, as of what was read so far. See `StackSample`."""
-        return samples(self._fold, lambda key: (results.Frame(*frame) for frame in self._resolve(key).frames))
+        return samples(self._fold, lambda key: readable_frames(*self._frames(key)))
+
+    def _frames(self, key: StackKey) -> tuple[list[PythonFrame], list[HybridFrame] | None]:
+        return self.file.python_stack(key), self.file.hybrid_stack(key) if self.file.native else None
 
     def _resolve(self, key: StackKey) -> ReadableStack:
         stack = self._stacks.get(key)
         if stack is None:
-            hybrid = self.file.hybrid_stack(key) if self.file.native else None
-            stack = self._stacks[key] = make_readable(self.file.python_stack(key), hybrid)
+            stack = self._stacks[key] = make_readable(*self._frames(key))
         return stack
 
     def _library_at(self, key: StackKey) -> str:

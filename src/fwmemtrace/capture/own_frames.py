@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from .markers import FILE as MARKER_FILE
@@ -16,6 +16,7 @@ _EARLIER = re.compile(
 )
 
 
+@lru_cache(4096)  # files: the same ones are in most stacks
 def is_ours(file: str) -> bool:
     """Tell whether a source file is one of fwmemtrace's, wherever the traced process had it installed."""
     _, found, inside = file.rpartition(f"/{_PACKAGE.name}/")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from itertools import starmap
 from typing import NamedTuple
 
 from .. import results
 from ..paths import PhasePath
 from .fold import CaptureFold
+from .frames import HybridFrame
 from .native_records import StackKey
 from .tally import ALLOCATED, COUNT, KEY, LIVE, Site
 
@@ -42,13 +45,14 @@ class StackSample(NamedTuple):
     file_backed_bytes: int
 
 
-def samples(fold: CaptureFold, resolve: Callable[[StackKey], Iterable[results.Frame]]) -> Iterator[StackSample]:
+def samples(fold: CaptureFold, resolve: Callable[[StackKey], Iterable[HybridFrame]]) -> Iterator[StackSample]:
     """Yield the samples of what was read so far, phase by phase. Stacks are resolved one by one, as they are asked for.
 
     Args:
         fold: the capture's figures; must take no records until the last sample is out.
-        resolve: gives the frames of a stack, innermost first.
+        resolve: returns the readable frames of a stack, innermost first.
     """
+    frame = cache(lambda *fields: results.Frame(*fields))  # the same frames are in most stacks
     file_backed: dict[int, int] = {}  # by the identity of the site
     for mapping, size in fold.mapped.file_backed():
         file_backed[id(mapping.site)] = file_backed.get(id(mapping.site), 0) + size
@@ -60,7 +64,7 @@ def samples(fold: CaptureFold, resolve: Callable[[StackKey], Iterable[results.Fr
             for site in sites.values():
                 yield StackSample(
                     phase=path,
-                    stack=tuple(resolve(site[KEY])),
+                    stack=tuple(starmap(frame, resolve(site[KEY]))),
                     ambient=is_ambient,
                     allocated_bytes=site[ALLOCATED],
                     allocations=site[COUNT],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import takewhile
 from typing import NamedTuple
 
 from .. import results
@@ -16,6 +17,7 @@ from .short_names import short_name
 IMPORT: HybridFrame = ("<import>", "<frozen importlib>", 0, None)
 _PYTHON_FRAME = "_PyEval_EvalFrameDefault"
 _CACHED = 4096  # names: the same functions are in most stacks
+_FRAMES = 65_536
 
 # Functions that allocate on behalf of their callers.
 _ALLOCATES = re.compile(
@@ -65,28 +67,57 @@ def make_readable(python: Iterable[PythonFrame], hybrid: Iterable[HybridFrame] |
         hybrid: its Python and native frames, innermost first, where native ones were recorded.
     """
     python = list(python)
-    known = set(python)
+    hybrid = None if hybrid is None else list(hybrid)
+    native = [] if hybrid is None else _before_python(hybrid, set(python))
+    operators = [found for found in (_OPERATOR.search(function) for function, *_ in native) if found is not None]
+    return ReadableStack(
+        frames=readable_frames(python, hybrid),
+        library=requesting_library(native),
+        operator=f"aten::{_OVERLOAD.sub('', operators[-1][1])}" if operators else None,
+        package=next(filter(None, (package_in(file) for _, file, _ in python)), None),
+        caller=next((frame for frame in python if _is_own(frame[1])), None),
+    )
+
+
+def readable_frames(python: Iterable[PythonFrame], hybrid: Iterable[HybridFrame] | None = None) -> list[HybridFrame]:
+    """Return the frames of a stack as they are shown, innermost first: alone, this takes far less than `make_readable`.
+
+    Frames of import machinery and frames without a name are shown once in a row, and those that are plumbing never.
+    """
     frames: list[HybridFrame] = []
-    native: list[HybridFrame] = []  # inside the innermost Python frame
-    operator: str | None = None
-    in_python = False
-    for frame in [(*each, None) for each in python] if hybrid is None else hybrid:
-        function, file, line, path = frame
-        if path is None and (function, file, line) in known:
-            in_python = True
-            _append(frames, IMPORT if file.startswith("<frozen importlib") else frame)
-            continue
-        if not in_python:
-            native.append(frame)
-            found = _OPERATOR.search(function)
-            if found is not None:
-                operator = f"aten::{_OVERLOAD.sub('', found[1])}"
-        if not _CALLS.match(function):
-            name = short_name(function)
-            _append(frames, (name, file, line, _library(name, file, path)))
-    package = next(filter(None, (package_in(file) for _, file, _ in python)), None)
-    caller = next((frame for frame in python if _is_own(frame[1])), None)
-    return ReadableStack(frames, requesting_library(native), operator, package, caller)
+    if hybrid is None:
+        shown = [_python_frame(*frame) for frame in python]
+    else:
+        known = set(python)
+        shown = [_python_frame(*frame[:3]) if _is_python(frame, known) else _native_frame(*frame) for frame in hybrid]
+    for frame in shown:
+        if frame is not None and not (frames and frames[-1] == frame and frame[0] in (IMPORT[0], UNKNOWN)):
+            frames.append(frame)
+    return frames
+
+
+@lru_cache(_FRAMES)
+def _python_frame(function: str, file: str, line: int) -> HybridFrame | None:
+    if file.startswith("<frozen importlib"):
+        return IMPORT
+    return None if is_ours(file) else (function, file, line, None)
+
+
+@lru_cache(_FRAMES)
+def _native_frame(function: str, file: str, line: int, path: str | None) -> HybridFrame | None:
+    if _CALLS.match(function):
+        return None
+    name = short_name(function)
+    return name, file, line, _library(name, file, path)
+
+
+def _is_python(frame: HybridFrame, known: set[PythonFrame]) -> bool:
+    return frame[3] is None and frame[:3] in known
+
+
+def _before_python(hybrid: list[HybridFrame], known: set[PythonFrame]) -> list[HybridFrame]:
+    """Return the native frames inside the innermost Python frame."""
+    return list(takewhile(lambda frame: not _is_python(frame, known), hybrid))
 
 
 def requesting_library(native: Iterable[HybridFrame]) -> str | None:
@@ -150,16 +181,10 @@ def package_of(python: Iterable[PythonFrame]) -> str:
     return "python"
 
 
-def _append(frames: list[HybridFrame], frame: HybridFrame) -> None:
-    """Add a frame, unless it is our own, or repeats a frame of import machinery or without a name."""
-    again = bool(frames) and frames[-1] == frame and frame[0] in (IMPORT[0], UNKNOWN)
-    if not again and not is_ours(frame[1]):
-        frames.append(frame)
-
-
 def _library(name: str, file: str, path: str | None) -> str | None:
     return library_by_name(name, file) if path is None else library_of(path)
 
 
+@lru_cache(_CACHED)
 def _is_own(file: str) -> bool:
     return not (package_in(file) or _STANDARD.match(file) or is_ours(file))
