@@ -67,8 +67,7 @@ def test_no_stack_of_a_capture_has_a_frame_of_ours(tmp_path, settings):
         with phase("outer"):
             kept = [decorated() for _ in range(3)]
     with fwmemtrace.read(tmp_path / "trace.bin").capture() as capture:
-        samples = list(reader_for("memray").samples(capture))
-    files = {frame.file for sample in samples for frame in sample.stack}
+        files = {frame.file for sample in reader_for("memray").samples(capture) for frame in sample.stack}
     assert __file__ in files
     assert [file for file in files if file == "<fwmemtrace>" or file.startswith(f"{PACKAGE}/")] == []
     assert kept

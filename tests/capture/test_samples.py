@@ -60,14 +60,15 @@ def capture(request, tmp_path_factory):
 
 def test_the_samples_have_all_stacks_of_all_phases_and_add_up(capture):
     assert_conserved(capture)  # which adds up the samples too
-    samples = list(reader_for("memray").samples(capture))
+    # Stacks are resolved while the capture is open.
+    samples = [(sample, sample.stack) for sample in reader_for("memray").samples(capture)]
     for path, size in ((("outer",), 10_000), (("outer", "inner/one"), 20_000)):
-        blocks = {sample.allocated_bytes: sample for sample in samples if sample.phase == path}
+        blocks = {sample.allocated_bytes: (sample, stack) for sample, stack in samples if sample.phase == path}
         for depth in range(STACKS):
-            sample = blocks[size + depth]
+            sample, stack = blocks[size + depth]
             assert sample.live_bytes == size + depth
             assert sample.allocations == 1
-            functions = [frame.function for frame in sample.stack if frame.file == __file__]
+            functions = [frame.function for frame in stack if frame.file == __file__]
             assert functions[: depth + 1] == ["ask"] * (depth + 1)
             assert functions[depth + 1] != "ask"
 

@@ -184,7 +184,7 @@ def samples_of(
 ) -> Iterator[StackSample]:
     """Yield every stack of every phase of a memray capture with its figures. See `StackSample`.
 
-    The capture has to be there until the last sample is out.
+    The capture is closed after the last sample; stacks can be resolved until then.
 
     Args:
         path: the capture.
