@@ -46,28 +46,28 @@ def report_page() -> str:
 
 
 _FRAMES = """\
-A trace file is a header, followed by frames to its end. It is only ever appended to, one frame per `write` call, so that a
-process that is killed leaves every record that it had written. All numbers are little-endian.
+A trace file is a header, followed by frames to its end. It is only ever appended to, one frame per `write` call, so
+that a process that is killed leaves every record that it had written. All numbers are little-endian.
 
 {header}
 
 {frame}
 
-A reader takes every frame whose checksum is right. Where one is wrong, it searches for the next whole frame, and counts the
-bytes between as damaged. A payload length over {max_payload} bytes is damage. Frames of an unknown kind are skipped: a newer
-version may have written them.
+A reader takes every frame whose checksum is right. Where one is wrong, it searches for the next whole frame, and
+counts the bytes between as damaged. A payload length over {max_payload} bytes is damage. Frames of an unknown kind
+are skipped: a newer version may have written them.
 
-A payload is one MessagePack array with the fields of the record, in the order of the tables below. Records of a newer version
-may have more fields, which a reader ignores; records of an older version may have fewer, and the defaults apply. The number of
-a kind is never reused, and a field never changes its position or meaning. Nothing in a trace is ever executed. Texts are UTF-8;
-surrogates, which UTF-8 cannot encode, are written as escapes such as `\\udc80`.
+A payload is one MessagePack array with the fields of the record, in the order of the tables below. Records of a newer
+version may have more fields, which a reader ignores; records of an older version may have fewer, and the defaults
+apply. The number of a kind is never reused, and a field never changes its position or meaning. Nothing in a trace is
+ever executed. Texts are UTF-8; surrogates, which UTF-8 cannot encode, are written as escapes such as `\\udc80`.
 
 All sizes are in bytes. Names that end in `_ns` are nanoseconds, on the monotonic clock except for `started_unix_ns`.
 
-A process with the `native` probe writes memray's capture next to its trace, under the name of the trace with `{suffix}`
-appended. When the session is stopped, the capture is moved into the trace as records of the kind `CaptureChunk`; after a crash
-it is still next to it. A worker process writes its own trace, `trace.<pid>.bin` next to `trace.bin`, with the same `session_id`
-and in the same format.
+A process with the `native` probe writes memray's capture next to its trace, under the name of the trace with
+`{suffix}` appended. When the session is stopped, the capture is moved into the trace as records of the kind
+`CaptureChunk`; after a crash it is still next to it. A worker process writes its own trace, `trace.<pid>.bin` next to
+`trace.bin`, with the same `session_id` and in the same format.
 
 For example, this is the header written by process 4242, and a phase `init` that begins in it:
 
