@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from time import process_time_ns
 from typing import Any
 
@@ -63,7 +64,7 @@ def _disagreement() -> int:
     for thing in objects:
         name = type_name(type(thing))
         count, size = theirs.get(name, (0, 0))
-        theirs[name] = count + 1, size + muppy.getsizeof(thing)
+        theirs[name] = count + 1, size + sys.getsizeof(thing)
     del objects
     own = {f"builtins.{kind}" for kind in ("int", "str", "tuple", "dict", "list", "cell", "builtin_function_or_method")}
     return len(_compared(ours, theirs) - own)

@@ -1,7 +1,7 @@
-"""What the benchmarks share: a row of the table, measuring in pairs, fresh processes, and printing.
+"""Shared by all benchmarks: rows of the table, measurements in turns, fresh processes, and printing.
 
-Only what was measured side by side is compared: absolute times of a shared machine say little, ratios within one run
-hold. Ours and the peer's take turns, and the median of the turns' ratios counts.
+Only what was measured side by side is compared: on a shared machine, absolute times mean little, but ratios within one
+run hold. Ours and the peer's take turns, and the median of the ratios of all turns counts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from typing import Any, Literal, NamedTuple
 from fwmemtrace.units import format_bytes, format_count, format_duration
 
 ROOT = Path(__file__).parent.parent
-_NOT_BENCHMARKS = ("__main__", "harness")
+_NOT_BENCHMARKS = ("__main__", "harness", "results")
+HEAD = ("benchmark", "ours", "peer", "ratio", "target", "")
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,10 @@ class Row:
     """One line of the table.
 
     Attributes:
-        name: what was measured, and against what.
-        ours: what fwmemtrace took, in `unit`.
-        peer: what the peer took.
-        ratio: ours against the peer's, the median over the turns.
+        name: what was measured, and the peer.
+        ours: the figure of fwmemtrace, in `unit`.
+        peer: the figure of the peer.
+        ratio: ours divided by the peer's, the median over the turns.
         target: the limit, by `kind`.
         unit: "B", "ns", or any other word for a plain number.
         kind: "ratio": the ratio is at most the target ("5x faster" is a target of 0.2); "added": ours is at most the
@@ -49,7 +50,7 @@ class Row:
 
     @property
     def reached(self) -> bool:
-        """Whether the target holds."""
+        """Whether the target is reached."""
         if self.kind == "ratio":
             return self.ratio <= self.target
         if self.kind == "added":
@@ -66,31 +67,31 @@ class Pair(NamedTuple):
 
 
 def in_turns(ours: Callable[[], float], peer: Callable[[], float], rounds: int = 7) -> Pair:
-    """Call both by turns, each giving what it measured.
+    """Call both in turns; each returns its measurement.
 
     Args:
         ours: measures fwmemtrace once.
         peer: measures the peer once.
-        rounds: how many turns; one more is thrown away to warm up.
+        rounds: the number of turns; one more, to warm up, is discarded.
     """
     turns = [(ours(), peer()) for _ in range(rounds + 1)][1:]
     return Pair(median(a for a, _ in turns), median(b for _, b in turns), median(a / b for a, b in turns))
 
 
 def time_statements(ours: str, peer: str, names: dict[str, Any], *, number: int, rounds: int = 7) -> Pair:
-    """Time two statements by turns; the time of an empty loop is taken off both.
+    """Time two statements in turns; the time of an empty loop is subtracted from both.
 
     Args:
         ours: a statement that uses fwmemtrace.
         peer: the same job, done by the peer.
         names: what the statements refer to.
-        number: runs a turn.
-        rounds: how many turns.
+        number: runs per turn.
+        rounds: the number of turns.
 
     Returns:
-        Nanoseconds a run.
+        Nanoseconds per run.
     """
-    # The loop's own share, at its best: measured anew in each turn, a disturbed one would count as negative time.
+    # The best of several: if it were measured again in each turn, a disturbed one would count as negative time.
     empty = min(Timer("pass").repeat(20, number)) / number
 
     def nanoseconds(statement: str) -> Callable[[], float]:
@@ -101,10 +102,10 @@ def time_statements(ours: str, peer: str, names: dict[str, Any], *, number: int,
 
 
 def fresh(code: str, *arguments: str) -> Any:
-    """Run Python code in a fresh interpreter and give what its last line of output says, read as JSON.
+    """Run Python code in a fresh interpreter and return the last line of its output, read as JSON.
 
     Args:
-        code: what to run; it prints JSON last.
+        code: the code; it prints JSON last.
         arguments: its `sys.argv[1:]`.
     """
     command = [sys.executable, "-c", code, *arguments]
@@ -113,45 +114,47 @@ def fresh(code: str, *arguments: str) -> Any:
 
 
 def names() -> list[str]:
-    """Every benchmark there is."""
+    """The names of all benchmarks."""
     return sorted(
         found.name for found in pkgutil.iter_modules([str(Path(__file__).parent)]) if found.name not in _NOT_BENCHMARKS
     )
 
 
 def run_fresh(name: str) -> list[Row]:
-    """Run one benchmark in a process of its own, so that none measures what another one left behind."""
+    """Run one benchmark in a process of its own, free of what another one left behind."""
     rows = fresh("import sys; from benchmarks.harness import print_rows; print_rows(sys.argv[1])", name)
     return [Row(**row) for row in rows]
 
 
 def print_rows(name: str) -> None:
-    """What that process does."""
+    """Run a benchmark and print its rows as JSON: the job of that process."""
     rows = importlib.import_module(f"benchmarks.{name}").run()
     print(json.dumps([asdict(row) for row in rows]))
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows for people: what was measured, its ratio to the peer, the target, and whether that was reached."""
-    head = ("benchmark", "ours", "peer", "ratio", "target", "")
-    lines = [head] + [
-        (
-            row.name,
-            _figure(row.ours, row.unit),
-            _figure(row.peer, row.unit),
-            f"{row.ratio:.2f}x",
-            _target(row),
-            "reached" if row.reached else "NOT REACHED",
-        )
-        for row in rows
-    ]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    """Return the rows as a table of text."""
+    lines = [HEAD, *map(cells, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
     return "\n".join(
         "  ".join(
             cell.ljust(width) if column in (0, 5) else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
+    )
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """Return the columns of a row, those of `HEAD`."""
+    alone = row.kind in ("at most", "at least")  # there is no peer
+    return (
+        row.name,
+        _figure(row.ours, row.unit),
+        "" if alone else _figure(row.peer, row.unit),
+        "" if alone else f"{row.ratio:.3g}x" if row.ratio < 0.1 else f"{row.ratio:.2f}x",
+        _target(row),
+        "reached" if row.reached else "NOT REACHED",
     )
 
 

@@ -34,6 +34,6 @@ def run() -> list[Row]:
         path = str(Path(folder) / "trace.bin")
         session = in_turns(lambda: fresh(_SESSION, path), lambda: fresh(_RSS), _PROCESSES)
     return [
-        Row("import fwmemtrace / bare interpreter", *imported, target=4e6, unit="B", kind="added"),
-        Row("session with resident / bare interpreter", *session, target=8e6, unit="B", kind="added"),
+        Row("import fwmemtrace / bare interpreter", *imported, target=2e6, unit="B", kind="added"),
+        Row("session with resident / bare interpreter", *session, target=7e6, unit="B", kind="added"),
     ]

@@ -1,12 +1,11 @@
 """A session with the probe `native` against a bare `memray.Tracker` with the same options, around the same work.
 
-What counts is what the process takes from before either is started until after it is stopped, in a fresh process each,
-as wall time and as processor time of all its threads, the tracer's own too: on a machine that others use, wall time
-says as much about them.
+Each runs in a fresh process and is measured from before its start until after its stop: wall time, and processor time
+of all threads. On a shared machine, wall time says as much about the others.
 
-glibc's thresholds for giving memory back are held still, for both sides alike. Left to themselves they follow what lies
-last on the heap at each free, and the same matrices then take 5,000 page faults in one run and 1,200,000 in the next,
-under the bare tracker too: half a second that has nothing to do with either.
+glibc's thresholds for returning memory are fixed for both sides. Otherwise they adapt to what lies last on the heap at
+each free, and the same matrices cause 5,000 page faults in one run and 1,200,000 in the next, under the bare tracker
+too: half a second that has nothing to do with either.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ with phase("objects"):
 _BEFORE = {"torch": "import torch; torch.set_num_threads(1); torch.ones(10) + 1\n"}
 _MEASURE = """
 import gc, json, sys, time
-import memray, fwmemtrace, fwmemtrace.session
+import memray, fwmemtrace, fwmemtrace.recording.session
 from fwmemtrace import phase
 {before}
 folder, kind, native = sys.argv[1], sys.argv[2], sys.argv[3] == "True"
@@ -84,7 +83,7 @@ def _rows(kind: str, *, native: bool) -> list[Row]:
             assert any(Path(folder).iterdir())
             return wall, processor
 
-    # One after the other, and the other way round the next time: a machine that slows down is not ours to blame on one.
+    # The order alternates, so that a machine that slows down does not favour one of them.
     turns = []
     for number in range(_ROUNDS + 1):
         order = ("session", "tracker") if number % 2 else ("tracker", "session")

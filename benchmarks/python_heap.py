@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _tracemalloc
 import tracemalloc
 from collections.abc import Callable
 from heapq import nlargest
@@ -28,7 +29,7 @@ def _with_frames(frames: int) -> list[Row]:
     tracemalloc.start(frames)
     kept = [function() for function in functions]
     try:
-        count = len(heap_fold._tracemalloc._get_traces())
+        count = len(_tracemalloc._get_traces())
         title = f"{count:,} traces, {frames} frame{'s' if frames > 1 else ''}"
         top = in_turns(_timed(_our_top), _timed(_their_top), _ROUNDS)
         both = in_turns(_our_difference(kept, functions), _their_difference(kept, functions), _ROUNDS)
@@ -100,10 +101,16 @@ def _comparison(kept: list[Any], functions: list[Callable[[], Any]]) -> Pair:
     after = tracemalloc.take_snapshot()
 
     def ours() -> Any:
-        folds = (heap_fold.fold_traces(snapshot.traces._traces) for snapshot in (before, after))
+        folds = (heap_fold.fold_traces(_traces_of(snapshot)) for snapshot in (before, after))
         return heap_rows.top_by_growth(heap_rows.changes(*(heap_rows.group(f, heap_rows.line_of) for f in folds)), _TOP)
 
     return in_turns(_timed(ours), _timed(lambda: after.compare_to(before, "lineno")[:_TOP]), _ROUNDS)
+
+
+def _traces_of(snapshot: tracemalloc.Snapshot) -> list[Any]:
+    """The tuples that a snapshot consists of."""
+    traces: list[Any] = vars(snapshot.traces)["_traces"]
+    return traces
 
 
 def _change(kept: list[Any], functions: list[Callable[[], Any]]) -> None:
@@ -114,7 +121,7 @@ def _change(kept: list[Any], functions: list[Callable[[], Any]]) -> None:
 def _disagreement() -> int:
     """How many lines have other figures than in the standard library, of one and the same set of traces."""
     snapshot = tracemalloc.take_snapshot()
-    ours = heap_rows.group(heap_fold.fold_traces(snapshot.traces._traces), heap_rows.line_of)
+    ours = heap_rows.group(heap_fold.fold_traces(_traces_of(snapshot)), heap_rows.line_of)
     theirs = {
         (s.traceback[0].filename, s.traceback[0].lineno): (s.size, s.count) for s in snapshot.statistics("lineno")
     }

@@ -1,6 +1,6 @@
-"""Writes the pages of docs/ that are made from the code's own constants and types; a test fails when they are stale.
+"""Generates pages of docs/ from the code's own constants and types, and tables of benchmarks from docs/benchmarks.json.
 
-Run it from the repository: `python docs/make.py`.
+Run it from the repository after a change: `python docs/make.py`. A test fails while a page is stale.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import inspect
 import json
 import re
 import struct
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -21,12 +23,26 @@ import msgspec
 from fwmemtrace import cli, records
 from fwmemtrace.config import Settings
 from fwmemtrace.reports.json import schema
-from fwmemtrace.results import suite as suite_results
-from fwmemtrace.results import trace as results
+from fwmemtrace.results import (
+    growth,
+    imports,
+    ledger,
+    native,
+    objects,
+    phases,
+    process,
+    python_heap,
+    report,
+    suite,
+    tensors,
+)
 from fwmemtrace.tracefile import encode, layout
 from fwmemtrace.units import format_duration
 
-DOCS = Path(__file__).parent
+DOCS = Path(__file__).resolve().parent
+RESULTS = DOCS / "benchmarks.json"
+sys.path.insert(0, str(DOCS.parent))
+from benchmarks import results as results_of_benchmarks  # noqa: E402 - it is no installed package
 
 
 def report_schema() -> str:
@@ -36,13 +52,21 @@ def report_schema() -> str:
 
 def report_page() -> str:
     """docs/report.md: the JSON report key by key, from the types' docstrings and the comments behind their fields."""
-    parts = [
-        "# The JSON report\n",
-        "`report --format json` writes one object, the `Report` below. It is stable: within a version keys are added, "
-        "never taken away or given another meaning. All sizes are integers of bytes and all times integers of "
-        "nanoseconds; `null` says that the probe was not on. The schema is [report.schema.json](report.schema.json).\n",
-    ]
-    return "\n".join([*parts, *_tables(results), *_tables(suite_results)])
+    modules = (report, process, phases, native, python_heap, objects, tensors, imports, ledger, growth, suite)
+    base = importlib.import_module(f"{report.__package__}.base")
+    return "\n".join([_REPORT, *(table for module in modules for table in _tables(module)), *_tables(base)])
+
+
+_REPORT = """\
+# The JSON report
+
+`fwmemtrace report --format json` writes one object, the `TraceReport` below. The format is stable: within a version
+keys are added, and none is renamed, removed or given another meaning. The JSON Schema is
+[report.schema.json](report.schema.json).
+
+Sizes are integers of bytes, times are integers of nanoseconds. `null` means that the probe was not on; it never stands
+for 0.
+"""
 
 
 _FRAMES = """\
@@ -158,17 +182,17 @@ def _record_tables() -> list[str]:
 
 
 def _tables(module: ModuleType) -> list[str]:
-    """A section for each type of a module."""
+    """A section for each type of a module; a type comes before those that it contains."""
     source = inspect.getsource(module)
     lines = source.splitlines()
     parts = []
-    for node in ast.parse(source).body:
+    for node in reversed(ast.parse(source).body):
         if not isinstance(node, ast.ClassDef) or not node.bases or ast.unparse(node.bases[0]) == "msgspec.Struct":
             continue
         parts.append(f"## {node.name}\n\n{inspect.cleandoc(ast.get_docstring(node) or '')}\n")
-        bases = [ast.unparse(base) for base in node.bases if not ast.unparse(base).endswith("Result")]
-        if bases:
-            parts.append(f"With all keys of `{bases[0]}`.\n")
+        base = ast.unparse(node.bases[0])
+        if base not in ("Result", "SuiteResult"):
+            parts.append(f"It has all keys of `{base}`, and:\n")
         rows = ["| key | type | meaning |", "| --- | --- | --- |"]
         for field in node.body:
             if isinstance(field, ast.AnnAssign):
@@ -193,13 +217,18 @@ _DEFAULTS = {"interval": format_duration(Settings().interval)}
 _SETTINGS = """\
 # Settings
 
-Each may be an argument of `fwmemtrace.session` and `start`, else a variable `FWMEMTRACE_<NAME>` (the target's is plain
-`FWMEMTRACE`), else a key of `[tool.fwmemtrace]` in the pyproject.toml of the current folder or one above. An unknown
-setting or a bad value is an error that names where it came from.
+A setting can be an argument of `fwmemtrace.session` and `fwmemtrace.start`, an environment variable
+`FWMEMTRACE_<NAME>` (for the target, `FWMEMTRACE` itself), or a key of `[tool.fwmemtrace]` in the pyproject.toml of
+the current folder or one above. If it is given in several places, arguments win over variables, and variables over
+pyproject.toml. An unknown setting or a bad value is an error that says where it was set.
 
-As an argument or in pyproject.toml, names are a list or text; in a variable, words with commas or spaces between them.
-Durations are seconds or text such as `50ms`. Switches are true or false, in a variable also 1 and 0, yes and no, on and
-off.
+In a variable, names are separated by commas or spaces, and switches are true or false, 1 or 0, yes or no, on or off.
+Durations are seconds, or text such as `50ms`.
+
+Labels are a mapping, in a variable `key=value,key=value`; those from several places are merged. `service`, `instance`
+and `labels` can also come from OpenTelemetry's `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`: the attribute
+`service.name` is the service, `service.instance.id` the instance, and all others are labels. Every other place wins
+over these two.
 
 """
 
@@ -226,9 +255,8 @@ def command_line_page() -> str:
 _COMMAND_LINE = """\
 # The command line
 
-`fwmemtrace COMMAND`, or `python -m fwmemtrace COMMAND`. Exit status: 0 is good, 1 a budget or limit exceeded, 2 wrong
-usage or unreadable input, with one line on stderr that says what was found, what was expected and what to do. `run`
-ends with the status of the program that it ran.
+Run `fwmemtrace COMMAND` or `python -m fwmemtrace COMMAND`. The exit status is 0 for success, 1 for an exceeded budget
+or limit, and 2 for wrong usage or unreadable input, with one line on stderr. `run` exits with its program's status.
 """
 
 
@@ -241,15 +269,44 @@ def _argument(action: argparse.Action) -> str:
     return names if action.nargs == 0 else f"{names} `{metavar}`"
 
 
+_BENCHMARKS = re.compile(r"(?ms)^<!-- benchmarks: ([\w ,]+) -->\n.*?^<!-- end of benchmarks -->\n")
+
+
+def with_benchmarks(page: str) -> str:
+    """A page that is written by hand, with the tables between its marks made from docs/benchmarks.json.
+
+    A mark is `<!-- benchmarks: phases, census -->`, with the names of the benchmarks whose rows follow, up to
+    `<!-- end of benchmarks -->`.
+    """
+
+    def block(match: re.Match[str]) -> str:
+        rows = [row for name in match[1].split(", ") for row in results_of_benchmarks.load(RESULTS, name)]
+        table = results_of_benchmarks.markdown(rows)
+        return f"<!-- benchmarks: {match[1]} -->\n\n{table}\n<!-- end of benchmarks -->\n"
+
+    return _BENCHMARKS.sub(block, (DOCS / page).read_text(encoding="utf-8"))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "report.schema.json": report_schema,
     "report.md": report_page,
     "trace-format.md": trace_format_page,
     "settings.md": settings_page,
     "command-line.md": command_line_page,
+    "design.md": partial(with_benchmarks, "design.md"),
+    "native.md": partial(with_benchmarks, "native.md"),
 }
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Write the pages that differ."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     for name, make in PAGES.items():
-        (DOCS / name).write_text(make(), encoding="utf-8")
-        print(f"docs/{name}")
+        page, text = DOCS / name, make()
+        if not page.exists() or page.read_text(encoding="utf-8") != text:
+            page.write_text(text, encoding="utf-8")
+            print(f"wrote docs/{name}")
+
+
+if __name__ == "__main__":
+    main()

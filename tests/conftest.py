@@ -1,11 +1,26 @@
-"""What all tests share."""
+"""Fixtures that all tests share, and what keeps every test independent of the machine that it runs on."""
 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+Until: TypeAlias = Callable[[Callable[[], object]], None]
+
+# A slow example is a busy machine's, not a fault of the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
+# A session that the tests run in must not reach the programs that they start.
+for _name in [name for name in os.environ if name.startswith("FWMEMTRACE")]:
+    del os.environ[_name]
 
 
 @pytest.fixture
@@ -23,3 +38,51 @@ def new_memory() -> Callable[[int], mmap.mmap]:
         return block
 
     return make
+
+
+@pytest.fixture
+def on_signal() -> Iterator[Callable[[int, Any], None]]:
+    """Sets what a signal does in this process, and in those that it starts, until the end of the test.
+
+    A program started in the background, by nohup or by some CI runners ignores SIGINT or SIGHUP; so do its children.
+    """
+    before: dict[int, Any] = {}
+
+    def handle(number: int, handler: Any) -> None:
+        before.setdefault(number, signal.signal(number, handler))
+
+    yield handle
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def wait_until() -> Until:
+    """Waits for a condition, however slow the machine is; the limit only ends a test that hangs."""
+
+    def wait(condition: Callable[[], object]) -> None:
+        over = time.monotonic() + 300
+        while not condition():
+            assert time.monotonic() < over, "it never came true"
+            time.sleep(0.005)
+
+    return wait
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], None]], None]:
+    """Repeats a check until it passes, twenty times at most.
+
+    For two readings of one figure that other processes move between them: when one that shares our libraries starts or
+    ends, our USS and PSS change. A wrong figure fails every time.
+    """
+
+    def repeat(check: Callable[[], None]) -> None:
+        for pause in range(19):
+            try:
+                return check()
+            except AssertionError:
+                time.sleep(pause / 50)
+        return check()
+
+    return repeat

@@ -31,13 +31,23 @@ sys.exit(0 if tried and not failed else f"{failed} of {tried} examples failed")
 @pytest.mark.parametrize("page", [page for page in PAGES if ">>> " in page.read_text()], ids=lambda page: page.name)
 def test_examples_of_a_page(page, tmp_path):
     command = [sys.executable, "-c", RUN_A_PAGE, str(page), str(OPTIONS)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("module", ["tracing.phases", "heap.deep_size", "paths", "units"])
+SOURCE = Path(fwmemtrace.__file__).parent
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)
+        for path in sorted(SOURCE.rglob("*.py"))
+        if ">>> " in path.read_text()
+    ],
+)
 def test_examples_of_docstrings(module):
-    failed, tried = doctest.testmod(importlib.import_module(f"fwmemtrace.{module}"), optionflags=OPTIONS)
+    failed, tried = doctest.testmod(importlib.import_module(module), optionflags=OPTIONS)
     assert tried > 0
     assert failed == 0
 

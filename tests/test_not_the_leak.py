@@ -62,12 +62,12 @@ BIG = """
         print(json.dumps(run(6) - before))
 """
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads RSS from /proc")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads RSS from /proc")]
 
 
 def growth(code, *arguments):
     program = textwrap.dedent(HEAD) + textwrap.dedent(code)
-    done = subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True, timeout=600)
     return json.loads(done.stdout)
 
 

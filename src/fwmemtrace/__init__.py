@@ -1,4 +1,4 @@
-"""fwmemtrace: finds where the memory of a Python service went.
+"""fwmemtrace finds where the memory of a Python service went.
 
     import fwmemtrace
     from fwmemtrace import phase
@@ -9,7 +9,7 @@
 
     print(fwmemtrace.read("trace.bin").report("text"))
 
-Importing this package imports nothing heavy: what a session or a reader needs is loaded when one is asked for.
+Importing this package imports nothing heavy: sessions and readers are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _is_multiprocessing_worker() -> bool:
     process = _sys.modules.get("multiprocessing.process")
     if process is None:
         return False
-    # A spawned worker imports the program's main module before it knows its parent; until then it is "inheriting".
+    # A spawned worker imports the program's main module before it knows its parent. Until then it is "inheriting".
     return process.parent_process() is not None or getattr(process.current_process(), "_inheriting", False)
 
 

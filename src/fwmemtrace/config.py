@@ -1,4 +1,7 @@
-"""Settings: from arguments, then FWMEMTRACE_* variables, then [tool.fwmemtrace] in pyproject.toml, then defaults."""
+"""Settings: from arguments, then FWMEMTRACE_* variables, then [tool.fwmemtrace] in pyproject.toml, then defaults.
+
+`service`, `instance` and `labels` may also come from OpenTelemetry's variables, which go before the defaults.
+"""
 
 from __future__ import annotations
 
@@ -8,37 +11,44 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .errors import SettingsError
+from .errors import SettingsError, unknown_name, warn
 from .units import parse_duration
 
 if TYPE_CHECKING:
     from pathlib import Path  # two thirds of a megabyte, for what os.path does as well
 
+__all__ = ["Settings", "load"]
+
 _PREFIX = "FWMEMTRACE_"
 _TABLE = "[tool.fwmemtrace]"
-# Variables with a meaning of their own: `workers` hands the session to child processes, `phases` reads the other one.
+# Not settings: `workers` passes the session to child processes in the first, importing fwmemtrace reads the second.
 _OTHER_VARIABLES = {"FWMEMTRACE_PARENT", "FWMEMTRACE_MARKERS"}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a session goes by.
+    """The settings of a session.
 
     Attributes:
-        target: path of the trace file, or what the named sink takes.
+        target: path of the trace file, or the argument of the sink that `sink` names.
         sink: name of the sink, as registered by entry point.
-        probes: names of the probes to switch on; `resident` is on in any case.
-        required: names of those that must work here: where one cannot, the session does not start.
+        probes: names of the probes to switch on; `resident` is always on.
+        required: names of the probes that must work: if one cannot, the session does not start.
         interval: nanoseconds between two points of the timeline; 0 for no timeline.
-        exact_peak: whether each phase's peak RSS is the kernel's own, for which /proc/self/clear_refs is written.
-        top: rows kept per phase by `python_heap` and `objects`.
-        frames: frames that tracemalloc keeps per allocation.
-        include: globs of source files; if there are any, `python_heap` lists lines of matching files only.
-        exclude: globs of source files whose lines `python_heap` leaves out; the tracer's own always are.
-        detail_share: the most of the session's time that walks over the whole heap may take (`python_heap`'s lists,
-            the censuses of `objects` and `tensors`), the first run of each phase aside; 1 for every run.
-        holders: of how many types that grew `objects` looks for what keeps them alive, when the session ends.
+        exact_peak: whether the peak RSS of each phase is read from the kernel, which needs writes to
+            /proc/self/clear_refs.
+        top: rows that `python_heap` and `objects` record for each phase.
+        frames: frames that tracemalloc records for each allocation.
+        include: globs of source files; if there are any, `python_heap` lists only lines of matching files.
+        exclude: globs of source files whose lines `python_heap` leaves out, besides those of fwmemtrace itself.
+        detail_share: the largest share of the session's time that walks over the whole heap may take (the lines of
+            `python_heap`, the censuses of `objects` and `tensors`, the collections of `collector`), not counting the
+            first run of each phase; 1 to walk at every run.
+        holders: the number of growing types for which `objects` looks for what keeps them alive when the session ends.
         native_traces: whether memray records C and C++ frames too.
-        python_allocators: whether memray records each object of Python's own allocator.
+        python_allocators: whether memray records every object of Python's own allocator.
+        service: name of the service that the process belongs to.
+        instance: which instance of the service it is.
+        labels: further facts about the process, recorded at the start of the trace.
     """
 
     target: str | None = None
@@ -55,33 +65,49 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     holders: int = 3
     native_traces: bool = False
     python_allocators: bool = False
+    service: str = ""
+    instance: str = ""
+    labels: dict[str, str] = {}
 
 
 def load(
     arguments: Mapping[str, Any], environ: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> Settings:
-    """Put the settings together.
+    """Combine the settings from all places. Labels are merged key by key; for others the first place wins.
 
     Args:
-        arguments: those of `session(...)`; None stands for "not given".
-        environ: the environment, `os.environ` by default.
-        folder: where the search for pyproject.toml begins, upwards; the current folder by default.
+        arguments: those of `session(...)`; None means "not given".
+        environ: the environment; `os.environ` by default.
+        folder: the folder in which the search for pyproject.toml starts, upwards; by default the current one.
 
     Raises:
-        SettingsError: if a setting is unknown or its value is of no use, naming the place it came from.
+        SettingsError: if a setting is unknown or has a bad value; the message says where it was set.
     """
     environ = os.environ if environ is None else environ
-    values = _from_pyproject(folder)
+    values: dict[str, Any] = {}
+    for place in (_from_opentelemetry(environ), _from_pyproject(folder), _from_variables(environ), _given(arguments)):
+        labels = {**values.get("labels", {}), **place.get("labels", {})}
+        values |= place
+        if labels:
+            values["labels"] = labels
+    return Settings(**values)
+
+
+def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _checked(name, value, f"the argument {name}") for name, value in arguments.items() if value is not None
+    }
+
+
+def _from_variables(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
     if "FWMEMTRACE" in environ:
         values["target"] = environ["FWMEMTRACE"]
     for variable, text in environ.items():
         if variable.startswith(_PREFIX) and variable not in _OTHER_VARIABLES:
             name = variable.removeprefix(_PREFIX).lower()
             values[name] = _checked(name, text, f"the variable {variable}")
-    for name, value in arguments.items():
-        if value is not None:
-            values[name] = _checked(name, value, f"the argument {name}=")
-    return Settings(**values)
+    return values
 
 
 def _from_pyproject(folder: Path | None) -> dict[str, Any]:
@@ -102,27 +128,59 @@ def _from_pyproject(folder: Path | None) -> dict[str, Any]:
         try:
             table = tomllib.loads(text).get("tool", {}).get("fwmemtrace", {})
         except tomllib.TOMLDecodeError as error:
-            raise SettingsError(f"found that {path} is no TOML ({error}), expected {_TABLE} to be readable") from error
-        return {name: _checked(name, value, f"{_TABLE} in {path}") for name, value in table.items()}
+            raise SettingsError(f"{path} is not valid TOML: {error}") from error
+        return {name: _checked(name, value, f"{_TABLE} of {path}") for name, value in table.items()}
     return {}
 
 
-def _checked(name: str, value: Any, source: str) -> Any:
+def _from_opentelemetry(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Read `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`, as OpenTelemetry's "Resource SDK" specifies them.
+
+    Attributes are `key=value,key=value` with percent-encoded values, and the name of the service in a variable of its
+    own goes before the attribute. A variable that is malformed is ignored as a whole, with a warning.
+    """
+    values: dict[str, Any] = {}
+    text = environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    if text.strip():
+        try:
+            labels = _pairs(text, decode=True)
+        except ValueError as error:
+            warn(f"OTEL_RESOURCE_ATTRIBUTES is ignored: {error}")
+        else:
+            values = {"service": labels.pop("service.name", ""), "instance": labels.pop("service.instance.id", "")}
+            values["labels"] = labels
+    if environ.get("OTEL_SERVICE_NAME"):
+        values["service"] = environ["OTEL_SERVICE_NAME"]
+    return values
+
+
+def _checked(name: str, value: Any, place: str) -> Any:
     parse = _PARSERS.get(name)
     if parse is None:
-        expected = ", ".join(_PARSERS)
-        raise SettingsError(f"found the unknown setting {name!r} in {source}, expected one of {expected}")
+        raise SettingsError(unknown_name("setting", name, list(_PARSERS), place))
     try:
         return parse(value)
     except (SettingsError, ValueError, TypeError) as error:
-        raise SettingsError(f"found a bad value in {source}: {error}") from error
+        raise SettingsError(f"{place}: {error}") from error
 
 
-def _text(value: Any) -> str:
+def _path(value: Any) -> str:
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     if not isinstance(value, str) or not value:
-        raise ValueError(f"found {value!r}, expected text that is not empty")
+        raise ValueError(f"{value!r} is not a path")
+    return value
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{value!r} is not a name")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not text")
     return value
 
 
@@ -130,7 +188,7 @@ def _names(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = value.replace(",", " ").split()
     if not isinstance(value, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in value):
-        raise ValueError(f"found {value!r}, expected names such as 'resident,native' or a list of them")
+        raise ValueError(f"{value!r} is not a list of names, such as 'resident,native'")
     return tuple(value)
 
 
@@ -140,33 +198,68 @@ def _switch(value: Any) -> bool:
         return value
     if isinstance(value, str) and value.lower() in words:
         return words[value.lower()]
-    raise ValueError(f"found {value!r}, expected true or false")
+    raise ValueError(f"{value!r} is neither true nor false")
 
 
 def _positive(value: Any) -> int:
-    number = int(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else 0
-    if number < 1:
-        raise ValueError(f"found {value!r}, expected a whole number of at least 1")
-    return number
+    return _whole_number(value, 1)
 
 
 def _count(value: Any) -> int:
-    number = int(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else -1
-    if number < 0:
-        raise ValueError(f"found {value!r}, expected a whole number, 0 for none")
+    return _whole_number(value, 0)
+
+
+def _whole_number(value: Any, least: int) -> int:
+    try:
+        number = least - 1 if isinstance(value, (bool, float)) else int(value)
+    except (ValueError, TypeError):
+        number = least - 1
+    if number < least:
+        raise ValueError(f"{value!r} is not a whole number of at least {least}")
     return number
 
 
 def _share(value: Any) -> float:
-    share = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else -1.0
+    try:
+        share = -1.0 if isinstance(value, bool) else float(value)
+    except (ValueError, TypeError):
+        share = -1.0
     if not 0 <= share <= 1:
-        raise ValueError(f"found {value!r}, expected a number from 0 to 1")
+        raise ValueError(f"{value!r} is not a number from 0 to 1")
     return share
 
 
+def _labels(value: Any) -> dict[str, str]:
+    if isinstance(value, str):
+        return _pairs(value)
+    if not isinstance(value, Mapping) or not all(isinstance(part, str) for pair in value.items() for part in pair):
+        raise ValueError(f"{value!r} is not a mapping of text to text, such as 'region=eu,version=1.4'")
+    return dict(value)
+
+
+def _pairs(text: str, *, decode: bool = False) -> dict[str, str]:
+    pairs = {}
+    for pair in text.split(","):
+        key, equals, value = pair.strip().partition("=")
+        if not pair.strip():
+            continue
+        if not equals or not key.strip():
+            raise ValueError(f"{pair.strip()!r} is not of the form key=value")
+        pairs[key.strip()] = _percent_decoded(value.strip()) if decode else value.strip()
+    return pairs
+
+
+def _percent_decoded(text: str) -> str:
+    if "%" not in text:
+        return text
+    from urllib.parse import unquote
+
+    return unquote(text, errors="strict")
+
+
 _PARSERS: dict[str, Callable[[Any], Any]] = {
-    "target": _text,
-    "sink": _text,
+    "target": _path,
+    "sink": _name,
     "probes": _names,
     "required": _names,
     "interval": parse_duration,
@@ -179,4 +272,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "holders": _count,
     "native_traces": _switch,
     "python_allocators": _switch,
+    "service": _text,
+    "instance": _text,
+    "labels": _labels,
 }

@@ -1,34 +1,37 @@
 """Every error that fwmemtrace raises on purpose.
 
-Each message says what was found, what was expected and what to do about it, in one line, so that the command line can
-print it as it is.
+A message is one line that the command line can print as it is: what is wrong, with the value, and what to do about it.
 """
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class FwmemtraceError(Exception):
-    """The base of all of them: `except fwmemtrace.FwmemtraceError` catches whatever this library raises by intent."""
+    """The base class of all errors that this library raises on purpose."""
 
 
 class PhaseError(FwmemtraceError, TypeError):
-    """`phase` was given something that names no phase, or an attribute of a type that no record can carry."""
+    """`phase` was given a bad name, a bad attribute, or something that it cannot decorate."""
 
 
 class SettingsError(FwmemtraceError, ValueError):
-    """A setting is unknown or its value is of no use; the message names the place it came from."""
+    """A setting is unknown or has a bad value; the message says where it was set."""
 
 
 class SessionError(FwmemtraceError, RuntimeError):
-    """A session was started twice, or stopped without one."""
+    """A session was started while another one was on, or stopped when none was."""
 
 
-class ProbeUnavailable(FwmemtraceError, RuntimeError):  # noqa: N818  (the state it tells of is the name users know)
-    """A probe cannot work here. Raised by `Probe.start`; an error only for probes named in `required`."""
+class ProbeUnavailable(FwmemtraceError, RuntimeError):  # noqa: N818  (a state of affairs more than an error)
+    """A probe cannot work on this machine. Raised by `Probe.start`; fatal only for probes named in `required`."""
 
 
 class SinkError(FwmemtraceError, OSError):
-    """A sink could not be opened: the session does not start."""
+    """A sink cannot be opened or written to."""
 
 
 class TraceFileError(FwmemtraceError, ValueError):
@@ -36,7 +39,7 @@ class TraceFileError(FwmemtraceError, ValueError):
 
 
 class CaptureError(FwmemtraceError, ValueError):
-    """A memray capture is missing, unreadable, or of a format that cannot be cut by phase."""
+    """A memray capture is missing, unreadable, or in a format that cannot be divided by phase."""
 
 
 class ProgramError(FwmemtraceError, RuntimeError):
@@ -44,4 +47,34 @@ class ProgramError(FwmemtraceError, RuntimeError):
 
 
 class SuiteError(FwmemtraceError, ValueError):
-    """A suite's components cannot be found, or are none."""
+    """A suite cannot be imported, or its components are not valid."""
+
+
+def warn(message: str) -> None:
+    """Show a warning, without raising in the traced program where warnings are errors."""
+    import warnings
+
+    try:
+        warnings.warn(f"fwmemtrace: {message}", RuntimeWarning, stacklevel=3)
+    except RuntimeWarning:
+        pass
+
+
+def unknown_name(kind: str, name: str, known: Sequence[str], where: str = "") -> str:
+    """Return the message about a name that does not exist, with the closest one that does.
+
+    Args:
+        kind: what the name should be the name of, such as "probe".
+        name: the unknown name.
+        known: the names that exist.
+        where: where the name was given, if the message should say so.
+
+    >>> unknown_name("probe", "naitve", ["resident", "native"])
+    "unknown probe 'naitve'; did you mean 'native'?"
+    """
+    import difflib  # only once something is wrong: it is big
+
+    close = difflib.get_close_matches(name, known, n=1)
+    advice = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(known)}"
+    place = f" in {where}" if where else ""
+    return f"unknown {kind} {name!r}{place}; {advice}"

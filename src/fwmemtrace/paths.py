@@ -1,4 +1,4 @@
-r"""Phase paths: a tuple of names inside, and the one way in which it is written as text.
+r"""Phase paths: tuples of names in the code, and the one way to write them as text.
 
     >>> write(("GET /users", "load model"))
     'GET \\/users/load model'
@@ -6,7 +6,7 @@ r"""Phase paths: a tuple of names inside, and the one way in which it is written
     ('GET /users', 'load model')
 
 Names are joined by "/". A "/" or a backslash inside a name is escaped by a backslash, so that every path has one text
-and every text one path. Imports nothing: the traced process uses it too.
+and every text one path. This module imports nothing, since the traced process uses it too.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ def encodable(text: str) -> str:
 
 
 def is_inside(path: PhasePath, outer: PhasePath) -> bool:
-    """Tell whether a phase of this path runs inside one of the other, or is the same."""
+    """Tell whether a path is the other one, or of a phase inside it."""
     return path[: len(outer)] == outer
 
 
 def nearest(path: PhasePath, known: Container[PhasePath]) -> PhasePath:
-    """Return the longest of the known paths that this one is inside of, itself aside; `OUTSIDE` if there is none."""
+    """Return the longest of the known paths, other than itself, that a path is inside of; `OUTSIDE` if none is."""
     for length in range(len(path) - 1, 0, -1):
         if path[:length] in known:
             return path[:length]
@@ -74,7 +74,7 @@ def nearest(path: PhasePath, known: Container[PhasePath]) -> PhasePath:
 
 
 def in_tree_order(paths: Iterable[PhasePath]) -> list[PhasePath]:
-    """Put each path behind the one that it is inside of; siblings keep their order.
+    """Sort paths so that each follows the one that it is inside of, with siblings in their given order.
 
     >>> [write(path) for path in in_tree_order([("init",), ("request",), ("init", "load"), ("request", "check")])]
     ['init', 'init/load', 'request', 'request/check']

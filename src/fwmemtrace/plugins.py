@@ -1,15 +1,15 @@
-"""Finds probes, sinks, reports and exporters by name: the built-in ones, and other packages' by entry point.
+"""Finds probes, sinks, reports and exporters by name: the built-in ones, and those of other packages by entry point.
 
-The built-in ones are registered as entry points in pyproject.toml as anybody's are, and a test keeps that table and
-`BUILT_IN` the same. They are named here too because reading entry points imports `importlib.metadata`, which costs the
-traced process more than a whole resident session.
+The built-in ones are entry points in pyproject.toml too, and a test keeps that table and `BUILT_IN` the same. They are
+listed here because reading entry points imports `importlib.metadata`, which takes more memory than a whole session with
+`resident`.
 """
 
 from __future__ import annotations
 
 import sys
 
-from .errors import SettingsError
+from .errors import SettingsError, unknown_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,32 +48,34 @@ BUILT_IN: dict[str, dict[str, str]] = {
 
 
 def names(group: str) -> list[str]:
-    """The names that `load` knows in a group, built-in ones first."""
-    found = [entry.name for entry in _entry_points(group)]
-    return list(dict.fromkeys([*BUILT_IN[group], *found]))
+    """Return the names that are registered in a group, built-in ones first."""
+    others = [entry.name for entry in _entry_points(group)]
+    return list(dict.fromkeys([*BUILT_IN[group], *others]))
 
 
 def load(group: str, name: str) -> Any:
-    """The object registered under a name.
+    """Return the object that is registered under a name. A built-in one wins over another package's.
+
+    Args:
+        group: such as "fwmemtrace.probes".
+        name: such as "resident".
 
     Raises:
-        SettingsError: if nothing is registered under it, naming what is.
+        SettingsError: if the name is unknown, or what is registered under it cannot be loaded.
     """
     target = BUILT_IN[group].get(name)
     if target is not None:
         module_name, _, attribute = target.partition(":")
         __import__(module_name)
         return getattr(sys.modules[module_name], attribute)
+    kind = group.rpartition(".")[2].removesuffix("s")
     for entry in _entry_points(group):
         if entry.name == name:
             try:
                 return entry.load()
             except Exception as error:
-                raise SettingsError(
-                    f"found that {entry.value!r}, registered as {name!r} in {group}, cannot be loaded: {error!r}"
-                ) from error
-    kind = group.rpartition(".")[2].removesuffix("s")
-    raise SettingsError(f"found the {kind} {name!r}, expected one of {', '.join(names(group))}")
+                raise SettingsError(f"the {kind} {name!r} cannot be loaded from {entry.value!r}: {error!r}") from error
+    raise SettingsError(unknown_name(kind, name, names(group)))
 
 
 def _entry_points(group: str) -> list[Any]:

@@ -1,8 +1,8 @@
-"""Every kind of record: one typed, immutable fact each, and the schema version they belong to.
+"""The records of a trace: one class for each kind, and the version of the schema that they belong to.
 
-A record travels as a MessagePack array of its fields in this order (`array_like`). New fields go to the end and have a
-default: an older reader passes over them, a newer one fills them in. A kind's number is never used for anything else.
-All sizes are bytes, all times nanoseconds of the monotonic clock unless a name says otherwise.
+A record is written as a MessagePack array of its fields in the order of the class (`array_like`). New fields are added
+at the end, with a default: an older reader ignores them, a newer one fills them in. The number of a kind is never
+reused. All sizes are in bytes, and all times in nanoseconds of the monotonic clock unless the name says otherwise.
 """
 
 from __future__ import annotations
@@ -11,24 +11,68 @@ from typing import ClassVar, TypeAlias
 
 import msgspec
 
+__all__ = [
+    "SCHEMA_VERSION",
+    "AcceleratorMemory",
+    "AllocatorFigures",
+    "AttributeValue",
+    "CaptureChunk",
+    "CgroupReading",
+    "Collections",
+    "Footprint",
+    "FullCollection",
+    "HeapRow",
+    "HolderStep",
+    "MappedLibrary",
+    "MappingRow",
+    "MappingsEdge",
+    "MappingsReading",
+    "ModuleImport",
+    "Note",
+    "ObjectCensus",
+    "ObjectHolder",
+    "ObjectRow",
+    "Overhead",
+    "PackageRow",
+    "PhaseBegin",
+    "PhaseEnd",
+    "PythonHeap",
+    "Record",
+    "Sample",
+    "SessionBegin",
+    "SessionEnd",
+    "StackRow",
+    "SuiteArray",
+    "SuiteArrays",
+    "SuiteBegin",
+    "SuiteDeferred",
+    "SuiteMember",
+    "SuiteRun",
+    "SuiteTwin",
+    "SuiteUse",
+    "TensorCensus",
+    "TensorRow",
+    "TensorStorage",
+]
+
 SCHEMA_VERSION = 1
 
 AttributeValue: TypeAlias = str | int | float | bool
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """The base of every record. `kind` is the number that stands for the class in a frame of trace.bin."""
+    """The base class of records. `kind` is the number of the class in a frame of the trace file."""
 
     kind: ClassVar[int] = 0
 
 
 class SessionBegin(Record, frozen=True, gc=False):
-    """A session was switched on in this process; always a trace's first record."""
+    """A session started in this process; always the first record of a trace."""
 
     kind: ClassVar[int] = 1
 
     schema: int
-    session_id: str  # the same in every process of one session: workers inherit it
+    session_id: str  # the same in all processes of the session
     pid: int
     parent_pid: int
     version: str  # of fwmemtrace
@@ -37,20 +81,23 @@ class SessionBegin(Record, frozen=True, gc=False):
     command: list[str]
     started_unix_ns: int
     time_ns: int
-    rss_bytes: int  # what was resident before anything was measured
-    peak_rss_bytes: int  # the process's high-water mark until then
-    peak_source: str  # "kernel": exact; "sampled": the largest of the readings
+    rss_bytes: int  # before anything was measured
+    peak_rss_bytes: int  # the high-water mark of the process until then
+    peak_source: str  # how peaks are found: "kernel" is exact, "sampled" takes the largest reading
     probes: list[str]
     settings: dict[str, str]
+    service: str = ""  # the name of the service that the process belongs to
+    instance: str = ""  # which instance of the service it is
+    labels: dict[str, str] = {}  # further facts about the process, such as its version or region
 
 
 class PhaseBegin(Record, frozen=True, gc=False):
-    """A phase begins. Written at once, so that a killed process leaves the name of where it was."""
+    """A phase begins. Written at once, so that the trace of a killed process names the phase that was running."""
 
     kind: ClassVar[int] = 2
 
-    span: int  # this one run of the phase; unique in the process
-    parent: int  # the enclosing run, 0 where there is none
+    span: int  # the id of this run of the phase, unique in the process
+    parent: int  # the id of the enclosing span; 0 if there is none
     name: str
     thread_id: int
     time_ns: int
@@ -59,7 +106,7 @@ class PhaseBegin(Record, frozen=True, gc=False):
 
 
 class PhaseEnd(Record, frozen=True, gc=False):
-    """A phase ended: the last record that names its span."""
+    """A phase ended: the last record of its span."""
 
     kind: ClassVar[int] = 3
 
@@ -67,11 +114,11 @@ class PhaseEnd(Record, frozen=True, gc=False):
     time_ns: int
     rss_bytes: int
     peak_rss_bytes: int
-    error: str | None = None  # the qualified name of the exception's type
+    error: str | None = None  # the qualified name of the type of the exception that ended it
 
 
 class Sample(Record, frozen=True, gc=False):
-    """One point of the timeline."""
+    """A point of the timeline."""
 
     kind: ClassVar[int] = 4
 
@@ -81,7 +128,7 @@ class Sample(Record, frozen=True, gc=False):
 
 
 class Footprint(Record, frozen=True, gc=False):
-    """What smaps_rollup tells at an edge of an outer phase (a fuller reading than RSS, and a slower one)."""
+    """A reading of /proc/self/smaps_rollup at an edge of an outermost phase, slower to get than RSS alone."""
 
     kind: ClassVar[int] = 5
 
@@ -96,20 +143,20 @@ class Footprint(Record, frozen=True, gc=False):
 
 
 class CgroupReading(Record, frozen=True, gc=False):
-    """The control group's own count, the one that its out-of-memory killer goes by."""
+    """The figures of the control group, by which the kernel decides to kill for memory."""
 
     kind: ClassVar[int] = 6
 
     time_ns: int
     current_bytes: int
-    peak_bytes: int | None  # since the group was made; None: this kernel does not tell
-    limit_bytes: int | None  # the smallest of the group and of those around it that can be seen; None: no limit
-    limit_group: str = ""  # the group around it whose limit that is; "": its own
-    limit_current_bytes: int | None = None  # what that group around it holds, other processes included
+    peak_bytes: int | None  # since the group was created; None if the kernel does not report it
+    limit_bytes: int | None  # the smallest limit of the group and of the visible groups around it; None for no limit
+    limit_group: str = ""  # the enclosing group that has this limit; "" if it is the group's own
+    limit_current_bytes: int | None = None  # the memory of that enclosing group, other processes included
 
 
 class HeapRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One line of the program and what tracemalloc holds against it."""
+    """Memory that tracemalloc attributes to a line of source code."""
 
     file: str
     line: int
@@ -120,7 +167,7 @@ class HeapRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class PackageRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One package and what tracemalloc holds against its lines."""
+    """Memory that tracemalloc attributes to the lines of a package."""
 
     package: str
     size_bytes: int
@@ -130,7 +177,7 @@ class PackageRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class StackRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One stack and what tracemalloc holds against it."""
+    """Memory that tracemalloc attributes to a stack."""
 
     frames: list[tuple[str, int]]  # file and line, innermost first
     size_bytes: int
@@ -140,7 +187,7 @@ class StackRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class PythonHeap(Record, frozen=True, gc=False):
-    """tracemalloc over one phase: its growth, its peak, and the lines that grew most."""
+    """The Python heap over one phase, by tracemalloc: its growth, its peak, and the lines that grew most."""
 
     kind: ClassVar[int] = 7
 
@@ -149,16 +196,16 @@ class PythonHeap(Record, frozen=True, gc=False):
     after_bytes: int
     peak_bytes: int
     top: list[HeapRow]  # by growth
-    detailed: bool = True  # False: this run was measured without a look at the lines; the lists are empty for it
+    detailed: bool = True  # False if the lines of this run were not read: the lists are empty then
     largest: list[HeapRow] = []  # by size when the phase ended
     packages: list[PackageRow] = []  # by growth
-    stacks: list[StackRow] = []  # by growth; only where tracemalloc keeps more than one frame
+    stacks: list[StackRow] = []  # by growth; only if tracemalloc records more than one frame
     largest_packages: list[PackageRow] = []  # by size when the phase ended
-    largest_stacks: list[StackRow] = []  # the same; only where tracemalloc keeps more than one frame
+    largest_stacks: list[StackRow] = []  # the same; only if tracemalloc records more than one frame
 
 
 class ObjectRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One type and how many of it there are."""
+    """The live objects of a type."""
 
     type: str
     count: int
@@ -168,7 +215,7 @@ class ObjectRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class ObjectCensus(Record, frozen=True, gc=False):
-    """A census of live Python objects over one phase."""
+    """The live Python objects at the end of a phase, and how they changed over it."""
 
     kind: ClassVar[int] = 8
 
@@ -181,28 +228,28 @@ class ObjectCensus(Record, frozen=True, gc=False):
 
 
 class Overhead(Record, frozen=True, gc=False):
-    """What a probe itself cost at the edges of one phase: time, and RSS that it left behind."""
+    """What a probe cost at the edges of a phase: time, and the change in RSS."""
 
     kind: ClassVar[int] = 9
 
-    span: int  # 0: while the session started or stopped
+    span: int  # 0 for the start and stop of the session, and for the sum of small costs
     probe: str
     wall_ns: int
     rss_bytes: int
 
 
 class Note(Record, frozen=True, gc=False):
-    """Something the reader of the report must know: a probe that cannot work here, one that was switched off."""
+    """Something that readers of the report should know, such as a probe that cannot work here."""
 
     kind: ClassVar[int] = 10
 
     time_ns: int
-    source: str  # the probe's or sink's name, or "session"
+    source: str  # the name of the probe or sink, or "session"
     message: str
 
 
 class CaptureChunk(Record, frozen=True, gc=False):
-    """A piece of another tool's file, moved into the trace when the session was stopped."""
+    """A part of another tool's file, moved into the trace when the session was stopped."""
 
     kind: ClassVar[int] = 11
 
@@ -213,7 +260,7 @@ class CaptureChunk(Record, frozen=True, gc=False):
 
 
 class SessionEnd(Record, frozen=True, gc=False):
-    """The session was stopped in order; a trace without it belongs to a process that was killed."""
+    """The session was stopped. A trace without this record is of a process that runs, crashed or was killed."""
 
     kind: ClassVar[int] = 12
 
@@ -221,32 +268,32 @@ class SessionEnd(Record, frozen=True, gc=False):
     rss_bytes: int
     peak_rss_bytes: int  # of the whole session
     lost_records: int
-    errors: dict[str, int] = {}  # exceptions of probes and sinks, by name
+    errors: dict[str, int] = {}  # the number of exceptions that each probe raised, by name
 
 
 class MappedLibrary(Record, frozen=True, gc=False):
-    """A shared library whose code is mapped, where native frames are recorded: what their names depend on."""
+    """A shared library that is mapped; recorded with native traces, whose function names depend on it."""
 
     kind: ClassVar[int] = 20
 
     path: str
-    build: str | None  # its GNU build ID, or else its size in words; None where it was replaced or cannot be read
+    build: str | None  # its GNU build ID, or else its size in words; None if it was replaced or cannot be read
 
 
 class ModuleImport(Record, frozen=True, gc=False):
-    """One run of a module's code: it was imported, reloaded, or failed to be."""
+    """A module was imported or reloaded, or failed to be."""
 
     kind: ClassVar[int] = 40
 
     span: int
     module: str
-    parent: str | None  # the module whose code asked for it, while that was being imported itself
-    asked_by: str  # "module:line" of the statement that asked, where `parent` is None
-    depth: int  # how many imports were open around it in its thread
+    parent: str | None  # the module that imports it, while being imported itself; None if there is none
+    asked_by: str  # "module:line" of the import statement, if `parent` is None
+    depth: int  # the number of imports around it in its thread
     thread_id: int
     time_ns: int  # when it began
-    own_bytes: int  # of RSS, while this module's own code ran
-    cumulative_bytes: int  # with all that it imported first
+    own_bytes: int  # the change in RSS while this module's own code ran
+    cumulative_bytes: int  # including the modules that it imported first
     own_ns: int
     cumulative_ns: int
     file: str | None = None
@@ -255,46 +302,46 @@ class ModuleImport(Record, frozen=True, gc=False):
 
 
 class MappingRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """The resident pages of one owner; see `proc_pid_smaps(5)` for the figures."""
+    """The resident pages of one owner; proc_pid_smaps(5) describes the figures."""
 
-    category: str  # one of those in probes/mappings/owners.py and probes/mappings/anonymous.py
+    category: str  # one of those in probes/mappings/owners.py
     owner: str
     rss_bytes: int
-    pss_bytes: int  # pages shared with other processes divided among them
-    private_bytes: int  # in no other process's map
-    evictable_bytes: int  # clean pages of files: the kernel takes them back when it needs to
-    anonymous_bytes: int  # of no file: each process has to have its own, unless it was forked and nobody wrote
+    pss_bytes: int  # pages shared with other processes are divided among them
+    private_bytes: int  # mapped by no other process
+    evictable_bytes: int  # clean pages of files, which the kernel can take back at any time
+    anonymous_bytes: int  # not of a file: each process needs its own, except for pages unchanged since a fork
 
 
 class AllocatorFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What the allocators say of their own; None where they cannot be asked."""
+    """The figures of the allocators; None if an allocator cannot be asked."""
 
     malloc_in_use_bytes: int | None = None  # mallinfo2's uordblks: in arenas, all threads
     malloc_mapped_bytes: int | None = None  # its hblkhd: blocks with a mapping of their own
     python_arena_bytes: int | None = None  # of _PyObject_DebugMallocStats
     python_in_use_bytes: int | None = None  # objects in those arenas
-    tracemalloc_bytes: int | None = None  # its tables, which lie in malloc's heap
-    other: str | None = None  # an allocator that stands in for malloc, such as "jemalloc"
+    tracemalloc_bytes: int | None = None  # its tables, which are in malloc's heap
+    other: str | None = None  # an allocator that replaces malloc, such as "jemalloc"
     other_in_use_bytes: int | None = None
-    other_held_bytes: int = 0  # that it has from the kernel, and has not given back
+    other_held_bytes: int = 0  # what it has from the kernel and has not returned
 
 
 class MappingsReading(Record, frozen=True, gc=False):
-    """Whose pages were resident at one time: the rows add up to what smaps gives as RSS."""
+    """The owners of the resident pages at one time. The rows add up to the Rss of /proc/self/smaps."""
 
     kind: ClassVar[int] = 41
 
     reading: int  # unique in the process
     time_ns: int
-    wall_ns: int  # what it cost
-    rss_bytes: int  # by the counter that phases read, at the same time
-    rows: list[MappingRow]  # none where those of an earlier reading still hold
+    wall_ns: int  # the time that the reading took
+    rss_bytes: int  # as phases read it, at the same time
+    rows: list[MappingRow]  # empty if those of an earlier reading are still valid
     allocators: AllocatorFigures
-    rows_of: int = 0  # that reading, or this one
+    rows_of: int = 0  # the reading that has the rows: this one or an earlier one
 
 
 class MappingsEdge(Record, frozen=True, gc=False):
-    """Which reading stands for an edge of a phase."""
+    """The reading that is valid for an edge of a phase."""
 
     kind: ClassVar[int] = 42
 
@@ -304,7 +351,7 @@ class MappingsEdge(Record, frozen=True, gc=False):
 
 
 class SuiteBegin(Record, frozen=True, gc=False):
-    """A suite of components begins: what holds for every process that it starts. Only in the suite's own process."""
+    """A suite of components begins. Only in the trace of the suite's own process."""
 
     kind: ClassVar[int] = 50
 
@@ -313,76 +360,76 @@ class SuiteBegin(Record, frozen=True, gc=False):
     timeout_ns: int  # 0: none
     memory_limit_bytes: int  # 0: none
     limited_by: str  # "cgroup" or "RLIMIT_AS"; "" without a limit
-    budget_bytes: int  # 0: none was given
-    bare_rss_bytes: int  # of an interpreter that imports nothing and runs nothing
+    budget_bytes: int  # 0: none
+    bare_rss_bytes: int  # of an interpreter that imports and runs nothing
 
 
 class SuiteMember(Record, frozen=True, gc=False):
-    """One component of the suite, in the order of the service."""
+    """A component of the suite, in the order of the suite file."""
 
     kind: ClassVar[int] = 51
 
     name: str
     position: int
     inputs: int
-    batch: int  # requests of the phase `batch`
+    batch: int  # the number of requests in the phase `batch`
     variants: list[str]
-    problem: str = ""  # why it cannot be run at all
+    problem: str = ""  # why it cannot be run; "" if it can
 
 
 class SuiteRun(Record, frozen=True, gc=False):
-    """One process of the suite has ended: what it was for, and how it went."""
+    """A process of the suite has ended: its purpose and its outcome."""
 
     kind: ClassVar[int] = 52
 
-    pid: int  # its trace is the worker's trace of that pid; 0 where it never came to write one
-    component: str  # "" for the process that held all of them as they are together
+    pid: int  # its trace is the worker's trace of that pid; 0 if it has none
+    component: str  # "" for the process that ran all components together
     purpose: str  # "resident", "native", "python", "use", "together", "variant", "deferred", "arenas"
     repetition: int
     variant: str  # the variant's name, or the module that was deferred
     outcome: str  # "ok", "raised", "timed out", "killed", "out of memory", "left"
-    phase: str  # where it ended, unless all went well
+    phase: str  # the phase in which it ended; "" if it was "ok"
     message: str
     wall_ns: int
 
 
 class SuiteUse(Record, frozen=True, gc=False):
-    """Which modules the requests of a component made use of."""
+    """The modules that the requests of a component used."""
 
     kind: ClassVar[int] = 53
 
-    ran: list[str]  # modules of which a function was called
-    read: list[str]  # modules of which an attribute was read, other than by `from ... import` at import time
+    ran: list[str]  # modules with a function that was called
+    read: list[str]  # modules with an attribute that was read, except by `from ... import` at import time
     requests: int
 
 
 class SuiteArray(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Storages of tensors or arrays of one element type."""
+    """The storages of tensors or arrays of one element type."""
 
-    library: str  # "torch" or "numpy"
+    library: str  # "torch", "numpy" or "python"
     dtype: str
     item_bytes: int
     count: int
     bytes: int
     resident_bytes: int
-    private_bytes: int  # resident, and neither a clean page of a file nor shared
-    parameters: bool  # belongs to a torch module
+    private_bytes: int  # resident, and neither shared nor a clean page of a file
+    parameters: bool  # whether they belong to a torch module
 
 
 class SuiteTwin(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One content that lies in memory more than once."""
+    """Storages with identical contents."""
 
     library: str
     dtype: str
     shape: list[int]
     copies: int
     bytes: int  # of one copy
-    extra_bytes: int  # private and resident bytes of all copies but one
-    names: list[str]  # where known: the parameters' names, or the type of what holds them
+    extra_bytes: int  # private resident bytes of all copies but one
+    names: list[str]  # if known: the paths of the parameters in their models, or the variables or keys of arrays
 
 
 class SuiteArrays(Record, frozen=True, gc=False):
-    """Tensors and arrays that live after the requests, each storage once, and those whose content is there twice."""
+    """The live tensors and arrays after the requests, each storage counted once, and those with identical contents."""
 
     kind: ClassVar[int] = 54
 
@@ -391,17 +438,17 @@ class SuiteArrays(Record, frozen=True, gc=False):
 
 
 class SuiteDeferred(Record, frozen=True, gc=False):
-    """Modules whose import was put off until something is read from them, and which of them were loaded after all."""
+    """Modules whose import was deferred until an attribute is read, and those of them that were loaded after all."""
 
     kind: ClassVar[int] = 55
 
     asked: list[str]
-    loaded: dict[str, str]  # module: the phase in which it was loaded
-    put_off: list[str] = []  # those that the component did import; one that is written in C cannot be put off
+    loaded: dict[str, str]  # the phase in which each was loaded
+    put_off: list[str] = []  # those that the component imported; a module written in C cannot be deferred
 
 
 class HolderStep(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One object of a chain of references."""
+    """An object in a chain of references."""
 
     type: str
     link: str  # how the object before it refers to this one, such as ".cache" or "[3]"; "" for the first
@@ -409,21 +456,21 @@ class HolderStep(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class ObjectHolder(Record, frozen=True, gc=False):
-    """What keeps an object of a growing type alive: the shortest chain of references to it when the session ends."""
+    """What keeps an object of a growing type alive: the shortest chain of references to it when the session ended."""
 
     kind: ClassVar[int] = 30
 
     type: str
-    count: int  # alive then
-    delta_count: int  # by how many they grew over the runs of phases, each path's first run aside
-    path: str  # of the phase that they grew most in
+    count: int  # live objects of the type then
+    delta_count: int  # their growth over the runs of phases, except the first run of each path
+    path: str  # of the phase in which they grew most
     root: str  # "module"; "cycle": nothing outside refers to it; "unseen": a local variable or C code; "": not found
     chain: list[HolderStep]  # from the root to the object
     note: str = ""
 
 
 class TensorRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Storages that are alike."""
+    """Storages that have these properties in common."""
 
     library: str  # "torch", "numpy" or "python"
     dtype: str
@@ -436,14 +483,14 @@ class TensorRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class TensorStorage(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One storage among the largest."""
+    """One of the largest storages."""
 
     library: str
     dtype: str
     device: str
     role: str
     backing: str
-    owner: str  # such as "encoder.layer.3.weight"; "" where no live module owns it
+    owner: str  # such as "encoder.layer.3.weight"; "" if no live module owns it
     model: str  # the class of the outermost module that owns it
     shape: list[int]
     size_bytes: int
@@ -451,22 +498,22 @@ class TensorStorage(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class TensorCensus(Record, frozen=True, gc=False):
-    """Live tensors and arrays over one phase, each storage once."""
+    """The live tensors and arrays at the end of a phase, each storage counted once, and how they changed over it."""
 
     kind: ClassVar[int] = 31
 
     span: int
-    live_bytes: int  # in this process's memory: accelerators' and "meta" storages aside
+    live_bytes: int  # in the memory of this process: without storages on accelerators and on "meta"
     delta_bytes: int
     file_backed_bytes: int  # of live_bytes
     storages: int
     rows: list[TensorRow]
     top: list[TensorStorage]
-    unreadable: int = 0  # tensors that would not say what they are made of
+    unreadable: int = 0  # tensors that could not be inspected
 
 
 class AcceleratorMemory(Record, frozen=True, gc=False):
-    """What torch's caching allocator of one accelerator says at the end of a phase."""
+    """The figures of torch's caching allocator of one accelerator at the end of a phase."""
 
     kind: ClassVar[int] = 32
 
@@ -479,7 +526,7 @@ class AcceleratorMemory(Record, frozen=True, gc=False):
 
 
 class Collections(Record, frozen=True, gc=False):
-    """What the garbage collector did over one phase, whoever called it."""
+    """What the garbage collector did in one phase."""
 
     kind: ClassVar[int] = 33
 
@@ -491,7 +538,7 @@ class Collections(Record, frozen=True, gc=False):
 
 
 class FullCollection(Record, frozen=True, gc=False):
-    """A full collection that the tracer made after an outermost phase: what only that gave back."""
+    """A full collection that the probe `collector` made after an outermost phase, and what it freed."""
 
     kind: ClassVar[int] = 34
 
@@ -501,11 +548,11 @@ class FullCollection(Record, frozen=True, gc=False):
     uncollectable: int
     rss_before_bytes: int
     rss_after_bytes: int
-    heap_bytes: int | None  # returned to Python's heap, where tracemalloc is on
+    heap_bytes: int | None  # freed in the Python heap; None if tracemalloc is off
 
 
 def kinds() -> dict[int, type[Record]]:
-    """Every record class by its kind number, as the trace file's frames name them."""
+    """Return every record class by its number, as in the frames of a trace file."""
     return {cls.kind: cls for cls in _subclasses(Record)}
 
 

@@ -1,11 +1,11 @@
-"""The only place where bytes and nanoseconds become text, and text such as `300MB` becomes bytes."""
+"""Formats bytes, durations and counts as text, and parses text such as `300MB`. Nothing else in the package does."""
 
 from __future__ import annotations
 
 from .errors import SettingsError
 
-# Decimal multiples, as disk and network figures have them, beside the binary ones that the kernel counts in. The text
-# report prints decimal MB (10**6), the unit that a memory limit of "300MB" is usually meant in.
+# Decimal units besides the binary ones that the kernel counts in. Reports print decimal MB (10**6), which is also what
+# "300MB" means.
 _SIZES = {
     "": 1,
     "B": 1,
@@ -30,42 +30,45 @@ _DURATIONS = {"": 10**9, "S": 10**9, "MS": 10**6, "US": 10**3, "NS": 1, "M": 60 
 
 
 def parse_bytes(text: str | int) -> int:
-    """Turn `"300MB"`, `"1.5 GiB"` or `300000000` into bytes.
+    """Parse a size such as `"300MB"`, `"1.5 GiB"` or `300000000`.
 
     Args:
         text: a number with an optional unit: B, kB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, TiB (powers of
-            1024), in any case.
+            1024), in upper or lower case.
 
     Returns:
         The size in bytes.
 
     Raises:
-        SettingsError: if there is no number, an unknown unit, or a negative size.
+        SettingsError: if there is no number, the unit is unknown, or the size is negative.
 
     >>> parse_bytes("300MB"), parse_bytes("1.5 GiB"), parse_bytes(4096)
     (300000000, 1610612736, 4096)
     """
-    size = float(text) if isinstance(text, int) else _scaled(text, _SIZES, "a size such as 300MB or 1.5GiB")
+    size = float(text) if isinstance(text, int) else _scaled(text, _SIZES, "a size, such as 300MB or 1.5GiB")
     if size < 0:
-        raise SettingsError(f"found the size {text!r}, expected one that is not negative")
+        raise SettingsError(f"a size cannot be negative: {text!r}")
     return round(size)
 
 
 def parse_duration(text: str | float) -> int:
-    """Turn `"50ms"`, `"1.5s"` or `0.05` (seconds) into nanoseconds.
+    """Parse a duration such as `"50ms"`, `"1.5s"` or `0.05` (seconds).
+
+    Returns:
+        The duration in nanoseconds.
 
     Raises:
-        SettingsError: if there is no number, an unknown unit, or a negative duration.
+        SettingsError: if there is no number, the unit is unknown, or the duration is negative.
 
     >>> parse_duration("50ms"), parse_duration(0.05)
     (50000000, 50000000)
     """
     if isinstance(text, str):
-        duration = _scaled(text, _DURATIONS, "a duration such as 50ms or 1.5s")
+        duration = _scaled(text, _DURATIONS, "a duration, such as 50ms or 1.5s")
     else:
         duration = float(text) * 1e9
     if not 0 <= duration < float("inf"):
-        raise SettingsError(f"found the duration {text!r}, expected one that is not negative")
+        raise SettingsError(f"a duration must be finite and not negative: {text!r}")
     return round(duration)
 
 
@@ -78,12 +81,12 @@ def _scaled(text: str, units: dict[str, int], expected: str) -> float:
     except ValueError:
         value = float("nan")
     if unit not in units or value != value or value in (float("inf"), float("-inf")):
-        raise SettingsError(f"found {text!r}, expected {expected}")
+        raise SettingsError(f"{text!r} is not {expected}")
     return value * units[unit]
 
 
 def format_bytes(size: float, *, signed: bool = False) -> str:
-    """Write a size for people, in decimal units: three figures are enough to act on.
+    """Format a size in decimal units, to three or four digits.
 
     >>> format_bytes(1_300_000_000), format_bytes(90_868_376, signed=True), format_bytes(-1500), format_bytes(12)
     ('1.30 GB', '+90.9 MB', '-1.5 kB', '12 B')
@@ -100,7 +103,7 @@ def format_bytes(size: float, *, signed: bool = False) -> str:
 
 
 def format_duration(duration_ns: float) -> str:
-    """Write a duration for people.
+    """Format a duration.
 
     >>> format_duration(850), format_duration(1_500_000), format_duration(75_000_000_000)
     ('850 ns', '1.5 ms', '75.0 s')
@@ -117,7 +120,7 @@ def format_duration(duration_ns: float) -> str:
 
 
 def format_count(count: float, *, signed: bool = False) -> str:
-    """Write a count for people, with thousands set apart.
+    """Format a count with separators between thousands.
 
     >>> format_count(1234567), format_count(12, signed=True)
     ('1,234,567', '+12')

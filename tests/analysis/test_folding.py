@@ -1,4 +1,4 @@
-"""Folding by phase: whatever runs, in whatever order, the parts add up to the process."""
+"""Folding by phase: whatever the order of records, the parts add up to the process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def fold(records: list[Record]) -> ProcessFold:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Record]:
-    """Phases of several threads that begin and end in any order, RSS moving all the while, perhaps cut off."""
+    """Phases of several threads that begin and end in any order while RSS changes, perhaps cut off."""
     rss = draw(st.integers(0, 10**9))
     records: list[Record] = [session_begin(rss)]
     open_spans: list[int] = []
@@ -50,7 +50,7 @@ def histories(draw: st.DrawFn) -> list[Record]:
 def test_the_parts_add_up_to_the_process(records: list[Record]) -> None:
     made = fold(records)
     process = made.process(10)
-    rows = made.phases.rows(10)
+    rows = made.phases(10)
     outermost = [row for path, row in rows.items() if path and not nearest(path, rows)]
     inside = sum(row.resident.delta_bytes for row in outermost if row.resident)
     total = process.before_session_bytes + inside - process.overlap_bytes + process.outside_phases_bytes
@@ -65,7 +65,7 @@ def test_the_parts_add_up_to_the_process(records: list[Record]) -> None:
 
 
 @given(histories())
-def test_a_trace_that_was_not_closed_tells_where_it_stops(records: list[Record]) -> None:
+def test_a_trace_that_was_not_closed_names_the_phase_in_which_it_stops(records: list[Record]) -> None:
     process = fold(records).process(10)
     closed = isinstance(records[-1], SessionEnd)
     assert process.ended == ("closed" if closed else "not closed")
@@ -76,7 +76,7 @@ def test_a_trace_that_was_not_closed_tells_where_it_stops(records: list[Record])
     assert (process.last_phase is not None) == (not closed and bool(still_open))
 
 
-def test_phases_one_after_another_overlap_nothing() -> None:
+def test_consecutive_phases_do_not_overlap() -> None:
     made = fold(
         [
             session_begin(100),
@@ -91,7 +91,7 @@ def test_phases_one_after_another_overlap_nothing() -> None:
     )
     process = made.process(10)
     assert (process.overlap_bytes, process.outside_phases_bytes) == (0, 15)
-    a, b, outside = made.phases.rows(10).values()
+    a, b, outside = made.phases(10).values()
     assert a.resident is not None
     assert b.resident is not None
     assert (a.path, a.calls, a.errors, a.wall_ns) == ("a", 2, 0, 30)
@@ -101,7 +101,7 @@ def test_phases_one_after_another_overlap_nothing() -> None:
     assert outside.wall_ns == 60 - 30
 
 
-def test_two_phases_at_once_are_told_apart_from_their_sum() -> None:
+def test_the_change_that_two_concurrent_phases_share_is_the_overlap() -> None:
     made = fold(
         [
             session_begin(100),
@@ -115,7 +115,7 @@ def test_two_phases_at_once_are_told_apart_from_their_sum() -> None:
     assert made.process(10).overlap_bytes == 50 + 50 - 60
 
 
-def test_what_a_probe_leaves_behind_counts_in_the_phases_around_it_only() -> None:
+def test_what_a_probe_leaves_behind_counts_only_in_the_phases_around() -> None:
     made = fold(
         [
             session_begin(100),
@@ -127,25 +127,25 @@ def test_what_a_probe_leaves_behind_counts_in_the_phases_around_it_only() -> Non
             SessionEnd(50, 130, 130, 0),
         ]
     )
-    a, b, _ = made.phases.rows(10).values()
+    a, b, _ = made.phases(10).values()
     assert a.resident is not None
     assert b.resident is not None
     assert (a.resident.tracer_bytes, b.resident.tracer_bytes) == (30, 0)
 
 
-def test_records_without_their_begin_are_passed_over() -> None:
+def test_records_without_their_begin_are_ignored() -> None:
     made = fold([PhaseEnd(7, 10, 100, 100), Sample(20, 50, 60)])
-    assert list(made.phases.rows(10)) == [OUTSIDE]
+    assert list(made.phases(10)) == [OUTSIDE]
     assert made.process(10).python == "unknown"
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=500), st.sampled_from([4, 10, 64]))
-def test_a_thinned_timeline_keeps_its_highest_point(values: list[int], limit: int) -> None:
+def test_a_thinned_timeline_keeps_its_highest_sample(values: list[int], limit: int) -> None:
     timeline = TimelineFold(limit)
     for at, value in enumerate(values):
         timeline.add(at, value, OUTSIDE)
-    points = timeline.points()
-    assert len(points) <= limit
-    assert max(point.rss_bytes for point in points) == max(values)
-    assert [point.time_ns for point in points] == sorted(point.time_ns for point in points)
-    assert all(values[point.time_ns] == point.rss_bytes for point in points)
+    samples = timeline.samples()
+    assert len(samples) <= limit
+    assert max(sample.rss_bytes for sample in samples) == max(values)
+    assert [sample.time_ns for sample in samples] == sorted(sample.time_ns for sample in samples)
+    assert all(values[sample.time_ns] == sample.rss_bytes for sample in samples)

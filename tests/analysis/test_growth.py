@@ -1,4 +1,4 @@
-"""Growth: slopes, intervals and verdicts, on planted truths."""
+"""Growth: slopes, intervals and verdicts, on series whose growth is known."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fwmemtrace import results
-from fwmemtrace.analysis.growth import ENOUGH_CALLS, MATERIAL, GrowthFold, judge, warm_up_of
-from fwmemtrace.analysis.trend import Series, dependence, kendall_variance, trend
+from fwmemtrace.analysis.call_series import CallSeries
+from fwmemtrace.analysis.growth import GrowthFold
+from fwmemtrace.analysis.growth_verdict import ENOUGH_CALLS, LEAST_RISE, judge, warm_up_of
+from fwmemtrace.analysis.theil_sen import estimate_slope, kendall_variance, variance_inflation
 from fwmemtrace.records import ObjectCensus, PhaseBegin, PhaseEnd, PythonHeap
 
 KB, MB = 1000, 10**6
@@ -23,7 +25,7 @@ def noise(calls, seed, size=200 * KB):
     return [chance.gauss(0, size) for _ in range(calls)]
 
 
-def dependent_noise(calls, seed, memory, size=200 * KB):
+def correlated_noise(calls, seed, memory, size=200 * KB):
     chance, value, values = random.Random(seed), 0.0, []
     for _ in range(calls):
         value = memory * value + chance.gauss(0, size * (1 - memory**2) ** 0.5)
@@ -41,11 +43,11 @@ def verdict_of(values, metric="rss", base=300 * MB):
     return row
 
 
-# -- planted truths --------------------------------------------------------------------------------------------------
+# -- series whose growth is known --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_a_leak_of_1_kb_a_call_is_found_in_noise_of_200_kb(seed):
+def test_a_leak_of_1_kb_per_call_is_detected_in_noise_of_200_kb(seed):
     row = verdict_of([KB * call + extra for call, extra in enumerate(noise(500, seed))])
     assert row.verdict == "growing"
     assert row.low > 0
@@ -55,35 +57,36 @@ def test_a_leak_of_1_kb_a_call_is_found_in_noise_of_200_kb(seed):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_a_cache_that_fills_and_stops_is_saturating(seed):
+def test_a_cache_that_fills_up_is_saturating(seed):
     for filled_at in (150, 250, 350):
         values = [10 * KB * min(call, filled_at) + extra for call, extra in enumerate(noise(500, seed))]
         assert verdict_of(values).verdict == "saturating", filled_at
 
 
-def test_50_flat_runs_give_at_most_2_false_alarms():
-    for make in (noise, lambda calls, seed: dependent_noise(calls, seed, 0.8)):
+@pytest.mark.slow
+def test_50_flat_series_give_at_most_2_false_alarms():
+    for make in (noise, lambda calls, seed: correlated_noise(calls, seed, 0.8)):
         verdicts = Counter(verdict_of(make(500, seed)).verdict for seed in range(50))
         assert verdicts["growing"] + verdicts["saturating"] <= 2, verdicts
 
 
-@pytest.mark.parametrize(("rise", "told"), [(300_000, range(6)), (900_000, range(50, 61))])
-def test_a_rise_that_stops_is_told_where_it_is_more_than_what_the_figures_swing_by(rise, told):
+@pytest.mark.parametrize(("rise", "saturating"), [(300_000, range(6)), (900_000, range(50, 61))])
+def test_a_rise_that_stops_is_reported_only_well_above_the_noise(rise, saturating):
     verdicts = Counter()
     for seed in range(60):
         noise = random.Random(seed)
         values = [min(1.0, call / 54) * rise + noise.gauss(0, 300_000) for call in range(108)]
-        verdicts[judge(values, material=MATERIAL["rss"]).verdict] += 1
-    assert verdicts["saturating"] in told, verdicts
+        verdicts[judge(values, least_rise=LEAST_RISE["rss"]).verdict] += 1
+    assert verdicts["saturating"] in saturating, verdicts
 
 
-def test_wandering_figures_are_not_called_a_leak():
-    """RSS moves in steps that stay for a while: neighbours are alike, and that is no trend."""
-    verdicts = Counter(verdict_of(dependent_noise(500, seed, 0.95)).verdict for seed in range(50))
+def test_a_random_walk_is_not_a_leak():
+    """RSS moves in steps that last for a while, so neighbouring values are alike without a trend."""
+    verdicts = Counter(verdict_of(correlated_noise(500, seed, 0.95)).verdict for seed in range(50))
     assert verdicts["growing"] <= 2, verdicts
 
 
-def test_what_happens_once_is_warm_up():
+def test_a_single_step_early_on_is_warm_up():
     for at in (1, 10, 40):
         values = [(50 * MB if call >= at else 0) + extra for call, extra in enumerate(noise(500, 1))]
         assert verdict_of(values).verdict == "flat", at
@@ -95,7 +98,7 @@ def test_a_step_in_the_middle_is_not_growing():
         assert verdict_of(values).verdict in ("saturating", "flat"), at
 
 
-def test_exact_figures():
+def test_series_without_noise():
     assert verdict_of([0.0] * 100, "python_heap").verdict == "flat"
     leak = verdict_of([512.0 * call for call in range(100)], "python_heap")
     assert (leak.verdict, leak.slope_bytes_per_call, leak.low, leak.high) == ("growing", 512, 512, 512)
@@ -106,8 +109,8 @@ def test_exact_figures():
     assert (objects.verdict, objects.unit) == ("growing", "objects")
 
 
-def test_a_growth_in_steps_is_growing():
-    """An allocator takes an arena of a megabyte from the system every 25 calls."""
+def test_growth_in_steps_is_growing():
+    """As when an allocator requests a megabyte from the system every 25 calls."""
     assert verdict_of([MB * (call // 25) for call in range(500)]).verdict == "growing"
 
 
@@ -116,23 +119,23 @@ def test_too_few_calls():
     assert verdict_of([float(MB * call) for call in range(ENOUGH_CALLS + 3)]).verdict == "growing"
 
 
-def test_a_result_given_back_later_is_no_growth():
+def test_a_result_that_is_freed_later_is_not_growth():
     fold = GrowthFold()
     for _ in range(200):
-        fold.call(("request",), "rss", 300 * MB, MB)  # each call adds a megabyte, and the level stays
+        fold.call(("request",), "rss", 300 * MB, MB)  # each call adds a megabyte, and the level stays the same
     assert fold.result()[0].verdict == "flat"
 
 
-def test_growth_elsewhere_is_not_this_phases():
+def test_growth_elsewhere_is_not_growth_of_this_phase():
     fold = GrowthFold()
     for call in range(200):
         fold.call(("leaks",), "rss", 300 * MB + call * MB, MB)
-        fold.call(("beside it",), "rss", 300 * MB + call * MB, 0)
+        fold.call(("other",), "rss", 300 * MB + call * MB, 0)
     verdicts = {row.path: row.verdict for row in fold.result()}
-    assert verdicts == {"leaks": "growing", "beside it": "flat"}
+    assert verdicts == {"leaks": "growing", "other": "flat"}
 
 
-# -- from records ----------------------------------------------------------------------------------------------------
+# -- from records ------------------------------------------------------------------------------------------------------
 
 
 def test_records_of_every_metric():
@@ -169,6 +172,17 @@ def holder(name):
     return results.Holder(type=name, count=1, delta_count=1, path="request", root="module", chain=[], words="")
 
 
+@pytest.mark.parametrize("every", [7, 50])
+def test_results_in_between_change_nothing(every):
+    whole, watched = GrowthFold(), GrowthFold()
+    for call, extra in enumerate(noise(400, 1)):
+        whole.call(("request",), "rss", KB * call + extra, KB)
+        watched.call(("request",), "rss", KB * call + extra, KB)
+        if call % every == 0 and call > 300:
+            watched.result()
+    assert watched.result() == whole.result()
+
+
 def test_memory_is_bounded():
     fold = GrowthFold()
     for call in range(100_000):
@@ -176,26 +190,26 @@ def test_memory_is_bounded():
     for number in range(10_000):
         fold.call((f"request {number}",), "rss", 1, 0)
     assert len(fold.result(least_calls=1)) <= 2000
-    watch = fold._watches["request", "rss"]
-    assert len(watch.levels.points()) <= 256
+    series = fold._series["request", "rss"]
+    assert len(series._levels.points()) <= 256
     assert fold.result()[0].slope_bytes_per_call == pytest.approx(1)
 
 
-# -- the mathematics -------------------------------------------------------------------------------------------------
+# -- the statistics ----------------------------------------------------------------------------------------------------
 
 VALUES = st.lists(st.integers(-(10**6), 10**6), min_size=3, max_size=40)
 
 
 @given(VALUES, st.integers(-1000, 1000), st.integers(-(10**6), 10**6))
 def test_a_line_added_to_a_series_adds_its_slope(values, slope, start):
-    plain = trend(values)
-    tilted = trend([value + start + slope * at for at, value in enumerate(values)])
+    plain = estimate_slope(values)
+    tilted = estimate_slope([value + start + slope * at for at, value in enumerate(values)])
     assert tilted.slope == pytest.approx(plain.slope + slope, abs=1e-6)
 
 
 @given(VALUES)
-def test_the_interval_holds_the_slope(values):
-    found = trend(values)
+def test_the_interval_contains_the_slope(values):
+    found = estimate_slope(values)
     assert found.low <= found.slope <= found.high
 
 
@@ -203,43 +217,43 @@ def test_the_interval_holds_the_slope(values):
 def test_the_slope_is_the_median_of_all_pairs(values):
     count = len(values)
     slopes = [(values[b] - values[a]) / (b - a) for a in range(count) for b in range(a + 1, count)]
-    assert trend(values).slope == median(slopes)
+    assert estimate_slope(values).slope == median(slopes)
 
 
-def test_one_outlier_does_not_move_the_slope():
+def test_an_outlier_does_not_move_the_slope():
     values = [10.0 * at for at in range(50)]
     values[25] = 10**9
-    assert trend(values).slope == pytest.approx(10, rel=0.01)
+    assert estimate_slope(values).slope == pytest.approx(10, rel=0.01)
 
 
-def test_kendalls_variance_is_the_textbooks():
+def test_kendall_variance_equals_the_textbook_formula():
     assert kendall_variance([1, 2, 3, 4]) == pytest.approx(4 * 3 * 13 / 18)
     assert kendall_variance([1, 1, 2, 3]) == pytest.approx((4 * 3 * 13 - 2 * 1 * 9) / 18)
     assert kendall_variance([7, 7, 7]) == 0
 
 
-def test_dependence_of_independent_and_dependent_values():
-    assert dependence(noise(400, 1)) < 1.5
+def test_variance_inflation_of_independent_and_autocorrelated_values():
+    assert variance_inflation(noise(400, 1)) < 1.5
     # An AR(1) process multiplies the variance of a trend by (1 + memory) / (1 - memory): 9 for 0.8.
-    found = median(dependence(dependent_noise(400, seed, 0.8)) for seed in range(20))
+    found = median(variance_inflation(correlated_noise(400, seed, 0.8)) for seed in range(20))
     assert 5 < found < 13
-    assert dependence([0.0] * 10) == 1
+    assert variance_inflation([0.0] * 10) == 1
 
 
 def test_coverage_of_the_interval():
-    """The interval holds the true slope about as often as it says, in independent noise and in dependent noise."""
-    for make in (noise, lambda calls, seed: dependent_noise(calls, seed, 0.7)):
+    """The interval contains the true slope about as often as it claims, in independent and autocorrelated noise."""
+    for make in (noise, lambda calls, seed: correlated_noise(calls, seed, 0.7)):
         held = 0
         for seed in range(100):
-            found = trend([100.0 * at + extra for at, extra in enumerate(make(100, seed))])
+            found = estimate_slope([100.0 * at + extra for at, extra in enumerate(make(100, seed))])
             held += found.low <= 100 <= found.high
         assert held >= 94
 
 
 @settings(max_examples=50)
 @given(st.lists(st.integers(-1000, 1000), max_size=300), st.sampled_from([4, 16, 256]))
-def test_a_series_keeps_the_sum_of_what_its_points_stand_for(values, size):
-    series = Series(size)
+def test_each_point_of_a_series_is_the_mean_of_its_calls(values, size):
+    series = CallSeries(size)
     for value in values:
         series.add(value)
     points = series.points()
@@ -250,14 +264,14 @@ def test_a_series_keeps_the_sum_of_what_its_points_stand_for(values, size):
         assert point == pytest.approx(sum(part) / len(part))
 
 
-def test_a_series_leaves_warm_up_out():
-    series = Series(8)
+def test_the_points_of_a_series_leave_warm_up_out():
+    series = CallSeries(8)
     for value in range(20):
         series.add(value)
     assert series.points(warm_up_of(20))[0] >= 2
 
 
-def test_judging_too_little():
+def test_too_few_values():
     assert judge([1.0], 1).verdict == "too few calls"
     with pytest.raises(ValueError, match="at least three"):
-        trend([1.0, 2.0])
+        estimate_slope([1.0, 2.0])

@@ -3,7 +3,6 @@ from hypothesis import strategies as st
 
 from fwmemtrace import results
 from fwmemtrace.analysis.import_tree import lines, squeeze, tree
-from fwmemtrace.reports.base import Options
 
 
 def module(name, parent=None, own=0, cumulative=None):
@@ -40,17 +39,17 @@ def test_the_tree():
     assert drawn(ROWS) == ["app", "├ torch", "│ └ torch._C", "└ json", "  └ json.decoder"]
 
 
-def test_what_is_not_shown_is_summed_up_in_its_place():
+def test_modules_that_are_not_shown_are_summed_up_where_they_belong():
     assert drawn(ROWS, top=2) == ["app", "├ torch", "│ └ 1 more, 50", "└ 2 more, 20"]
     assert drawn(ROWS, depth=1) == ["app", "└ 4 more, 90"]
     assert drawn(ROWS, top=1) == ["app", "└ 4 more, 90"]
 
 
-def test_the_most_expensive_are_shown_first_wherever_they_are():
+def test_the_most_expensive_modules_are_shown_wherever_they_are():
     assert drawn(ROWS, top=3) == ["app", "├ torch", "│ └ torch._C", "└ 2 more, 20"]
 
 
-def test_a_chain_of_modules_that_only_pass_on_is_one_line():
+def test_a_chain_of_modules_that_only_import_the_next_is_one_line():
     rows = [module("a", None, 1, 103), module("b", "a", 1, 101), module("c", "b", 100), module("d", "b", 1)]
     (root,) = [squeeze(node) for node in tree(rows)]
     assert [row.module for row in root.through] == ["a", "b"]
@@ -58,7 +57,7 @@ def test_a_chain_of_modules_that_only_pass_on_is_one_line():
     assert drawn(rows, squeezing=True) == ["c", "└ d"]
 
 
-def test_a_ring_and_a_lost_parent_hide_no_module():
+def test_a_ring_or_a_missing_parent_hides_no_module():
     rows = [module("a", "b", 1), module("b", "a", 2), module("c", "gone", 3)]
     assert sorted(line.strip("└├│ ") for line in drawn(rows)) == ["a", "b", "c"]
 
@@ -72,7 +71,7 @@ NAMES = st.sampled_from([f"m{n}" for n in range(12)])
     st.none() | st.integers(1, 5),
     st.booleans(),
 )
-def test_no_byte_is_lost_however_the_tree_is_cut(modules, top, depth, squeezed):
+def test_the_lines_add_up_however_the_tree_is_cut(modules, top, depth, squeezed):
     rows = [module(name, parent, own, cumulative) for name, (parent, own, cumulative) in modules.items()]
     roots = [squeeze(root) if squeezed else root for root in tree(rows)]
     shown = lines(roots, top, depth)
@@ -81,24 +80,3 @@ def test_no_byte_is_lost_however_the_tree_is_cut(modules, top, depth, squeezed):
     )
     assert sum(line.hidden if line.node is None else 1 + len(line.node.through) for line in shown) == len(rows)
     assert sum(line.node is not None for line in shown) <= top
-
-
-def test_the_text_keeps_figures_whole_in_a_narrow_terminal():
-    from fwmemtrace.analysis.import_tree import ImportCost
-    from fwmemtrace.reports.import_report import render
-
-    cost = ImportCost(
-        modules=["app"],
-        before_bytes=17_000_000,
-        rss_delta_bytes=123_400_000,
-        peak_bytes=140_400_000,
-        wall_ns=10**9,
-        unaccounted_bytes=0,
-        imports=[module("app" * 20, None, 123_400_000)],
-        packages=[],
-        libraries=[],
-        ledger=[],
-    )
-    text = render(cost, Options(width=70))
-    assert "123.4 MB          123.4 MB" in text
-    assert all(len(line) <= 70 for line in text.splitlines())

@@ -28,8 +28,8 @@ def fold(*records, path=""):
     return result
 
 
-def test_chain_and_packages():
-    # As they arrive: an inner import ends before the one around it.
+def test_chains_and_packages():
+    # In the order of records: an inner import ends before the one around it.
     result = fold(
         imported("scipy.sparse", "sklearn.utils", 50, at=3),
         imported("sklearn.utils", "sklearn", 5, 55, at=2),
@@ -47,7 +47,7 @@ def test_chain_and_packages():
     assert (sklearn.own_bytes, sklearn.chain) == (25, [])
 
 
-def test_what_no_module_accounts_for_is_told_in_every_phase_around():
+def test_what_no_module_accounts_for_is_in_the_row_of_each_phase_around():
     result = ImportFold()
     result.add(PhaseBegin(1, 0, "init", 1, 0, 100), ("init",))
     result.add(PhaseBegin(2, 1, "load", 1, 0, 110), ("init", "load"))
@@ -64,7 +64,7 @@ def test_phases_without_imports_have_no_row():
     assert fold(PhaseBegin(1, 0, "p", 1, 0, 0), PhaseEnd(1, 0, 9, 9), path="p").phases() == []
 
 
-def test_reloads_and_repeated_tries_fold_into_one_row():
+def test_reloads_and_failed_attempts_are_in_one_row():
     result = fold(
         imported("optional", "a", 3, error="ModuleNotFoundError"),
         imported("optional", "b", 4),
@@ -74,11 +74,11 @@ def test_reloads_and_repeated_tries_fold_into_one_row():
     assert (row.own_bytes, row.loads, row.error, row.parent) == (9, 2, None, "b")
 
 
-def test_a_module_that_failed_says_so():
+def test_a_module_whose_import_failed_has_the_error():
     (row,) = fold(imported("missing", error="ModuleNotFoundError")).imports()
     assert (row.error, row.loads) == ("ModuleNotFoundError", 0)
 
 
-def test_a_ring_of_parents_ends():
+def test_a_ring_of_parents_gives_finite_chains():
     result = fold(imported("a", "b"), imported("b", "a"))
     assert {row.module: row.chain for row in result.imports()} == {"a": ["b"], "b": ["a"]}

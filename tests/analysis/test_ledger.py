@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwmemtrace.analysis.ledger import LedgerFold, categories, contents_of
+from fwmemtrace.analysis.ledger import LedgerFold, categories
+from fwmemtrace.analysis.rss_breakdown import break_down
 from fwmemtrace.analysis.worker_forecast import several, with_workers
 from fwmemtrace.paths import OUTSIDE, read
 from fwmemtrace.records import AllocatorFigures, MappingRow, MappingsEdge, MappingsReading, PhaseBegin, PhaseEnd
@@ -30,7 +31,7 @@ def reading(number, rows, *, rss=None, rows_of=0, **allocators):
 
 
 def run(fold, span, path, before, after, begin_rss, end_rss):
-    """One run of a phase, in the order in which a session writes its records."""
+    """Add a call of a phase, its records in the order in which a session writes them."""
     fold.add(before, OUTSIDE)
     fold.add(MappingsEdge(span, "begin", before.reading), OUTSIDE)
     fold.add(PhaseBegin(span, 0, path, 1, 0, begin_rss), read(path))
@@ -39,7 +40,7 @@ def run(fold, span, path, before, after, begin_rss, end_rss):
     fold.add(PhaseEnd(span, 0, end_rss, end_rss), read(path))
 
 
-def test_a_change_is_told_by_owner():
+def test_a_change_is_split_by_owner():
     fold = LedgerFold()
     before = reading(1, [row("malloc", "heap", 50 * MB), row("file", "torch", 10 * MB, evictable=10 * MB)])
     after = reading(
@@ -55,8 +56,8 @@ def test_a_change_is_told_by_owner():
     run(fold, 1, "load", before, after, 60 * MB, 136 * MB)
     (ledger,) = fold.ledgers(pid=7)
     assert (ledger.path, ledger.pid, ledger.rss_delta_bytes, ledger.unexplained_bytes) == ("load", 7, 76 * MB, MB)
-    told = {(item.category, item.owner): item.bytes for item in ledger.items}
-    assert told == {
+    sizes = {(item.category, item.owner): item.bytes for item in ledger.items}
+    assert sizes == {
         ("model file", "w.safetensors"): 40 * MB,
         ("file", "torch"): 20 * MB,
         ("native heap", "malloc"): 10 * MB,
@@ -66,28 +67,28 @@ def test_a_change_is_told_by_owner():
     assert list(categories(ledger.items)) == ["model file", "file", "native heap"]
 
 
-def test_what_an_allocator_holds_free_is_apart():
-    live = contents_of(
+def test_free_memory_of_an_allocator_is_a_category_of_its_own():
+    live = break_down(
         reading(1, [row("malloc", "heap", 50 * MB)], malloc_in_use_bytes=20 * MB, tracemalloc_bytes=5 * MB),
         [row("malloc", "heap", 50 * MB), row("python", "arenas", 8 * MB)],
     )
     assert live.items["native heap", "malloc"][0] == 15 * MB
     assert live.items["tracer", "tracemalloc"][0] == 5 * MB
     assert live.items["allocator free", "malloc"][0] == 30 * MB
-    # CPython was not asked: all of its arenas count as in use.
+    # The figures of CPython are missing: all of its arenas count as in use.
     assert live.items["python heap", "objects in arenas"][0] == 8 * MB
     assert ("allocator free", "Python's arenas") not in live.items
 
 
-def test_memory_in_use_that_was_never_touched_is_not_resident():
-    contents = contents_of(
+def test_memory_in_use_that_was_never_touched_does_not_count_as_resident():
+    breakdown = break_down(
         reading(1, [], malloc_in_use_bytes=100 * MB), [row("malloc", "heap", 20 * MB), row("malloc", "heaps", 5 * MB)]
     )
-    assert contents.items["native heap", "malloc"][0] == 25 * MB
-    assert contents.items["allocator free", "malloc"][0] == 0
+    assert breakdown.items["native heap", "malloc"][0] == 25 * MB
+    assert breakdown.items["allocator free", "malloc"][0] == 0
 
 
-def test_what_the_tracer_moved_and_how_far_the_counter_is_off_are_items():
+def test_what_the_tracer_moved_and_the_error_of_the_counter_are_items():
     fold = LedgerFold()
     before = reading(1, [row("malloc", "heap", 50 * MB)], rss=51 * MB)
     after = reading(2, [row("malloc", "heap", 60 * MB)], rss=63 * MB)
@@ -101,7 +102,7 @@ def test_what_the_tracer_moved_and_how_far_the_counter_is_off_are_items():
     assert ledger.unexplained_bytes == 0
 
 
-def test_rows_that_still_hold_are_taken_over_and_the_rest_is_unexplained():
+def test_rows_of_an_earlier_reading_are_used_and_the_difference_is_unexplained():
     fold = LedgerFold()
     before = reading(1, [row("malloc", "heap", 50 * MB)], malloc_in_use_bytes=40 * MB)
     after = reading(2, [], rss=50 * MB + 4096, rows_of=1, malloc_in_use_bytes=10 * MB)
@@ -114,7 +115,7 @@ def test_rows_that_still_hold_are_taken_over_and_the_rest_is_unexplained():
     assert ledger.unexplained_bytes == 4096
 
 
-def test_runs_that_were_not_read_are_unexplained_and_told():
+def test_the_change_over_calls_that_were_not_read_is_unexplained():
     fold = LedgerFold()
     before = reading(1, [row("malloc", "heap", 50 * MB)])
     run(fold, 1, "p", before, reading(2, [row("malloc", "heap", 51 * MB)]), 50 * MB, 51 * MB)
@@ -125,7 +126,7 @@ def test_runs_that_were_not_read_are_unexplained_and_told():
     assert (ledger.rss_delta_bytes, ledger.unexplained_bytes, ledger.unread_bytes) == (4 * MB, 3 * MB, 3 * MB)
 
 
-def test_an_edge_whose_reading_was_lost_makes_the_run_unread():
+def test_a_call_whose_reading_is_damaged_counts_as_not_read():
     fold = LedgerFold()
     fold.add(MappingsEdge(1, "begin", 5), OUTSIDE)
     fold.add(PhaseBegin(1, 0, "p", 1, 0, 10 * MB), ("p",))
@@ -161,7 +162,7 @@ def test_composition_and_workers():
     assert [row.workers for row in several(fold.compositions(pid=7))] == [2, 4, 8]
     assert {row.pid for row in several(fold.compositions(pid=7))} == {7}
     assert several([]) == []
-    with pytest.raises(ValueError, match="found 0 workers"):
+    with pytest.raises(ValueError, match="0 workers"):
         with_workers(largest, 0)
 
 
@@ -194,7 +195,7 @@ def readings(draw, number):
 
 
 @given(st.lists(st.tuples(readings(1), readings(2), st.integers(0, 5000), st.integers(0, 5000), st.booleans())))
-def test_items_and_the_unexplained_always_add_up_to_the_change(runs):
+def test_the_items_and_what_is_unexplained_add_up_to_the_change(runs):
     fold = LedgerFold()
     for span, (before, after, begin_rss, end_rss, again) in enumerate(runs, 1):
         if again:
@@ -208,32 +209,32 @@ def test_items_and_the_unexplained_always_add_up_to_the_change(runs):
 
 
 @pytest.mark.parametrize(
-    ("heap", "nameless"), [(2, 98), (100, 0), (40, 60)], ids=["mapped", "in the heap, as tcmalloc has it", "both"]
+    ("heap", "nameless"), [(2, 98), (100, 0), (40, 60)], ids=["mapped", "in the heap, like tcmalloc's", "both"]
 )
-def test_an_allocator_that_stands_in_for_malloc_is_named(heap, nameless):
+def test_an_allocator_that_replaces_malloc_is_named(heap, nameless):
     rows = [row("malloc", "heap", heap * MB), row("anonymous", "", nameless * MB + 3 * MB)]
-    contents = contents_of(
+    breakdown = break_down(
         reading(
             1, rows, malloc_in_use_bytes=MB, other="jemalloc", other_in_use_bytes=70 * MB, other_held_bytes=99 * MB
         ),
         rows,
     )
-    told = {key: figures[0] for key, figures in contents.items.items() if figures[0]}
-    assert told == {
+    sizes = {key: figures[0] for key, figures in breakdown.items.items() if figures[0]}
+    assert sizes == {
         ("native heap", "jemalloc"): 70 * MB,
         ("allocator free", "jemalloc"): 29 * MB,
         ("native heap", "malloc"): MB,
     }
-    assert contents.unexplained[0] == 3 * MB
+    assert breakdown.unexplained[0] == 3 * MB
 
 
-def test_tables_of_tracemalloc_lie_in_the_heap_that_is_there():
+def test_the_tables_of_tracemalloc_are_in_the_heap_of_the_allocator_that_is_used():
     rows = [row("malloc", "heap", 2 * MB), row("anonymous", "", 50 * MB)]
-    said = {"other": "mimalloc", "other_held_bytes": 50 * MB, "malloc_in_use_bytes": 2 * MB}
-    contents = contents_of(reading(1, rows, tracemalloc_bytes=10 * MB, **said), rows)
-    told = {key: figures[0] for key, figures in contents.items.items() if figures[0]}
-    assert told == {
+    figures = {"other": "mimalloc", "other_held_bytes": 50 * MB, "malloc_in_use_bytes": 2 * MB}
+    breakdown = break_down(reading(1, rows, tracemalloc_bytes=10 * MB, **figures), rows)
+    sizes = {key: figures[0] for key, figures in breakdown.items.items() if figures[0]}
+    assert sizes == {
         ("tracer", "tracemalloc"): 10 * MB,
-        ("native heap", "mimalloc"): 40 * MB,  # it does not say how much is in use
+        ("native heap", "mimalloc"): 40 * MB,  # mimalloc does not say how much is in use
         ("native heap", "malloc"): 2 * MB,
     }

@@ -5,9 +5,9 @@ MB = 10**6
 
 
 def phase(path, *, pid=1, **libraries):
-    """A phase of which the libraries hold so many bytes; their names have no dots here."""
-    held = {name.replace("_so", ".so"): size for name, size in libraries.items()}
-    native = results.Native(including_inner=results.NativeTotals(), top=[], by_library=held)
+    """A phase with these live bytes by library; "_so" in a name stands for ".so"."""
+    live = {name.replace("_so", ".so"): size for name, size in libraries.items()}
+    native = results.Native(including_inner=results.NativeTotals(), top=[], by_library=live)
     return results.PhaseRow(path=path, pid=pid, calls=1, errors=0, wall_ns=1, resident=None, native=native)
 
 
@@ -22,12 +22,12 @@ def ledger(path="load", pid=1):
     return results.Ledger(path=path, rss_delta_bytes=56 * MB, unexplained_bytes=MB, items=items, pid=pid)
 
 
-def told(made):
+def native_heap(made):
     assert sum(item.bytes for item in made.items) + made.unexplained_bytes == made.rss_delta_bytes
     return {item.owner: item.bytes // MB for item in made.items if item.category == "native heap"}
 
 
-def test_libraries_of_the_phase_and_of_those_inside_it():
+def test_the_libraries_of_a_phase_and_of_those_inside_it_are_named():
     made = ledger()
     rows = [
         phase("load", libtorch_cpu_so=25 * MB, unknown=7 * MB, **{"": 3 * MB, "CPython arenas": 90 * MB}),
@@ -37,16 +37,16 @@ def test_libraries_of_the_phase_and_of_those_inside_it():
         phase("load", libworker_so=9 * MB, pid=2),
     ]
     name_native_heap([made], rows)
-    assert told(made) == {"libtorch_cpu.so": 30, "tokenizers": 8, "CPython": 2, REST: 10}
+    assert native_heap(made) == {"libtorch_cpu.so": 30, "tokenizers": 8, "CPython": 2, REST: 10}
 
 
 def test_memory_that_was_never_touched_makes_the_rest_negative():
     made = ledger()
     name_native_heap([made], [phase("load", libtorch_cpu_so=70 * MB)])
-    assert told(made) == {"libtorch_cpu.so": 70, REST: -20}
+    assert native_heap(made) == {"libtorch_cpu.so": 70, REST: -20}
 
 
-def test_without_native_frames_nothing_changes():
+def test_nothing_changes_without_native_frames():
     made = ledger()
     name_native_heap([made], [phase("load")])
-    assert told(made) == {"malloc": 30, "malloc, large blocks": 20}
+    assert native_heap(made) == {"malloc": 30, "malloc, large blocks": 20}

@@ -1,4 +1,4 @@
-"""Censuses folded by phase path."""
+"""Object censuses, folded by phase path."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fwmemtrace.analysis.objects import ObjectsFold
 from fwmemtrace.records import ObjectCensus, ObjectRow
 
 
-def test_runs_of_one_path_add_up():
+def test_the_calls_of_a_path_add_up():
     fold = ObjectsFold()
     fold.add(ObjectCensus(1, 10, 1000, 3, 300, [ObjectRow("a.A", 5, 500, 3, 300)]), ("request",))
     fold.add(
@@ -24,7 +24,7 @@ def test_runs_of_one_path_add_up():
     assert fold.result()["other",].calls == 1
 
 
-def test_a_type_that_came_and_went_is_left_out():
+def test_a_type_without_a_change_is_left_out():
     fold = ObjectsFold()
     fold.add(ObjectCensus(1, 1, 1, 1, 10, [ObjectRow("a.A", 1, 10, 1, 10)]), ("p",))
     fold.add(ObjectCensus(2, 0, 0, -1, -10, [ObjectRow("a.A", 0, 0, -1, -10)]), ("p",))

@@ -1,4 +1,4 @@
-"""The Python heap's records folded by phase path."""
+"""Readings of tracemalloc, folded by phase path."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fwmemtrace.analysis.python_heap import PythonHeapFold
 from fwmemtrace.records import HeapRow, PythonHeap
 
 
-def test_runs_of_one_path_are_folded():
+def test_the_calls_of_a_path_add_up():
     fold = PythonHeapFold()
     fold.add(PythonHeap(1, 100, 150, 400, [HeapRow("a.py", 1, 50, 50, 1, 1)]), ("init",))
     fold.add(
@@ -28,7 +28,7 @@ def test_runs_of_one_path_are_folded():
 
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 1000))))
-def test_folding_conserves(runs):
+def test_changes_are_sums_and_peaks_are_maxima(runs):
     fold = PythonHeapFold()
     for span, (before, after, extra) in enumerate(runs):
         fold.add(PythonHeap(span, before, after, max(before, after) + extra, []), ("p",))

@@ -115,7 +115,7 @@ def python(folder: Path, *arguments: str, **environ: str) -> subprocess.Complete
         env={**os.environ, "PYTHONPATH": source, **environ},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

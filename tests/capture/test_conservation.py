@@ -74,6 +74,7 @@ def perform(steps):
             block.free()
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, min_size=1, max_size=3), st.booleans())
 def test_random_programs_in_several_threads(tmp_path, programs, python_allocators):
@@ -203,18 +204,22 @@ def test_a_tensor_belongs_to_the_phase_that_made_it(run, tmp_path):
         """
 import fwmemtrace, torch
 from fwmemtrace import phase
+# Element by element, in one thread, and not for the first time: what a matrix product keeps besides its result depends
+# on the processor, and a first sum loads code.
+torch.set_num_threads(1)
+torch.ones(500, 500) + torch.ones(500, 500)
 with fwmemtrace.session("trace.bin", probes=["native"]):
     with phase("make"):
         kept = torch.ones(1_000_000)
         with phase("temporary"):
             torch.ones(3_000_000)
-    with phase("multiply"):
-        product = torch.mm(torch.ones(500, 500), torch.ones(500, 500))
+    with phase("add"):
+        total = torch.ones(500, 500) + torch.ones(500, 500)
 """
     )
     rows = summary_of(tmp_path / "trace.bin").rows
     assert 4_000_000 <= rows["make"].live_bytes < 4_100_000
     assert 12_000_000 <= rows["make/temporary"].peak_bytes < 12_100_000
     assert rows["make/temporary"].live_bytes < 10_000
-    assert rows["multiply"].allocated_bytes >= 3_000_000
-    assert 1_000_000 <= rows["multiply"].live_bytes < 3_000_000
+    assert 3_000_000 <= rows["add"].allocated_bytes < 3_100_000
+    assert 1_000_000 <= rows["add"].live_bytes < 1_100_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -300,6 +301,7 @@ def play(steps, files, tape):
     return model, found
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.lists(STEPS, max_size=60), st.sampled_from([1, 3, None]))
 # Mapped in a run inside another one that has ended, which held none of it.
@@ -336,6 +338,7 @@ def test_the_fold_agrees_with_a_model_that_keeps_every_block(steps, batch):
             assert sum(site.at_peak_bytes for site in row.at_peak) == row.peak_bytes
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(STEPS, max_size=40), st.sampled_from([1, 2, 5, 20]))
 def test_a_fold_can_be_asked_for_rows_at_any_time(steps, batch):
@@ -350,6 +353,7 @@ def test_a_fold_can_be_asked_for_rows_at_any_time(steps, batch):
     assert asked_often == tape.rows(batch)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(STEPS, max_size=40))
 def test_the_samples_of_a_phase_add_up_to_its_row(steps):

@@ -23,7 +23,7 @@ def trends(tmp_path, body):
                 with phase("request"):
                     {body}
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], cwd=tmp_path, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], cwd=tmp_path, check=True, timeout=600)
     growth = fwmemtrace.read(tmp_path / "trace.bin").summary().growth
     return {trend.path: trend for trend in growth if trend.metric == "native"}
 

@@ -115,7 +115,9 @@ def test_with_another_interpreter_there_are_no_native_frames(traced, monkeypatch
     """memray puts Python's frames in their places by the interpreter's names."""
     path, _ = traced
     interpreters = [each for each in builds(path) if Path(each).name.startswith(("python", "libpython"))]
-    monkeypatch.setattr("fwmemtrace.trace.build_of", lambda each: "another" if each in interpreters else build_of(each))
+    monkeypatch.setattr(
+        "fwmemtrace.trace.capture.build_of", lambda each: "another" if each in interpreters else build_of(each)
+    )
     (note,) = notes(path)
     assert f"{len(interpreters)} of the traced" in note  # all of them are called CPython
     assert "CPython): there are no C and C++ frames" in note

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fwmemtrace.capture.frames import UNKNOWN
 from fwmemtrace.capture.library_names import library_of
 from fwmemtrace.capture.short_names import short_name
-from fwmemtrace.capture.stacks import IMPORT, make_readable, package_of, requesting_library
+from fwmemtrace.capture.stacks import IMPORT, make_readable, package_of_stack, requesting_library
 
 SITE = "/venv/lib/python3.11/site-packages"
 STANDARD = "/usr/lib/python3.11"
@@ -47,9 +47,9 @@ def test_the_caller_is_the_innermost_frame_of_the_program():
     assert stack.package == "torch"
     assert ("wrapper", "/x/fwmemtrace/phases.py", 3, None) not in stack.frames
     assert stack.library is None
-    assert package_of(python) == "torch"
-    assert package_of(python[1:]) == "program"
-    assert package_of(python[1:2]) == "python"
+    assert package_of_stack(python) == "torch"
+    assert package_of_stack(python[1:]) == "program"
+    assert package_of_stack(python[1:2]) == "python"
 
 
 def test_the_operator_is_the_one_that_python_called():

@@ -70,6 +70,7 @@ def traced(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_names_are_those_of_memray_and_need_no_library_of_the_reader(traced):
     ours, plain, memrays = (
         json.loads(output(traced, "-c", NAMES, OURS=value)[0]) for value in ("libraries", "names", "")

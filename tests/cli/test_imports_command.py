@@ -48,13 +48,13 @@ def test_json(folder):
     own = sum(row["own_bytes"] for row in cost["imports"])
     assert own + cost["unaccounted_bytes"] == cost["rss_delta_bytes"]
     (ledger,) = cost["ledger"]
-    # Memory that a module maps by itself is nobody's: it may not hide in a category.
-    assert abs(ledger["unexplained_bytes"] - 50_000_000) < 2 * 10**6  # what a ledger may leave unexplained
+    # Memory that a module maps itself belongs to no category.
+    assert abs(ledger["unexplained_bytes"] - 50_000_000) < 2 * 10**6  # a ledger's tolerance
     (workers,) = cost["workers"]
     assert workers["total_bytes"] == workers["once_bytes"] + 3 * workers["each_bytes"]
 
 
-def test_text_tells_the_same_and_the_module_s_own_output_stays_out_of_it(folder):
+def test_the_text_report_leaves_out_what_the_module_prints(folder):
     done = imports(folder, "fw_outer", "--top", "1")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Importing fw_outer adds 5")
@@ -64,7 +64,7 @@ def test_text_tells_the_same_and_the_module_s_own_output_stays_out_of_it(folder)
     assert "hello" in done.stderr
 
 
-def test_a_session_that_the_environment_asks_for_is_not_started(folder):
+def test_the_environment_starts_no_session_in_the_fresh_interpreter(folder):
     done = imports(folder, "fw_inner", "--format", "json", FWMEMTRACE=str(folder / "other.bin"))
     assert done.returncode == 0, done.stderr
     assert not (folder / "other.bin").exists()
@@ -80,10 +80,10 @@ def test_the_trace_can_be_kept(folder):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["fw_missing"], "fw_missing cannot be imported"),
-        (["fw_broken"], "RuntimeError: no licence)"),
-        (["fw_killed"], "killed by SIGKILL"),
-        (["json", "--top", "0"], "found --top 0, expected a whole number of at least 1"),
+        (["fw_missing"], "cannot import fw_missing: ModuleNotFoundError"),
+        (["fw_broken"], "cannot import fw_broken: RuntimeError: no licence\n"),
+        (["fw_killed"], "importing fw_killed was killed by SIGKILL; keep the trace with --trace to see where"),
+        (["json", "--top", "0"], "--top 0: must be at least 1"),
         (["json", "-o", "no/such/folder"], "no/such/folder cannot be written"),
     ],
 )

@@ -1,4 +1,4 @@
-"""deep_size against pympler, torch's storages, numpy's sizes and pandas' own count."""
+"""deep_size, compared with pympler, torch's storages, numpy's sizes and pandas' own count."""
 
 from __future__ import annotations
 
@@ -12,16 +12,6 @@ import fwmemtrace
 from fwmemtrace import deep_size
 
 MB = 10**6
-
-
-@pytest.fixture(scope="module")
-def torch():
-    return pytest.importorskip("torch")
-
-
-@pytest.fixture(scope="module")
-def numpy():
-    return pytest.importorskip("numpy")
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +35,13 @@ def nested(depth):
 @pytest.mark.parametrize(
     "thing", [[1.5] * 100, {"a": [1, 2.5, "text"], "b": {3}}, Plain(), nested(40), "x" * 1000, None]
 )
-def test_plain_objects_are_as_pympler_says(thing):
+def test_plain_objects_equal_pympler_s_asizeof(thing):
     from pympler.asizeof import asizeof
 
     assert deep_size(thing) == asizeof(thing)
 
 
-def test_what_is_shared_counts_once():
+def test_shared_objects_count_once():
     shared = ["x" * 10_000]
     assert deep_size([shared, shared]) < 11_000
     assert deep_size(shared, shared) == deep_size(shared)
@@ -118,10 +108,10 @@ def test_without_pympler_the_error_says_what_to_do():
         else:
             raise SystemExit("no error")
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, timeout=600)
 
 
 def test_it_is_public_and_lazy():
     assert "deep_size" in fwmemtrace.__all__
     code = "import sys, fwmemtrace; sys.exit('fwmemtrace.heap.deep_size' in sys.modules or 'pympler' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600)

@@ -1,3 +1,7 @@
+"""Dividing anonymous memory among its owners."""
+
+from __future__ import annotations
+
 import struct
 from itertools import pairwise
 
@@ -5,15 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwmemtrace.probes.mappings.anonymous import ARENA, PAGE, POOL, Pages, Walker, is_pool, split
-from fwmemtrace.system.smaps import Below, Mapping
+from fwmemtrace.probes.mappings.allocator_marks import ARENA, POOL, is_pool
+from fwmemtrace.probes.mappings.anonymous import AnonymousMemory, apportion
+from fwmemtrace.system.own_memory import PageFlags
+from fwmemtrace.system.proc import PAGE_SIZE as PAGE
+from fwmemtrace.system.smaps import AnonymousMapping, MappingBelow
 
 BASE = 0x7F00_0000_0000 - 5 * PAGE  # so that arenas are not aligned to pools
-GUARD = Below("---p", "", is_file=False, file_end=0)
+GUARD = MappingBelow("---p", "", is_file=False, file_end=0)
 
 
 class Memory:
-    """Pages with content, as an anonymous mapping has them."""
+    """An anonymous mapping: pages and what they contain."""
 
     def __init__(self, base=BASE):
         self.base = self.end = base
@@ -57,23 +64,24 @@ class Memory:
 
     def pages(self, start, end):
         flags = bytes(int(address not in self.absent) for address in range(start, end, PAGE))
-        return Pages(flags, flags)
+        return PageFlags(flags, flags)
 
     def shares(self, below=None, cuts=(), **options):
-        """As the walker finds them, where the kernel cuts the mapping behind so many pages."""
-        walker = Walker(self.peek, self.pages, **options)
+        """The resident bytes of each owner, where the kernel cuts the mapping after so many pages."""
+        anonymous = AnonymousMemory(self.peek, self.pages, **options)
         edges = [self.base, *(self.base + cut * PAGE for cut in cuts), self.end]
         found = []
         for start, end in pairwise(edges):
             resident = sum(self.pages(start, end).present) * PAGE
-            parts = walker.shares(Mapping(start, end, "rw-p", "", resident, resident, resident, resident), below)
+            mapping = AnonymousMapping(start, end, "rw-p", "", resident, resident, resident, resident)
+            parts = anonymous.divide(mapping, below)
             assert sum(size for _, size in parts) == resident
             found += [(piece.category, piece.owner, size) for piece, size in parts]
             below = None
         return found
 
 
-def test_joined_mappings_are_cut_where_the_allocators_left_their_marks():
+def test_joined_mappings_are_divided_at_the_allocators_headers():
     memory = Memory()
     memory.block(40)
     memory.arena()
@@ -89,7 +97,7 @@ def test_joined_mappings_are_cut_where_the_allocators_left_their_marks():
     ]
 
 
-def test_a_block_goes_on_where_the_kernel_cut_its_mapping_in_two():
+def test_a_block_continues_where_the_kernel_cut_its_mapping_in_two():
     memory = Memory()
     memory.block(4)
     memory.block(2000)
@@ -105,7 +113,7 @@ def test_a_block_goes_on_where_the_kernel_cut_its_mapping_in_two():
 
 
 @pytest.mark.parametrize("nameless", [1, 2, 3, 4, 5])
-def test_arenas_behind_pages_without_a_name_begin_where_they_fit(nameless):
+def test_arenas_after_pages_without_an_owner_start_where_they_fit(nameless):
     memory = Memory()
     memory.nameless(nameless)
     memory.arena()
@@ -136,7 +144,7 @@ def test_pages_are_counted_window_by_window(monkeypatch, window):
     ]
 
 
-def test_a_heap_of_a_thread_is_malloc_s():
+def test_a_thread_s_heap_is_malloc_s():
     memory = Memory(64 << 20)
     memory._put(memory.end, struct.pack("=QQQQ", memory.end + 0x30, 0, 33 * PAGE, 33 * PAGE))
     memory.end += 33 * PAGE
@@ -157,7 +165,7 @@ def test_a_thread_known_by_its_identifier_needs_no_descriptor():
     assert memory.shares(GUARD) == [("anonymous", "", 16 * PAGE)]
 
 
-def test_a_stack_joined_with_what_is_above_ends_where_it_ends():
+def test_a_stack_joined_with_memory_above_ends_at_its_size():
     memory = Memory()
     memory.stack(2048)
     memory.block(4)
@@ -167,17 +175,17 @@ def test_a_stack_joined_with_what_is_above_ends_where_it_ends():
     ]
 
 
-def test_zeroed_data_of_a_library_is_the_library_s(monkeypatch):
+def test_a_library_s_zeroed_data_is_the_library_s(monkeypatch):
     monkeypatch.setattr(
         "fwmemtrace.probes.mappings.anonymous.zeroed_bytes", lambda path, end: 2 * PAGE if end == 7 * PAGE else 0
     )
     memory = Memory()
     memory.nameless(5)
-    below = Below("rw-p", "/v/site-packages/torch/lib/libtorch.so", is_file=True, file_end=7 * PAGE)
+    below = MappingBelow("rw-p", "/v/site-packages/torch/lib/libtorch.so", is_file=True, file_end=7 * PAGE)
     assert memory.shares(below) == [("file", "torch", 2 * PAGE), ("anonymous", "", 3 * PAGE)]
 
 
-def test_a_block_that_claims_more_than_is_mapped_is_none():
+def test_a_size_beyond_the_mapping_is_not_a_block():
     memory = Memory()
     memory.block(4)
     memory.end -= PAGE
@@ -185,23 +193,23 @@ def test_a_block_that_claims_more_than_is_mapped_is_none():
 
 
 @pytest.mark.parametrize("content", [bytes(48), b"\xff" * 48, b"\x13\x37" * 24, struct.pack("=QQ", 3, 4096 | 2) * 3])
-def test_other_content_is_no_pool(content):
+def test_other_content_is_not_a_pool(content):
     assert not is_pool(content)
 
 
-def test_unknown_memory_does_not_take_long():
+def test_the_search_in_unknown_memory_is_limited():
     memory = Memory()
     memory.end += 20_000 * PAGE
     looks = []
-    walker = Walker(lambda address, length: looks.append(address) or bytes(length), memory.pages)
-    mapping = Mapping(memory.base, memory.end, "rw-p", "", *[20_000 * PAGE] * 4)
-    assert walker.shares(mapping, None)[0][1] == 20_000 * PAGE
+    anonymous = AnonymousMemory(lambda address, length: looks.append(address) or bytes(length), memory.pages)
+    mapping = AnonymousMapping(memory.base, memory.end, "rw-p", "", *[20_000 * PAGE] * 4)
+    assert anonymous.divide(mapping, None)[0][1] == 20_000 * PAGE
     assert len(looks) < 10_000
 
 
 @given(st.integers(0, 10**9), st.lists(st.integers(0, 1000), min_size=1, max_size=20))
-def test_splitting_loses_nothing(total, weights):
-    parts = split(total, weights)
+def test_apportioned_parts_add_up(total, weights):
+    parts = apportion(total, weights)
     assert sum(parts) == total
     assert all(part >= 0 for part in parts)
 
@@ -210,6 +218,6 @@ def test_without_the_page_map_nothing_is_guessed():
     memory = Memory()
     memory.block(4)
     memory.arena()
-    mapping = Mapping(memory.base, memory.end, "rw-p", "", *[100 * PAGE] * 4)
-    (share,) = Walker(memory.peek, lambda start, end: Pages(b"", b"")).shares(mapping, None)
+    mapping = AnonymousMapping(memory.base, memory.end, "rw-p", "", *[100 * PAGE] * 4)
+    (share,) = AnonymousMemory(memory.peek, lambda start, end: PageFlags(b"", b"")).divide(mapping, None)
     assert (share[0].category, share[1]) == ("anonymous", 100 * PAGE)

@@ -1,4 +1,4 @@
-"""The garbage collector per phase."""
+"""Collections and what they free, by phase."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_runs_and_freed_objects_per_phase(quiet):
     assert not [callback for callback in gc.callbacks if "Collector" in repr(callback)]
 
 
-def test_what_only_a_full_collection_returned(quiet):
+def test_what_a_full_collection_frees(quiet):
     def body():
         with phase("request"), phase("inner"):
             for _ in range(100):
@@ -79,7 +79,7 @@ def test_what_only_a_full_collection_returned(quiet):
     assert not [record for record in records if isinstance(record, Collections)]
 
 
-def test_a_program_without_a_collector_is_left_alone():
+def test_no_collection_if_the_program_has_switched_the_collector_off():
     def body():
         with phase("p"):
             pass
@@ -112,7 +112,7 @@ def test_uncollectable_objects_are_named(quiet):
     assert "test_collector.Node" in note.message
 
 
-def test_runs_of_one_path_add_up():
+def test_runs_of_a_path_add_up():
     fold = CollectorFold()
     fold.add(Collections(1, [3, 1, 0], 100, 7, 0), "request")
     fold.add(Collections(2, [1, 0, 1], 50, 3, 1), "request")

@@ -1,4 +1,4 @@
-"""Real imports of small modules made on the spot, in this process and in fresh ones."""
+"""Real imports of small modules that the tests write, in this process and in fresh ones."""
 
 import gc
 import importlib
@@ -90,7 +90,7 @@ def test_lazy_imports_belong_to_the_phase_where_they_happen(package, traced):
     assert traced.imports["fw_lazy"].asked_by == "fw_early:2"
 
 
-def test_a_package_belongs_to_whoever_asked_for_a_module_in_it(package, traced):
+def test_a_package_belongs_to_the_importer_of_a_module_in_it(package, traced):
     package(
         {"fw_pack/__init__": BIG.format(10), "fw_pack/sub/__init__": "", "fw_pack/sub/leaf": ""},
         fw_user="import fw_pack.sub.leaf",
@@ -108,7 +108,7 @@ def test_a_package_belongs_to_whoever_asked_for_a_module_in_it(package, traced):
     assert imports["fw_user"].own_bytes < MB
 
 
-def test_a_package_that_imports_the_module_first_is_told_once(package, traced):
+def test_a_module_that_its_own_package_imports_first_is_recorded_once(package, traced):
     package({"fw_pack/__init__": "import fw_pack.leaf", "fw_pack/leaf": BIG.format(10)})
     import fw_pack.leaf  # noqa: F401
 
@@ -126,7 +126,7 @@ def test_reload(package, traced):
     assert [record.reload for record in found] == [False, True]
 
 
-def test_failed_imports_are_told_and_look_as_without_the_tracer(package, traced):
+def test_failed_imports_are_recorded_and_their_tracebacks_unchanged(package, traced):
     package(fw_bad="import fw_fine\nraise ValueError('broken')", fw_fine="")
     with pytest.raises(ModuleNotFoundError) as missing:
         import fw_not_there
@@ -179,7 +179,7 @@ def test_modules_of_other_finders(traced, monkeypatch):
     assert traced.imports["fw_virtual"].own_bytes > 9 * MB
 
 
-def test_a_module_that_does_something_when_asked_for_an_attribute_is_not_asked(package, traced):
+def test_no_attribute_of_an_imported_module_is_read(package, traced):
     package(
         fw_touchy="""
             import sys
@@ -213,7 +213,7 @@ def test_threads_count_no_byte_twice(package, traced):
     assert abs(sum(record.own_bytes for record in found) - (after - before)) < MB
 
 
-def test_everything_is_put_back():
+def test_the_import_system_is_restored():
     import _frozen_importlib
 
     before = _frozen_importlib._find_and_load_unlocked, _frozen_importlib._exec
@@ -222,7 +222,7 @@ def test_everything_is_put_back():
     assert (_frozen_importlib._find_and_load_unlocked, _frozen_importlib._exec) == before
 
 
-def test_another_s_wrapper_stays_and_goes_on_working(package, monkeypatch):
+def test_a_wrapper_of_another_tool_stays_and_works(package, monkeypatch):
     import _frozen_importlib
 
     package(fw_wrapped="", fw_wrapped_later="")
@@ -246,7 +246,7 @@ def test_another_s_wrapper_stays_and_goes_on_working(package, monkeypatch):
     monkeypatch.setattr(_frozen_importlib, "_find_and_load_unlocked", original)
 
 
-def test_a_fork_inside_an_import_goes_on_in_the_child(tmp_path):
+def test_an_import_around_a_fork_continues_in_the_child(tmp_path):
     (tmp_path / "fw_forks.py").write_text(
         "import os\npid = os.fork()\nif pid: os.waitpid(pid, 0)\nimport fw_after\n", encoding="utf-8"
     )
@@ -276,7 +276,7 @@ def test_a_fork_inside_an_import_goes_on_in_the_child(tmp_path):
     assert done.stdout.splitlines().count("fw_after fw_forks True") >= 2, done.stdout + done.stderr
 
 
-def test_a_thread_with_no_phase_of_its_own_imports_in_that_of_the_session_s_thread(package, traced):
+def test_a_thread_without_a_phase_imports_in_the_phase_of_the_session_s_thread(package, traced):
     package(fw_pooled="", fw_named="")
 
     def with_a_phase():

@@ -1,4 +1,4 @@
-"""Folding tracemalloc's traces, judged by tracemalloc's own statistics."""
+"""Folding tracemalloc's traces, compared with tracemalloc's own statistics."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fwmemtrace.probes.python_heap import fold as heap_fold
 from fwmemtrace.probes.python_heap import rows as heap_rows
+from fwmemtrace.probes.python_heap.source_packages import SourcePackages
 
 
 @pytest.fixture
@@ -109,8 +110,8 @@ def test_packing_keeps_a_fold(fold):
     assert heap_fold.unpack(heap_fold.pack(fold)) == fold
 
 
-def test_packages_are_told_by_path():
-    packages = heap_rows.Packages()
+def test_packages_by_path():
+    packages = SourcePackages()
     expected = {
         "/env/lib/python3.11/site-packages/torch/nn/modules/linear.py": "torch",
         "/env/lib/python3.11/site-packages/six.py": "six",

@@ -1,4 +1,4 @@
-"""Tensors and arrays, judged by torch's own storages and by numpy's sizes."""
+"""The probe tensors, compared with torch's own storages and numpy's sizes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ import pytest
 import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.analysis.tensors import TensorsFold
+from fwmemtrace.heap.live_storages import find_storages, without_parts
 from fwmemtrace.heap.local_variables import local_variables
-from fwmemtrace.heap.storages import Storage, find_storages, without_parts
+from fwmemtrace.heap.storages import Storage
 from fwmemtrace.heap.tensor_names import outermost, walk
 from fwmemtrace.records import AcceleratorMemory, TensorCensus, TensorRow
 from fwmemtrace.sinks.memory import MemorySink
-from fwmemtrace.system import backing
+from fwmemtrace.system import proc
+from fwmemtrace.system.backing import BackingMap
 
 MB = 10**6
 
@@ -43,7 +45,7 @@ def numpy():
 
 
 def torch_bytes(torch):
-    """The judge: torch's own storages of every live tensor, gradients included, each once."""
+    """The bytes of torch's own storages of all live tensors and their gradients, each once."""
     storages = {}
     for thing in gc.get_objects():
         if issubclass(type(thing), torch.Tensor):
@@ -88,7 +90,7 @@ def model(torch, tmp_path_factory):
 class TestAModel:
     """Tied weights, views, a mapped checkpoint, gradients and an optimizer: each storage once."""
 
-    def test_bytes_equal_torchs_storages(self, torch, model):
+    def test_bytes_equal_torch_s_storages(self, torch, model):
         storages, unreadable = find_storages()
         found = sum(storage.size_bytes for storage in storages if storage.library == "torch" and storage.in_process)
         assert found == torch_bytes(torch)
@@ -107,7 +109,7 @@ class TestAModel:
         assert owners["encoder.layer.3.weight.grad"].role == "gradient"
         assert owners["encoder.layer.3.weight.exp_avg"].role == "optimizer"
 
-    def test_gradients_and_optimizer_state_apart(self, model):
+    def test_gradients_and_optimizer_state_are_separate(self, model):
         by_role = {}
         for storage in find_storages().storages:
             if storage.model == "Tied":
@@ -138,7 +140,7 @@ def test_growth_over_a_phase(torch):
     assert kept
 
 
-def test_shared_memory_is_told_apart(torch):
+def test_shared_memory_has_its_own_backing(torch):
     tensor = torch.zeros(MB).share_memory_()
     [storage] = [s for s in find_storages().storages if s.address == tensor.untyped_storage().data_ptr()]
     assert storage.backing == "shared"
@@ -168,7 +170,7 @@ def test_arrays_are_counted_by_their_owner(numpy):
     assert kept
 
 
-def test_arrays_that_only_a_local_variable_or_a_plain_container_holds(numpy):
+def test_arrays_in_a_local_variable_or_an_untracked_container(numpy):
     def body():
         local = numpy.zeros(MB, dtype=numpy.int16)
         inside = {"key": (numpy.zeros(MB, dtype=numpy.int32), 1)}
@@ -227,14 +229,14 @@ def find_file_backed():
     return sum(storage.size_bytes for storage in find_storages().storages if storage.backing == "file")
 
 
-def test_pythons_own_arrays():
+def test_python_s_own_arrays():
     census, kept = census_of(lambda: array("d", range(100_000)))
     [row] = [row for row in census.rows if row.library == "python"]
     assert (row.dtype, row.delta_bytes) == ("d", 800_000)
     assert kept
 
 
-def test_nothing_is_held(torch):
+def test_the_search_keeps_nothing_alive(torch):
     import weakref
 
     tensor = torch.zeros(1000)
@@ -244,7 +246,7 @@ def test_nothing_is_held(torch):
     assert watched() is None
 
 
-def test_torch_is_not_imported_for_asking():
+def test_the_probe_does_not_import_torch():
     code = """
         import sys, fwmemtrace
         from fwmemtrace import phase
@@ -257,7 +259,7 @@ def test_torch_is_not_imported_for_asking():
         [census] = [record for record in sink.records if type(record).__name__ == "TensorCensus"]
         assert census.live_bytes == census.delta_bytes == 0
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, timeout=600)
 
 
 def test_parts_of_a_storage_are_left_out():
@@ -280,11 +282,11 @@ def test_parts_of_a_storage_are_left_out():
 
 
 def test_addresses_without_proc_are_private(monkeypatch, tmp_path):
-    monkeypatch.setattr(backing, "MAPS", tmp_path / "none")
-    assert backing.Mappings().backing(id(object())) == "private"
+    monkeypatch.setattr(proc, "PROC", str(tmp_path / "none"))
+    assert BackingMap().backing_at(id(object())) == "private"
 
 
-def test_modules_in_a_circle(torch):
+def test_modules_in_a_cycle(torch):
     one, two = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
     one.add_module("other", two)
     two.__dict__["_modules"]["back"] = one

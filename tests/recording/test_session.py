@@ -1,4 +1,4 @@
-"""A session: what switches it on and off, what it goes by, and what never gets out of it."""
+"""Sessions: how they start and stop, and what happens if a probe or sink raises."""
 
 from __future__ import annotations
 
@@ -9,29 +9,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import psutil
 import pytest
 
 import fwmemtrace
-from fwmemtrace import config, phase
+from fwmemtrace import phase
 from fwmemtrace.errors import SessionError, SettingsError, SinkError
 from fwmemtrace.paths import write
-from fwmemtrace.probes.base import BaseProbe
+from fwmemtrace.probes import Probe
 from fwmemtrace.recording.session import Session, stop
 from fwmemtrace.records import Note, PhaseBegin, PhaseEnd, Sample, SessionBegin, SessionEnd
-from fwmemtrace.sinks.memory import MemorySink
+from fwmemtrace.sinks import MemorySink
 
 MB = 10**6
 NewMemory: TypeAlias = Callable[[int], mmap.mmap]
 
 
-def start_with(sink: Any, *probes: BaseProbe, **settings: Any) -> Session:
-    """A session with probes of the test's own, which no entry point names."""
-    from fwmemtrace.probes.resident import ResidentProbe
-
-    return Session(config.load({"interval": 0, **settings}), sink, [ResidentProbe(), *probes])
+def start_with(sink: Any, *probes: Probe, **settings: Any) -> Session:
+    """Start a session with probes of the test's own."""
+    return fwmemtrace.start(sink, probes=probes, interval=0, **settings)
 
 
-class Broken(BaseProbe):
+class Broken(Probe):
     name = "broken"
 
     def __init__(self, where: str) -> None:
@@ -44,7 +43,7 @@ class Broken(BaseProbe):
     def phase_began(self, span: Any) -> None:
         self._fail("phase_began")
 
-    def phase_ended(self, span: Any) -> None:
+    def phase_ended(self, span: Any, state: Any) -> None:
         self._fail("phase_ended")
 
     def stop(self) -> None:
@@ -112,7 +111,7 @@ def test_a_sink_that_raises_is_switched_off_and_the_loss_counted() -> None:
     assert session.lost_records > 5
 
 
-def test_one_session_a_process() -> None:
+def test_a_process_has_one_session() -> None:
     with fwmemtrace.session(MemorySink()):
         with pytest.raises(SessionError, match="already"):
             fwmemtrace.session(MemorySink())
@@ -145,19 +144,24 @@ def test_records_begin_and_end_with_the_session() -> None:
     assert begin.attributes == {"model": "minilm", "size": 3, "ratio": 0.5, "big": True}
 
 
-def test_the_timeline_samples_what_happens_between_edges(new_memory: NewMemory) -> None:
+def test_the_timeline_samples_what_happens_between_edges(
+    new_memory: NewMemory, wait_until: Callable[[Callable[[], object]], None]
+) -> None:
     sink = MemorySink()
+
+    def latest() -> int:
+        return next((record.rss_bytes for record in reversed(sink.records) if isinstance(record, Sample)), 0)
+
+    before = psutil.Process().memory_info().rss
     with fwmemtrace.session(sink, interval=0.005):
         ballast = new_memory(64 * MB)
-        threading.Event().wait(0.1)
+        wait_until(lambda: latest() - before > 60 * MB)
         ballast.close()
-        threading.Event().wait(0.1)
-    samples = [record.rss_bytes for record in sink.records if isinstance(record, Sample)]
-    assert max(samples) - samples[-1] > 60 * MB
+        wait_until(lambda: latest() - before < 10 * MB)
     assert not [thread for thread in threading.enumerate() if "fwmemtrace" in thread.name]
 
 
-def test_the_peak_of_a_phase_is_exact_and_its_neighbours_do_not_have_it(new_memory: NewMemory) -> None:
+def test_the_peak_of_a_phase_is_exact_and_not_that_of_its_neighbours(new_memory: NewMemory) -> None:
     sink = MemorySink()
     with fwmemtrace.session(sink, interval=0), phase("outer"):
         with phase("before"):
@@ -179,7 +183,7 @@ def test_the_peak_of_a_phase_is_exact_and_its_neighbours_do_not_have_it(new_memo
 
 
 def test_a_phase_can_ask_for_less() -> None:
-    class Counting(BaseProbe):
+    class Counting(Probe):
         name = "counting"
         seen: list[str] = []
 
@@ -195,13 +199,13 @@ def test_a_phase_can_ask_for_less() -> None:
 
 
 def test_what_a_probe_costs_is_recorded_as_its_own(new_memory: NewMemory) -> None:
-    class Hoarder(BaseProbe):
+    class Hoarder(Probe):
         name = "hoarder"
 
         def __init__(self) -> None:
             self.kept: list[mmap.mmap] = []
 
-        def phase_ended(self, span: Any) -> None:
+        def phase_ended(self, span: Any, state: Any) -> None:
             self.kept.append(new_memory(40 * MB))
 
     from fwmemtrace.records import Overhead
@@ -216,14 +220,14 @@ def test_what_a_probe_costs_is_recorded_as_its_own(new_memory: NewMemory) -> Non
     assert set(by_name) == {"outer", "inner"}
 
 
-def test_a_trace_file_that_cannot_be_made_is_an_error_and_leaves_nothing_on(tmp_path: Path) -> None:
+def test_a_trace_file_that_cannot_be_created_is_an_error_and_no_session_is_on(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match="cannot be written"):
         fwmemtrace.session(tmp_path / "no such folder" / "trace.bin")
     with fwmemtrace.session(tmp_path / "trace.bin"):
         pass
 
 
-def test_an_unknown_probe_or_sink_is_an_error_that_names_those_there_are() -> None:
+def test_the_error_for_an_unknown_probe_or_sink_suggests_names() -> None:
     with pytest.raises(SettingsError, match=r"'rezident'.*resident"):
         fwmemtrace.session(MemorySink(), probes=["rezident"])
     with pytest.raises(SettingsError, match=r"'paper'.*trace_file"):
@@ -232,8 +236,8 @@ def test_an_unknown_probe_or_sink_is_an_error_that_names_those_there_are() -> No
         pass
 
 
-def test_what_phases_reported_to_before_a_session_they_report_to_after_it() -> None:
-    """As the marks that FWMEMTRACE_MARKERS leaves in another tool's capture."""
+def test_the_previous_tracer_is_restored_after_a_session() -> None:
+    """Such as the one that leaves markers for other tools if FWMEMTRACE_MARKERS is set."""
     from fwmemtrace.tracing import phases
     from fwmemtrace.tracing import span as span_module
 

@@ -1,4 +1,4 @@
-"""What a report says of the control group: of its limit above all, and of a process that may have met it."""
+"""The control group in reports: its usage, its limit, and a process that may have exceeded it."""
 
 from __future__ import annotations
 
@@ -50,40 +50,46 @@ def trace(folder: Path, readings: list[CgroupReading], *, closed: bool) -> fwmem
 
 
 @pytest.mark.parametrize(
-    ("readings", "said"),
+    ("readings", "words"),
     [
-        (OWN, "Since it was made its control group held at most 70.0 MB, cached pages of files included; its limit is"),
-        (OWN, "its limit is 200.0 MB."),
-        (NO_LIMIT, "held at most 60.0 MB, cached pages of files included; it has no limit."),
-        (NO_PEAK, "When it was read its control group held at most 50.0 MB"),
-        (AROUND, "its limit is the 150.0 MB of the group /outer around it, which held at most 140.0 MB when it was"),
+        (OWN, "Its control group used at most 70.0 MB since its creation, page cache included; its limit is 200.0 MB."),
+        (NO_LIMIT, "used at most 60.0 MB since its creation, page cache included; it has no limit."),
+        (NO_PEAK, "Its control group used at most 50.0 MB when it was read, page cache included; it has no limit."),
+        (
+            AROUND,
+            "150.0 MB, set by the group /outer around it, which used at most 140.0 MB when it was read.",
+        ),
     ],
 )
-def test_what_the_group_held_and_may_hold(tmp_path: Path, readings: list[CgroupReading], said: str) -> None:
+def test_usage_and_limit(tmp_path: Path, readings: list[CgroupReading], words: str) -> None:
     made = trace(tmp_path, readings, closed=True)
-    assert said in made.report("text", width=1000)
-    assert said in made.report("markdown").replace("`", "")
-    assert "killed by the kernel" not in made.report("text", width=1000)
+    assert words in made.report("text", width=1000)
+    assert words in made.report("markdown").replace("`", "")
+    assert "kernel kills" not in made.report("text", width=1000)
 
 
 @pytest.mark.parametrize(
-    ("readings", "said"),
+    ("readings", "words"),
     [
-        (OWN, "Its control group has a limit of 200.0 MB and held at most 50.0 MB when it was read"),
-        (AROUND, "The control group /outer around it has a limit of 150.0 MB and held at most 140.0 MB"),
+        (OWN, "Its control group has a limit of 200.0 MB and used at most 50.0 MB when it was read."),
+        (
+            AROUND,
+            "The control group /outer around it has a limit of 150.0 MB and used at most 140.0 MB when",
+        ),
     ],
 )
-def test_a_process_that_ended_without_a_word_had_this_limit(
-    tmp_path: Path, readings: list[CgroupReading], said: str
+def test_the_limit_of_a_process_that_may_have_been_killed(
+    tmp_path: Path, readings: list[CgroupReading], words: str
 ) -> None:
     text = trace(tmp_path, readings, closed=False).report("text", width=1000)
-    assert "was not closed: its records stop inside load" in text
-    assert said in text
+    assert "The session of process 42 was not closed: its records end in load" in text
+    assert words in text
+    assert "The kernel kills a process that exceeds the limit" in text
 
 
 @pytest.mark.parametrize("readings", [NO_LIMIT, []])
-def test_nothing_is_said_of_a_limit_where_there_is_none(tmp_path: Path, readings: list[CgroupReading]) -> None:
-    assert "killed by the kernel" not in trace(tmp_path, readings, closed=False).report("text", width=1000)
+def test_no_limit_is_mentioned_if_there_is_none(tmp_path: Path, readings: list[CgroupReading]) -> None:
+    assert "kernel kills" not in trace(tmp_path, readings, closed=False).report("text", width=1000)
 
 
 def test_the_json_report_names_the_group_whose_limit_it_is(tmp_path: Path) -> None:

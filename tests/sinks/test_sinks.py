@@ -1,4 +1,4 @@
-"""Every sink gets every record, and what one of them raises stays with it."""
+"""The built-in sinks, and sinks that fail."""
 
 from __future__ import annotations
 
@@ -13,13 +13,9 @@ import pytest
 import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.errors import SinkError
+from fwmemtrace.recording.sink_guard import SinkGuard
 from fwmemtrace.records import CaptureChunk, Note, PhaseBegin, Record, Sample
-from fwmemtrace.sinks.callback import CallbackSink
-from fwmemtrace.sinks.fan_out import FanOutSink
-from fwmemtrace.sinks.jsonl import JsonLinesSink
-from fwmemtrace.sinks.logging import LoggingSink
-from fwmemtrace.sinks.memory import MemorySink
-from fwmemtrace.sinks.trace_file import TraceFileSink
+from fwmemtrace.sinks import CallbackSink, FanOutSink, JsonLinesSink, LoggingSink, MemorySink, TraceFileSink
 
 
 def trace_into(sink: Any, **settings: Any) -> None:
@@ -31,7 +27,7 @@ def names(records: list[Record]) -> list[str]:
     return [type(record).__name__ for record in records]
 
 
-def test_json_lines_carry_what_the_records_do(tmp_path: Path) -> None:
+def test_json_lines_have_the_fields_of_the_records(tmp_path: Path) -> None:
     memory = MemorySink()
     trace_into(FanOutSink(memory, JsonLinesSink(tmp_path / "trace.jsonl")))
     lines = [json.loads(line) for line in (tmp_path / "trace.jsonl").read_text().splitlines()]
@@ -105,8 +101,24 @@ class Failing:
         self._do("close")
 
 
+def test_a_sink_is_flushed_and_closed_if_it_can_be() -> None:
+    calls: list[str] = []
+
+    class Complete:
+        def write(self, record: Record) -> None: ...
+
+        def flush(self) -> None:
+            calls.append("flush")
+
+        def close(self) -> None:
+            calls.append("close")
+
+    trace_into(FanOutSink(Complete(), CallbackSink(calls.append)))
+    assert [call for call in calls if isinstance(call, str)] == ["flush", "close"]
+
+
 @pytest.mark.parametrize("fails_at", ["write", "flush", "close"])
-def test_a_fan_out_drops_the_sink_that_raises_and_tells_the_others(fails_at: str) -> None:
+def test_a_fan_out_drops_the_sink_that_raises_with_a_note_to_the_others(fails_at: str) -> None:
     memory, failing = MemorySink(), Failing(fails_at)
     fan_out = FanOutSink(failing, memory)
     trace_into(fan_out)
@@ -117,7 +129,7 @@ def test_a_fan_out_drops_the_sink_that_raises_and_tells_the_others(fails_at: str
     assert memory.closed
 
 
-def test_a_fan_out_whose_sinks_all_failed_is_switched_off_itself() -> None:
+def test_a_fan_out_fails_once_all_of_its_sinks_have() -> None:
     with pytest.warns(RuntimeWarning, match="every sink failed"):
         trace_into(FanOutSink(Failing("write")))
 
@@ -129,16 +141,46 @@ def test_the_trace_file_of_a_fan_out_is_the_session_s(tmp_path: Path) -> None:
     assert fwmemtrace.read(tmp_path / "trace.bin").summary().trace.complete
 
 
-def test_a_sink_of_one_s_own_needs_three_methods() -> None:
+def test_a_thread_that_is_about_to_write_when_the_session_stops_fails_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    """It must not close the sink a second time: by then another file may have the number of its descriptor."""
+
+    class Slow:
+        closed = 0
+
+        def write(self, record: Record) -> None:
+            if isinstance(record, PhaseBegin):
+                guard.close()  # what the thread that stops the session does meanwhile
+                raise OSError("closed")
+
+        def flush(self) -> None: ...
+
+        def close(self) -> None:
+            self.closed += 1
+
+    sink = Slow()
+    guard = SinkGuard(sink)
+    guard.emit(PhaseBegin(1, 0, "late", 1, 1, 1, None))
+    assert (sink.closed, guard.failure, guard.lost) == (1, None, 0)
+    assert not recwarn.list
+
+
+def test_a_trace_file_that_is_closed_twice_closes_no_file_of_another(tmp_path: Path) -> None:
+    sink = TraceFileSink(tmp_path / "trace.bin")
+    sink.close()
+    with (tmp_path / "mine").open("w") as mine:  # gets the number that has become free
+        sink.close()
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            sink.write(Note(1, "session", "late"))
+        mine.write("whole")
+    assert (tmp_path / "mine").read_text() == "whole"
+
+
+def test_a_sink_needs_only_write() -> None:
     class Mine:
         seen = 0
 
         def write(self, record: Record) -> None:
             self.seen += 1
-
-        def flush(self) -> None: ...
-
-        def close(self) -> None: ...
 
     mine = Mine()
     with fwmemtrace.session(sink=mine, interval=0), phase("a"):
@@ -179,8 +221,8 @@ def test_a_sink_named_by_an_entry_point_of_another_package(tmp_path: Path, monke
         fwmemtrace.session(sink="broken")
 
 
-def test_a_sink_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+def test_a_sink_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match="cannot be written"):
         JsonLinesSink(tmp_path / "no" / "folder.jsonl")
-    with pytest.raises(SinkError, match="could not be made"):
+    with pytest.raises(SinkError, match="the sink 'memory' cannot be made"):
         fwmemtrace.session(tmp_path / "x", sink="memory")

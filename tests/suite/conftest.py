@@ -12,8 +12,8 @@ PLANTED = Path(__file__).with_name("planted")
 
 
 @dataclass
-class Done:
-    """What one call of the command wrote."""
+class CommandResult:
+    """The output of one run of the command."""
 
     trace: Path
     status: int
@@ -25,7 +25,7 @@ class Done:
         return json.loads(self.output)["suite"]
 
     def component(self, name):
-        return next(found for found in self.suite["components"] if found["name"] == name)
+        return next(component for component in self.suite["components"] if component["name"] == name)
 
     def levers(self, name):
         return [lever for lever in self.suite["matrix"] if lever["component"] == name]
@@ -33,8 +33,8 @@ class Done:
 
 def run_suite(spec, trace, *arguments):
     command = [sys.executable, "-m", "fwmemtrace", "suite", str(spec), "-o", str(trace), "--format", "json", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    return Done(trace, done.returncode, done.stdout, done.stderr)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    return CommandResult(trace, done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Which arrays are there, which of their pages are private, and which are there twice."""
+"""Live arrays: their sizes, their private pages, and equal ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def of(stock, dtype):
 
 
 def test_views_count_once():
-    whole = numpy.arange(SIZE).astype("complex128")  # a kind of number that nothing else here uses
+    whole = numpy.arange(SIZE).astype("complex128")  # an element type that nothing else here uses
     views = [whole[::2], whole.reshape(2, -1), whole[5:]]
     found = of(take_stock(), "complex128")
     assert (found.count, found.bytes) == (1, SIZE * 16)
@@ -36,7 +36,7 @@ def test_equal_contents_are_twins_and_empty_ones_are_not():
     assert len(zeros) == 2
 
 
-def test_one_different_number_makes_no_twin():
+def test_arrays_that_differ_in_one_number_are_no_twins():
     first, second = (numpy.arange(SIZE, dtype="complex64") for _ in range(2))
     second[SIZE // 3] += 1
     assert [twin for twin in take_stock().twins if twin.dtype == "complex64"] == []
@@ -52,6 +52,6 @@ def test_pages_of_a_mapped_file_are_not_private(tmp_path):
     assert found.private_bytes == 0
 
 
-def test_an_array_in_a_dict_that_the_collector_does_not_track_is_found():
+def test_an_array_in_an_untracked_dict_is_found():
     holder = {"weights": numpy.ones(SIZE, dtype="longdouble")}
     assert of(take_stock(), str(holder["weights"].dtype)).bytes == SIZE * holder["weights"].itemsize

@@ -1,4 +1,4 @@
-"""The command `suite`, where it is used wrongly and where reports are kept."""
+"""The command `suite`: wrong usage, progress, interrupts, and the files that it keeps."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 
 import pytest
 
 import fwmemtrace
+
+pytestmark = pytest.mark.slow
 
 SMALL = """
     from fwmemtrace.suite import Component
@@ -21,7 +22,7 @@ SMALL = """
 
 def suite(*words, folder):
     command = [sys.executable, "-m", "fwmemtrace", "suite", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
 
 
 @pytest.fixture
@@ -31,53 +32,61 @@ def small(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "content", "said"),
+    ("words", "content", "message"),
     [
-        (["missing.py"], "", "found no file 'missing.py'"),
-        (["no_such_module_at_all"], "", "found no module 'no_such_module_at_all'"),
-        (["given.py"], "x = 1", "found no list 'components'"),
-        (["given.py"], "1 / 0", "cannot be imported: ZeroDivisionError"),
-        (["given.py"], "import os; os._exit(3)", "ended with status 3"),
-        (["given.py:other"], SMALL, "found no component 'other'"),
-        (["given.py", "--repeat", "0"], SMALL, "found --repeat 0"),
-        (["given.py", "--timeout", "soon"], SMALL, "found 'soon', expected a duration"),
-        (["given.py", "--format", "pdf"], SMALL, "found the report 'pdf'"),
-        (["given.py", "-o", "a.bin", "--report-dir", "b"], SMALL, "found both -o and --report-dir"),
+        (["missing.py"], "", "missing.py: no such file"),
+        (
+            ["no_such_module_at_all"],
+            "",
+            "no module named 'no_such_module_at_all'; give a dotted name, or a path ending in .py",
+        ),
+        (["given.py"], "x = 1", "given.py has no list 'components'; add `components = "),
+        (["given.py"], "1 / 0", "cannot import given.py: ZeroDivisionError"),
+        (["given.py"], "import os; os._exit(3)", "importing given.py ended the interpreter with status 3"),
+        (["given.py:smal"], SMALL, "unknown component 'smal' in given.py; did you mean 'small'?"),
+        (["given.py", "--repeat", "0"], SMALL, "--repeat 0: must be at least 1"),
+        (["given.py", "--timeout", "soon"], SMALL, "'soon' is not a duration"),
+        (["given.py", "--format", "pdf"], SMALL, "unknown report 'pdf'; choose from text"),
+        (
+            ["given.py", "-o", "a.bin", "--report-dir", "b"],
+            SMALL,
+            "-o and --report-dir exclude each other; leave one out",
+        ),
     ],
 )
-def test_wrong_use_is_one_line_and_status_2(tmp_path, words, content, said):
+def test_wrong_usage_is_one_line_and_status_2(tmp_path, words, content, message):
     (tmp_path / "given.py").write_text(textwrap.dedent(content))
     done = suite(*words, folder=tmp_path)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
 
 
-def test_one_component_by_its_name_and_a_budget(small):
+def test_one_component_by_name_against_a_budget(small):
     done = suite("small:small", "--repeat", "1", "--budget", "1MB", folder=small)
     assert done.returncode == 1, done.stderr
     assert "exceeds the budget of 1.0 MB by" in " ".join(done.stdout.split())
     assert (small / "suite.bin").exists()
 
 
-def test_a_second_run_replaces_the_first_with_its_processes(small):
+def test_a_second_run_replaces_the_traces_of_the_first(small):
     for _ in range(2):
         done = suite("small.py", "--repeat", "1", folder=small)
         assert done.returncode == 0, done.stderr
-        (small / "suite.1.bin").write_bytes(b"of somebody else")
+        (small / "suite.1.bin").write_bytes(b"another file")
         first = min(small.glob("suite.*.bin"), key=lambda path: len(path.read_bytes()) < 100)
-        (small / f"{first.name}.memray").write_bytes(b"what a killed process left")
+        (small / f"{first.name}.memray").write_bytes(b"left by a killed process")
     (small / "suite.1.bin").unlink()
     assert len(list(small.glob("*.memray"))) == 1
     assert len(list(small.glob("suite.*.bin"))) == 4  # light probes, native, Python heap, use
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")
-def test_progress_is_shown_where_stderr_is_a_terminal(small):
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_progress_is_shown_if_stderr_is_a_terminal(small):
     terminal, slave = os.openpty()
     command = [sys.executable, "-m", "fwmemtrace", "suite", "small.py", "--repeat", "1"]
-    done = subprocess.run(command, cwd=small, stdout=subprocess.PIPE, stderr=slave, timeout=120)
+    done = subprocess.run(command, cwd=small, stdout=subprocess.PIPE, stderr=slave, timeout=600)
     os.close(slave)
     shown = os.read(terminal, 65536).decode()
     os.close(terminal)
@@ -86,33 +95,42 @@ def test_progress_is_shown_where_stderr_is_a_terminal(small):
     assert "[4/4] small use" in shown
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
-def test_an_interrupt_ends_its_processes_and_leaves_a_trace(tmp_path):
-    (tmp_path / "slow.py").write_text(
-        textwrap.dedent("""
-        import pathlib, time
-        from fwmemtrace.suite import Component
+SLOW = """
+    import os, pathlib, time
+    from fwmemtrace.suite import Component
 
-        def sleep(made, item):
-            pathlib.Path("pid").write_text(str(os.getpid()))
-            time.sleep(60)
+    def wait(made, item):
+        pathlib.Path("started").touch()
+        while not pathlib.Path("go on").exists():
+            time.sleep(0.01)
 
-        import os
-        components = [Component("quick", dict, len, ["a"]), Component("slow", dict, sleep, ["a"])]
-        components[0].request = lambda made, item: None
-        components.append(Component("later", dict, sleep, ["a"]))
-        """)
-    )
+    def sleep(made, item):
+        pathlib.Path("pid").write_text(str(os.getpid()))
+        time.sleep(3600)
+
+    components = [Component("quick", dict, wait, ["a"]), Component("slow", dict, sleep, ["a"])]
+    components.append(Component("later", dict, sleep, ["a"]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+@pytest.mark.parametrize("ends_by", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_its_processes_and_leaves_a_trace(tmp_path, on_signal, wait_until, ends_by):
+    number = getattr(signal, ends_by)
+    on_signal(signal.SIGINT, signal.SIG_IGN)
+    on_signal(number, signal.SIG_DFL)
+    (tmp_path / "slow.py").write_text(textwrap.dedent(SLOW))
     command = [sys.executable, "-m", "fwmemtrace", "suite", "slow.py", "--repeat", "1"]
     running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "pid").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.1)
-    running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=30)
-    assert running.returncode == 130
-    assert "what was measured is in" in errors
+    wait_until((tmp_path / "started").exists)
+    if number != signal.SIGINT:  # its parent ignores SIGINT, so it does too
+        running.send_signal(signal.SIGINT)
+    (tmp_path / "go on").touch()
+    wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    running.send_signal(number)
+    _, errors = running.communicate(timeout=600)
+    assert running.returncode == 128 + number
+    assert "see the results so far with fwmemtrace report" in errors
     assert "Traceback" not in errors
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
@@ -121,7 +139,7 @@ def test_an_interrupt_ends_its_processes_and_leaves_a_trace(tmp_path):
     assert components["later"].outcome == "not run"
 
 
-def test_each_run_keeps_its_report_and_trace(small):
+def test_each_run_keeps_its_report_and_trace_in_a_dated_folder(small):
     done = suite("small.py", "--repeat", "1", "--report-dir", "reports", folder=small)
     assert done.returncode == 0, done.stderr
     (kept,) = (small / "reports").iterdir()

@@ -1,7 +1,8 @@
-"""What counts as a component, and how a suite file names them."""
+"""Components, and how a suite file lists them."""
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -22,24 +23,24 @@ class Whole:
         return item
 
 
-def test_an_object_and_a_class_with_the_parts_will_do():
+def test_an_object_or_a_class_with_the_attributes_is_a_component():
     assert resolve(Whole()).name == resolve(Whole).name == "whole"
 
 
 @pytest.mark.parametrize(
-    ("component", "said"),
+    ("component", "message"),
     [
-        (Component("", dict, len, [1]), "without a name"),
-        (Component("a", None, len, [1]), "no init()"),
-        (Component("a", dict, None, [1]), "no request()"),
-        (Component("a", dict, len, []), "at least one"),
-        (Component("a", dict, len, "text"), "inputs 'text'"),
+        (Component("", dict, len, [1]), "has no name"),
+        (Component("a", None, len, [1]), "'a' has no init()"),
+        (Component("a", dict, None, [1]), "'a' has no request()"),
+        (Component("a", dict, len, []), "inputs=[]"),
+        (Component("a", dict, len, "text"), "inputs='text'"),
         (Component("a", dict, len, [1], batch=0), "batch=0"),
-        ("module_without_a_colon", "expected text such as"),
+        ("module_without_a_colon", "write it as 'module:name'"),
     ],
 )
-def test_what_is_missing_is_named(component, said):
-    with pytest.raises(SuiteError, match=said.replace("(", r"\(").replace(")", r"\)")):
+def test_the_error_names_what_is_missing(component, message):
+    with pytest.raises(SuiteError, match=re.escape(message)):
         resolve(component)
 
 
@@ -53,7 +54,7 @@ def test_what_is_missing_is_named(component, said):
         ("suite.py:NLI validator", ("suite.py", "NLI validator")),
     ],
 )
-def test_the_spec_is_cut_in_two(spec, parts):
+def test_the_spec_is_split_in_two(spec, parts):
     assert split_spec(spec) == parts
 
 
@@ -66,13 +67,13 @@ def folder(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
-def test_a_list_of_another_name_and_a_file_that_is_no_identifier(folder):
+def test_a_list_with_another_name_in_a_file_whose_name_is_no_identifier(folder):
     path = folder / "my-suite.py"
     path.write_text("from fwmemtrace.suite import Component\nmine = [Component('a', dict, len, ['x'])]\n")
     assert [entry.name for entry in load_entries(f"{path}:mine")] == ["a"]
 
 
-def test_a_file_named_like_a_module_that_is_loaded_already(folder):
+def test_a_file_named_like_a_module_that_is_already_loaded(folder):
     path = folder / "json.py"
     path.write_text("components = ['here']\n")
     assert load_entries(str(path)) == ["here"]

@@ -1,4 +1,4 @@
-"""The example's four components, the BART with the published dimensions among them: every ledger adds up."""
+"""The example's four components, one of them a BART of the published size: every ledger adds up."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import fwmemtrace
 from fwmemtrace import results
 from fwmemtrace.analysis.suite.stages import STAGES
 from fwmemtrace.recording.workers import worker_path
-from fwmemtrace.suite.child import Plan
-from fwmemtrace.suite.fresh_process import carry_out
+from fwmemtrace.suite.fresh_process import run_task
+from fwmemtrace.suite.protocol import ChildTask
 
 pytestmark = pytest.mark.guard
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -24,7 +24,7 @@ LIGHT = ["resident", "mappings", "imports"]
 
 @pytest.fixture(scope="module")
 def models() -> Iterator[Path]:
-    """The models that the example's script makes, for as long as these tests run: they are 2.4 GB."""
+    """The example's models, 2.4 GB, which exist only while these tests run."""
     script = runpy.run_path(str(EXAMPLES / "make_models.py"))
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         script["make_nli"](Path(folder))
@@ -47,7 +47,7 @@ def test_the_ledger_of_every_phase_adds_up_with_little_unexplained(models: Path,
         assert abs(row.unexplained_bytes) < max(abs(changes[path]) * 0.05, 2_000_000), path
 
 
-def test_the_validator_s_weights_are_a_mapped_file_that_its_first_request_touches(models: Path, tmp_path: Path) -> None:
+def test_the_first_request_touches_the_validator_s_mapped_weights(models: Path, tmp_path: Path) -> None:
     size = (models / "nli" / "model.safetensors").stat().st_size
     assert size > 1_600_000_000
     report = run(NAMES.index("NLI validator"), tmp_path)
@@ -60,15 +60,14 @@ def test_the_validator_s_weights_are_a_mapped_file_that_its_first_request_touche
 
 def run(position: int, folder: Path) -> results.TraceReport:
     trace = folder / "s.bin"
-    plan = Plan(
+    task = ChildTask(
         spec=str(EXAMPLES / "guard_suite.py"),
         positions=[position],
         purpose="resident",
         probes=LIGHT,
         trace=str(trace),
         session_id="x",
-        told="",
     )
-    ended = carry_out(plan, folder, timeout=600)
+    ended = run_task(task, folder, timeout=600)
     assert ended.outcome == "ok", ended.message
     return fwmemtrace.read(worker_path(trace, ended.pid)).summary()

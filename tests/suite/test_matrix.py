@@ -1,4 +1,4 @@
-"""The decision matrix from made-up processes: what is listed, what is not, and what no lever may ever say."""
+"""The decision matrix from made-up processes: what it lists, what it leaves out, and the limits of every lever."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fwmemtrace import results
 from fwmemtrace.analysis.suite.build import build
-from fwmemtrace.analysis.suite.reading import OwnRecords, SuiteProcess
+from fwmemtrace.analysis.suite.reading import SuiteProcess, SuiteRecords
 from fwmemtrace.records import (
     SuiteArray,
     SuiteArrays,
@@ -32,7 +32,7 @@ def phase(path, before, after, peak=None):
 
 
 def process(purpose, held, *, variant="", imports=None, own=None, name="c", outcome="ok", trim=None):
-    """A process that held so many bytes after its requests."""
+    """A process that holds this many bytes after its requests."""
     end = START + held
     phases = [phase("import", START, START), phase("init", START, end), phase("after gc", end, end)]
     if trim is not None:
@@ -42,7 +42,7 @@ def process(purpose, held, *, variant="", imports=None, own=None, name="c", outc
     info = results.TraceInfo(complete=True, lost_records=0, damaged_bytes=0, notes=[], processes=[])
     report = results.TraceReport(trace=info, phases=phases, imports=imports)
     run = SuiteRun(1, name, purpose, 0, variant, outcome, "", "", 1)
-    return SuiteProcess(run, report, own or OwnRecords())
+    return SuiteProcess(run, report, own or SuiteRecords())
 
 
 def matrix(*processes, variants=(), budget=None):
@@ -56,29 +56,29 @@ def weights(private, resident):
     return SuiteArrays([SuiteArray("torch", "float32", 4, 10, 400 * MB, resident, private, True)], [])
 
 
-def test_private_weights_can_be_narrower_by_their_own_bytes():
-    own = OwnRecords(arrays=weights(400 * MB, 400 * MB))
+def test_narrower_weights_save_private_bytes():
+    own = SuiteRecords(arrays=weights(400 * MB, 400 * MB))
     found = matrix(process("resident", 500 * MB), process("use", 500 * MB, own=own)).matrix
-    assert {lever.lever: lever.saves_low_bytes for lever in found} == {
-        "weights as float16": 200 * MB,
-        "weights as int8": 300 * MB,
+    assert {(lever.action, lever.subject): lever.saves_low_bytes for lever in found} == {
+        ("narrow weights", "float16"): 200 * MB,
+        ("narrow weights", "int8"): 300 * MB,
     }
     assert all(lever.basis == "computed" for lever in found)
 
 
-def test_clean_pages_of_a_mapped_file_are_not_worth_narrowing():
-    own = OwnRecords(arrays=weights(0, 400 * MB))
+def test_narrowing_clean_pages_of_a_mapped_file_saves_nothing():
+    own = SuiteRecords(arrays=weights(0, 400 * MB))
     assert matrix(process("resident", 500 * MB), process("use", 500 * MB, own=own)).matrix == []
 
 
-def test_a_tensor_that_is_there_twice():
+def test_equal_tensors_save_their_extra_copies():
     twin = SuiteTwin("torch", "float32", [100, 100], 2, 40 * MB, 40 * MB, ["Linear.weight"])
-    own = OwnRecords(arrays=SuiteArrays([], [twin]))
+    own = SuiteRecords(arrays=SuiteArrays([], [twin]))
     (lever,) = matrix(process("resident", 500 * MB), process("use", 500 * MB, own=own)).matrix
     assert (lever.kind, lever.saves_low_bytes, lever.saves_high_bytes) == ("twin", 40 * MB, 40 * MB)
 
 
-def test_what_comes_back_with_the_next_requests_is_not_sure_to_be_saved():
+def test_memory_that_the_next_requests_take_again_is_not_in_the_smallest_saving():
     (lever,) = matrix(process("resident", 500 * MB, trim=(100 * MB, 60 * MB))).matrix
     assert (lever.saves_low_bytes, lever.saves_high_bytes) == (40 * MB, 100 * MB)
 
@@ -89,22 +89,22 @@ def unused(own_bytes):
     ]
 
 
-USE = OwnRecords(use=SuiteUse([], [], 5))
+USE = SuiteRecords(use=SuiteUse([], [], 5))
 
 
-def test_an_unused_import_is_computed_until_it_was_tried():
+def test_an_unused_import_is_computed_until_deferring_it_was_tried():
     light, use = process("resident", 500 * MB, imports=unused(80 * MB)), process("use", 500 * MB, own=USE)
     (lever,) = matrix(light, use).matrix
     assert (lever.basis, lever.saves_low_bytes) == ("computed", 80 * MB)
     tried = process(
-        "deferred", 430 * MB, variant="idle", own=OwnRecords(deferred=SuiteDeferred(["idle"], {}, ["idle"]))
+        "deferred", 430 * MB, variant="idle", own=SuiteRecords(deferred=SuiteDeferred(["idle"], {}, ["idle"]))
     )
     (lever,) = matrix(light, use, tried).matrix
     assert (lever.basis, lever.saves_low_bytes) == ("measured", 70 * MB)
 
 
 def test_an_import_that_another_component_uses_saves_nothing_in_the_service():
-    other = OwnRecords(use=SuiteUse(["idle"], [], 5))
+    other = SuiteRecords(use=SuiteUse(["idle"], [], 5))
     (lever,) = matrix(
         process("resident", 500 * MB, imports=unused(80 * MB)),
         process("use", 500 * MB, own=USE),
@@ -114,7 +114,7 @@ def test_an_import_that_another_component_uses_saves_nothing_in_the_service():
     assert (lever.component, lever.in_service_bytes) == ("c", 0)
 
 
-def test_an_import_that_none_of_its_importers_needs_goes_only_where_all_leave_it_out():
+def test_an_import_that_no_component_uses_saves_memory_only_if_all_of_them_drop_it():
     suite = matrix(
         process("resident", 500 * MB, imports=unused(80 * MB)),
         process("use", 500 * MB, own=USE),
@@ -132,7 +132,7 @@ def test_an_import_that_none_of_its_importers_needs_goes_only_where_all_leave_it
     assert suite.matrix[0].now_bytes == 520 * MB
 
 
-def test_without_knowing_what_was_used_no_import_is_blamed():
+def test_no_import_is_listed_if_its_use_was_not_watched():
     assert matrix(process("resident", 500 * MB, imports=unused(80 * MB))).matrix == []
 
 
@@ -143,7 +143,7 @@ def test_a_variant_within_the_noise_is_not_listed():
     assert (lever.saves_low_bytes, lever.saves_high_bytes) == (30 * MB, 50 * MB)
 
 
-def test_a_variant_that_helps_alone_and_costs_in_the_service_goes_to_the_end():
+def test_a_variant_that_helps_alone_and_costs_in_the_service_comes_last():
     suite = matrix(
         process("resident", 500 * MB, trim=(20 * MB, 0)),
         process("variant", 200 * MB, variant="v"),
@@ -151,13 +151,13 @@ def test_a_variant_that_helps_alone_and_costs_in_the_service_goes_to_the_end():
         process("together", 750 * MB, variant="v"),
         variants=["v"],
     )
-    assert [(lever.lever, lever.in_service_bytes) for lever in suite.matrix] == [
-        ("trim the allocator", None),
-        ("v", -50 * MB),
+    assert [(lever.action, lever.in_service_bytes) for lever in suite.matrix] == [
+        ("trim allocator", None),
+        ("use variant", -50 * MB),
     ]
 
 
-def test_a_component_that_was_never_reached_is_not_taken_for_a_sound_one():
+def test_a_component_that_was_never_reached_is_not_run():
     begin, members = SuiteBegin("suite.py", 1, 0, 0, "", 0, 9 * MB), [SuiteMember("c", 0, 1, 1, [])]
     (component,) = build(begin, members, [], None).components
     assert (component.outcome, component.held) == ("not run", None)
@@ -173,8 +173,8 @@ SIZES = st.lists(st.integers(0, 600 * MB), min_size=1, max_size=3)
 
 
 @given(SIZES, SIZES, st.integers(-50 * MB, 600 * MB), st.integers(-50 * MB, 600 * MB), st.integers(0, 700 * MB))
-def test_no_lever_saves_less_than_nothing_or_more_than_there_is(before, after, returned, back, private):
-    own = OwnRecords(arrays=weights(private, 700 * MB), use=SuiteUse([], [], 1))
+def test_no_lever_saves_less_than_nothing_or_more_than_is_held(before, after, returned, back, private):
+    own = SuiteRecords(arrays=weights(private, 700 * MB), use=SuiteUse([], [], 1))
     suite = matrix(
         *(process("resident", size, trim=(returned, back), imports=unused(private)) for size in before),
         *(process("variant", size, variant="v") for size in after),
@@ -189,13 +189,13 @@ def test_no_lever_saves_less_than_nothing_or_more_than_there_is(before, after, r
 @pytest.mark.parametrize("outcome", ["raised", "timed out", "killed", "out of memory", "left"])
 def test_a_variant_that_fails_is_no_lever(outcome):
     run = process("variant", 10 * MB, variant="v", outcome=outcome)
-    run.report.phases = run.report.phases[:2]  # it did not get to the end
+    run.report.phases = run.report.phases[:2]  # it did not finish
     suite = matrix(process("resident", 500 * MB), run, variants=["v"])
     assert suite.matrix == []
     assert suite.components[0].failures[0].outcome == outcome
 
 
-def test_what_is_lost_in_how_far_services_differ_is_no_figure():
+def test_a_saving_below_the_differences_between_services_is_left_out():
     runs = [
         process("resident", 500 * MB),
         process("variant", 480 * MB, variant="v"),
@@ -205,16 +205,16 @@ def test_what_is_lost_in_how_far_services_differ_is_no_figure():
     ]
     (lever,) = matrix(*runs, variants=["v"]).matrix
     assert (lever.saves_low_bytes, lever.in_service_bytes) == (20 * MB, None)
-    assert any(fact.bytes == [30 * MB] for fact in lever.evidence)
+    assert [fact.bytes for fact in lever.evidence if fact.kind == "service spread"] == [[30 * MB]]
 
 
 def with_peak(found, peak):
-    """The same process with a higher peak on its way."""
+    """The same process with a higher peak in `init`."""
     found.report.phases[1].resident.peak_bytes = START + peak
     return found
 
 
-def test_a_variant_that_needs_more_while_it_is_made_brings_nothing_towards_a_limit():
+def test_a_variant_with_a_higher_peak_does_not_help_with_a_budget():
     runs = [
         process("resident", 500 * MB, trim=(20 * MB, 0)),
         process("variant", 300 * MB, variant="v"),
@@ -222,7 +222,15 @@ def test_a_variant_that_needs_more_while_it_is_made_brings_nothing_towards_a_lim
         with_peak(process("together", 500 * MB, variant="v"), 900 * MB),
     ]
     free = matrix(*runs, variants=["v"]).matrix
-    assert [lever.lever for lever in free] == ["v", "trim the allocator"]
+    assert [lever.action for lever in free] == ["use variant", "trim allocator"]
     assert (free[0].in_service_bytes, free[0].in_service_peak_bytes) == (200 * MB, -200 * MB)
     tight = matrix(*runs, variants=["v"], budget=600 * MB).matrix
-    assert [lever.lever for lever in tight] == ["trim the allocator", "v"]
+    assert [lever.action for lever in tight] == ["trim allocator", "use variant"]
+
+
+def test_a_component_with_a_slash_in_its_name_is_measured_in_the_service():
+    together = process("together", 700 * MB, name="")
+    together.report.phases.append(phase(r"GET \/check", START, START + 600 * MB))
+    suite = matrix(process("resident", 500 * MB, name="GET /check"), together)
+    (part,) = suite.sharing.order
+    assert (part.name, part.marginal_bytes, part.failed) == ("GET /check", 600 * MB, False)

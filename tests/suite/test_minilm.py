@@ -1,4 +1,4 @@
-"""The real model: its ledger adds up, and its weights are worth narrowing only where they are not a mapped file."""
+"""The real model: its ledger adds up, and its weights are private only if they are not a mapped file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import fwmemtrace
 from fwmemtrace.analysis.suite.stages import STAGES
 from fwmemtrace.recording.workers import worker_path
 from fwmemtrace.records import SuiteArrays
-from fwmemtrace.suite.child import Plan
-from fwmemtrace.suite.fresh_process import carry_out
+from fwmemtrace.suite.fresh_process import run_task
+from fwmemtrace.suite.protocol import ChildTask
 
 pytestmark = pytest.mark.guard
 SPEC = str(Path(__file__).with_name("planted") / "minilm.py")
@@ -20,10 +20,8 @@ WEIGHTS = 90_000_000
 
 def run(position, purpose, probes, folder):
     trace = folder / "s.bin"
-    plan = Plan(
-        spec=SPEC, positions=[position], purpose=purpose, probes=probes, trace=str(trace), session_id="x", told=""
-    )
-    ended = carry_out(plan, folder, timeout=300)
+    task = ChildTask(spec=SPEC, positions=[position], purpose=purpose, probes=probes, trace=str(trace), session_id="x")
+    ended = run_task(task, folder, timeout=600)
     assert ended.outcome == "ok", ended.message
     return fwmemtrace.read(worker_path(trace, ended.pid))
 
@@ -42,7 +40,7 @@ def test_the_ledger_of_every_phase_adds_up_with_little_unexplained(tmp_path):
 
 
 @pytest.mark.parametrize(("position", "private"), [(0, 0), (1, WEIGHTS)])
-def test_weights_are_private_only_where_they_were_copied(tmp_path, position, private):
+def test_weights_are_private_only_if_they_were_copied(tmp_path, position, private):
     trace = run(position, "use", ["resident"], tmp_path)
     (stock,) = [record for record in trace if isinstance(record, SuiteArrays)]
     parameters = [row for row in stock.arrays if row.parameters]

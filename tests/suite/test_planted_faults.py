@@ -1,8 +1,10 @@
-"""Each planted fault is found, with its bytes; the component without one gets no lever."""
+"""Each planted fault is found, with its size; the component without one gets no lever."""
 
 from __future__ import annotations
 
 import pytest
+
+pytestmark = pytest.mark.slow
 
 MB = 1_000_000
 
@@ -16,7 +18,7 @@ MB = 1_000_000
         ("cache", "growth", "measured", 300 * 50_000),
     ],
 )
-def test_the_fault_is_on_top_with_its_bytes(faults, component, kind, basis, size):
+def test_the_fault_comes_first_with_its_size(faults, component, kind, basis, size):
     first = faults.levers(component)[0]
     assert (first["kind"], first["basis"]) == (kind, basis)
     assert first["saves_low_bytes"] == pytest.approx(size, rel=0.1)
@@ -39,17 +41,27 @@ def test_levers_are_sorted_by_what_they_save_in_the_service(faults):
     assert saves == sorted(saves, reverse=True)
 
 
-def test_no_lever_saves_less_than_nothing_or_more_than_there_is(faults):
+def test_no_lever_saves_less_than_nothing_or_more_than_is_held(faults):
     for lever in faults.suite["matrix"]:
         assert 0 <= lever["saves_low_bytes"] <= lever["saves_high_bytes"] <= lever["now_bytes"]
 
 
-def test_the_cache_grows_and_its_line_is_named(faults):
+def test_the_cache_grows_at_its_line(faults):
     growth = faults.component("cache")["growth"]
     assert growth["verdict"] == "growing"
     assert growth["bytes_per_request"] == pytest.approx(50_000, rel=0.1)
-    evidence = faults.levers("cache")[0]["evidence"]
-    assert any("faults.py:" in fact["text"] for fact in evidence)
+    lever = faults.levers("cache")[0]
+    (line,) = [fact for fact in lever["evidence"] if fact["kind"] == "python heap line"]
+    assert "faults.py:" in line["names"][0]
+    assert line["text"].startswith(f"most of it at {line['names'][0]}: {{}} in ")
+    assert lever["subject"] == line["names"][0]
+
+
+def test_every_lever_and_fact_of_the_json_report_has_its_words(faults):
+    for lever in faults.suite["matrix"]:
+        assert lever["lever"]
+        for fact in lever["evidence"]:
+            assert fact["text"].count("{}") == len(fact["bytes"])
 
 
 def test_a_variant_is_measured_against_the_component(faults):
@@ -69,13 +81,13 @@ def test_the_ledger_of_each_phase_adds_up(faults):
             assert total == pytest.approx(change, abs=max(abs(change) * 0.01, 1))
 
 
-def test_a_heavy_pass_tells_what_it_changed(faults):
+def test_the_overhead_of_heavy_passes_is_reported(faults):
     passes = {cost["purpose"]: cost for cost in faults.component("unused import")["disturbances"]}
     assert set(passes) == {"native", "python"}
     assert passes["python"]["added_bytes"] > 5 * MB  # tracemalloc's own table of 100,000 blocks
 
 
-def test_the_parts_are_compared_with_the_whole(faults):
+def test_all_components_in_one_process_are_compared_with_each_alone(faults):
     sharing = faults.suite["sharing"]
     names = [part["name"] for part in sharing["order"]]
     assert names == ["control", "has a variant", "unused import", "loaded twice", "retains", "cache"]

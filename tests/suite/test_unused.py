@@ -1,4 +1,4 @@
-"""Unused imports: what hangs together is one line, and no byte is counted twice."""
+"""Unused imports: modules that belong together are one line, and no byte is counted twice."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwmemtrace.analysis.suite.unused import unused_imports
-from fwmemtrace.results.trace import Import
+from fwmemtrace.results import Import
 
 
 def row(module, own, parent=None, phase="init"):
     return Import(module=module, parent=parent, own_bytes=own, cumulative_bytes=own, wall_ns=0, phase=phase)
 
 
-def test_a_package_with_a_module_in_use_is_not_named():
+def test_a_package_with_a_module_in_use_is_not_listed():
     imports = [row("a", 10), row("a.b", 20, "a"), row("c", 30)]
     assert [(one.root, one.bytes) for one in unused_imports(imports, {"a.b"})] == [("c", 30)]
 
 
-def test_what_it_imported_first_goes_with_it():
+def test_modules_that_an_unused_one_imported_first_belong_to_it():
     imports = [row("a", 10), row("b", 20, "a"), row("b.c", 5, "b"), row("d", 1, "b.c"), row("e", 7)]
     (first, second) = unused_imports(imports, set())
     assert (first.root, first.bytes, first.modules, first.with_it) == ("a", 36, 4, ("b", "d"))
     assert (second.root, second.bytes) == ("e", 7)
 
 
-def test_what_something_in_use_imported_stands_alone():
+def test_modules_imported_by_one_in_use_stand_alone():
     imports = [row("a", 10), row("used", 20, "a"), row("b", 5, "used")]
     assert [one.root for one in unused_imports(imports, {"used"})] == ["a", "b"]
 
 
-def test_parts_of_a_package_in_use_only_where_asked_for():
+def test_parts_of_a_package_in_use_are_listed_only_on_request():
     imports = [row("a", 10), row("a.used", 5, "a"), row("a.idle", 20, "a"), row("a.idle.inner", 2, "a.idle")]
     assert unused_imports(imports, {"a.used"}) == []
     (idle,) = unused_imports(imports, {"a.used"}, whole=False)
     assert (idle.root, idle.bytes) == ("a.idle", 22)
 
 
-def test_the_tracers_own_imports_are_left_out():
+def test_the_tracer_s_own_imports_are_left_out():
     imports = [row("psutil", 10), row("fwmemtrace.x", 10), row("a", 10, phase=""), row("b", 10)]
     assert [one.root for one in unused_imports(imports, set())] == ["b"]
 

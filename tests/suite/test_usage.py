@@ -1,4 +1,4 @@
-"""Which modules a component makes use of: what ran and what was read, but not what an import does by itself."""
+"""The modules that a component uses: what it calls and reads, but not what an import does by itself."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def modules(tmp_path, monkeypatch):
             del sys.modules[name]
 
 
-def test_what_was_called_and_what_was_read(modules):
+def test_called_functions_and_read_attributes_count(modules):
     called, read, ignored = (importlib.import_module(name) for name in ("u_called", "u_read", "u_ignored"))
     with Usage() as usage:
         called.call()
@@ -62,7 +62,7 @@ def test_calls_in_other_threads_count(modules):
     assert "u_called" in usage.ran()
 
 
-def test_what_an_import_does_is_no_use(modules):
+def test_what_an_import_does_is_not_use(modules):
     with Usage() as usage:
         importlib.import_module("u_at_import")
         usage.watch_modules()
@@ -77,48 +77,48 @@ def test_functions_written_in_c_count():
     assert "zlib" in usage.ran()
 
 
-def put_off(*names):
+def defer(*names):
     deferral = Deferral(names, lambda: "here")
     deferral.install()
     return deferral
 
 
-def test_a_module_that_nobody_reads_is_never_loaded(modules):
-    deferral = put_off("u_read")
+def test_a_module_that_is_never_read_is_never_loaded(modules):
+    deferral = defer("u_read")
     importlib.import_module("u_asker")
     importlib.import_module("u_read")
-    told = deferral.told()
-    assert (told.put_off, told.loaded) == (["u_read"], {})
+    record = deferral.record()
+    assert (record.put_off, record.loaded) == (["u_read"], {})
 
 
-def test_reading_it_loads_it_with_all_it_has(modules):
-    deferral = put_off("u_read")
+def test_reading_a_module_loads_all_of_it(modules):
+    deferral = defer("u_read")
     asker = importlib.import_module("u_asker")
     assert asker.ask() == [1]
-    assert deferral.told().loaded == {"u_read": "here"}
+    assert deferral.record().loaded == {"u_read": "here"}
     assert type(sys.modules["u_read"]) is type(sys)
 
 
-def test_taking_names_from_it_loads_it(modules):
-    deferral = put_off("u_read")
+def test_importing_a_name_from_a_module_loads_it(modules):
+    deferral = defer("u_read")
     assert importlib.import_module("u_taker").DATA == [1]
-    assert deferral.told().loaded == {"u_read": "here"}
+    assert deferral.record().loaded == {"u_read": "here"}
 
 
-def test_a_package_is_loaded_in_its_own_order(modules):
-    deferral = put_off("u_package")
+def test_a_package_imports_its_parts_in_its_own_order(modules):
+    deferral = defer("u_package")
     package = importlib.import_module("u_package")
-    assert deferral.told().loaded == {}
+    assert deferral.record().loaded == {}
     assert package.VALUE == 3
     assert package.part.VALUE == 3
-    assert deferral.told().loaded == {"u_package": "here"}
+    assert deferral.record().loaded == {"u_package": "here"}
 
 
-def test_a_module_written_in_c_is_not_put_off():
+def test_a_module_written_in_c_is_not_deferred():
     sys.modules.pop("_queue", None)
-    deferral = put_off("_queue")
+    deferral = defer("_queue")
     try:
         importlib.import_module("_queue")
-        assert deferral.told().put_off == []
+        assert deferral.record().put_off == []
     finally:
         sys.meta_path.remove(deferral)

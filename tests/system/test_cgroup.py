@@ -1,4 +1,4 @@
-"""Which control group a process is in, and where its files are, whatever is mounted."""
+"""Finding a process's control groups and their files, whatever is mounted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fwmemtrace.system.cgroup import Group, counting, figure, groups, tightest
 
 
 class Kernel:
-    """What /proc and the mounts show of a process."""
+    """A process as /proc and the mounts show it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -64,7 +64,7 @@ def test_the_own_group_is_mounted_over_the_tree(kernel: Kernel) -> None:
     assert kernel.found() == [("/docker/x", "cgroup")]
 
 
-def test_a_process_that_was_moved_out_of_its_namespace_is_not_taken_for_one_at_its_root(kernel: Kernel) -> None:
+def test_a_process_moved_out_of_its_namespace_is_not_at_its_root(kernel: Kernel) -> None:
     kernel.own("/../../limited")
     kernel.mount("/", "cgroup")
     kernel.group("cgroup", memory_current="5")
@@ -74,7 +74,7 @@ def test_a_process_that_was_moved_out_of_its_namespace_is_not_taken_for_one_at_i
     assert kernel.found() == [("/../../limited", "old place/limited"), ("/../..", "old place")]
 
 
-def test_a_namespace_with_the_mount_of_the_one_around_it(kernel: Kernel) -> None:
+def test_a_namespace_that_sees_its_parent_s_mount(kernel: Kernel) -> None:
     kernel.own("/")
     kernel.mount("/..", "cgroup")
     kernel.group("cgroup/limited", memory_current="5")
@@ -91,7 +91,7 @@ def test_both_versions_at_once(kernel: Kernel) -> None:
 
 
 @pytest.mark.parametrize("own", ["/gone (deleted)", "/never"])
-def test_a_group_that_is_not_there(kernel: Kernel, own: str) -> None:
+def test_a_missing_group(kernel: Kernel, own: str) -> None:
     kernel.own(own)
     kernel.mount("/", "cgroup")
     kernel.group("cgroup")

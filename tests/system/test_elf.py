@@ -1,4 +1,4 @@
-"""What is read from ELF headers."""
+"""Reading ELF headers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fwmemtrace.system import elf
 
 
 def libraries():
-    """Files of libc and of the interpreter, as they are mapped here."""
+    """The files of libc and of the interpreter that are mapped here."""
     lines = Path("/proc/self/maps").read_text().splitlines()
     return sorted({line.split()[-1] for line in lines if "libc.so" in line or "python3" in line})
 
@@ -28,7 +28,7 @@ def broken(tmp_path):
 
 
 def mapped():
-    """Each data mapping of a library with anonymous memory right behind it: path, end in the file, end of both."""
+    """Each data mapping of a library followed by anonymous memory: path, end in the file, size of that memory."""
     lines = [line.split(maxsplit=5) for line in Path("/proc/self/maps").read_text().splitlines()]
     for (range_, mode, offset, *_, path), behind in zip(
         (line if len(line) == 6 else [*line, ""] for line in lines), lines[1:], strict=False
@@ -39,14 +39,14 @@ def mapped():
 
 
 def test_the_loader_agrees_on_zeroed_data():
-    told = [(path, elf.zeroed_bytes(path, end), behind) for path, end, behind in mapped()]
-    # What lies behind may be joined with something else, or be that alone.
-    assert all(zeroed <= behind for _, zeroed, behind in told)
-    assert any("libc.so" in path and zeroed for path, zeroed, _ in told), told
+    found = [(path, elf.zeroed_bytes(path, end), behind) for path, end, behind in mapped()]
+    # The anonymous memory may be joined with something else, or be nothing else.
+    assert all(zeroed <= behind for _, zeroed, behind in found)
+    assert any("libc.so" in path and zeroed for path, zeroed, _ in found), found
 
 
-def test_zeroed_data_behind_a_segment_that_is_not_the_last(tmp_path):
-    # As patchelf leaves a library: a new data segment behind the one that has the zeroed data.
+def test_zeroed_data_after_a_segment_that_is_not_the_last(tmp_path):
+    # As patchelf leaves a library: with a new data segment after the one that has zeroed data.
     head = b"\x7fELF\x02" + bytes(11) + struct.pack("=HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0)
     data = struct.pack("=IIQQQQQQ", 1, 6, 0x1000, 0x1000, 0, 0x1800, 0x9000, 0x1000)
     added = struct.pack("=IIQQQQQQ", 1, 6, 0x3000, 0x20000, 0, 0x1000, 0x1000, 0x1000)
@@ -55,13 +55,13 @@ def test_zeroed_data_behind_a_segment_that_is_not_the_last(tmp_path):
     assert elf.zeroed_bytes(str(tmp_path / "lib.so"), 0x4000) == 0
 
 
-def test_what_is_no_library_has_no_zeroed_data(broken):
+def test_other_files_have_no_zeroed_data(broken):
     assert elf.zeroed_bytes(str(broken / "text"), 0) == 0
     assert elf.zeroed_bytes(str(broken / "missing"), 0) == 0
     assert elf.zeroed_bytes(str(broken / "cut"), 0) == 0
 
 
-def test_builds_are_told_by_their_ids(tmp_path):
+def test_builds_are_identified_by_their_ids(tmp_path):
     builds = {path: elf.build_of(path) for path in libraries()}
     assert len(set(builds.values())) == len(builds) > 0
     path, build = next((path, build) for path, build in builds.items() if not build.endswith("bytes"))
@@ -72,7 +72,7 @@ def test_builds_are_told_by_their_ids(tmp_path):
         assert build in subprocess.run(["readelf", "-n", path], capture_output=True, text=True).stdout
 
 
-def test_without_an_id_the_size_tells(broken):
+def test_builds_without_an_id_are_identified_by_their_size(broken):
     assert elf.build_of(str(broken / "text")) == "10 bytes"
     assert elf.build_of(str(broken / "cut")) == "7 bytes"
     assert elf.build_of(str(broken / "missing")) is None
@@ -80,7 +80,7 @@ def test_without_an_id_the_size_tells(broken):
 
 
 def library_with_a_slot(read_only=0):
-    """A library whose only jump slot, at 0x5010, is for its function "work" at 0x4321; the loader fixes some bytes."""
+    """A library whose only jump slot, at 0x5010, is for its function "work" at 0x4321."""
     parts = {
         "dynamic": struct.pack("=qQqQqQqQqQ", 5, 0x1000, 6, 0x1020, 23, 0x1050, 2, 24, 0, 0),
         "strings": b"\0other\0work\0".ljust(0x20, b"\0"),
@@ -109,7 +109,7 @@ def test_where_a_library_calls_its_own_function(tmp_path):
     assert elf.jump_slot(str(library), "wor") is None
 
 
-def test_a_slot_that_the_loader_makes_read_only_is_none(tmp_path):
+def test_a_slot_that_the_loader_makes_read_only_does_not_count(tmp_path):
     library = tmp_path / "lib.so"
     library.write_bytes(library_with_a_slot(read_only=0x10))
     assert elf.jump_slot(str(library), "work") == (0x5010, 0x4321)
@@ -117,14 +117,14 @@ def test_a_slot_that_the_loader_makes_read_only_is_none(tmp_path):
     assert elf.jump_slot(str(library), "work") is None
 
 
-def test_what_is_no_library_has_no_slots(broken):
+def test_other_files_have_no_slots(broken):
     (broken / "empty").touch()
     for name in ("text", "missing", "cut", "empty", "."):
         assert elf.jump_slot(str(broken / name), "work") is None
 
 
 @given(damage=st.dictionaries(st.integers(0, 0x268), st.integers(0, 255), max_size=12), length=st.integers(0, 0x268))
-def test_a_damaged_library_is_no_error(tmp_path_factory, damage, length):
+def test_a_damaged_library_raises_no_error(tmp_path_factory, damage, length):
     contents = bytearray(library_with_a_slot())
     for place, byte in damage.items():
         contents[place % len(contents)] = byte

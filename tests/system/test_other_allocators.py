@@ -27,7 +27,7 @@ with fwmemtrace.session("trace.bin", probes=["mappings"], interval=0):
 """
 
 
-def test_glibc_s_malloc_is_no_other():
+def test_glibc_s_malloc_is_not_another_allocator():
     assert find_other_allocator() is None
 
 

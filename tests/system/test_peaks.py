@@ -9,7 +9,7 @@ from fwmemtrace.system.peaks import PeakMeter
 
 
 class Memory:
-    """Stands for the kernel: a level that moves, and the mark it leaves."""
+    """A fake kernel: a level that moves, and its high-water mark."""
 
     def __init__(self) -> None:
         self.level = self.mark = 0

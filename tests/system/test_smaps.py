@@ -1,12 +1,18 @@
+"""Reading smaps and adding it up by owner."""
+
+from __future__ import annotations
+
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwmemtrace.probes.mappings.anonymous import PAGE, Pages, Walker
-from fwmemtrace.probes.mappings.probe import group
-from fwmemtrace.system import smaps
+from fwmemtrace.probes.mappings.anonymous import AnonymousMemory
+from fwmemtrace.probes.mappings.rows import rows_by_owner
+from fwmemtrace.system import proc, smaps
+from fwmemtrace.system.own_memory import PageFlags
+from fwmemtrace.system.proc import PAGE_SIZE as PAGE
 
 KB = 1024
 
@@ -62,15 +68,15 @@ def entry(start, pages, path="", *, form=NEWER, mode="rw-p", sc=0, sd=0, pc=0, p
 
 
 def nothing_marked():
-    """A walker over memory in which no allocator has left a mark, everything resident."""
-    return Walker(
+    """Memory without any header of an allocator, all of it resident."""
+    return AnonymousMemory(
         lambda address, length: bytes(length),
-        lambda start, end: Pages(b"\1" * ((end - start) // PAGE), b"\1" * ((end - start) // PAGE)),
+        lambda start, end: PageFlags(b"\1" * ((end - start) // PAGE), b"\1" * ((end - start) // PAGE)),
     )
 
 
 def rows(text, pieces=None):
-    found = group(pieces or [text.encode()], nothing_marked(), {})
+    found = rows_by_owner(pieces or [text.encode()], nothing_marked(), {})
     return {(row.category, row.owner): row for row in found}
 
 
@@ -92,7 +98,7 @@ def test_files_are_grouped_by_owner(form):
     assert found["stack", "main thread"].rss_bytes == 16 * KB
 
 
-def test_anonymous_memory_without_a_mark_has_no_name():
+def test_anonymous_memory_without_a_header_has_no_owner():
     found = rows(entry(0x100000, 8, pd=32, anonymous=32))
     assert found.keys() == {("anonymous", "")}
     assert found["anonymous", ""].rss_bytes == 32 * KB
@@ -102,30 +108,37 @@ def test_names_given_by_the_program_are_kept():
     assert ("named", "jemalloc_pages") in rows(entry(0x100000, 8, "[anon:jemalloc_pages]", pd=32, anonymous=32))
 
 
-def test_shared_memory_with_segment_number_zero_is_no_anonymous_memory():
+def test_shared_memory_with_segment_number_zero_is_not_anonymous():
     found = rows(entry(0x100000, 8, "/SYSV00000000 (deleted)", mode="rw-s", sd=32, inode=0))
     assert found.keys() == {("shared memory", "/SYSV00000000")}
     assert found["shared memory", "/SYSV00000000"].anonymous_bytes == 0
 
 
-def test_an_unknown_form_is_an_error():
+@pytest.mark.parametrize(("path", "category"), [("/dev/shm/x", "shared memory"), ("/dev/nvidia0", "device")])
+def test_only_pages_of_files_are_evictable(path, category):
+    found = rows(entry(0x100000, 8, path, mode="rw-s", sc=8, pc=12))
+    assert found[category, path].rss_bytes == 20 * KB
+    assert found[category, path].evictable_bytes == 0
+
+
+def test_an_unknown_format_is_an_error():
     text = entry(0x1000, 1, "[heap]", pd=4, anonymous=4).replace("Private_Clean", "Private_Whatever")
-    with pytest.raises(ValueError, match="found 1 mappings in smaps, of which 0 have the known form"):
+    with pytest.raises(ValueError, match="unknown format of smaps: only 0 of 1 mappings could be parsed"):
         rows(text)
 
 
-def test_pieces_hold_whole_mappings(tmp_path, monkeypatch):
+def test_pieces_consist_of_whole_mappings(tmp_path, monkeypatch):
     text = "".join(entry(0x100000 * n, 8, f"/lib/lib{n}.so", pc=n) for n in range(1, 40))
-    path = tmp_path / "smaps"
-    path.write_text(text)
+    (tmp_path / "smaps").write_text(text)
+    monkeypatch.setattr(proc, "PROC", str(tmp_path))
     monkeypatch.setattr(smaps, "_PIECE", 777)
-    pieces = list(smaps.read(str(path)))
+    pieces = list(smaps.read())
     assert b"".join(pieces).decode() == text
     assert len(pieces) > 5
     assert rows("", pieces) == rows(text)
 
 
-def test_what_is_swapped_out_is_added_up():
+def test_swapped_bytes_are_added_up():
     text = entry(0x1000, 8, "[heap]", pd=4) + entry(0x20000, 8, pd=4) + entry(0x40000, 8, pd=4)
     sizes = iter((0, 12, 100))
     piece = re.sub("Locked:", lambda line: f"SwapPss: {next(sizes):8d} kB\n{line[0]}", text).encode()
@@ -157,7 +170,7 @@ MAPPINGS = st.lists(
 
 
 @given(MAPPINGS, st.data())
-def test_groups_always_add_up_to_rss(mappings, data):
+def test_rows_always_add_up_to_rss(mappings, data):
     text, address = "", 0x10000
     for path, sc, sd, pc, pd, mode in mappings:
         sizes = [figure * PAGE // KB for figure in (sc, sd, pc, pd)]
@@ -173,13 +186,13 @@ def test_groups_always_add_up_to_rss(mappings, data):
             anonymous=sizes[3],
         )
         address += (max(1, sc + sd + pc + pd) + data.draw(st.integers(0, 1))) * PAGE
-    found = group([text.encode()], nothing_marked(), {})
+    found = rows_by_owner([text.encode()], nothing_marked(), {})
 
-    def told(field):
+    def total(field):
         return sum(int(size) * KB for size in re.findall(rf"^{field}: +(\d+) kB", text, re.MULTILINE))
 
-    assert sum(row.rss_bytes for row in found) == told("Rss")
-    assert sum(row.pss_bytes for row in found) == told("Pss")
-    assert sum(row.private_bytes for row in found) == told("Private_Clean") + told("Private_Dirty")
-    assert sum(row.anonymous_bytes for row in found) == told("Anonymous")
+    assert sum(row.rss_bytes for row in found) == total("Rss")
+    assert sum(row.pss_bytes for row in found) == total("Pss")
+    assert sum(row.private_bytes for row in found) == total("Private_Clean") + total("Private_Dirty")
+    assert sum(row.anonymous_bytes for row in found) == total("Anonymous")
     assert all(0 <= row.evictable_bytes <= row.rss_bytes for row in found)

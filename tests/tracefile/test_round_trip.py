@@ -169,8 +169,8 @@ def test_a_file_that_is_no_trace_is_one_clear_error(tmp_path: Path, content: byt
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_file_and_a_directory_have_their_own_messages(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_have_their_own_messages(tmp_path: Path) -> None:
     with pytest.raises(TraceFileError, match=r"nothing\.bin: no such file"):
         fwmemtrace.read(tmp_path / "nothing.bin")
-    with pytest.raises(TraceFileError, match="is a directory"):
+    with pytest.raises(TraceFileError, match="is a folder"):
         fwmemtrace.read(tmp_path)

@@ -1,4 +1,4 @@
-"""What the tests of `phase` share: a session whose records read as a list of begins and ends."""
+"""Fixtures for the tests of `phase`: a session whose records can be read as a list of begins and ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fwmemtrace.tracing import phases
 
 
 class Traced:
-    """The records of a session, made readable."""
+    """The records of a session, as paths and events."""
 
     def __init__(self, sink):
         self.sink = sink

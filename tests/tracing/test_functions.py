@@ -49,7 +49,7 @@ def test_recursion(traced):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, StopIteration, GeneratorExit])
-def test_an_exception_passes_and_its_type_is_recorded(traced, error):
+def test_an_exception_propagates_and_its_type_is_recorded(traced, error):
     @phase("fail")
     def fail():
         raise error
@@ -69,7 +69,7 @@ def test_the_frame_of_the_wrapper_is_the_only_one_added_to_a_traceback(traced):
     assert [entry.name for entry in caught.traceback][-2:] == ["wrapper", "fail"]
 
 
-def test_what_is_decorated_keeps_its_nature():
+def test_a_decorated_function_keeps_its_kind():
     def function():
         """Doc."""
 
@@ -259,13 +259,13 @@ def test_a_class_cannot_be_decorated(decorate):
     class Some:
         pass
 
-    with pytest.raises(PhaseError, match="decorate the class's methods"):
+    with pytest.raises(PhaseError, match="decorate a function or the methods of a class"):
         decorate(Some)
 
 
 @pytest.mark.parametrize("given", [3, property(lambda self: 1)])
-def test_what_is_no_function_cannot_be_decorated(given):
-    with pytest.raises(PhaseError, match="expected a function"):
+def test_an_object_that_is_not_callable_cannot_be_decorated(given):
+    with pytest.raises(PhaseError, match="@phase cannot decorate"):
         phase("x")(given)
 
 

@@ -1,4 +1,4 @@
-"""`@phase` on generators: the phase runs while the generator does, and is out of the way while it is suspended."""
+"""`@phase` on generators: the phase is current while the generator runs, and not while it is suspended."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_phase_begins_with_the_first_item(traced):
     iterator.close()
 
 
-def test_while_it_is_suspended_the_phase_of_the_caller_runs(traced):
+def test_the_caller_s_phase_is_current_while_it_is_suspended(traced):
     with phase("caller"):
         for _ in generator():
             with phase("body"):
@@ -120,7 +120,7 @@ def test_an_exception_thrown_in_and_not_caught_ends_the_phase_with_its_type(trac
     assert traced.events[-2:] == ["-gen/first KeyError", "-gen KeyError"]
 
 
-def test_an_exception_of_the_generator_passes(traced):
+def test_an_exception_of_the_generator_propagates(traced):
     @phase("gen")
     def failing():
         yield 1
@@ -133,7 +133,7 @@ def test_an_exception_of_the_generator_passes(traced):
     assert traced.events == ["+gen", "-gen ValueError"]
 
 
-def test_a_stop_iteration_inside_is_a_runtime_error_as_ever(traced):
+def test_a_stop_iteration_inside_is_a_runtime_error_as_without_a_phase(traced):
     @phase("gen")
     def failing():
         yield 1
@@ -144,7 +144,7 @@ def test_a_stop_iteration_inside_is_a_runtime_error_as_ever(traced):
     assert traced.events == ["+gen", "-gen RuntimeError"]
 
 
-def test_closing_is_an_ordinary_end(traced):
+def test_closing_is_a_normal_end(traced):
     cleaned = []
 
     @phase("gen")
@@ -167,7 +167,7 @@ def test_closing_one_that_never_began_records_nothing(traced):
     assert traced.events == []
 
 
-def test_a_generator_that_ignores_close_is_a_runtime_error_as_ever(traced):
+def test_a_generator_that_ignores_close_is_a_runtime_error_as_without_a_phase(traced):
     @phase("gen")
     def stubborn():
         try:
@@ -230,7 +230,7 @@ def test_recursive_generators(traced):
     assert traced.open == []
 
 
-def test_a_generator_of_nothing(traced):
+def test_an_empty_generator(traced):
     @phase("empty")
     def empty():
         return
@@ -240,7 +240,7 @@ def test_a_generator_of_nothing(traced):
     assert traced.events == ["+empty", "-empty"]
 
 
-def test_a_generator_begun_in_one_thread_and_finished_in_another(traced):
+def test_a_generator_started_in_one_thread_and_finished_in_another(traced):
     iterator = generator()
     next(iterator)
     rest = []
@@ -300,7 +300,7 @@ def test_async_items_and_asend(traced):
     assert traced.events == ["+agen", "+agen/first", "-agen/first", "+agen/second", "-agen/second", "-agen"]
 
 
-def test_while_an_async_one_is_suspended_the_phase_of_the_caller_runs(traced):
+def test_the_caller_s_phase_is_current_while_an_async_one_is_suspended(traced):
     async def main():
         with phase("caller"):
             async for _ in async_generator():
@@ -331,7 +331,7 @@ def test_athrow_reaches_the_async_generator(traced):
     assert traced.events == ["+agen", "-agen"]
 
 
-def test_an_exception_of_an_async_generator_passes(traced):
+def test_an_exception_of_an_async_generator_propagates(traced):
     @phase("agen")
     async def failing():
         yield 1
@@ -346,7 +346,7 @@ def test_an_exception_of_an_async_generator_passes(traced):
     assert traced.events == ["+agen", "-agen ValueError"]
 
 
-def test_aclose_is_an_ordinary_end(traced):
+def test_aclose_is_a_normal_end(traced):
     cleaned = []
 
     @phase("agen")

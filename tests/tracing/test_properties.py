@@ -1,7 +1,8 @@
-"""Random programs of blocks, decorated generators and exceptions, against a model of what the trace must say."""
+"""Random programs of blocks, decorated generators and exceptions, compared with a model of their traces."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -88,6 +89,7 @@ def expected(program, path=""):
 ERROR = f"{Planned.__module__}.{Planned.__qualname__}"
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(program=programs(3))
 def test_the_trace_of_a_program_is_its_structure(readable, program):

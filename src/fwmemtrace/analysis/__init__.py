@@ -1,1 +1,4 @@
-"""Records to results: pure functions and accumulators, with no file and no formatting in them."""
+"""Records to results: folds and pure functions, without files and without text for people.
+
+`process_analysis` folds the records of one process, `summary` merges the processes of a trace.
+"""

@@ -1,9 +1,11 @@
-"""Folds the garbage collector's records of one process by phase path."""
+"""Folds the records of the garbage collector by phase path."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from typing import ClassVar
+
+import msgspec
 
 from .. import results
 from ..paths import PhasePath
@@ -11,12 +13,9 @@ from ..records import Collections, FullCollection, Record
 
 
 class CollectorFold:
-    """Takes the records of one process, each with the path of the phase that its span names; everything adds up."""
+    """Adds up what the collector did in the phases of each path."""
 
-    takes: ClassVar[tuple[type[Record], ...]] = (
-        Collections,
-        FullCollection,
-    )
+    takes: ClassVar[tuple[type[Record], ...]] = (Collections, FullCollection)
 
     def __init__(self) -> None:
         self._paths: defaultdict[PhasePath, results.Collector] = defaultdict(
@@ -24,7 +23,7 @@ class CollectorFold:
         )
 
     def add(self, record: Record, path: PhasePath) -> None:
-        """Take a record; those of other kinds are passed over."""
+        """Add a record; kinds that are not in `takes` are ignored."""
         if isinstance(record, Collections):
             row = self._paths[path]
             row.runs = [known + new for known, new in zip(row.runs, record.runs, strict=False)]
@@ -41,5 +40,5 @@ class CollectorFold:
                 row.returned_heap_bytes = (row.returned_heap_bytes or 0) + record.heap_bytes
 
     def result(self) -> dict[PhasePath, results.Collector]:
-        """What the report says of each path in which the collector ran; a path without a row had none."""
-        return dict(self._paths)
+        """Return a row for each path in whose phases the collector ran."""
+        return {path: msgspec.structs.replace(row, runs=list(row.runs)) for path, row in self._paths.items()}

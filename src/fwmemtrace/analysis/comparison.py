@@ -1,4 +1,4 @@
-"""What changed between two traces, phase by phase."""
+"""Compares two traces phase by phase."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from .. import results
 from ..paths import OUTSIDE, PhasePath, in_tree_order, write
 
 
-class Figure(msgspec.Struct, frozen=True):
-    """A figure in both traces; None where one has no such phase or probe."""
+class BeforeAfter(msgspec.Struct, frozen=True):
+    """A figure in both traces; None where a trace has no such phase or probe."""
 
     before: int | None
     after: int | None
 
     @property
     def change(self) -> int:
-        """After less before, nothing counting as zero."""
+        """After less before; None counts as 0."""
         return (self.after or 0) - (self.before or 0)
 
 
 class PhaseChange(msgspec.Struct, frozen=True, kw_only=True):
-    """One phase path in both traces, over all processes: changes and live bytes added up, the peak the largest."""
+    """One phase path in both traces, over all processes: peaks are maxima, all other figures sums."""
 
     path: str
-    calls: Figure
-    delta_bytes: Figure
-    peak_bytes: Figure
-    native_live_bytes: Figure
-    wall_ns: Figure
+    calls: BeforeAfter
+    delta_bytes: BeforeAfter
+    peak_bytes: BeforeAfter
+    native_live_bytes: BeforeAfter
+    wall_ns: BeforeAfter
 
 
-class _Sum(msgspec.Struct):
+class _Totals(msgspec.Struct):
     calls: int = 0
     wall_ns: int = 0
     delta_bytes: int | None = None
@@ -42,40 +42,40 @@ class _Sum(msgspec.Struct):
 
 
 def compare(before: results.TraceReport, after: results.TraceReport) -> list[PhaseChange]:
-    """Put two reports side by side.
+    """Compare two reports.
 
     Returns:
-        A row for each phase path of either, in tree order, the paths of `after` first; last the row "" for what was
-        in no phase.
+        A row for each phase path of either report in tree order, those of `after` first, and last the row "" for what
+        happened in no phase.
     """
     old, new = _by_path(before.phases), _by_path(after.phases)
     paths = [path for path in dict.fromkeys([*new, *old]) if path]
     return [_change(path, old.get(path), new.get(path)) for path in [*in_tree_order(paths), OUTSIDE]]
 
 
-def _by_path(phases: Iterable[results.PhaseRow]) -> dict[PhasePath, _Sum]:
-    sums: dict[PhasePath, _Sum] = {}
+def _by_path(phases: Iterable[results.PhaseRow]) -> dict[PhasePath, _Totals]:
+    by_path: dict[PhasePath, _Totals] = {}
     for phase in phases:
-        total = sums.setdefault(phase.names, _Sum())
-        total.calls += phase.calls
-        total.wall_ns += phase.wall_ns
+        totals = by_path.setdefault(phase.names, _Totals())
+        totals.calls += phase.calls
+        totals.wall_ns += phase.wall_ns
         if phase.resident is not None:
-            total.delta_bytes = (total.delta_bytes or 0) + phase.resident.delta_bytes
-            total.peak_bytes = max(total.peak_bytes or 0, phase.resident.peak_bytes)
+            totals.delta_bytes = (totals.delta_bytes or 0) + phase.resident.delta_bytes
+            totals.peak_bytes = max(totals.peak_bytes or 0, phase.resident.peak_bytes)
         if phase.native is not None:
-            total.native_live_bytes = (total.native_live_bytes or 0) + phase.native.live_bytes
-    return sums
+            totals.native_live_bytes = (totals.native_live_bytes or 0) + phase.native.live_bytes
+    return by_path
 
 
-def _change(path: PhasePath, old: _Sum | None, new: _Sum | None) -> PhaseChange:
-    def figure(name: str) -> Figure:
-        return Figure(None if old is None else getattr(old, name), None if new is None else getattr(new, name))
+def _change(path: PhasePath, old: _Totals | None, new: _Totals | None) -> PhaseChange:
+    def both(name: str) -> BeforeAfter:
+        return BeforeAfter(None if old is None else getattr(old, name), None if new is None else getattr(new, name))
 
     return PhaseChange(
         path=write(path),
-        calls=figure("calls"),
-        delta_bytes=figure("delta_bytes"),
-        peak_bytes=figure("peak_bytes"),
-        native_live_bytes=figure("native_live_bytes"),
-        wall_ns=figure("wall_ns"),
+        calls=both("calls"),
+        delta_bytes=both("delta_bytes"),
+        peak_bytes=both("peak_bytes"),
+        native_live_bytes=both("native_live_bytes"),
+        wall_ns=both("wall_ns"),
     )

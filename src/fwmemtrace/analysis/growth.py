@@ -1,141 +1,57 @@
-"""Does memory grow from call to call of a phase? A slope with an interval, a verdict, and what it is that grows.
+"""Watches whether memory grows from call to call of a phase, and names what grows.
 
-The rules, in one place:
-
-- Warm-up: the first tenth of the calls, at least 2 and at most 100 of them, is left out: what fills once is no leak.
-- Too few calls: fewer than 20 are left.
-- Growing: the interval of the slope over all calls left lies above zero, the rise over them is worth mention
-  (MATERIAL), and it goes on: the latter half has at least 0.3 of the slope, the interval of the last third does not lie
-  below that of all, and the middle of each quarter lies above that of the one before.
-- Saturating: it rose like that, by more than twice the standard deviation of what it swings by besides, and does not go
-  on; or it rose over the first half, third, quarter or sixth, by more than twice that of what came after, which rises
-  no more.
-- Flat: anything else, falling included.
-
-A phase is held against two series, and the one that grows less counts: the level when its calls end (a result that is
-given back later is no growth) and the sum of what its own calls added (what grows elsewhere is not this phase's).
+A phase is judged by two series, and the one that grows less counts: the level at the end of its calls (a result that is
+freed later is not growth), and the sum of what its own calls added (growth elsewhere is not this phase's). The rules
+are in growth_verdict.py.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import pairwise
-from statistics import median
-from typing import ClassVar, Literal, NamedTuple, TypeAlias
+from typing import ClassVar, Literal
 
 from .. import results
 from ..paths import PhasePath, write
 from ..records import ObjectCensus, PhaseBegin, PhaseEnd, PythonHeap, Record, SessionEnd, TensorCensus
-from .trend import Series, Trend, robust_spread, trend
+from .call_series import CallSeries
+from .growth_verdict import LEAST_RISE, GrowthVerdict, Verdict, judge, warm_up_of
 
-Verdict: TypeAlias = Literal["flat", "growing", "saturating", "too few calls"]
-
-ENOUGH_CALLS = 20
-_WARM_UP_SHARE, _WARM_UP_LEAST, _WARM_UP_MOST = 0.1, 2, 100
-_GOES_ON = 0.3
-_ABOVE_SWINGS = 2.0
-# The smallest rise over all calls that is worth a line. The kernel and the allocators move in steps of many pages;
-# tracemalloc and a census are exact, but for a few objects of the tracer's own.
-MATERIAL = {"rss": 256 * 1024, "native": 64 * 1024, "python_heap": 4096, "objects": 20, "tensors": 4096}
 _UNITS: dict[str, Literal["bytes", "objects"]] = {"objects": "objects"}
-# A program that puts an id into its phase names must not make the reader run out of memory.
-_MOST_PATHS = 2000
+_SEVERITY: dict[Verdict, int] = {"too few calls": 0, "flat": 1, "saturating": 2, "growing": 3}
+_PATH_LIMIT = 2000  # a program that puts an id into its phase names must not exhaust the reader's memory
 
 
-class Judgement(NamedTuple):
-    """What a series says."""
-
-    trend: Trend
-    verdict: Verdict
-
-
-def warm_up_of(calls: int) -> int:
-    """How many calls at the start are left out."""
-    return min(max(round(calls * _WARM_UP_SHARE), _WARM_UP_LEAST), _WARM_UP_MOST)
-
-
-def judge(values: Sequence[float], step: float = 1.0, material: float = 0.0) -> Judgement:
-    """The trend of a series, warm-up already left out, and its verdict.
-
-    Args:
-        values: at even steps.
-        step: calls from one value to the next.
-        material: the smallest rise over the whole series that is worth mention, in the values' unit.
-    """
-    if len(values) < 3 or len(values) * step < ENOUGH_CALLS:
-        slope = trend(values, step).slope if len(values) >= 3 else 0.0
-        return Judgement(Trend(slope, float("-inf"), float("inf")), "too few calls")
-    whole = trend(values, step)
-    rise = whole.slope * step * len(values)
-    if whole.low > 0 and rise >= material:
-        if _goes_on(values, whole, step):
-            return Judgement(whole, "growing")
-        if rise >= _ABOVE_SWINGS * robust_spread([value - whole.slope * step * at for at, value in enumerate(values)]):
-            return Judgement(whole, "saturating")
-    if any(_rose_and_stopped(values, len(values) * part // 12, step, material) for part in (6, 4, 3, 2)):
-        return Judgement(whole, "saturating")
-    return Judgement(whole, "flat")
-
-
-def _rose_and_stopped(values: Sequence[float], turn: int, step: float, material: float) -> bool:
-    """Whether the series rose until the turn, well above what it swings by afterwards, and rises no more."""
-    if turn < 8:
-        return False
-    head, rest = values[:turn], values[turn:]
-    rise = median(rest) - median(head[: turn // 4])
-    if rise < max(material, _ABOVE_SWINGS * robust_spread(rest)) or trend(head, step).low <= 0:
-        return False
-    return trend(rest, step).low <= 0
-
-
-def _goes_on(values: Sequence[float], whole: Trend, step: float) -> bool:
-    """Whether what rose over all the values still does at their end."""
-    if trend(values[len(values) // 2 :], step).slope < _GOES_ON * whole.slope:
-        return False
-    return trend(values[len(values) * 2 // 3 :], step).high >= whole.low and _goes_up(values)
-
-
-def _goes_up(values: Sequence[float]) -> bool:
-    """Whether each quarter lies above the one before, and the last step is not a small rest of it."""
-    quarter = len(values) / 4
-    middles = [median(values[round(at * quarter) : round((at + 1) * quarter)]) for at in range(4)]
-    steps = [later - earlier for earlier, later in pairwise(middles)]
-    return min(steps) > 0 and steps[-1] >= _GOES_ON * sum(steps) / 3
-
-
-class _Watch:
+class _MetricSeries:
     """One metric over the calls of one path."""
 
-    __slots__ = ("added", "levels", "own")
+    __slots__ = ("_added", "_levels", "_sums")
 
     def __init__(self) -> None:
-        self.levels = Series()
-        self.own = Series()
-        self.added = 0.0
+        self._levels = CallSeries()
+        self._sums = CallSeries()
+        self._added = 0.0
 
-    def call(self, level: float, change: float) -> None:
-        self.added += change
-        self.levels.add(level)
-        self.own.add(self.added)
+    @property
+    def calls(self) -> int:
+        return self._levels.calls
 
-    def judge(self, metric: str) -> Judgement:
-        material = MATERIAL.get(metric, 0)
-        found = [
-            judge(series.points(warm_up_of(series.calls)), series.stride, material)
-            for series in (self.levels, self.own)
+    def add(self, level: float, change: float) -> None:
+        self._added += change
+        self._levels.add(level)
+        self._sums.add(self._added)
+
+    def judge(self, metric: str) -> GrowthVerdict:
+        least_rise = LEAST_RISE.get(metric, 0)
+        verdicts = [
+            judge(series.points(warm_up_of(series.calls)), series.stride, least_rise)
+            for series in (self._levels, self._sums)
         ]
-        return min(found, key=lambda judgement: (_SEVERITY[judgement.verdict], judgement.trend.low))
-
-
-_SEVERITY: dict[Verdict, int] = {"too few calls": 0, "flat": 1, "saturating": 2, "growing": 3}
+        return min(verdicts, key=lambda judged: (_SEVERITY[judged.verdict], judged.estimate.low))
 
 
 class GrowthFold:
-    """Takes the records of one process, each with the path of the phase that its span names.
-
-    Keeps a bounded number of points a path and metric, whatever the number of calls.
-    """
+    """Collects a series for each path and metric, each in bounded memory."""
 
     takes: ClassVar[tuple[type[Record], ...]] = (
         PhaseBegin,
@@ -147,12 +63,12 @@ class GrowthFold:
     )
 
     def __init__(self) -> None:
-        self._watches: defaultdict[tuple[PhasePath, str], _Watch] = defaultdict(_Watch)
+        self._series: defaultdict[tuple[PhasePath, str], _MetricSeries] = defaultdict(_MetricSeries)
         self._paths: set[PhasePath] = set()
-        self._begun: dict[int, int] = {}
+        self._begun: dict[int, int] = {}  # RSS at the start of open phases, by span
 
     def add(self, record: Record, path: PhasePath) -> None:
-        """Take a record; kinds that are no reading of memory are passed over."""
+        """Add a record; kinds that are not in `takes` are ignored."""
         if isinstance(record, PhaseBegin):
             self._begun[record.span] = record.rss_bytes
         elif isinstance(record, PhaseEnd):
@@ -169,19 +85,19 @@ class GrowthFold:
             self._begun.clear()
 
     def call(self, path: PhasePath, metric: str, level: float, change: float) -> None:
-        """One call of a phase, for a metric that no record carries, such as memray's live bytes.
+        """Add one call of a phase, for a metric that is in no record, such as memray's live bytes.
 
         Args:
             path: of the phase.
-            metric: "rss", "native", "python_heap", "objects", "tensors", or a name of your own.
-            level: what there was when the call ended.
-            change: what the call added to it.
+            metric: "rss", "native", "python_heap", "objects", "tensors", or another name.
+            level: the figure at the end of the call.
+            change: the change of the figure over the call.
         """
         if path not in self._paths:
-            if len(self._paths) >= _MOST_PATHS:
+            if len(self._paths) >= _PATH_LIMIT:
                 return
             self._paths.add(path)
-        self._watches[path, metric].call(level, change)
+        self._series[path, metric].add(level, change)
 
     def result(
         self,
@@ -191,31 +107,31 @@ class GrowthFold:
         holders: Sequence[results.Holder] = (),
         least_calls: int = 2,
     ) -> list[results.Growth]:
-        """A row for each path and metric.
+        """Return a row for each path and metric.
 
         Args:
-            python_heap: by path, from `PythonHeapFold.result()`: names the lines behind what grows.
-            objects: by path, from `ObjectsFold.result()`: names the types.
-            holders: from `HoldersFold.result()`: what keeps those types alive.
-            least_calls: paths with fewer calls are left out: they have no trend.
+            python_heap: `PythonHeapFold.result()`, to name the lines that grow.
+            objects: `ObjectsFold.result()`, to name the types that grow.
+            holders: `HoldersFold.result()`, to name what keeps objects of these types alive.
+            least_calls: paths with fewer calls are left out.
 
         Returns:
-            By path in the order of their first call, and for each the metrics in the order rss, native, python_heap,
-            objects, tensors.
+            Rows by path in the order of the first calls; for each path in the order rss, native, python_heap, objects,
+            tensors, then other metrics.
         """
-        order = {metric: rank for rank, metric in enumerate(MATERIAL)}
+        order = {metric: rank for rank, metric in enumerate(LEAST_RISE)}
         ranks: dict[PhasePath, int] = {}
-        for path, _ in self._watches:
+        for path, _ in self._series:
             ranks.setdefault(path, len(ranks))
         rows = []
-        for (path, metric), watch in sorted(
-            self._watches.items(), key=lambda item: (ranks[item[0][0]], order.get(item[0][1], len(order)))
+        for (path, metric), series in sorted(
+            self._series.items(), key=lambda item: (ranks[item[0][0]], order.get(item[0][1], len(order)))
         ):
-            if watch.levels.calls < least_calls:
+            if series.calls < least_calls:
                 continue
-            judgement = watch.judge(metric)
-            row = _row(path, metric, watch.levels.calls, judgement)
-            if judgement.verdict in ("growing", "saturating"):
+            judged = series.judge(metric)
+            row = _row(path, metric, series.calls, judged)
+            if judged.verdict in ("growing", "saturating"):
                 row.types = [kind for kind in _types(objects, path) if kind.delta_count > 0 or kind.delta_bytes > 0]
                 row.sites = [site for site in _sites(python_heap, path) if site.delta_bytes > 0]
                 names = {kind.type for kind in row.types}
@@ -224,15 +140,16 @@ class GrowthFold:
         return rows
 
 
-def _row(path: PhasePath, metric: str, calls: int, judgement: Judgement) -> results.Growth:
-    known = judgement.verdict != "too few calls"
+def _row(path: PhasePath, metric: str, calls: int, judged: GrowthVerdict) -> results.Growth:
+    slope, low, high = judged.estimate
+    known = judged.verdict != "too few calls"
     return results.Growth(
         path=write(path),
         calls=calls,
-        slope_bytes_per_call=judgement.trend.slope,
-        low=judgement.trend.low if known else judgement.trend.slope,
-        high=judgement.trend.high if known else judgement.trend.slope,
-        verdict=judgement.verdict,
+        slope_bytes_per_call=slope,
+        low=low if known else slope,
+        high=high if known else slope,
+        verdict=judged.verdict,
         metric=metric,
         unit=_UNITS.get(metric, "bytes"),
         warm_up_calls=warm_up_of(calls),

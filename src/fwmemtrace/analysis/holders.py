@@ -1,17 +1,16 @@
-"""What keeps growing types alive: the chains of references in words, and as a graph in DOT's language."""
+"""Collects the chains of references that keep objects of growing types alive."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import ClassVar
 
 from .. import results
 from ..paths import PhasePath
-from ..records import HolderStep, ObjectHolder, Record
+from ..records import ObjectHolder, Record
 
 
 class HoldersFold:
-    """Takes the records of one process."""
+    """Collects one chain for each type that grew."""
 
     takes: ClassVar[tuple[type[Record], ...]] = (ObjectHolder,)
 
@@ -19,7 +18,7 @@ class HoldersFold:
         self._holders: list[results.Holder] = []
 
     def add(self, record: Record, path: PhasePath) -> None:
-        """Take a record; those of other kinds are passed over."""
+        """Add a record; kinds that are not in `takes` are ignored."""
         if isinstance(record, ObjectHolder):
             self._holders.append(
                 results.Holder(
@@ -29,63 +28,10 @@ class HoldersFold:
                     path=record.path,
                     root=record.root,
                     chain=[results.HolderStep(type=step.type, link=step.link, name=step.name) for step in record.chain],
-                    words=words(record),
                     note=record.note,
                 )
             )
 
     def result(self) -> list[results.Holder]:
-        """One for each type that grew most, the first one first."""
+        """Return the chains in the order of their records; `words` is left to reports."""
         return list(self._holders)
-
-
-def words(holder: ObjectHolder) -> str:
-    """A chain as one sentence.
-
-    >>> steps = [("builtins.module", "", "app"), ("builtins.list", ".SEEN"), ("app.Item", "[9]")]
-    >>> words(ObjectHolder("app.Item", 10, 10, "request", "module", [HolderStep(*step) for step in steps]))
-    'app.Item is held by module app: .SEEN (list), [9] (app.Item)'
-    """
-    chain = holder.chain
-    first = _thing(chain[0]) if chain else ""
-    rest = ", ".join(f"{step.link.strip()} ({_thing(step)})" for step in chain[1:])
-    tail = f" ({holder.note})" if holder.note else ""
-    if holder.root == "module":
-        return f"{holder.type} is held by {first}: {rest}{tail}"
-    if holder.root == "cycle":
-        return (
-            f"{holder.type} is in a reference cycle that no module leads to, so only the garbage collector frees it: "
-            f"{first}, {rest}{tail}"
-        )
-    if holder.root == "unseen":
-        via = f" through {first}" + (f", {rest}" if rest else "") if len(chain) > 1 else ""
-        return f"{holder.type} is held{via} by a local variable of a running function or by C code{tail}"
-    return f"what holds {holder.type} was not found{tail}"
-
-
-def _thing(step: HolderStep) -> str:
-    kind = step.type.removeprefix("builtins.")
-    return f"{kind} {step.name}" if step.name else kind
-
-
-def dot(holders: Iterable[results.Holder]) -> str:
-    """The chains as a directed graph for Graphviz: an object a node, a reference an edge, the growing types marked."""
-    lines = ["digraph holders {", "  rankdir=LR;", '  node [shape=box, fontname="sans-serif"];']
-    for number, holder in enumerate(holders):
-        last = len(holder.chain) - 1
-        for place, step in enumerate(holder.chain):
-            kind = step.type.removeprefix("builtins.")
-            label = f"{kind} {step.name}" if step.name else kind
-            style = ', style=filled, fillcolor="#ffd0d0"' if place == last else ""
-            if place == last and holder.root == "cycle" and last:
-                lines.append(f"  n{number}_{last - 1} -> n{number}_0 [label={_quoted(step.link.strip())}];")
-                continue
-            lines.append(f"  n{number}_{place} [label={_quoted(label)}{style}];")
-            if place:
-                lines.append(f"  n{number}_{place - 1} -> n{number}_{place} [label={_quoted(step.link.strip())}];")
-    return "\n".join([*lines, "}", ""])
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

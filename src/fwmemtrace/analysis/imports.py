@@ -1,4 +1,4 @@
-"""What importing cost: by module, by package, by phase, and through which modules the expensive ones came."""
+"""Folds the cost of imports by module, by package and by phase."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ from ..records import ModuleImport, PhaseBegin, PhaseEnd, Record
 
 @dataclass(slots=True)
 class _Module:
+    """All imports of one module.
+
+    Attributes:
+        first: the first import, or the first that succeeded: it has the importing module.
+        error: the exception's type if the latest import failed.
+    """
+
     first: ModuleImport
     phase: PhasePath
     own_bytes: int = 0
@@ -28,25 +35,27 @@ class _Module:
         self.own_ns += record.own_ns
         self.cumulative_ns += record.cumulative_ns
         self.loads += record.error is None
-        self.error = record.error  # of the latest: what failed once may have worked later
+        self.error = record.error
 
 
 @dataclass(slots=True)
 class _Phase:
+    """The imports and the RSS change of the phases of one path."""
+
     modules: int = 0
     imported_bytes: int = 0
     delta_bytes: int = 0
-    begun: dict[int, int] = field(default_factory=dict)  # RSS where each open run began
+    begun: dict[int, int] = field(default_factory=dict)  # RSS at the start of each open call, by span
 
 
 class ImportFold:
-    """Takes the records of one process, each with the path of the phase that it belongs to."""
+    """Adds up the cost of each module, and of the imports in the phases of each path.
 
-    takes: ClassVar[tuple[type[Record], ...]] = (
-        ModuleImport,
-        PhaseBegin,
-        PhaseEnd,
-    )
+    Attributes:
+        any: whether any module was imported.
+    """
+
+    takes: ClassVar[tuple[type[Record], ...]] = (ModuleImport, PhaseBegin, PhaseEnd)
 
     def __init__(self) -> None:
         self._modules: dict[str, _Module] = {}
@@ -54,7 +63,7 @@ class ImportFold:
         self.any = False
 
     def add(self, record: Record, path: PhasePath) -> None:
-        """Take in one record; those of other kinds are passed over."""
+        """Add a record; kinds that are not in `takes` are ignored."""
         if isinstance(record, ModuleImport):
             self._import(record, path)
         elif isinstance(record, PhaseBegin):
@@ -83,7 +92,7 @@ class ImportFold:
             path = nearest(path, self._phases)
 
     def imports(self) -> list[results.Import]:
-        """A row a module, the most expensive first, by its own bytes."""
+        """Return a row for each module, the largest by own bytes first."""
         rows = [
             results.Import(
                 module=name,
@@ -94,7 +103,7 @@ class ImportFold:
                 own_ns=module.own_ns,
                 phase=write(module.phase),
                 chain=self._chain(module),
-                asked_by=self._root(module).asked_by,
+                asked_by=self._outermost(module).asked_by,
                 file=module.first.file,
                 error=module.error,
                 loads=module.loads,
@@ -104,7 +113,7 @@ class ImportFold:
         return sorted(rows, key=lambda row: -row.own_bytes)
 
     def packages(self) -> list[results.ImportPackage]:
-        """A row a top-level package, the most expensive first."""
+        """Return a row for each top-level package, the largest by own bytes first."""
         grouped: dict[str, list[_Module]] = {}
         for name, module in self._modules.items():
             grouped.setdefault(name.partition(".")[0], []).append(module)
@@ -119,13 +128,13 @@ class ImportFold:
                     modules=len(modules),
                     phase=write(first.phase),
                     chain=self._chain(first),
-                    asked_by=self._root(first).asked_by,
+                    asked_by=self._outermost(first).asked_by,
                 )
             )
         return sorted(rows, key=lambda row: -row.own_bytes)
 
     def phases(self) -> list[results.ImportPhase]:
-        """A row a phase in which something was imported; what was imported in none is not in them."""
+        """Return a row for each phase that imported something."""
         return [
             results.ImportPhase(
                 path=write(path),
@@ -139,19 +148,20 @@ class ImportFold:
         ]
 
     def _ancestors(self, module: _Module) -> Iterable[_Module]:
+        """Yield the module that imported this one, then the module that imported that, and so on."""
         seen = {module.first.module}
         while module.first.parent is not None and module.first.parent not in seen:
             seen.add(module.first.parent)
-            found = self._modules.get(module.first.parent)
-            if found is None:  # it was still being imported when the records stop
+            parent = self._modules.get(module.first.parent)
+            if parent is None:  # its import had not ended when the records stop
                 return
-            yield found
-            module = found
+            yield parent
+            module = parent
 
     def _chain(self, module: _Module) -> list[str]:
         return [ancestor.first.module for ancestor in self._ancestors(module)][::-1]
 
-    def _root(self, module: _Module) -> ModuleImport:
+    def _outermost(self, module: _Module) -> ModuleImport:
         first = module.first
         for ancestor in self._ancestors(module):
             first = ancestor.first

@@ -1,4 +1,4 @@
-"""Names the native heap in a ledger: which libraries hold it, where memray recorded with native frames."""
+"""Names the native heap in a ledger by library, where memray recorded native frames."""
 
 from __future__ import annotations
 
@@ -7,58 +7,57 @@ from collections.abc import Sequence
 from .. import results
 from ..capture.library_names import ARENAS, UNKNOWN_LIBRARY
 from ..paths import is_inside
-from .ledger import NATIVE_HEAP
+from .rss_breakdown import NATIVE_HEAP
 
 REST = "malloc, other"
-_NOT_NAMED = ("", UNKNOWN_LIBRARY, ARENAS)  # arenas are memory of their own in the ledger
+_NOT_NAMED = ("", UNKNOWN_LIBRARY, ARENAS)  # the ledger has its own category for arenas
 
 
 def name_native_heap(ledgers: Sequence[results.Ledger], phases: Sequence[results.PhaseRow]) -> None:
-    """Divide the items of the native heap among the libraries that allocated it; the sums stay as they are.
+    """Split the native heap among the libraries that allocated it, without changing its sum.
 
-    A ledger counts resident pages when a phase ends, memray what a phase allocated that was never freed. So the figures
-    of the libraries are memray's, and the rest is what smaps shows less these: negative where libraries hold memory
-    that they never touched. Only the largest stacks of a phase are looked at.
+    The ledger counts resident pages at the end of a phase, memray allocations of the phase that were not freed. So the
+    libraries have memray's figures, and `REST` is the difference to smaps: it is negative where libraries allocated
+    memory and never touched it. Only the largest stacks of each phase are considered.
 
     Args:
-        ledgers: changed in place; those of phases without a named library stay as they are.
-        phases: rows with what memray's capture says of them.
+        ledgers: changed in place; rows of phases without a named library stay as they are.
+        phases: with the native figures of their captures.
     """
     for ledger in ledgers:
-        held = _held_by_library(ledger, phases)
+        live = _live_by_library(ledger, phases)
         heap = [item for item in ledger.items if item.category == NATIVE_HEAP]
-        if not held or not heap:
+        if not live or not heap:
             continue
-        rest = _rest(heap, sum(held.values()))
         named = [
             results.LedgerItem(
                 category=NATIVE_HEAP, owner=library, bytes=size, private_bytes=size, anonymous_bytes=size
             )
-            for library, size in held.items()
+            for library, size in live.items()
         ]
         others = [item for item in ledger.items if item.category != NATIVE_HEAP]
+        rest = _rest(heap, sum(live.values()))
         ledger.items = sorted([*others, *named, rest], key=lambda item: -abs(item.bytes))
 
 
-def _held_by_library(ledger: results.Ledger, phases: Sequence[results.PhaseRow]) -> dict[str, int]:
-    held: dict[str, int] = {}
+def _live_by_library(ledger: results.Ledger, phases: Sequence[results.PhaseRow]) -> dict[str, int]:
+    """Return live bytes by library, of the ledger's phase and the phases inside it."""
+    live: dict[str, int] = {}
     for phase in phases:
-        if phase.pid != ledger.pid or phase.native is None:
-            continue
-        if not is_inside(phase.names, ledger.names):
+        if phase.pid != ledger.pid or phase.native is None or not is_inside(phase.names, ledger.names):
             continue
         for library, size in phase.native.by_library.items():
             if library not in _NOT_NAMED:
-                held[library] = held.get(library, 0) + size
-    return held
+                live[library] = live.get(library, 0) + size
+    return live
 
 
-def _rest(heap: Sequence[results.LedgerItem], named: int) -> results.LedgerItem:
+def _rest(heap: Sequence[results.LedgerItem], named_bytes: int) -> results.LedgerItem:
     return results.LedgerItem(
         category=NATIVE_HEAP,
         owner=REST,
-        bytes=sum(item.bytes for item in heap) - named,
-        private_bytes=sum(item.private_bytes for item in heap) - named,
+        bytes=sum(item.bytes for item in heap) - named_bytes,
+        private_bytes=sum(item.private_bytes for item in heap) - named_bytes,
         evictable_bytes=sum(item.evictable_bytes for item in heap),
-        anonymous_bytes=sum(item.anonymous_bytes for item in heap) - named,
+        anonymous_bytes=sum(item.anonymous_bytes for item in heap) - named_bytes,
     )

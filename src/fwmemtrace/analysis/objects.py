@@ -1,20 +1,23 @@
-"""Folds the censuses of one process by phase path."""
+"""Folds the object censuses of one process by phase path."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from heapq import nlargest
 from typing import ClassVar
+
+import msgspec
 
 from .. import results
 from ..paths import PhasePath
 from ..records import ObjectCensus, Record
 
-_ROWS = 20
+_DEFAULT_TOP = 20
 
 
-class _Path:
-    """What is known of the phases of one path."""
+class _Totals:
+    """What the phases of one path add up to."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -37,38 +40,41 @@ class _Path:
 
 
 class ObjectsFold:
-    """Takes the records of one process, each with the path of the phase that its span names.
+    """Adds up the censuses of each path.
 
-    Deltas add up over the runs of a path that had a census; `calls` says how many those were. A type's row adds up the
-    runs that list it, which are those in which it was among the types that changed most.
+    Changes add up over the calls that had a census; `calls` is their number. A type's row adds up the calls that list
+    it, which are those in which it was among the types that changed most.
     """
 
     takes: ClassVar[tuple[type[Record], ...]] = (ObjectCensus,)
 
     def __init__(self) -> None:
-        self._paths: defaultdict[PhasePath, _Path] = defaultdict(_Path)
+        self._paths: defaultdict[PhasePath, _Totals] = defaultdict(_Totals)
 
     def add(self, record: Record, path: PhasePath) -> None:
-        """Take a record; those of other kinds are passed over."""
+        """Add a record; kinds that are not in `takes` are ignored."""
         if isinstance(record, ObjectCensus):
             self._paths[path].add(record)
 
-    def result(self, top: int = _ROWS) -> dict[PhasePath, results.Objects]:
-        """What the report says of each path.
+    def result(self, top: int = _DEFAULT_TOP) -> dict[PhasePath, results.Objects]:
+        """Return a row for each path.
 
         Args:
-            top: rows at most.
+            top: the largest number of types in a row.
         """
         return {
             path: results.Objects(
-                delta_count=found.delta_count,
-                delta_bytes=found.delta_bytes,
-                top=nlargest(
-                    top,
-                    (row for row in found.types.values() if row.delta_count or row.delta_bytes),
-                    key=lambda row: (row.delta_bytes > 0, abs(row.delta_bytes), row.delta_count),
-                ),
-                calls=found.calls,
+                delta_count=totals.delta_count,
+                delta_bytes=totals.delta_bytes,
+                top=_largest(totals.types.values(), top),
+                calls=totals.calls,
             )
-            for path, found in self._paths.items()
+            for path, totals in self._paths.items()
         }
+
+
+def _largest(types: Iterable[results.TypeGrowth], top: int) -> list[results.TypeGrowth]:
+    """Return copies of the rows that changed, those that grew most first."""
+    changed = (row for row in types if row.delta_count or row.delta_bytes)
+    largest = nlargest(top, changed, key=lambda row: (row.delta_bytes > 0, abs(row.delta_bytes), row.delta_count))
+    return [msgspec.structs.replace(row) for row in largest]

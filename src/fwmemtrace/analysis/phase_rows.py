@@ -1,17 +1,20 @@
-"""Folds the runs of each phase into one row: calls, errors, time, and RSS that adds up to the process's."""
+"""Folds all calls of a phase into one row: calls, errors, time, and RSS changes that add up to the process's."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 from .. import results
 from ..paths import OUTSIDE, PhasePath, in_tree_order, write
 from ..records import Overhead, PhaseBegin, PhaseEnd, SessionBegin, SessionEnd
-from .open_spans import OpenSpan
+from .open_phases import OpenPhase
 
 
 @dataclass
-class _Row:
+class _Totals:
+    """What the calls of one path add up to."""
+
     calls: int = 0
     open_calls: int = 0
     wall_ns: int = 0
@@ -23,15 +26,16 @@ class _Row:
     error_types: dict[str, int] = field(default_factory=dict)
     attributes: dict[str, str | int | float | bool] = field(default_factory=dict)
 
-    def add(self, span: OpenSpan, rss: int, peak: int, time_ns: int) -> None:
-        begin = span.begin
+    def add(self, call: OpenPhase, rss: int, peak: int, time_ns: int) -> None:
+        """Add a call that ended at this time with this RSS."""
+        begin = call.begin
         self.wall_ns += time_ns - begin.time_ns
         self.after_bytes = rss
         self.delta_bytes += rss - begin.rss_bytes
         self.peak_bytes = max(self.peak_bytes, peak, rss, begin.rss_bytes)
-        self.tracer_bytes += span.tracer_bytes
+        self.tracer_bytes += call.tracer_bytes
 
-    def result(self, path: PhasePath, pid: int) -> results.PhaseRow:
+    def row(self, path: PhasePath, pid: int) -> results.PhaseRow:
         return results.PhaseRow(
             path=write(path),
             pid=pid,
@@ -45,96 +49,96 @@ class _Row:
                 peak_bytes=self.peak_bytes,
                 tracer_bytes=self.tracer_bytes,
             ),
-            error_types=self.error_types,
-            attributes=self.attributes,
+            error_types=dict(self.error_types),
+            attributes=dict(self.attributes),
             open_calls=self.open_calls,
         )
 
 
 class PhaseFold:
-    """Takes the records of one process, with the run each one belongs to.
+    """Takes the phase edges and RSS readings of one process.
 
-    The RSS change of a process is split among its outermost phases and "outside any phase": while at least one
-    outermost phase is open, a change is inside, else outside. Where outermost phases overlap (threads), each has the
-    whole change in its own row, and `overlap_bytes` tells what was counted more than once.
+    The RSS change of a process is split between its outermost phases and "outside any phase": while at least one
+    outermost phase is open, a change is inside, else outside. Where outermost phases overlap (threads), each row has
+    the whole change, and `overlap_bytes` is what was counted more than once.
+
+    All figures can be read at any time. A phase that is still open counts as if it had ended with the latest reading.
+
+    Attributes:
+        last_rss: the latest reading of RSS, in bytes.
+        last_ns: the time of the latest reading, by the monotonic clock.
+        peak: the largest RSS so far, in bytes.
     """
 
     def __init__(self) -> None:
-        self._rows: dict[PhasePath, _Row] = {}
-        self._outermost: set[int] = set()
-        self._inside = 0  # bytes, over the stretches with an outermost phase open
-        self._inside_ns = 0
-        self._stretch: tuple[int, int] = (0, 0)  # RSS and time where the present stretch began
-        self._roots_delta = 0
+        self._totals: dict[PhasePath, _Totals] = {}
+        self._outermost: dict[int, int] = {}  # RSS at the start of each open outermost phase, by span
+        self._closed_inside = 0  # RSS change over the stretches with an outermost phase open, the current one left out
+        self._closed_inside_ns = 0
+        self._stretch: tuple[int, int] = (0, 0)  # RSS and time at the start of the current stretch
+        self._closed_outermost = 0  # the sum of the RSS changes of outermost phases that have ended
         self._first: tuple[int, int] | None = None
         self.last_rss = 0
         self.last_ns = 0
         self.peak = 0
 
-    def session(self, record: SessionBegin) -> None:
-        """The session began."""
-        self._seen(record.rss_bytes, record.time_ns)
+    def session_begin(self, record: SessionBegin) -> None:
+        """Add the start of the session."""
+        self.reading(record.rss_bytes, record.time_ns)
 
-    def begin(self, record: PhaseBegin, span: OpenSpan) -> None:
-        """A run began."""
-        self._seen(record.rss_bytes, record.time_ns)
-        row = self._rows.get(span.path)
-        if row is None:
-            row = self._rows[span.path] = _Row(before_bytes=record.rss_bytes, attributes=record.attributes or {})
-        row.calls += 1
-        row.open_calls += 1
-        if span.parent is None:
+    def begin(self, record: PhaseBegin, call: OpenPhase) -> None:
+        """Add the start of a call."""
+        self.reading(record.rss_bytes, record.time_ns)
+        totals = self._totals.get(call.path)
+        if totals is None:
+            totals = _Totals(before_bytes=record.rss_bytes, attributes=record.attributes or {})
+            self._totals[call.path] = totals
+        totals.calls += 1
+        totals.open_calls += 1
+        if call.parent is None:
             if not self._outermost:
                 self._stretch = record.rss_bytes, record.time_ns
-            self._outermost.add(record.span)
+            self._outermost[record.span] = record.rss_bytes
 
-    def end(self, record: PhaseEnd, span: OpenSpan) -> None:
-        """A run ended."""
-        self._seen(record.rss_bytes, record.time_ns)
+    def end(self, record: PhaseEnd, call: OpenPhase) -> None:
+        """Add the end of a call."""
+        self.reading(record.rss_bytes, record.time_ns)
         self.peak = max(self.peak, record.peak_rss_bytes)
-        row = self._rows[span.path]
-        row.open_calls -= 1
-        row.add(span, record.rss_bytes, record.peak_rss_bytes, record.time_ns)
+        totals = self._totals[call.path]
+        totals.open_calls -= 1
+        totals.add(call, record.rss_bytes, record.peak_rss_bytes, record.time_ns)
         if record.error is not None:
-            row.error_types[record.error] = row.error_types.get(record.error, 0) + 1
-        if span.parent is None:
-            self._leave(span.begin, record.rss_bytes, record.time_ns)
+            totals.error_types[record.error] = totals.error_types.get(record.error, 0) + 1
+        if call.parent is None:
+            self._closed_outermost += record.rss_bytes - call.begin.rss_bytes
+            self._outermost.pop(record.span, None)
+            if not self._outermost:
+                self._closed_inside += record.rss_bytes - self._stretch[0]
+                self._closed_inside_ns += record.time_ns - self._stretch[1]
 
-    def overhead(self, record: Overhead, span: OpenSpan | None) -> None:
-        """What a probe left behind at the edges of a run counts in every run around it."""
-        around = None if span is None else span.parent
+    def overhead(self, record: Overhead, call: OpenPhase | None) -> None:
+        """Add what a probe left behind at an edge of a call to every call around it."""
+        around = None if call is None else call.parent
         while around is not None:
             around.tracer_bytes += record.rss_bytes
             around = around.parent
 
     def reading(self, rss: int, time_ns: int) -> None:
-        """RSS was read between the edges of phases."""
-        self._seen(rss, time_ns)
-
-    def session_end(self, record: SessionEnd) -> None:
-        """The session was stopped."""
-        self._seen(record.rss_bytes, record.time_ns)
-        self.peak = max(self.peak, record.peak_rss_bytes)
-
-    def finish(self, still_open: list[OpenSpan]) -> None:
-        """No record will follow: what is open ended, as far as anybody knows, with the latest reading."""
-        for span in still_open:
-            self._rows[span.path].add(span, self.last_rss, 0, self.last_ns)
-            if span.parent is None:
-                self._leave(span.begin, self.last_rss, self.last_ns)
-
-    def _leave(self, begin: PhaseBegin, rss: int, time_ns: int) -> None:
-        self._roots_delta += rss - begin.rss_bytes
-        self._outermost.discard(begin.span)
-        if not self._outermost:
-            self._inside += rss - self._stretch[0]
-            self._inside_ns += time_ns - self._stretch[1]
-
-    def _seen(self, rss: int, time_ns: int) -> None:
+        """Add a reading of RSS."""
         if self._first is None:
             self._first = rss, time_ns
         self.last_rss, self.last_ns = rss, max(self.last_ns, time_ns)
         self.peak = max(self.peak, rss)
+
+    def session_end(self, record: SessionEnd) -> None:
+        """Add the end of the session."""
+        self.reading(record.rss_bytes, record.time_ns)
+        self.peak = max(self.peak, record.peak_rss_bytes)
+
+    @property
+    def paths(self) -> int:
+        """The number of phase paths."""
+        return len(self._totals)
 
     @property
     def before_bytes(self) -> int:
@@ -143,23 +147,42 @@ class PhaseFold:
 
     @property
     def wall_ns(self) -> int:
-        """From the first record to the last."""
+        """Time from the first record to the last."""
         return 0 if self._first is None else self.last_ns - self._first[1]
 
     @property
     def outside_bytes(self) -> int:
-        """The change of RSS while no phase was open."""
-        return self.last_rss - self.before_bytes - self._inside
+        """RSS change while no phase was open."""
+        return self.last_rss - self.before_bytes - self._inside_bytes
 
     @property
     def overlap_bytes(self) -> int:
-        """What outermost phases that ran at once have counted more than once."""
-        return self._roots_delta - self._inside
+        """RSS change that outermost phases running at the same time counted more than once."""
+        still_open = sum(self.last_rss - before for before in self._outermost.values())
+        return self._closed_outermost + still_open - self._inside_bytes
 
-    def rows(self, pid: int) -> dict[PhasePath, results.PhaseRow]:
-        """A row a path, a phase before the phases inside it; last the row for what was in no phase."""
-        rows = {path: self._rows[path].result(path, pid) for path in in_tree_order(self._rows)}
-        outside = _Row(
+    @property
+    def _inside_bytes(self) -> int:
+        return self._closed_inside + (self.last_rss - self._stretch[0] if self._outermost else 0)
+
+    @property
+    def _inside_ns(self) -> int:
+        return self._closed_inside_ns + (self.last_ns - self._stretch[1] if self._outermost else 0)
+
+    def rows(self, pid: int, still_open: Iterable[OpenPhase]) -> dict[PhasePath, results.PhaseRow]:
+        """Return a row for each path, a phase before the phases inside it, and last the row for "no phase".
+
+        Args:
+            pid: of the process.
+            still_open: the calls that have not ended, in the order in which they began.
+        """
+        totals = dict(self._totals)
+        for call in still_open:
+            if totals[call.path] is self._totals[call.path]:
+                totals[call.path] = replace(totals[call.path])
+            totals[call.path].add(call, self.last_rss, 0, self.last_ns)
+        rows = {path: totals[path].row(path, pid) for path in in_tree_order(totals)}
+        outside = _Totals(
             calls=1,
             wall_ns=self.wall_ns - self._inside_ns,
             before_bytes=self.before_bytes,
@@ -167,4 +190,4 @@ class PhaseFold:
             delta_bytes=self.outside_bytes,
             peak_bytes=self.peak,
         )
-        return {**rows, OUTSIDE: outside.result(OUTSIDE, pid)}
+        return {**rows, OUTSIDE: outside.row(OUTSIDE, pid)}

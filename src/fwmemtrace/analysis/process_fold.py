@@ -1,4 +1,4 @@
-"""One pass over the records of one process."""
+"""Folds the records of one process in a single pass."""
 
 from __future__ import annotations
 
@@ -19,97 +19,107 @@ from ..records import (
     SessionBegin,
     SessionEnd,
 )
-from .open_spans import Spans
+from .open_phases import OpenPhases
 from .phase_rows import PhaseFold
 from .timeline import TimelineFold
 
 
-class Accumulator(Protocol):
-    """Takes those records of one process that it asks for, one after another."""
+class Fold(Protocol):
+    """Folds what one probe recorded in one process.
+
+    Whatever a fold returns is a snapshot: it can be asked for at any time and does not change when more records come.
+    """
 
     takes: ClassVar[tuple[type[Record], ...]]
 
     def add(self, record: Record, path: PhasePath) -> None:
-        """Take one record; `path` is that of the phase it names, `()` where it names none."""
+        """Add a record of one of the kinds in `takes`; `path` is that of its phase, `OUTSIDE` if it has none."""
 
 
 class ProcessFold:
-    """What one process's records say. Feed it with `read`, then ask.
+    """Folds the process's own figures, and passes records on to the folds of single probes.
 
     Args:
-        others: accumulators of what single probes recorded, given the records that they take.
+        folds: each is given the records that it takes.
+
+    Attributes:
+        session: the start of the session; None if damage took it or it has not come yet.
+        end: the end of the session; None as long as it has not come.
+        notes: the notes of probes and sinks, each with its source.
+        records: how many records were added.
     """
 
-    def __init__(self, others: Sequence[Accumulator] = ()) -> None:
-        self._others: dict[type[Record], list[Callable[[Record, PhasePath], None]]] = {}
-        for other in others:
-            for kind in other.takes:
-                self._others.setdefault(kind, []).append(other.add)
-        self._spans = Spans()
-        self.phases = PhaseFold()
-        self.timeline = TimelineFold()
-        self.session: SessionBegin | None = None
-        self.end: SessionEnd | None = None
-        self.notes: list[str] = []
-        self.last_phase: PhasePath | None = None
+    def __init__(self, folds: Sequence[Fold] = ()) -> None:
+        self._takers: dict[type[Record], list[Callable[[Record, PhasePath], None]]] = {}
+        for fold in folds:
+            for kind in fold.takes:
+                self._takers.setdefault(kind, []).append(fold.add)
+        self._open = OpenPhases()
+        self._phases = PhaseFold()
+        self._timeline = TimelineFold()
         self._cgroup: results.Cgroup | None = None
         self._footprint: Footprint | None = None
         self._overhead: dict[str, tuple[int, int]] = {}
+        self.session: SessionBegin | None = None
+        self.end: SessionEnd | None = None
+        self.notes: list[str] = []
+        self.records = 0
         self._handlers: dict[type[Record], Callable[..., None]] = {
             SessionBegin: self._session_begin,
             PhaseBegin: self._phase_begin,
             PhaseEnd: self._phase_end,
             Sample: self._sample,
-            Footprint: self._footprint_read,
-            CgroupReading: self._cgroup_read,
-            Overhead: self._overhead_told,
+            Footprint: self._footprint_reading,
+            CgroupReading: self._cgroup_reading,
+            Overhead: self._overhead_reading,
             Note: self._note,
             SessionEnd: self._session_end,
         }
 
+    def add(self, record: Record) -> None:
+        """Add one record."""
+        self.read((record,))
+
     def read(self, records: Iterable[Record]) -> None:
-        """Take in all the records there are."""
-        handlers, others, path_of = self._handlers, self._others, self._spans.path
+        """Add records, in the order in which the process wrote them."""
+        handlers, takers, path_of = self._handlers, self._takers, self._open.path
         for record in records:
+            self.records += 1
             kind = type(record)
             if kind in handlers:
                 handlers[kind](record)
-            if kind in others:
+            if kind in takers:
                 path = path_of(getattr(record, "span", 0))
-                for take in others[kind]:
+                for take in takers[kind]:
                     take(record, path)
-            if kind is PhaseEnd:
-                self._spans.end(record)  # type: ignore[arg-type]
-        latest = self._spans.latest()
-        if self.end is None and latest is not None:
-            self.last_phase = latest.path
-        self.phases.finish(list(self._spans.open.values()))
+            if kind is PhaseEnd:  # only now: the folds were given the path of the phase that ends
+                self._open.end(record)  # type: ignore[arg-type]
 
     def _session_begin(self, record: SessionBegin) -> None:
         self.session = record
-        self.phases.session(record)
-        self.timeline.add(record.time_ns, record.rss_bytes, OUTSIDE)
+        self._phases.session_begin(record)
+        self._timeline.add(record.time_ns, record.rss_bytes, OUTSIDE)
 
     def _phase_begin(self, record: PhaseBegin) -> None:
-        span = self._spans.begin(record)
-        self.phases.begin(record, span)
-        self.timeline.add(record.time_ns, record.rss_bytes, span.path)
+        opened = self._open.begin(record)
+        self._phases.begin(record, opened)
+        self._timeline.add(record.time_ns, record.rss_bytes, opened.path)
 
     def _phase_end(self, record: PhaseEnd) -> None:
-        span = self._spans.open.get(record.span)
-        if span is not None:
-            self.phases.end(record, span)
-            self.timeline.add(record.time_ns, record.rss_bytes, span.path)
+        ending = self._open.by_span.get(record.span)
+        if ending is not None:
+            self._phases.end(record, ending)
+            self._timeline.add(record.time_ns, record.rss_bytes, ending.path)
 
     def _sample(self, record: Sample) -> None:
-        self.phases.reading(record.rss_bytes, record.time_ns)
-        latest = self._spans.latest()
-        self.timeline.add(record.time_ns, record.rss_bytes, OUTSIDE if latest is None else latest.path)
+        self._phases.reading(record.rss_bytes, record.time_ns)
+        latest = self._open.latest()
+        self._timeline.add(record.time_ns, record.rss_bytes, OUTSIDE if latest is None else latest.path)
 
-    def _footprint_read(self, record: Footprint) -> None:
+    def _footprint_reading(self, record: Footprint) -> None:
         self._footprint = record
 
-    def _cgroup_read(self, record: CgroupReading) -> None:
+    def _cgroup_reading(self, record: CgroupReading) -> None:
         before = self._cgroup
         current, peak, around = record.current_bytes, record.peak_bytes, record.limit_current_bytes
         if before is not None:
@@ -125,37 +135,38 @@ class ProcessFold:
             limit_current_bytes=around,
         )
 
-    def _overhead_told(self, record: Overhead) -> None:
+    def _overhead_reading(self, record: Overhead) -> None:
         wall_ns, rss = self._overhead.get(record.probe, (0, 0))
         self._overhead[record.probe] = wall_ns + record.wall_ns, rss + record.rss_bytes
-        self.phases.overhead(record, self._spans.open.get(record.span))
+        self._phases.overhead(record, self._open.by_span.get(record.span))
 
     def _note(self, record: Note) -> None:
         self.notes.append(f"{record.source}: {record.message}")
 
     def _session_end(self, record: SessionEnd) -> None:
         self.end = record
-        self.phases.session_end(record)
-        self.timeline.add(record.time_ns, record.rss_bytes, OUTSIDE)
+        self._phases.session_end(record)
+        self._timeline.add(record.time_ns, record.rss_bytes, OUTSIDE)
 
     def process(self, pid: int) -> results.Process:
-        """The process itself.
+        """Return the figures of the process as a whole.
 
         Args:
-            pid: what the file's header says, for a trace whose first record is damaged.
+            pid: of the process.
         """
-        session, phases = self.session, self.phases
+        session, phases = self.session, self._phases
+        latest = self._open.latest()
         return results.Process(
             pid=pid,
             parent_pid=session.parent_pid if session else 0,
             python=session.python if session else "unknown",
             platform=session.platform if session else "unknown",
-            command=session.command if session else [],
+            command=list(session.command) if session else [],
             started_unix_ns=session.started_unix_ns if session else 0,
             ended="closed" if self.end is not None else "not closed",
-            last_phase=None if self.last_phase is None else write(self.last_phase),
+            last_phase=None if self.end is not None or latest is None else write(latest.path),
             peak_source="kernel" if session is not None and session.peak_source == "kernel" else "sampled",
-            probes=session.probes if session else [],
+            probes=list(session.probes) if session else [],
             wall_ns=phases.wall_ns,
             before_session_bytes=phases.before_bytes,
             end_bytes=phases.last_rss,
@@ -166,22 +177,49 @@ class ProcessFold:
             cgroup=self._cgroup,
             uss_bytes=self._footprint.uss_bytes if self._footprint else None,
             pss_bytes=self._footprint.pss_bytes if self._footprint else None,
+            service=session.service if session else "",
+            instance=session.instance if session else "",
+            labels=dict(session.labels) if session else {},
         )
 
+    @property
+    def paths(self) -> int:
+        """The number of phase paths."""
+        return self._phases.paths
+
+    def phases(self, pid: int) -> dict[PhasePath, results.PhaseRow]:
+        """Return a row for each phase path, a phase before the phases inside it, and last the row for "no phase".
+
+        A phase that is still open counts as if it had ended with the latest reading.
+
+        Args:
+            pid: of the process.
+        """
+        return self._phases.rows(pid, self._open.by_span.values())
+
     def overhead(self, pid: int) -> list[results.Overhead]:
-        """What each probe cost."""
+        """Return what each probe cost.
+
+        Args:
+            pid: of the process.
+        """
         return [
             results.Overhead(pid=pid, probe=probe, wall_ns=wall_ns, rss_bytes=rss)
             for probe, (wall_ns, rss) in self._overhead.items()
         ]
 
-    def points(self, pid: int, origin_ns: int) -> list[results.TimelinePoint]:
-        """The timeline, from a moment of the monotonic clock on."""
+    def timeline(self, pid: int, origin_ns: int) -> list[results.TimelinePoint]:
+        """Return RSS over time.
+
+        Args:
+            pid: of the process.
+            origin_ns: the moment that counts as 0, by the monotonic clock.
+        """
         return [
             results.TimelinePoint(
-                pid=pid, at_ns=point.time_ns - origin_ns, rss_bytes=point.rss_bytes, phase=write(point.phase)
+                pid=pid, at_ns=sample.time_ns - origin_ns, rss_bytes=sample.rss_bytes, phase=write(sample.phase)
             )
-            for point in self.timeline.points()
+            for sample in self._timeline.samples()
         ]
 
 

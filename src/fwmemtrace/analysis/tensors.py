@@ -1,4 +1,4 @@
-"""Folds the censuses of tensors and the accelerators' figures of one process by phase path."""
+"""Folds the tensor censuses and accelerator figures of one process by phase path."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .. import results
 from ..paths import PhasePath
 from ..records import AcceleratorMemory, Record, TensorCensus, TensorRow
 
-_ROWS = 20
+_DEFAULT_TOP = 20
 
 
-class _Path:
-    """What is known of the phases of one path."""
+class _Totals:
+    """What the phases of one path add up to."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -41,40 +41,34 @@ class _Path:
 
 
 class TensorsFold:
-    """Takes the records of one process, each with the path of the phase that its span names.
+    """Adds up the censuses of each path: changes are sums over the calls, what is live comes from the latest one."""
 
-    Deltas add up over the runs of a path that had a census; what is live is what the latest of them found.
-    """
-
-    takes: ClassVar[tuple[type[Record], ...]] = (
-        TensorCensus,
-        AcceleratorMemory,
-    )
+    takes: ClassVar[tuple[type[Record], ...]] = (TensorCensus, AcceleratorMemory)
 
     def __init__(self) -> None:
-        self._paths: defaultdict[PhasePath, _Path] = defaultdict(_Path)
+        self._paths: defaultdict[PhasePath, _Totals] = defaultdict(_Totals)
 
     def add(self, record: Record, path: PhasePath) -> None:
-        """Take a record; those of other kinds are passed over."""
+        """Add a record; kinds that are not in `takes` are ignored."""
         if isinstance(record, TensorCensus):
             self._paths[path].add(record)
         elif isinstance(record, AcceleratorMemory):
             self._paths[path].add_accelerator(record)
 
-    def result(self, top: int = _ROWS) -> dict[PhasePath, results.Tensors]:
-        """What the report says of each path.
+    def result(self, top: int = _DEFAULT_TOP) -> dict[PhasePath, results.Tensors]:
+        """Return a row for each path that had a census.
 
         Args:
-            top: how many of the largest storages are named.
+            top: the largest number of storages in a row.
         """
-        return {path: _result(found, found.latest, top) for path, found in self._paths.items() if found.latest}
+        return {path: _row(totals, totals.latest, top) for path, totals in self._paths.items() if totals.latest}
 
 
 def _kind(row: TensorRow) -> tuple[str, str, str, str, str]:
     return row.library, row.dtype, row.device, row.role, row.backing
 
 
-def _result(found: _Path, latest: TensorCensus, top: int) -> results.Tensors:
+def _row(totals: _Totals, latest: TensorCensus, top: int) -> results.Tensors:
     by_dtype: defaultdict[str, int] = defaultdict(int)
     by_role: defaultdict[str, int] = defaultdict(int)
     for row in latest.rows:
@@ -90,17 +84,17 @@ def _result(found: _Path, latest: TensorCensus, top: int) -> results.Tensors:
             backing=row.backing,
             count=row.count,
             size_bytes=row.size_bytes,
-            delta_bytes=found.deltas[_kind(row)],
+            delta_bytes=totals.deltas[_kind(row)],
         )
         for row in latest.rows
     ]
     return results.Tensors(
         live_bytes=latest.live_bytes,
-        delta_bytes=found.delta_bytes,
+        delta_bytes=totals.delta_bytes,
         by_dtype=dict(by_dtype),
         file_backed_bytes=latest.file_backed_bytes,
         storages=latest.storages,
-        calls=found.calls,
+        calls=totals.calls,
         by_role=dict(by_role),
         groups=sorted(groups, key=lambda group: -group.size_bytes),
         top=[
@@ -112,11 +106,11 @@ def _result(found: _Path, latest: TensorCensus, top: int) -> results.Tensors:
                 device=storage.device,
                 role=storage.role,
                 backing=storage.backing,
-                shape=storage.shape,
+                shape=list(storage.shape),
                 size_bytes=storage.size_bytes,
-                aliases=storage.aliases,
+                aliases=list(storage.aliases),
             )
             for storage in latest.top[:top]
         ],
-        accelerators=list(found.accelerators.values()),
+        accelerators=list(totals.accelerators.values()),
     )

@@ -8,8 +8,8 @@ from ..paths import PhasePath
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """RSS at a moment, and the phase that was running."""
+class RssSample:
+    """RSS at one moment, and the phase that was running."""
 
     time_ns: int
     rss_bytes: int
@@ -17,35 +17,34 @@ class Point:
 
 
 class TimelineFold:
-    """Keeps at most `limit` points however many are added; of each stretch it keeps the highest.
+    """Keeps a bounded number of samples, the highest of each stretch of time.
 
     Args:
-        limit: points to keep, an even number.
+        limit: the largest number of samples to keep, an even number.
     """
 
     def __init__(self, limit: int = 1000) -> None:
         self._limit = limit
-        self._stride = 1  # readings a kept point stands for
+        self._stride = 1  # samples taken for each one that is kept
         self._taken = 0
-        self._points: list[Point] = []
+        self._samples: list[RssSample] = []
 
     def add(self, time_ns: int, rss_bytes: int, phase: PhasePath) -> None:
-        """Take in a reading."""
+        """Add a sample."""
         if self._taken % self._stride == 0:
-            self._points.append(Point(time_ns, rss_bytes, phase))
-        elif rss_bytes > self._points[-1].rss_bytes:
-            self._points[-1] = Point(time_ns, rss_bytes, phase)
+            self._samples.append(RssSample(time_ns, rss_bytes, phase))
+        elif rss_bytes > self._samples[-1].rss_bytes:
+            self._samples[-1] = RssSample(time_ns, rss_bytes, phase)
         self._taken += 1
-        if len(self._points) > self._limit:
+        if len(self._samples) > self._limit:
             self._halve()
 
     def _halve(self) -> None:
-        pairs = zip(self._points[::2], [*self._points[1::2], None], strict=False)
-        self._points = [a if b is None or a.rss_bytes >= b.rss_bytes else b for a, b in pairs]
-        self._taken = len(self._points)
+        pairs = zip(self._samples[::2], [*self._samples[1::2], None], strict=False)
+        self._samples = [a if b is None or a.rss_bytes >= b.rss_bytes else b for a, b in pairs]
         self._stride *= 2
-        self._taken *= self._stride
+        self._taken = len(self._samples) * self._stride
 
-    def points(self) -> list[Point]:
-        """What was kept, in order."""
-        return self._points
+    def samples(self) -> list[RssSample]:
+        """Return the samples that were kept, in order of time."""
+        return list(self._samples)

@@ -1,4 +1,4 @@
-"""What several workers like this process would take together: pages that they share count once."""
+"""Estimates what several workers like a process would take together, counting shared pages once."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ _NUMBERS = (2, 4, 8)
 
 
 def with_workers(composition: results.Composition, workers: int) -> results.Workers:
-    """Reckon what so many processes with the same contents take, as their PSS would add up to.
+    """Estimate the memory of N processes with the same contents, as the sum of their PSS.
 
-    Pages of files (libraries, mapped weights) and shared memory are the same pages in all of them. Anonymous memory is
-    each one's own: so it is for workers that were started anew. Workers forked from a loaded parent share it too, until
-    somebody writes to it, which Python does by counting references; how much of it stays shared only a measurement of
-    such workers can tell.
+    Pages of files (libraries, mapped weights) and shared memory are the same pages in all processes. Anonymous memory
+    counts for each process. That holds for workers that are started; workers that are forked from a loaded parent
+    share it with the parent until one of them writes to it, which Python does by counting references. How much of it
+    stays shared has to be measured.
 
     Args:
-        composition: of one worker, as `LedgerFold.compositions` gives it.
-        workers: how many, at least 1.
+        composition: of one worker, as `LedgerFold.compositions` returns it.
+        workers: the number of workers, at least 1.
 
     Raises:
-        ValueError: if there are none.
+        ValueError: if the number is below 1.
     """
     if workers < 1:
-        raise ValueError(f"found {workers} workers, expected at least 1")
+        raise ValueError(f"{workers} workers: there has to be at least 1")
     each = sum(item.anonymous_bytes for item in composition.items) + composition.unexplained_bytes
     once = composition.rss_bytes - each
     return results.Workers(
@@ -39,6 +39,6 @@ def with_workers(composition: results.Composition, workers: int) -> results.Work
 
 
 def several(compositions: Sequence[results.Composition]) -> list[results.Workers]:
-    """A row each for two, four and eight workers like the first process was in the end; none if it was not read."""
-    end = next((made for made in compositions if made.moment == "end"), None)
+    """Return estimates for two, four and eight workers, from the first "end" composition; none without one."""
+    end = next((composition for composition in compositions if composition.moment == "end"), None)
     return [] if end is None else [with_workers(end, workers) for workers in _NUMBERS]

@@ -10,14 +10,15 @@ from typing import TypeAlias
 
 from .. import results
 from ..paths import write
-from .capture_file import CaptureFile, without_collector
+from ..system.garbage_collector import CollectorPaused
+from .capture_file import CaptureFile
 from .fold import CaptureFold
 from .frames import HybridFrame, PythonFrame
 from .library_names import UNKNOWN_LIBRARY, library_of
 from .native_records import StackKey
 from .rows import CaptureSummary, add_up, build_rows
 from .samples import StackSample, samples
-from .stacks import ReadableStack, make_readable, package_of, readable_frames, requesting_library
+from .stacks import ReadableStack, make_readable, package_of_stack, readable_frames, requesting_library
 from .thread_phases import RunEnded
 
 _NAMED = 5  # how many libraries a note names
@@ -76,7 +77,7 @@ class PhaseCapture:
         Args:
             progress: called now and then with the number of records read so far and of all records.
         """
-        with without_collector():
+        with CollectorPaused():
             try:
                 for batch in self.file.batches():
                     self._fold.feed(batch)
@@ -95,12 +96,12 @@ class PhaseCapture:
         Args:
             top: how many stacks to resolve for each phase.
         """
-        with without_collector():
+        with CollectorPaused():
             rows = build_rows(
                 self._fold,
                 top,
                 self._resolve,
-                lambda key: package_of(self.file.python_stack(key)),
+                lambda key: package_of_stack(self.file.python_stack(key)),
                 self._library_at if self.file.native else None,
             )
         files: dict[str, int] = {}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
@@ -71,7 +70,7 @@ class CaptureFile:
         if not path.exists():
             raise CaptureError(f"{path}: no such file")
         if not path.is_file():
-            raise CaptureError(f"{path} is a directory, not a memray capture")
+            raise CaptureError(f"{path} is a folder, not a memray capture")
         try:
             self._reader = memray.FileReader(str(path))
             metadata = self._reader.metadata
@@ -179,18 +178,6 @@ def _tuples_of(first: Any) -> Callable[[list[Any]], list[NativeRecord]]:
     if at is None:  # a version of memray that keeps them in another way
         return lambda records: list(map(_FIELDS, records))
     return lambda records: gc.get_referents(*records)[at :: len(held)]
-
-
-@contextmanager
-def without_collector() -> Iterator[None]:
-    """Keep the garbage collector from traversing millions of tuples without a cycle among them."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _version() -> str:

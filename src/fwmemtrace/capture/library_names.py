@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from ..packages import is_interpreter, package_of
+
 CPYTHON, LIBC, CPLUSPLUS = "CPython", "libc.so", "libstdc++.so"
 ARENAS = "CPython arenas"  # of Python's own allocator, each 1 MiB, for objects of up to 512 bytes
 UNKNOWN_LIBRARY = "unknown"
@@ -16,7 +18,6 @@ UNKNOWN_LIBRARY = "unknown"
 _GENERAL = (CPYTHON, LIBC, CPLUSPLUS, "libgcc_s.so", "libjemalloc", "libtcmalloc", "libmimalloc")
 
 _GLIBC = re.compile(r"(libc|libm|libdl|librt|libpthread|ld-linux|ld-musl|ld)[.-]")
-_PACKAGE = re.compile(r".*/(?:site|dist)-packages/([^/]+)")
 # What build tools add to a library's name: a hash of its contents, the interpreter it is for, its version.
 _ADDED = re.compile(r"((-[0-9a-f]{8})+|\.cpython-[\w-]+|\.abi3)(?=\.so)|(?<=\.so)[.\d]+$")
 
@@ -42,12 +43,6 @@ _CPYTHON_SOURCE = re.compile(r"(\./|/.*/)?(Objects|Python|Parser|Modules|Include
 _GLIBC_SOURCE = re.compile(r"(\.\./)?(\./)?(sysdeps|csu|malloc|nptl|stdlib|elf|string|dlfcn|iconv|intl|time)/")
 
 
-def package_in(path: str) -> str | None:
-    """Return the entry of site-packages that a path is or lies in: a package's folder, or a module's file."""
-    found = _PACKAGE.match(path)
-    return None if found is None else found[1]
-
-
 def is_general(library: str | None) -> bool:
     """Tell whether a library allocates on behalf of others, so that its caller is more informative."""
     return library is None or library.startswith(_GENERAL)
@@ -67,13 +62,13 @@ def library_of(path: str) -> str:
     ('CPython', 'libc.so')
     """
     name = path.rpartition("/")[2]
-    if name.startswith(("python", "libpython")) or "/lib-dynload/" in path:
+    if is_interpreter(path):
         return CPYTHON
     if _GLIBC.match(name):
         return LIBC
-    package = package_in(path)
-    if package is not None and not name.startswith("lib"):
-        return package.partition(".")[0]
+    package = package_of(path)
+    if package and not name.startswith("lib"):
+        return package
     return _ADDED.sub("", name)
 
 

@@ -9,8 +9,9 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from .. import results
+from ..packages import package_of
 from .frames import UNKNOWN, HybridFrame, PythonFrame
-from .library_names import ARENAS, is_general, library_by_name, library_of, package_in
+from .library_names import ARENAS, is_general, library_by_name, library_of
 from .own_frames import is_ours
 from .short_names import short_name
 
@@ -74,7 +75,7 @@ def make_readable(python: Iterable[PythonFrame], hybrid: Iterable[HybridFrame] |
         frames=readable_frames(python, hybrid),
         library=requesting_library(native),
         operator=f"aten::{_OVERLOAD.sub('', operators[-1][1])}" if operators else None,
-        package=next(filter(None, (package_in(file) for _, file, _ in python)), None),
+        package=next(filter(None, (package_of(file) for _, file, _ in python)), None),
         caller=next((frame for frame in python if _is_own(frame[1])), None),
     )
 
@@ -170,12 +171,12 @@ def informative_frames(stack: Sequence[results.Frame], count: int) -> list[resul
     return [*stack[first : first + 1], *([frame for frame in around if is_python(frame)] or around)[: count - 1]]
 
 
-def package_of(python: Iterable[PythonFrame]) -> str:
+def package_of_stack(python: Iterable[PythonFrame]) -> str:
     """Return the package whose code a Python stack ends in, or "python" (the standard library) or "program"."""
     for _, file, _ in python:
-        package = package_in(file)
-        if package is not None:
-            return package.removesuffix(".py")
+        package = package_of(file)
+        if package:
+            return package
         if _is_own(file):
             return "program"
     return "python"
@@ -187,4 +188,4 @@ def _library(name: str, file: str, path: str | None) -> str | None:
 
 @lru_cache(_CACHED)
 def _is_own(file: str) -> bool:
-    return not (package_in(file) or _STANDARD.match(file) or is_ours(file))
+    return not (package_of(file) or _STANDARD.match(file) or is_ours(file))

@@ -1,4 +1,4 @@
-"""`doctor`: which probes work here, and for those that don't, why and what to do; and what limits memory here."""
+"""`doctor`: checks which probes work on this machine, and what limits memory."""
 
 from __future__ import annotations
 
@@ -20,51 +20,51 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     """Register the command."""
     parser = subparsers.add_parser(
         "doctor",
-        help="say which probes work here",
-        description="Start each probe for real and say what came of it; then what limits memory here.",
+        help="check which probes work on this machine",
+        description="Check which probes work on this machine, by starting each one, and what limits memory.",
     )
     parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Try every probe."""
+    """Print what works."""
     print(f"fwmemtrace {__version__}, Python {sys.version.split()[0]}, {sys.platform}, {os.cpu_count()} processors")
     names = plugins.names("fwmemtrace.probes")
     width = max(map(len, names))
     for name in names:
         print(f"  {name:{width}}  {diagnosis(name)}")
-    print(f"memory limit of this process: {limit_here()}")
-    print(f"suite --memory-limit: {limit_of_suites()}")
+    print(f"memory limit of this process: {memory_limit()}")
+    print(f"suite --memory-limit: {suite_limit()}")
     return 0
 
 
-def limit_here() -> str:
-    """What the control groups around this process limit it to."""
+def memory_limit() -> str:
+    """Return the limit that control groups set for this process."""
     around = cgroup.counting(cgroup.groups())
-    found = cgroup.tightest(around)
-    if found is None:
-        return "none of a control group" if around else "no control group (version 2) that counts memory"
-    limit, group = found
-    whose = "its control group" if group is around[0] else "a control group around it"
-    return f"{format_bytes(limit)}, that of {whose}: {group.path}"
+    tightest = cgroup.tightest(around)
+    if tightest is None:
+        return "none" if around else "unknown, there is no control group (version 2) that counts memory"
+    limit, group = tightest
+    place = "its control group" if group is around[0] else "an outer control group"
+    return f"{format_bytes(limit)}, set by {place} {group.path}"
 
 
-def limit_of_suites() -> str:
-    """How a suite would limit its processes here."""
+def suite_limit() -> str:
+    """Return how a suite would limit its processes."""
     if find_cgroup() is not None:
-        return "a control group for each process"
+        return "uses a control group for each process"
     if importlib.util.find_spec("resource") is None:
-        return "cannot be had here"
-    return "RLIMIT_AS for each process, as no control group can be made; it counts address space, not resident memory"
+        return "does not work on this system"
+    return "uses RLIMIT_AS, which counts address space and not resident memory, since no control group can be made"
 
 
 def diagnosis(name: str) -> str:
-    """Start one probe in a session of its own, and say what it noted."""
+    """Start one probe in a session of its own; return "works" or why it does not."""
     import tempfile
     import warnings
     from pathlib import Path
 
-    # Into a trace file, as most sessions do: elsewhere memray's capture has no place to go.
+    # Into a trace file: with other sinks there is no place for memray's capture.
     with tempfile.TemporaryDirectory(prefix="fwmemtrace-") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         path = Path(folder) / "trace.bin"

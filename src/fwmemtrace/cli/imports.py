@@ -1,9 +1,8 @@
-"""`imports`: what importing modules costs, in an interpreter that has imported nothing else."""
+"""`imports`: measures what importing modules costs, in an interpreter that has imported nothing else."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import subprocess
 import sys
@@ -12,14 +11,17 @@ from pathlib import Path
 
 import msgspec
 
-from ..analysis.import_tree import ImportCost, import_cost
+from .. import results
+from ..analysis.import_cost import import_cost
 from ..analysis.worker_forecast import with_workers
-from ..errors import ProgramError, SettingsError
+from ..errors import ProgramError, SettingsError, unknown_name
+from ..recording.child_environment import untraced_environment
 from ..trace import read
 from . import output as out
 
 _TOP = 30
-# The child prints to our stderr: stdout is the report's. Why an import failed goes into a file, as one line.
+_FORMATS = ("text", "markdown", "html", "json")
+# The child's output goes to our stderr, since stdout is for the report. The reason for a failed import goes to a file.
 _CHILD = """
 import sys
 from fwmemtrace import phase
@@ -45,15 +47,21 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "imports",
         help="show what importing modules costs",
         description="Import modules in a fresh interpreter, one after another, and show the RSS and time that each "
-        "module took, by itself and with all that it imported.",
+        "module adds: its own, and with all that it imports.",
     )
-    parser.add_argument("modules", nargs="+", metavar="MODULE")
-    parser.add_argument("--top", type=int, default=_TOP, metavar="N", help=f"modules in the tree, {_TOP} by default")
-    parser.add_argument("--depth", type=int, metavar="N", help="levels of the tree")
-    parser.add_argument("--workers", type=int, metavar="N", help="what so many processes would take together")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="text by default")
-    parser.add_argument("-o", "--output", metavar="FILE", help="where to write it, stdout by default")
-    parser.add_argument("--trace", metavar="FILE", help="keep the trace here")
+    parser.add_argument("modules", nargs="+", metavar="MODULE", help="the full name of a module")
+    parser.add_argument("--top", type=int, default=_TOP, metavar="N", help=f"modules shown (default: {_TOP})")
+    parser.add_argument("--depth", type=int, metavar="N", help="levels of the tree shown (default: all)")
+    parser.add_argument("--workers", type=int, metavar="N", help="show the estimated total for N worker processes")
+    parser.add_argument(
+        "--format",
+        type=_format,
+        metavar="text|markdown|html|json",
+        default="text",
+        help="the output format (default: text)",
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="the file to write (default: stdout)")
+    parser.add_argument("--trace", metavar="FILE", help="keep the trace in this file")
     parser.set_defaults(command=run)
 
 
@@ -62,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name in ("top", "depth", "workers"):
         value = getattr(arguments, name)
         if value is not None and value < 1:
-            raise SettingsError(f"found --{name} {value}, expected a whole number of at least 1")
+            raise SettingsError(f"--{name} {value}: must be at least 1")
     with tempfile.TemporaryDirectory(prefix="fwmemtrace") as folder:
         trace = Path(arguments.trace) if arguments.trace is not None else Path(folder, "trace.bin")
         _import(trace, Path(folder, "failure"), arguments.modules)
@@ -71,45 +79,45 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _format(name: str) -> str:
+    if name not in _FORMATS:
+        raise argparse.ArgumentTypeError(unknown_name("format", name, _FORMATS))
+    return name
+
+
 def _import(trace: Path, failure: Path, modules: list[str]) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FWMEMTRACE")}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", _CHILD, str(trace), str(failure), *modules],
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr,
-        env=environment,
+        env=untraced_environment(),
         check=False,
     )
     if failure.exists():
         module, kind, message = failure.read_text(encoding="utf-8").splitlines()
-        raise ProgramError(
-            f"found that {module} cannot be imported by {sys.executable} ({kind}: {message}), expected a module that "
-            "can: check its name, or install it there"
-        )
-    if done.returncode < 0:
-        raise ProgramError(
-            f"found that the interpreter which imported {' '.join(modules)} was killed by "
-            f"{signal.Signals(-done.returncode).name}: keep its trace with --trace and look where it stops"
-        )
-    if done.returncode:
-        raise ProgramError(
-            f"found that importing {' '.join(modules)} ended the interpreter with status {done.returncode}, expected "
-            "it to go on: its own output says why"
-        )
+        raise ProgramError(f"{sys.executable} cannot import {module}: {f'{kind}: {message}'.removesuffix(': ')}")
+    names = " ".join(modules)
+    if process.returncode < 0:
+        killer = signal.Signals(-process.returncode).name
+        raise ProgramError(f"importing {names} was killed by {killer}; keep the trace with --trace to see where")
+    if process.returncode:
+        raise ProgramError(f"importing {names} ended the interpreter with status {process.returncode}")
 
 
-def _cost(trace: Path, modules: list[str], workers: int | None) -> ImportCost:
+def _cost(trace: Path, modules: list[str], workers: int | None) -> results.ImportCost:
     report = read(trace).summary()
     cost = import_cost(report, modules)
-    end = next((made for made in report.composition or [] if made.moment == "end"), None)
+    end = next((moment for moment in report.composition or [] if moment.moment == "end"), None)
     if workers is not None and end is not None:
         cost.workers = [with_workers(end, workers)]
     return cost
 
 
-def _text(cost: ImportCost, arguments: argparse.Namespace) -> str:
+def _text(cost: results.ImportCost, arguments: argparse.Namespace) -> str:
     if arguments.format == "json":
         return msgspec.json.format(msgspec.json.encode(cost), indent=2).decode() + "\n"
-    from ..reports.import_report import render
+    from ..reports.formats import FORMATS
+    from ..reports.import_report import import_document
 
-    return render(cost, out.options(arguments.output, arguments.top, width=120), arguments.depth)
+    document = import_document(cost, arguments.top, arguments.depth)
+    return FORMATS[arguments.format](document, out.options(arguments.output, arguments.top, width=120))

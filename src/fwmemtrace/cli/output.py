@@ -1,4 +1,4 @@
-"""Where a command's output goes: the terminal, sized and coloured for it, or a file; and progress on stderr."""
+"""Where the output of a command goes: a terminal, at its width and with colours, or a file. Progress goes to stderr."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from pathlib import Path
 from time import monotonic
 
 from ..errors import FwmemtraceError
-from ..reports.base import Options
+from ..reports import Options
 
 _REFRESH_S = 0.2
 
 
 def options(output: str | None, top: int, *, width: int = 100) -> Options:
-    """How a report shall look there.
+    """Returns how a report should look.
 
     Args:
         output: the file it goes to; None for stdout.
         top: rows of each table of top allocations.
-        width: characters a line where nobody knows the terminal's.
+        width: characters per line if the terminal's width is unknown.
     """
     colour = output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
     return Options(width=shutil.get_terminal_size((width, 24)).columns, colour=colour, top=top)
 
 
 def write(text: str, output: str | None) -> None:
-    """Write to stdout, or to a file.
+    """Writes to stdout or to a file.
 
     Raises:
         FwmemtraceError: if the file cannot be written.
@@ -41,16 +41,16 @@ def write(text: str, output: str | None) -> None:
     try:
         Path(output).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise FwmemtraceError(f"found that {output} cannot be written ({error.strerror}): give another path") from error
+        raise FwmemtraceError(f"{output} cannot be written ({error.strerror}); give another path with -o") from error
 
 
 @contextmanager
 def progress() -> Iterator[Callable[[int, int], None] | None]:
-    """Shows how much of a capture was read, on stderr where that is a terminal; None for nothing to call."""
+    """Yields a function that shows how much of a capture was read, or None if stderr is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return
-    shown = monotonic()  # what takes no time needs no bar
+    shown = monotonic()  # nothing is shown for what is done at once
 
     def show(done: int, total: int) -> None:
         nonlocal shown

@@ -1,7 +1,7 @@
-"""Loads the program that `run` shall trace, and runs it in two phases: `import` and `main`.
+"""Loads a program and runs it in two phases, `import` and `main`.
 
-A program's source is cut in two where its work begins: at `if __name__ == "__main__":`, or, where there is none, behind
-the imports and definitions at its head. Both parts run in one namespace, as the interpreter would run the whole.
+Its source is split where its work begins: at `if __name__ == "__main__":` or, without that, after the imports and
+definitions at its head. Both parts run in one namespace, as if the interpreter ran the whole.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _HEAD = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.
 
 @dataclass
 class Program:
-    """A program that is compiled and ready to run.
+    """A compiled program.
 
     Attributes:
-        head: the part that imports and defines.
+        head: its imports and definitions.
         body: the rest.
-        argv0: what the program shall see as `sys.argv[0]`.
-        folder: what it shall see as `sys.path[0]`.
-        spec: of the module, for one that was named by `-m`.
+        argv0: the program's `sys.argv[0]`.
+        folder: the program's `sys.path[0]`.
+        spec: the spec of a module run with `-m`.
         namespace: its globals; filled when it runs.
     """
 
@@ -44,7 +44,7 @@ class Program:
     namespace: dict[str, Any]
 
     def run(self, args: list[str]) -> None:
-        """Run it as `__main__`; what it raises, SystemExit too, passes through."""
+        """Run it as `__main__`. Exceptions pass through, SystemExit included."""
         module = ModuleType("__main__")
         self.namespace = module.__dict__
         self.namespace.update(
@@ -67,15 +67,16 @@ def load_script(name: str) -> Program:
     """Compile a script.
 
     Raises:
-        ProgramError: if it cannot be read or is no Python.
+        ProgramError: if it cannot be read, or is not valid Python.
     """
     path = Path(name)
     if path.is_dir():
-        raise ProgramError(f"found that {name} is a folder, expected a script: give one, or -m and a module")
+        raise ProgramError(f"{name} is a folder; give a script, or -m and a module")
     try:
         source = path.read_bytes()
     except OSError as error:
-        raise ProgramError(f"found no script {name} ({error.strerror}), expected one: check the path") from error
+        problem = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        raise ProgramError(f"{name}: {problem}") from error
     return _compile(source, str(path), str(path.absolute().parent), None)
 
 
@@ -92,11 +93,11 @@ def load_module(name: str) -> Program:
         if spec is not None and spec.submodule_search_locations is not None:
             spec = importlib.util.find_spec(f"{name}.__main__")
     except (ImportError, ValueError) as error:
-        raise ProgramError(f"found that the module {name} cannot be imported ({error}), expected one to run") from error
+        raise ProgramError(f"cannot import {name}: {error}") from error
     if spec is None:
-        raise ProgramError(f"found no module {name} to run, expected one that `python -m {name}` would run")
+        raise ProgramError(f"no module named {name}")
     if spec.origin is None or not spec.has_location or not spec.origin.endswith(".py"):
-        raise ProgramError(f"found no Python source of {name}, expected some: only such programs can be traced by run")
+        raise ProgramError(f"{name} has no Python source; run can trace only modules with source")
     return _compile(Path(spec.origin).read_bytes(), spec.origin, folder, spec)
 
 
@@ -104,10 +105,10 @@ def _compile(source: bytes, filename: str, folder: str, spec: ModuleSpec | None)
     try:
         tree = ast.parse(source, filename)
     except (SyntaxError, ValueError) as error:
-        raise ProgramError(f"found that {filename} is no Python ({error}), expected a program") from error
+        raise ProgramError(f"{filename} is not valid Python: {error}") from error
     cut = _cut(tree.body)
     head = compile(ast.Module(tree.body[:cut], []), filename, "exec", dont_inherit=True)
-    # What `from __future__` says at the head goes for the rest as well.
+    # A `from __future__` import in the head applies to the rest too.
     future = head.co_flags & _future_flags()
     body = compile(ast.Module(tree.body[cut:], []), filename, "exec", flags=future, dont_inherit=True)
     return Program(head, body, filename, folder, spec, {})
@@ -123,7 +124,7 @@ def _future_flags() -> int:
 
 
 def _cut(statements: list[ast.stmt]) -> int:
-    """Where the work begins."""
+    """Return the index of the statement where the work begins."""
     for number, statement in enumerate(statements):
         if isinstance(statement, ast.If) and "__name__" in ast.dump(statement.test):
             return number
@@ -137,14 +138,14 @@ def _cut(statements: list[ast.stmt]) -> int:
 
 
 def number_of_docstrings(statements: list[ast.stmt]) -> int:
-    """1 if the program begins with a docstring, which must stay in its first part to be its `__doc__`."""
+    """Return 1 if the program begins with a docstring, which becomes `__doc__` only in the first part, else 0."""
     return int(
         bool(statements) and isinstance(statements[0], ast.Expr) and isinstance(statements[0].value, ast.Constant)
     )
 
 
 def _is_head(statement: ast.stmt) -> bool:
-    """Whether a statement imports, defines or sets something, and does no work by itself."""
+    """Tell whether a statement only imports, defines or sets something."""
     if isinstance(statement, (ast.Try, ast.If)):
         inner = [*statement.body, *statement.orelse]
         if isinstance(statement, ast.Try):

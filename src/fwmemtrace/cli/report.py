@@ -1,4 +1,4 @@
-"""`report`: makes a trace readable, or a memray capture that has none."""
+"""`report`: renders a report of a trace, or of a memray capture without one."""
 
 from __future__ import annotations
 
@@ -13,22 +13,34 @@ from . import output as out
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = subparsers.add_parser("report", help="make a trace readable", description="Make traces readable.")
-    parser.add_argument(
-        "traces", nargs="*", metavar="trace.bin", help="workers' traces beside it are found by themselves"
+    parser = subparsers.add_parser(
+        "report",
+        help="render a report of a trace",
+        description="Render a report of one or more traces.",
     )
-    parser.add_argument("--native", metavar="CAPTURE", help="a memray capture without a trace, cut by its phases")
-    parser.add_argument("--format", default="text", metavar="text|markdown|html|json", help="text by default")
-    parser.add_argument("-o", "--output", metavar="FILE", help="where to write it, stdout by default")
-    parser.add_argument("--top", type=int, default=5, metavar="N", help="rows of each table of top allocations")
-    parser.add_argument("--budget", metavar="SIZE", help="a limit such as 300MB to hold the peak against")
+    parser.add_argument(
+        "traces",
+        nargs="*",
+        metavar="trace.bin",
+        help="a trace; traces of worker processes next to it are included automatically",
+    )
+    parser.add_argument("--native", metavar="CAPTURE", help="report a memray capture without a trace, by its phases")
+    parser.add_argument(
+        "--format", default="text", metavar="text|markdown|html|json", help="the output format (default: text)"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="the file to write (default: stdout)")
+    parser.add_argument(
+        "--top", type=int, default=5, metavar="N", help="rows of each table of top allocations (default: 5)"
+    )
+    parser.add_argument("--budget", metavar="SIZE", help="compare the peak with this size, such as 300MB")
     parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print or write the report."""
     if bool(arguments.traces) == (arguments.native is not None):
-        raise FwmemtraceError("found no trace, or one beside --native, expected one of the two: give trace.bin")
+        problem = "no trace to report" if arguments.native is None else "both a trace and --native"
+        raise FwmemtraceError(f"{problem}; give either trace.bin or --native CAPTURE")
     print_report(
         arguments.traces,
         native=arguments.native,
@@ -49,10 +61,19 @@ def print_report(
     top: int = 5,
     budget: str | None = None,
 ) -> None:
-    """Make the report of some traces, or of one capture, for the terminal that stdout is or for a file."""
-    made: Report = plugins.load("fwmemtrace.reports", format)()
+    """Render a report of traces, or of one capture.
+
+    Args:
+        traces: the trace files.
+        native: a memray capture, in place of traces.
+        format: the name of a report.
+        output: the file to write; None for stdout, sized and coloured for its terminal.
+        top: rows of each table of top allocations.
+        budget: a size such as "300MB".
+    """
+    renderer: Report = plugins.load("fwmemtrace.reports", format)()
     with out.progress() as progress:
-        # Each loads what the other has no use for.
+        # Imported here: a capture needs no trace reader, nor a trace this one.
         if native is None:
             from ..trace import read
 
@@ -61,4 +82,4 @@ def print_report(
             from ..capture.by_phase import report_capture
 
             report = report_capture(native, top=top, progress=progress)
-    out.write(made.render(report, out.options(output, top)), output)
+    out.write(renderer.render(report, out.options(output, top)), output)

@@ -1,4 +1,4 @@
-"""`run`: traces a program."""
+"""`run`: runs a program in a session."""
 
 from __future__ import annotations
 
@@ -19,25 +19,27 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     """Register the command."""
     parser = subparsers.add_parser(
         "run",
-        help="trace a program",
+        help="run a program and trace it",
         usage="fwmemtrace run [-o trace.bin] [--probes NAME,...] [--report] script.py|-m module [args ...]",
-        description="Run a program with a session on. Its imports and definitions are the phase `import`, the rest "
-        "the phase `main`; phases of its own lie within. The exit status is the program's.",
+        description="Run a program in a session. Its imports and definitions run in the phase `import`, the rest in "
+        "the phase `main`; its own phases lie within these. The exit status is the program's.",
     )
-    parser.add_argument("-o", "--output", metavar="FILE", help="the trace file, trace.bin by default")
+    parser.add_argument("-o", "--output", metavar="FILE", help="the trace file to write (default: trace.bin)")
     parser.add_argument(
-        "--probes", metavar="NAME,...", help=f"{','.join(_PROBES)} by default; all for all that work here"
+        "--probes",
+        metavar="NAME,...",
+        help=f"the probes to use (default: {','.join(_PROBES)}); `all` for every probe that works on this machine",
     )
-    parser.add_argument("--native-traces", action="store_true", default=None, help="record C and C++ frames too")
-    parser.add_argument("--report", action="store_true", help="print the text report when the program has ended")
-    parser.add_argument("-m", dest="module", action="store_true", help="the program is a module")
-    parser.add_argument("program", metavar="script.py|module")
-    parser.add_argument("args", nargs=argparse.REMAINDER)
+    parser.add_argument("--native-traces", action="store_true", default=None, help="record C and C++ stack frames")
+    parser.add_argument("--report", action="store_true", help="print the text report when the program ends")
+    parser.add_argument("-m", dest="module", action="store_true", help="run a module, as `python -m` does")
+    parser.add_argument("program", metavar="script.py|module", help="the program to run")
+    parser.add_argument("args", metavar="args", nargs=argparse.REMAINDER, help="its arguments")
     parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Trace the program; the exit status is its own."""
+    """Trace the program; the status is the program's."""
     program = (load_module if arguments.module else load_script)(arguments.program)
     tracing = session(
         arguments.output,
@@ -59,14 +61,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _stopped_by_sigterm(tracing: Session) -> Iterator[None]:
-    """Complete the trace when SIGTERM ends the program, as it ends services; the program ends by it all the same.
+    """Completes the trace when SIGTERM ends the program, as it does with services.
 
-    A handler of the program's own takes this one's place. Servers that shut down in order raise the signal again for
-    the handler that was there before them: then it is this one's turn. Forked workers inherit it.
+    The program still ends by the signal, and can replace this handler with its own. Servers that shut down gracefully
+    raise the signal again for the handler that they found, which is this one. Forked workers inherit it.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)  # a second one ends it at once
+        signal.signal(number, signal.SIG_DFL)  # a second SIGTERM ends the program at once
         tracing.stop()
         signal.raise_signal(number)
 
@@ -82,7 +84,7 @@ def _stopped_by_sigterm(tracing: Session) -> Iterator[None]:
 
 
 def _traced(program: Program, args: list[str]) -> int:
-    """Run the program as the interpreter would, down to what it says of an uncaught exception."""
+    """Run the program as the interpreter would, with the same output for an uncaught exception."""
     try:
         program.run(args)
     except SystemExit as stop:
@@ -90,14 +92,14 @@ def _traced(program: Program, args: list[str]) -> int:
     except BaseException as error:
         traceback = error.__traceback__
         while traceback is not None and traceback.tb_frame.f_globals is not program.namespace:
-            traceback = traceback.tb_next  # our own frames are none of the program's business
+            traceback = traceback.tb_next  # leave out our own frames
         sys.excepthook(type(error), error.with_traceback(traceback), traceback)
         return 130 if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
 
 def _status(code: object) -> int:
-    """What the interpreter makes of `sys.exit(code)`."""
+    """Return the exit status that the interpreter gives to `sys.exit(code)`."""
     if code is None:
         return 0
     if isinstance(code, int):

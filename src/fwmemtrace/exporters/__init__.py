@@ -1,1 +1,38 @@
-"""A trace in another tool's format: one file each."""
+"""Exporters: traces in other tools' formats.
+
+An exporter is a class with a method `export`; see `Exporter`. The built-in ones are loaded when they are used.
+"""
+
+from __future__ import annotations
+
+import sys as _sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .base import Exporter, ProcessLike, TraceLike
+    from .dot import DotExporter
+    from .memray import MemrayExporter
+
+__all__ = ["DotExporter", "Exporter", "MemrayExporter", "ProcessLike", "TraceLike"]
+
+_MODULES = {
+    "DotExporter": "dot",
+    "Exporter": "base",
+    "MemrayExporter": "memray",
+    "ProcessLike": "base",
+    "TraceLike": "base",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = f"{__name__}.{_MODULES[name]}"
+    __import__(module)
+    return getattr(_sys.modules[module], name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

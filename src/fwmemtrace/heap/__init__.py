@@ -1,1 +1,1 @@
-"""Walks over live Python objects: what there is, what it takes, and what keeps it alive."""
+"""Walks over live Python objects: how many there are, what memory they take, and what keeps them alive."""

@@ -1,4 +1,4 @@
-"""What torch's caching allocators say of accelerators that the program has used. Nothing is initialised for asking."""
+"""Reads torch's caching allocators for accelerators that the program has initialised."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 
-class Reading(NamedTuple):
-    """One device, in bytes."""
+class AcceleratorUsage(NamedTuple):
+    """The memory of one device, in bytes."""
 
     device: str
     allocated: int
     reserved: int
-    peak_allocated: int  # since the process began or somebody reset it
+    peak_allocated: int  # since the process began or the program reset it
 
 
-def read_accelerators() -> dict[str, Reading]:
-    """By device, for each that has been initialised; empty where torch has not been imported."""
+def read_accelerators() -> dict[str, AcceleratorUsage]:
+    """Read every device that the program has initialised, by its name; none where torch has not been imported."""
     torch = sys.modules.get("torch")
-    return {reading.device: reading for reading in _readings(torch)} if torch is not None else {}
+    return {usage.device: usage for usage in _devices(torch)} if torch is not None else {}
 
 
-def _readings(torch: Any) -> Iterator[Reading]:
-    for kind in ("cuda", "xpu"):  # "cuda" is AMD's too
+def _devices(torch: Any) -> Iterator[AcceleratorUsage]:
+    for kind in ("cuda", "xpu"):  # AMD's devices are "cuda", too
         backend = getattr(torch, kind, None)
         if backend is None or not getattr(backend, "is_initialized", lambda: False)():
             continue
         for number in range(backend.device_count()):
             reserved = backend.memory_reserved(number)
             if reserved:
-                yield Reading(
+                yield AcceleratorUsage(
                     f"{kind}:{number}",
                     backend.memory_allocated(number),
                     reserved,
                     backend.max_memory_allocated(number),
                 )
-    # Apple's has no peak, and no question whether it is in use: its module is loaded with torch, its driver is not.
+    # Apple's has no peak, and nothing tells whether it is in use: torch loads its module, but not its driver.
     mps = getattr(torch, "mps", None)
     if mps is not None and sys.platform == "darwin" and torch.backends.mps.is_available():
         allocated = mps.current_allocated_memory()
         if allocated:
-            yield Reading("mps", allocated, mps.driver_allocated_memory(), 0)
+            yield AcceleratorUsage("mps", allocated, mps.driver_allocated_memory(), 0)

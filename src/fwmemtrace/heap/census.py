@@ -1,9 +1,9 @@
-"""Counts every live Python object by type, in one pass whose loops are all written in C.
+"""Counts every live Python object by type, in one pass whose loops all run in C.
 
-The objects are those that pympler's `muppy.get_objects()` finds: what the garbage collector tracks, frames left out,
-and what those refer to directly that it does not track (numbers, texts, bytes, and tuples or dicts of nothing but
-those), each once. Sizes are `sys.getsizeof`: the object itself, with the collector's header, without what it refers to.
-An untracked object held by nothing but untracked ones stays unseen, as it does there.
+The objects are those of pympler's `muppy.get_objects()`: what the garbage collector tracks, except frames, and the
+untracked objects that those refer to directly (numbers, strings, bytes, and tuples or dicts of nothing else), each
+once. Sizes are `sys.getsizeof`: the object itself with the collector's header, without what it refers to. An untracked
+object that only untracked ones refer to is not seen, as in pympler.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from sys import getsizeof
 from types import FrameType
 from typing import Any, NamedTuple, TypeAlias
 
+from ..system.garbage_collector import CollectorPaused
 from .referents import referents
 
-Census: TypeAlias = dict[str, tuple[int, int]]  # type: how many, bytes
+Census: TypeAlias = dict[str, tuple[int, int]]  # by type: objects, bytes
 
 
-class Totals(NamedTuple):
+class CensusTotals(NamedTuple):
     """All types together."""
 
     objects: int
@@ -29,35 +30,32 @@ class Totals(NamedTuple):
 
 
 def take_census() -> Census:
-    """Every live object by type.
+    """Count every live object by type.
 
-    Garbage that the collector has not come to yet is live too: call `gc.collect()` first to leave it out.
+    Garbage that has not been collected yet is live, too: call `gc.collect()` first to leave it out.
 
     Returns:
-        Types by module and qualified name; classes of one name, such as those made anew by each call of a function,
-        share a row. Nothing of what was counted is held on to.
+        Counts by module and qualified name; classes of one name, such as those that each call of a function creates,
+        share a row. None of the objects is kept alive.
     """
-    collecting = gc.isenabled()
-    gc.disable()  # the lists made here are big, and must not set off a collection of the program's heap
-    try:
+    with CollectorPaused():
         tracked = gc.get_objects()
         referred = list(filterfalse(gc.is_tracked, referents(*tracked)))
         untracked = dict(zip(map(id, referred), referred, strict=True))
         del referred
-        return census_of(tracked, untracked.values())
-    finally:
-        if collecting:
-            gc.enable()
+        census = census_of(tracked, untracked.values())
+    census.pop(type_name(CollectorPaused), None)  # it exists only while this counts
+    return census
 
 
 def census_of(*groups: Iterable[Any]) -> Census:
-    """Count objects by type, frames left out. The groups are gone through twice, and share no object."""
+    """Count objects by type, except frames. The groups are iterated twice, and must share no object."""
     types = chain.from_iterable(map(type, group) for group in groups)
     try:
         sizes = chain.from_iterable(map(getsizeof, group, repeat(0)) for group in groups)
-        # Few types have objects of many sizes, so this groups most of them; a pair is freed as soon as it is counted.
+        # Few types have objects of many sizes, so there are few pairs; each is freed as soon as it is counted.
         pairs = Counter(zip(types, sizes, strict=True))
-    except Exception:  # somebody's `__sizeof__` raises something else than TypeError
+    except Exception:  # a `__sizeof__` of the program's raises something other than TypeError
         types = chain.from_iterable(map(type, group) for group in groups)
         sizes = chain.from_iterable(map(_size_or_zero, group) for group in groups)
         pairs = Counter(zip(types, sizes, strict=True))
@@ -75,18 +73,18 @@ def census_of(*groups: Iterable[Any]) -> Census:
 
 
 def type_name(kind: type) -> str:
-    """A type's name behind its module's, such as `builtins.dict`."""
+    """Return a type's module and qualified name, such as `builtins.dict`."""
     try:
-        # Past the metaclass: neither name may run the program's code or be something else than text.
+        # Bypasses the metaclass: reading a name must not run the program's code.
         module, name = type.__dict__["__module__"].__get__(kind), type.__dict__["__qualname__"].__get__(kind)
         return f"{module}.{name}" if isinstance(module, str) else str(name)
     except Exception:
         return "?"
 
 
-def totals(census: Census) -> Totals:
-    """All types together."""
-    return Totals(sum(count for count, _ in census.values()), sum(size for _, size in census.values()))
+def totals(census: Census) -> CensusTotals:
+    """Add up all types."""
+    return CensusTotals(sum(count for count, _ in census.values()), sum(size for _, size in census.values()))
 
 
 def _size_or_zero(thing: Any) -> int:

@@ -1,19 +1,22 @@
-"""What an object really takes, with all that it refers to: `fwmemtrace.deep_size`."""
+"""Computes the size of an object with all that it refers to: `fwmemtrace.deep_size`."""
 
 from __future__ import annotations
 
 import gc
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from mmap import mmap
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 from ..errors import FwmemtraceError
 from .referents import referents
+from .storages import base_of, gradient_of, library_of, plain_tensors, storages_of
 
-# asizeof goes down by recursion, two frames a level, and Python allows a thousand.
+# asizeof recurses with two frames a level, and Python allows a thousand frames.
 _DEEPEST = 300
+_COLLECTOR_HEADER = 16  # bytes in front of an object that the garbage collector tracks
 _NOT_CONTENT = (type, ModuleType, FunctionType, BuiltinFunctionType)
+_TABLES = ("pandas", "polars", "pyarrow")
 
 
 class MissingPackageError(FwmemtraceError, ImportError):
@@ -21,13 +24,13 @@ class MissingPackageError(FwmemtraceError, ImportError):
 
 
 def deep_size(*objects: Any) -> int:
-    """The bytes of objects and of everything that they refer to, each counted once.
+    """Return the bytes of objects and of everything that they refer to, each object counted once.
 
-    pympler's `asizeof` goes through the Python objects. Tensors, numpy arrays and dataframes (pandas, polars, pyarrow)
-    count with their real buffers: a storage once, however many views of it there are, and the whole of it even where
-    only a view refers to it, since that keeps it in memory. Gradients count with their parameters. Memory on an
-    accelerator and memory mapped from a file counts too; tensors on the "meta" device have none. Classes, functions
-    and modules are left out: they are the program, not the object's content.
+    pympler's `asizeof` measures the Python objects. Tensors, numpy arrays and dataframes (pandas, polars, pyarrow)
+    count with their buffers: a storage once, however many views of it there are, and all of it even where only a view
+    refers to it, since the view keeps it in memory. Gradients count with their tensors. Memory on an accelerator and
+    memory mapped from a file count too; tensors on the "meta" device have none. Classes, functions and modules do not
+    count: they are the program, not the object's content.
 
     Args:
         objects: the objects; what two of them share counts once.
@@ -45,106 +48,93 @@ def deep_size(*objects: Any) -> int:
         from pympler import asizeof
     except ImportError as error:
         raise MissingPackageError(
-            "found no pympler, which deep_size needs: install it with pip install 'fwmemtrace[objects]'"
+            "deep_size needs pympler, which is not installed: pip install 'fwmemtrace[objects]'"
         ) from error
 
     base: Any = asizeof.Asizer
     buffers: dict[tuple[str, int], int] = {}
     waiting: list[Any] = []
+    libraries: dict[type, str] = {}
 
-    class RealSizer(base):  # type: ignore[misc]  # half of pympler has types
-        """Stops at what holds a buffer, and leaves it to us."""
+    class BufferSizer(base):  # type: ignore[misc]  # half of pympler has types
+        """Stops at objects that own buffers, and leaves them to `deep_size`."""
 
         def _sizer(self, thing: Any, pid: int, deep: int, sized: Any) -> Any:
-            if _is_foreign(thing) and not sized:
+            kind = type(thing)
+            library = libraries.get(kind)
+            if library is None:
+                library = libraries[kind] = _library(kind)
+            if library and not sized:
                 if id(thing) not in self._seen:
                     self._seen[id(thing)] = 1
                     waiting.append(thing)
                 return 0
             return super()._sizer(thing, pid, deep, sized)
 
-    sizer: Any = RealSizer(limit=_DEEPEST)
+    sizer: Any = BufferSizer(limit=_DEEPEST)
     total = 0
     todo = list(objects)
-    while todo:
-        total += sum(sizer._sizer(thing, 0, 1, None) for thing in todo)
-        todo = []
-        while waiting:
-            thing = waiting.pop()
-            total += _own_bytes(thing)
-            buffers.update(_buffers(thing))
-            todo += _content(thing)
+    with plain_tensors():
+        while todo:
+            total += sum(sizer._sizer(thing, 0, 1, None) for thing in todo)
+            todo = []
+            while waiting:
+                thing = waiting.pop()
+                library = libraries[type(thing)]
+                total += _own_bytes(thing)
+                buffers.update(_buffers(thing, library))
+                todo += _content(thing, library)
     return total + sum(buffers.values())
 
 
-def _is_foreign(thing: Any) -> bool:
-    """Whether this is something whose bytes asizeof cannot see."""
-    for kind in type.__getattribute__(type(thing), "__mro__"):
-        library, _, _ = kind.__module__.partition(".") if isinstance(kind.__module__, str) else ("", "", "")
-        if library in ("pandas", "polars", "pyarrow"):
-            return True
-        if (library, kind.__name__) in (("torch", "Tensor"), ("numpy", "ndarray")):
-            return True
-    return False
-
-
-def _library(thing: Any) -> str:
-    for kind in type.__getattribute__(type(thing), "__mro__"):
-        library = str(kind.__module__).partition(".")[0]
-        if library in ("pandas", "polars", "pyarrow", "torch", "numpy"):
+def _library(kind: type) -> str:
+    """Return the library whose objects of this type own buffers that asizeof cannot see; "" if none."""
+    for base in type.__getattribute__(kind, "__mro__"):
+        library = base.__module__.partition(".")[0] if isinstance(base.__module__, str) else ""
+        if library in _TABLES:
             return library
-    return ""
+    library = library_of(kind)
+    return "" if library == "python" else library  # asizeof knows array.array
 
 
 def _own_bytes(thing: Any) -> int:
-    """The Python object alone, with the collector's header: some types' own `__sizeof__` counts buffers, too."""
-    return object.__sizeof__(thing) + (16 if gc.is_tracked(thing) else 0)
+    """Return the bytes of the Python object alone: some types' own `__sizeof__` counts buffers, too."""
+    return object.__sizeof__(thing) + (_COLLECTOR_HEADER if gc.is_tracked(thing) else 0)
 
 
-def _buffers(thing: Any) -> Iterator[tuple[tuple[str, int], int]]:
-    """Device, address and size of the memory that it keeps."""
-    library = _library(thing)
-    if library == "torch":
-        for tensor in _strided(thing):
-            storage = tensor.untyped_storage()
-            if storage.nbytes() and storage.device.type != "meta":
-                yield (str(storage.device), storage.data_ptr()), storage.nbytes()
-    elif library == "numpy":
-        whole = thing
-        while type(whole.base) is type(whole) or hasattr(whole.base, "__array_interface__"):
-            whole = whole.base
-        if whole.base is None or type(whole.base).__name__ == "mmap":
-            yield ("cpu", whole.__array_interface__["data"][0]), whole.nbytes
-    elif library == "polars" and hasattr(thing, "estimated_size"):
-        yield ("polars", id(thing)), thing.estimated_size()
+def _buffers(thing: Any, library: str) -> Iterator[tuple[tuple[str, int], int]]:
+    """Yield a key and the size of each piece of memory that an object keeps alive."""
+    if library == "polars":
+        if hasattr(thing, "estimated_size"):
+            yield ("polars", id(thing)), thing.estimated_size()
     elif library == "pyarrow":
-        for size in ("get_total_buffer_size", "nbytes", "size"):
-            found = getattr(thing, size, None)
-            if found is not None:
-                yield ("pyarrow", id(thing)), found() if callable(found) else found
+        for name in ("get_total_buffer_size", "nbytes", "size"):
+            size = getattr(thing, name, None)
+            if size is not None:
+                yield ("pyarrow", id(thing)), size() if callable(size) else size
                 return
+    elif library in ("torch", "numpy"):
+        try:
+            storages = storages_of(thing)
+        except Exception:  # a fake or wrapper tensor has none
+            return
+        for storage in storages:
+            if not storage.borrowed:  # else it is the content of its base
+                yield (storage.device, storage.address), storage.size_bytes
 
 
-def _strided(tensor: Any) -> Iterable[Any]:
-    torch = sys.modules["torch"]
-    if tensor.layout is torch.strided:
-        return (tensor,)
-    if tensor.layout is torch.sparse_coo:
-        return (tensor._indices(), tensor._values())
-    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
-        return (tensor.crow_indices(), tensor.col_indices(), tensor.values())
-    return (tensor.ccol_indices(), tensor.row_indices(), tensor.values())
-
-
-def _content(thing: Any) -> list[Any]:
-    """What it refers to besides its buffers."""
-    library = _library(thing)
+def _content(thing: Any, library: str) -> list[Any]:
+    """Return the objects that an object refers to, besides its buffers."""
     if library == "torch":
-        return [thing.grad] if thing.is_leaf and thing.grad is not None else []
+        try:
+            gradient = gradient_of(thing)
+        except Exception:  # a fake or wrapper tensor
+            return []
+        return [] if gradient is None else [gradient]
     if library == "numpy":
-        # What a view looks at belongs to its base, which may be bytes; only arrays of objects refer to any.
-        base = [] if thing.base is None or type(thing.base).__name__ == "mmap" else [thing.base]
-        return base + (list(thing.flat) if thing.dtype.hasobject and thing.dtype.names is None else [])
+        bases = [base for base in (thing.base, base_of(thing)) if base is not None and not issubclass(type(base), mmap)]
+        # Only arrays of objects refer to any.
+        return bases + (list(thing.flat) if thing.dtype.hasobject and thing.dtype.names is None else [])
     if library == "pandas":
         return [part for part in referents(thing) if not isinstance(part, _NOT_CONTENT)]
     return []

@@ -1,8 +1,8 @@
-"""What objects refer to, as the garbage collector sees it, without a crash of CPython's.
+"""Returns what objects refer to, as the garbage collector sees it, without a crash of CPython's.
 
-In Python 3.12.0 to 3.12.5 (gh-122695) the module `_asyncio` shows the collector pieces of memory that it keeps for
-objects to come, as if they were objects. `gc.get_referents` hands them out, letting go of them frees them once more,
-and the program crashes a while later. So there that module is left out.
+In Python 3.12.0 to 3.12.5 (gh-122695) the module `_asyncio` presents freed memory that it keeps for future objects as
+if it were objects. `gc.get_referents` returns them, dropping them frees them a second time, and the program crashes a
+while later. So that module is left out there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 
 def for_version(version: tuple[int, ...]) -> Callable[..., list[Any]]:
-    """The function to ask in that version of Python; its arguments and result are those of `gc.get_referents`."""
+    """Return the function to use in that version of Python; it has the signature of `gc.get_referents`."""
     return _without_asyncio if (3, 12) <= version < (3, 12, 6) else get_referents
 
 

@@ -1,10 +1,10 @@
-"""What the garbage collector does over each phase, and what only a full collection gives back.
+"""Records what the garbage collector does in each phase, and what only a full collection frees.
 
-The interpreter tells of every collection through `gc.callbacks`: its generation, how many objects it freed, how many it
-could not free. Reference cycles wait for the collector, the old ones for a full collection, which may be long in
-coming: that wait is memory, too. So after an outermost phase the probe makes one itself, as often as `edge_budget`
-grants it, after the phase's last reading, and tells what came back by it. A program that has switched the collector off
-is left alone.
+The interpreter reports every collection through `gc.callbacks`: its generation, how many objects it freed, and how many
+it could not free. Reference cycles stay until the collector runs, old ones until a full collection, which may take long
+to come. So the probe makes a full collection itself after an outermost phase, after the phase's last reading, as often
+as its budget grants it, and records what that freed. If the program has switched the collector off, the probe makes
+none.
 """
 
 from __future__ import annotations
@@ -16,59 +16,56 @@ from time import perf_counter_ns
 from typing import Any, ClassVar, NamedTuple
 
 from ..heap.census import type_name
-from ..records import Collections, FullCollection, Note
+from ..records import Collections, FullCollection
 from ..tracing.span import Span
-from .base import BaseProbe, ProbeContext
-from .governor import Governor
+from .base import Probe, ProbeContext
 
 _GENERATIONS = 3
 _MOST_TYPES = 5
 
 
 class _Totals(NamedTuple):
-    """Since the probe started."""
+    """Figures since the probe started."""
 
-    runs: tuple[int, ...]
+    runs: tuple[int, ...]  # by generation
     wall_ns: int
     collected: int
     uncollectable: int
 
 
-class CollectorProbe(BaseProbe):
-    """Counts collections, the tracer's own aside."""
+class CollectorProbe(Probe):
+    """Counts collections, except its own."""
 
     name: ClassVar[str] = "collector"
+    rank: ClassVar[int] = 20
 
     def __init__(self) -> None:
         self._runs = [0] * _GENERATIONS
         self._wall_ns = self._collected = self._uncollectable = 0
         self._began_ns = 0
-        self._mine = False
-        self._left_alone = False
+        self._is_own = False
+        self._noted_disabled = False
 
     def start(self, context: ProbeContext) -> None:
         self._context = context
-        self._budget = Governor(context.settings.detail_share)
-        gc.callbacks.append(self._told)
+        self._budget = context.governor.for_probe(context.settings.detail_share)
+        gc.callbacks.append(self._collecting)
 
-    def phase_began(self, span: Span) -> None:
-        if span.state is None:
-            span.state = {}
-        span.state[self.name] = self._totals()
+    def phase_began(self, span: Span) -> _Totals:
+        return self._totals()
 
-    def phase_ended(self, span: Span) -> None:
-        before: _Totals | None = (span.state or {}).pop(self.name, None)
-        if before is None:
+    def phase_ended(self, span: Span, state: _Totals | None) -> None:
+        if state is None:
             return
         now = self._totals()
-        if now.runs != before.runs:
+        if now.runs != state.runs:
             self._context.emit(
                 Collections(
                     span.id,
-                    [after - earlier for after, earlier in zip(now.runs, before.runs, strict=True)],
-                    now.wall_ns - before.wall_ns,
-                    now.collected - before.collected,
-                    now.uncollectable - before.uncollectable,
+                    [after - before for after, before in zip(now.runs, state.runs, strict=True)],
+                    now.wall_ns - state.wall_ns,
+                    now.collected - state.collected,
+                    now.uncollectable - state.uncollectable,
                 )
             )
         if span.parent is None:
@@ -78,16 +75,16 @@ class CollectorProbe(BaseProbe):
         self._context = context
 
     def stop(self) -> None:
-        if self._told in gc.callbacks:
-            gc.callbacks.remove(self._told)
+        if self._collecting in gc.callbacks:
+            gc.callbacks.remove(self._collecting)
         if gc.garbage:
             kinds = Counter(type_name(type(thing)) for thing in list(gc.garbage)).most_common(_MOST_TYPES)
             named = ", ".join(f"{count} {kind}" for kind, count in kinds)
-            self._note(f"gc.garbage holds {len(gc.garbage)} objects that the collector keeps: {named}")
+            self._context.note(f"gc.garbage holds {len(gc.garbage)} objects that the collector cannot free: {named}")
 
-    def _told(self, stage: str, info: dict[str, Any]) -> None:
-        # In the middle of whatever the program does: nothing in here may raise.
-        if self._mine:
+    def _collecting(self, stage: str, info: dict[str, Any]) -> None:
+        # Runs in the middle of anything that the program does, so nothing in here may raise.
+        if self._is_own:
             return
         if stage == "start":
             self._began_ns = perf_counter_ns()
@@ -104,19 +101,19 @@ class CollectorProbe(BaseProbe):
 
     def _collect_all(self, span: Span) -> None:
         if not gc.isenabled():
-            if not self._left_alone:
-                self._left_alone = True
-                self._note("the program has switched the collector off: no full collection is made after its phases")
+            if not self._noted_disabled:
+                self._noted_disabled = True
+                self._context.note("the program has switched the collector off: no full collection after its phases")
             return
         if not self._budget.grants(span.path):
             return
         rss, heap, uncollectable = self._context.meter.rss(), _heap_bytes(), len(gc.garbage)
         began = perf_counter_ns()
-        self._mine = True
+        self._is_own = True
         try:
             collected = gc.collect()
         finally:
-            self._mine = False
+            self._is_own = False
         wall_ns = perf_counter_ns() - began
         self._budget.spend(wall_ns)
         rss_after, heap_after = self._context.meter.rss(), _heap_bytes()
@@ -124,12 +121,9 @@ class CollectorProbe(BaseProbe):
         more = len(gc.garbage) - uncollectable
         self._context.emit(FullCollection(span.id, wall_ns, collected, more, rss, rss_after, returned))
 
-    def _note(self, message: str) -> None:
-        self._context.emit(Note(perf_counter_ns(), self.name, message))
-
 
 def _heap_bytes() -> int | None:
-    """Bytes that tracemalloc traces, if somebody has it on."""
+    """Return the bytes that tracemalloc traces; None if it is off."""
     tracing = sys.modules.get("_tracemalloc")
     if tracing is None or not tracing.is_tracing():
         return None

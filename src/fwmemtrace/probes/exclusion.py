@@ -1,9 +1,9 @@
-"""Work and own_objects of one probe that must not show in another's figures.
+"""Excludes the memory that one probe needs from the figures of the others.
 
 A census makes lists as long as the heap has objects, and keeps its result until the phase ends. tracemalloc would count
-the one into the peak of every phase around the one whose edge this is, and the other into its size too. So a probe does
-such work inside `excluded()` and keeps such results as `ExcludedData`; one that measures the Python heap registers what
-to do around the work, and takes `excluded_bytes()` out of what it reads.
+the lists into the peak of every open phase, and the result into their size. So a probe does such work inside
+`excluded()` and keeps such results as `ExcludedData`. A probe that measures the Python heap registers hooks to call
+around that work, and subtracts `excluded_bytes()` from what it reads.
 """
 
 from __future__ import annotations
@@ -16,50 +16,54 @@ from sys import getsizeof
 
 from ..heap.referents import referents
 
-_LARGEST_SHARED_INTEGER = 256  # the interpreter has one object of each up to here, which is everybody's
+_SHARED_INTEGERS = range(-5, 257)  # the interpreter has one object for each of these
 _OWN_MODULES = f"{__name__.partition('.')[0]}.probes."
 
-_keepers: list[tuple[Callable[[], None], Callable[[], None]]] = []
+_hooks: list[tuple[Callable[[], None], Callable[[], None]]] = []
 _lock = threading.RLock()
-_held = 0
+_excluded_bytes = 0
 
 
 def add_exclusion_hooks(before: Callable[[], None], after: Callable[[], None]) -> None:
-    """Have these called around every probe's own work; give the same two to `remove_exclusion_hooks` at the end."""
-    _keepers.append((before, after))
+    """Call these two around every block of `excluded()` from now on, until `remove_exclusion_hooks`."""
+    _hooks.append((before, after))
 
 
 def remove_exclusion_hooks(before: Callable[[], None], after: Callable[[], None]) -> None:
-    """Take back what `add_exclusion_hooks` was given."""
-    if (before, after) in _keepers:
-        _keepers.remove((before, after))
+    """Remove a pair of hooks, if it is registered."""
+    if (before, after) in _hooks:
+        _hooks.remove((before, after))
 
 
 @contextmanager
 def excluded() -> Iterator[None]:
-    """What is allocated and given back in this block counts for no phase."""
-    keepers = list(_keepers)
-    for before, _ in keepers:
+    """Count what is allocated and freed inside this block for no phase."""
+    hooks = list(_hooks)
+    for before, _ in hooks:
         before()
     try:
         yield
     finally:
-        for _, after in keepers:
+        for _, after in hooks:
             after()
 
 
 def excluded_bytes() -> int:
-    """Bytes of the Python heap that parcels take now."""
-    return _held
+    """Return the bytes of the Python heap that live `ExcludedData` takes."""
+    return _excluded_bytes
 
 
-def own_objects(state: object) -> list[object]:
-    """What the probes and the probe_set keep in a span's state that a census finds; parcels' bytes are counted apart.
+def own_objects(state: object, *more: object) -> list[object]:
+    """Return the objects that the probes keep in a span's state and a census would find.
 
-    It comes to be while the phase is open, and would count as the phase's growth otherwise.
+    They are made while the phase is open, and would count as its growth. Bytes in `ExcludedData` are not among them.
+
+    Args:
+        state: the span's `state`.
+        more: what a probe is about to return from `phase_began`, which will be in there when the phase ends.
     """
     found: dict[int, object] = {}
-    waiting = [state] if type(state) is dict else []
+    waiting = [*([state] if type(state) is dict else []), *more]
     while waiting:
         thing = waiting.pop()
         found[id(thing)] = thing
@@ -70,7 +74,7 @@ def own_objects(state: object) -> list[object]:
                 if id(part) not in found
                 and (
                     type(part) in (dict, tuple)
-                    or (type(part) is int and part > _LARGEST_SHARED_INTEGER)
+                    or (type(part) is int and part not in _SHARED_INTEGERS)
                     or type(part).__module__.startswith(_OWN_MODULES)
                 )
             ]
@@ -78,19 +82,27 @@ def own_objects(state: object) -> list[object]:
 
 
 class ExcludedData:
-    """Keeps bytes from begin to end of a phase, and their size known. Make and open it inside `excluded()`."""
+    """Keeps bytes of known size from begin to end of a phase. Make it and read it inside `excluded()`."""
 
     __slots__ = ("data", "size")
 
     def __init__(self, data: bytes) -> None:
-        global _held
+        global _excluded_bytes
         self.data = data
         self.size = getsizeof(data)
         with _lock:
-            _held += self.size
+            _excluded_bytes += self.size
+
+    def take(self) -> bytes:
+        """Return the bytes, and keep and count them no longer."""
+        global _excluded_bytes
+        data, size, self.data, self.size = self.data, self.size, b"", 0
+        with _lock:
+            _excluded_bytes -= size
+        return data
 
     def __del__(self) -> None:
-        # Not in a method to call at the end: a phase that never ends must not leave its parcel in the count.
-        global _held
+        # Not a method to be called at the end: a phase that never ends must not leave its data in the count.
+        global _excluded_bytes
         with _lock:
-            _held -= self.size
+            _excluded_bytes -= self.size

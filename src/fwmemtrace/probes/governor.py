@@ -1,8 +1,9 @@
-"""Decides which runs of a phase get the expensive reading: a walk over the whole heap at both edges.
+"""Limits the time that expensive readings take: walks over the whole heap, full collections, readings of smaps.
 
-Such a walk takes from milliseconds to a second. Done at every edge of a hot phase it would be most of what the program
-does; done never it would answer nothing. So the first run of every phase has it, and later runs as long as all walks
-together take no more than a share of the session's time. Records of the runs without one say so or are left out.
+Such a reading takes from milliseconds to a second. At every edge of a hot phase it would be most of what the program
+does; without any, there would be no answer. So the first runs of every phase are read, and later runs as long as the
+readings take no more than a share of the session's time. Records say, or show by their absence, which runs were not
+read.
 """
 
 from __future__ import annotations
@@ -12,38 +13,129 @@ from collections.abc import Callable
 from time import perf_counter_ns
 
 from ..paths import PhasePath
-
-# A program that puts an id into its phase names must not make this set its leak.
-_REMEMBERED_PATHS = 4096
+from ..tracing.phases import MOST_PATHS
+from .path_table import PathTable
 
 
 class Governor:
-    """Grants and counts expensive readings; safe to use from any thread.
+    """Keeps the account of a session: the time that expensive readings took, by probe and in all. Thread-safe.
 
     Args:
-        share: the most of the session's time that they may take, first runs aside; 1 grants all of them.
-        clock: nanoseconds of a monotonic clock.
+        limit: the largest share of the session's time that the readings of all probes may take together, first runs
+            included; None for no limit but those of the single probes.
+        clock: returns nanoseconds of a monotonic clock.
+
+    Attributes:
+        now: the clock.
+        spent_ns: the time that all readings have taken, in nanoseconds.
     """
 
-    __slots__ = ("_began_ns", "_clock", "_lock", "_seen", "_share", "spent_ns")
+    __slots__ = ("_began_ns", "_limit", "_lock", "now", "spent_ns")
 
-    def __init__(self, share: float, clock: Callable[[], int] = perf_counter_ns) -> None:
-        self._share = share
-        self._clock = clock
+    def __init__(self, limit: float | None = None, clock: Callable[[], int] = perf_counter_ns) -> None:
+        self._limit = limit
+        self.now = clock
         self._began_ns = clock()
-        self._seen: set[PhasePath] = set()
         self._lock = threading.Lock()
         self.spent_ns = 0
 
+    def for_probe(
+        self,
+        share: float,
+        *,
+        advance_ns: int = 0,
+        first_runs: int = 1,
+        first_paths: int = MOST_PATHS,
+        first_share: float | None = None,
+        first_advance_ns: int = 0,
+    ) -> Budget:
+        """Return a budget for the readings of one probe.
+
+        Args:
+            share: the largest share of the time since now that its readings may take; 1 grants all of them.
+            advance_ns: time in nanoseconds that they may take on top, as when the session has just begun.
+            first_runs: how many runs of each path are read regardless of that share.
+            first_paths: for how many paths.
+            first_share: the share of the time beyond which first runs are not read either; None for no such limit.
+            first_advance_ns: time in nanoseconds that first runs may take on top of it.
+        """
+        return Budget(self, share, advance_ns, first_runs, PathTable(first_paths), first_share, first_advance_ns)
+
+    def after_fork(self) -> None:
+        """This is a forked child process: another thread of the parent may have held the lock."""
+        self._lock = threading.Lock()
+
+    @property
+    def within_limit(self) -> bool:
+        """Whether the readings of all probes together are within the limit."""
+        return self._limit is None or self.spent_ns <= self._limit * (self.now() - self._began_ns)
+
+    def spend(self, budget: Budget, wall_ns: int) -> None:
+        """Add the time that a reading took to the budget and to the whole."""
+        with self._lock:
+            budget.spent_ns += wall_ns
+            self.spent_ns += wall_ns
+
+
+class Budget:
+    """The time that one probe may spend on expensive readings. `Governor.for_probe` makes it.
+
+    Attributes:
+        spent_ns: the time that they have taken, in nanoseconds.
+    """
+
+    __slots__ = (
+        "_advance_ns",
+        "_began_ns",
+        "_first_advance_ns",
+        "_first_runs",
+        "_first_share",
+        "_governor",
+        "_runs",
+        "_share",
+        "spent_ns",
+    )
+
+    def __init__(
+        self,
+        governor: Governor,
+        share: float,
+        advance_ns: int,
+        first_runs: int,
+        runs: PathTable[int],
+        first_share: float | None,
+        first_advance_ns: int,
+    ) -> None:
+        self._governor = governor
+        self._share = share
+        self._advance_ns = advance_ns
+        self._first_runs = first_runs
+        self._runs = runs
+        self._first_share = first_share
+        self._first_advance_ns = first_advance_ns
+        self._began_ns = governor.now()
+        self.spent_ns = 0
+
     def grants(self, path: PhasePath) -> bool:
-        """Whether this run of the phase at `path` gets the reading, at both of its edges."""
-        first = path not in self._seen
-        if first and len(self._seen) < _REMEMBERED_PATHS:
-            self._seen.add(path)
-            return True
-        return self.spent_ns <= self._share * (self._clock() - self._began_ns)
+        """Whether this run of a phase is read, at both of its edges: a first run, or one that there is time for."""
+        return self.grants_first(path) or self.affords()
+
+    def grants_first(self, path: PhasePath) -> bool:
+        """Whether this is one of the first runs of its path, which are read regardless of the share. Counts it."""
+        runs = self._runs.get(path, 0)
+        if runs >= self._first_runs or not self._governor.within_limit:
+            return False
+        if self._first_share is not None and not self._is_within(self._first_share, self._first_advance_ns):
+            return False
+        return self._runs.put(path, runs + 1)
+
+    def affords(self, part: float = 1.0) -> bool:
+        """Whether the readings so far have taken less than the share, or than this part of it."""
+        return self._is_within(self._share * part, self._advance_ns) and self._governor.within_limit
 
     def spend(self, wall_ns: int) -> None:
-        """A reading took that long."""
-        with self._lock:
-            self.spent_ns += wall_ns
+        """Add the time that a reading took, in nanoseconds."""
+        self._governor.spend(self, wall_ns)
+
+    def _is_within(self, share: float, advance_ns: int) -> bool:
+        return self.spent_ns <= advance_ns + share * (self._governor.now() - self._began_ns)

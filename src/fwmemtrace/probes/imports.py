@@ -1,8 +1,8 @@
-"""What importing each module costs: RSS and time, its own and with all that it pulls in.
+"""Measures what importing each module costs: RSS and time, its own and with all modules that it imports.
 
-The import system looks `_find_and_load_unlocked` up in its own module each time, so replacing it there is enough: it
-runs once for every module that is not in sys.modules yet, whatever finder or loader it comes from. `importlib.reload`
-goes through `_exec`.
+The import system looks `_find_and_load_unlocked` up in its own module at every call, so replacing it there is enough:
+it runs once for every module that is not in sys.modules yet, whatever finder or loader it comes from.
+`importlib.reload` calls `_exec`.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from time import perf_counter_ns
 from types import CodeType, FrameType
 from typing import Any, ClassVar
 
-from ..records import ModuleImport, Note
+from ..records import ModuleImport
 from ..tracing.span import Span, current
-from .base import BaseProbe, ProbeContext
+from .base import Probe, ProbeContext
 
 _get_thread_id = threading.get_ident
 
 _FIND_AND_LOAD = "_find_and_load_unlocked"
 _EXEC = "_exec"
-# The interpreter leaves frames of this file out of the traceback of a failed import: one of ours stays unseen too.
+# The interpreter leaves frames of this file out of the traceback of a failed import, and so the wrappers' frames too.
 _BOOTSTRAP_FILE = "<frozen importlib._bootstrap>"
 
 
 class _Open:
-    """One module that is being imported."""
+    """A module that is being imported."""
 
     __slots__ = (
         "asked_by",
@@ -51,30 +51,31 @@ class _Open:
         self.asked_by = ""
         self.began_ns = 0
         self.own_bytes = 0
-        self.inner_bytes = 0  # of what it imported
+        self.inner_bytes = 0  # of the modules that it imported
         self.inner_ns = 0
-        self.outside_ns = 0  # of packages around it that had to be imported first
-        self.waited_for = False  # it is such a package, or imported by one
-        self.repeated = False  # such a package has imported it meanwhile, and nothing is left to do
+        self.outside_ns = 0  # of the enclosing packages that had to be imported first
+        self.waited_for = False  # whether it is such a package, or imported by one
+        self.repeated = False  # whether such a package has imported it in the meantime
 
 
-class ImportsProbe(BaseProbe):
-    """Reads RSS around every import.
+class ImportsProbe(Probe):
+    """Reads RSS around every import, unless the phase that it happens in leaves this probe out.
 
-    Each stretch of time between two edges of imports belongs to the innermost module of the thread that closes it, so
-    that no byte is counted twice, in whatever threads modules are imported. A package that must be imported before the
-    module inside it belongs to whoever asked for that module, not to the module.
+    The time between two edges of imports belongs to the innermost module of the thread that reaches the second edge, so
+    that no byte is counted twice, even if threads import at once. A package that must be imported before the module
+    inside it belongs to the importer of that module, not to the module.
     """
 
     name: ClassVar[str] = "imports"
-    frugal: ClassVar[bool] = True  # at the edges of phases it does next to nothing
+    rank: ClassVar[int] = 80  # imports are watched once the other probes have imported what they need
+    measured: ClassVar[bool] = False  # it does next to nothing at the edges of phases
 
     def __init__(self) -> None:
         self._on = False
         self._open: dict[int, list[_Open]] = {}  # by thread
         self._lock = threading.RLock()  # a finaliser that runs inside may import something
         self._last_rss = 0
-        self._own_spans: list[Span] = []  # open in the session's own thread, the innermost last
+        self._own_spans: list[Span] = []  # open in the session's own thread and measured, the innermost last
         self._replaced: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {}
 
     def start(self, context: ProbeContext) -> None:
@@ -89,20 +90,21 @@ class ImportsProbe(BaseProbe):
         self._context = context
         self._rss = context.meter.rss
         self._lock = threading.RLock()
-        mine = self._own_thread = _get_thread_id()  # the other threads stayed with the parent
-        self._open = {mine: self._open[mine]} if mine in self._open else {}
+        thread = self._own_thread = _get_thread_id()  # the other threads stayed with the parent
+        self._open = {thread: self._open[thread]} if thread in self._open else {}
+        self._own_spans = []  # the session announces the open ones again
         self._last_rss = self._rss()
 
     def phase_began(self, span: Span) -> None:
         if span.thread_id == self._own_thread:
             self._own_spans.append(span)
 
-    def phase_ended(self, span: Span) -> None:
+    def phase_ended(self, span: Span, state: None) -> None:
         if span in self._own_spans:
             self._own_spans.remove(span)
 
     def _span(self) -> int:
-        """The phase that runs here; for a thread with no phase of its own, that of the session's own thread."""
+        """Return the id of the current span; in a thread without a phase, that of the session's own thread."""
         span = current.get()
         if span is None and self._own_spans:
             span = self._own_spans[-1]
@@ -111,7 +113,7 @@ class ImportsProbe(BaseProbe):
     def stop(self) -> None:
         self._on = False
         for name, (original, wrapper) in self._replaced.items():
-            if getattr(_bootstrap, name) is wrapper:  # else somebody wrapped ours: it passes on from here
+            if getattr(_bootstrap, name) is wrapper:  # else somebody has wrapped it, and it only passes calls on
                 setattr(_bootstrap, name, original)
         self._replaced = {}
 
@@ -122,8 +124,13 @@ class ImportsProbe(BaseProbe):
         setattr(_bootstrap, name, wrapper)
 
     def began(self, module: str) -> _Open | None:
-        """The calling thread begins to import a module; None if nobody wants to know. Never raises."""
-        if not self._on:
+        """The calling thread begins to import a module. Never raises.
+
+        Returns:
+            What `ended` needs; None if this import is not measured.
+        """
+        span = current.get()
+        if not self._on or (span is not None and not span.wants(self.name)):
             return None
         try:
             thread = _get_thread_id()
@@ -163,7 +170,7 @@ class ImportsProbe(BaseProbe):
                 if not stack or stack.pop() is not opened:
                     if opened not in stack:
                         return
-                    while stack.pop() is not opened:  # what the import system left without telling
+                    while stack.pop() is not opened:  # imports whose end was not reported
                         pass
                 if not stack:
                     del self._open[thread]
@@ -203,7 +210,7 @@ class ImportsProbe(BaseProbe):
             self._switch_off(problem)
 
     def _close_window(self, stack: list[_Open]) -> None:
-        """Give what RSS changed by since the last edge to the module that was being imported."""
+        """Add the change in RSS since the latest edge to the module that was being imported."""
         rss = self._rss()
         if stack:
             stack[-1].own_bytes += rss - self._last_rss
@@ -217,11 +224,15 @@ class ImportsProbe(BaseProbe):
     def _switch_off(self, error: Exception) -> None:
         self.stop()
         self._open = {}
-        self._context.emit(Note(perf_counter_ns(), self.name, f"raised {error!r} and was switched off"))
+        self._context.note(f"the probe 'imports' raised {error!r} and was switched off")
 
 
 def _asker(stack: list[_Open], module: str) -> tuple[_Open | None, bool]:
-    """The module that asked for this one, and whether modules inside this package wait for it to be imported first."""
+    """Find the importer of a module.
+
+    Returns:
+        The module whose code imports it, and whether modules inside this package wait for it to be imported first.
+    """
     inside = module + "."
     waited_for = False
     for opened in reversed(stack):
@@ -232,7 +243,7 @@ def _asker(stack: list[_Open], module: str) -> tuple[_Open | None, bool]:
 
 
 def _caller() -> str:
-    """The module and line whose import statement this is."""
+    """Return the module and line of the import statement that is running, such as "service:12"."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         module = frame.f_globals.get("__name__", "?")
@@ -243,7 +254,7 @@ def _caller() -> str:
 
 
 def _file_of(module: Any) -> str | None:
-    # Not getattr: a module may load itself when it is asked for an attribute.
+    # Not getattr: reading an attribute may make a lazy module load itself.
     try:
         file = object.__getattribute__(module, "__dict__").get("__file__")
     except AttributeError:

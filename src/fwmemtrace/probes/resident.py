@@ -1,6 +1,6 @@
-"""What the operating system counts: RSS over time, USS and PSS at the edges of outer phases, the control group.
+"""Records what the operating system counts: RSS over time, USS and PSS around outermost phases, the control group.
 
-RSS and its peak at every phase edge ride on the phase records themselves; the session reads them from the same meter.
+RSS and its peak at the edges of every phase are in the phase records themselves; the session reads them.
 """
 
 from __future__ import annotations
@@ -10,28 +10,30 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import ClassVar
 
-from ..records import CgroupReading, Footprint, Note, Sample
+from ..records import CgroupReading, Footprint, Sample
 from ..system.cgroup import Group, counting, figure, groups, tightest
 from ..tracing.span import Span
-from .base import BaseProbe, ProbeContext
+from .base import Probe, ProbeContext
 
-# A timeline point says something only if RSS moved, and one a second keeps the curve honest where it did not.
+# A point of the timeline is worth its bytes only if RSS has moved; one per second shows that it has not.
 _WORTH_A_POINT = 64 * 1024
 _QUIET_POINT_NS = 1_000_000_000
-# A program that its control group's limit ends has no last edge to read the group at: the timeline reads it too, and at
-# once where the program grows, as the reading before the end matters most.
+# A program that is killed at its control group's limit reaches no last edge at which to read the group. So the timeline
+# reads it too, and at once when the program grows: the reading before the end matters most.
 _GROUP_POINT_NS = 250_000_000
 _GROUP_POINT_GROWTH = 8_000_000
 # smaps_rollup walks the page tables, milliseconds in a big process: at most this share of the time goes to it.
 _FOOTPRINT_SHARE = 0.01
-_FOOTPRINT_GAP_NS = 10_000_000  # also where they cost next to nothing, the trace has to hold them
+_FOOTPRINT_GAP_NS = 10_000_000  # even if they cost next to nothing, they take room in the trace
 
 
-class ResidentProbe(BaseProbe):
-    """Always on."""
+class ResidentProbe(Probe):
+    """The probe that is always on."""
 
     name: ClassVar[str] = "resident"
-    frugal: ClassVar[bool] = True
+    rank: ClassVar[int] = 0
+    measured: ClassVar[bool] = False
+    outermost_only: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._timeline: _Timeline | None = None
@@ -41,24 +43,25 @@ class ResidentProbe(BaseProbe):
 
     def start(self, context: ProbeContext) -> None:
         self._context = context
+        self._budget = context.governor.for_probe(1.0)
         if context.settings.exact_peak and context.meter.peak_source != "kernel":
-            message = (
+            context.note(
                 "the kernel's high-water mark cannot be reset here: each phase's peak RSS is the largest of the "
-                "readings at its edges and of the timeline, which a short peak escapes"
+                "readings at its edges and of the timeline, which may miss a short peak"
             )
-            context.emit(Note(perf_counter_ns(), self.name, message))
         self._groups = counting(groups())
         self._read_cgroup()
         if context.settings.interval:
             self._timeline = _Timeline(context, self._read_cgroup)
 
-    def phase_began(self, span: Span) -> None:
-        if span.parent is None and perf_counter_ns() >= self._next_footprint_ns:
-            span.state = {**(span.state or {}), "footprint": True}
-            self._footprint(span.id, "begin")
+    def phase_began(self, span: Span) -> bool | None:
+        if perf_counter_ns() < self._next_footprint_ns or not self._budget.affords():
+            return None
+        self._footprint(span.id, "begin")
+        return True
 
-    def phase_ended(self, span: Span) -> None:
-        if span.parent is None and span.state is not None and "footprint" in span.state:
+    def phase_ended(self, span: Span, state: bool | None) -> None:
+        if state:
             self._footprint(span.id, "end")
 
     def _footprint(self, span: int, edge: str) -> None:
@@ -69,11 +72,12 @@ class ResidentProbe(BaseProbe):
             usage = self._context.meter.usage()
         except (OSError, KeyError) as error:
             self._footprints = False
-            self._context.emit(Note(began, self.name, f"USS and PSS cannot be read here: {error!r}"))
+            self._context.note(f"USS and PSS cannot be read here: {error!r}")
             return
         self._context.emit(Footprint(span, edge, began, usage.rss, usage.vms, usage.uss, usage.pss, usage.swap))
         self._read_cgroup()
         ended = perf_counter_ns()
+        self._budget.spend(ended - began)
         self._next_footprint_ns = ended + max(_FOOTPRINT_GAP_NS, round((ended - began) / _FOOTPRINT_SHARE))
 
     def _read_cgroup(self) -> None:
@@ -109,10 +113,11 @@ class ResidentProbe(BaseProbe):
 
 
 class _Timeline:
-    """A thread that samples RSS, and now and then calls `read_group`."""
+    """A thread that samples RSS, and calls `read_group` now and then."""
 
     def __init__(self, context: ProbeContext, read_group: Callable[[], None]) -> None:
         self._read_group = read_group
+        self._context = context
         self._emit = context.emit
         self._meter = context.meter
         self._interval = context.settings.interval / 1e9
@@ -133,7 +138,7 @@ class _Timeline:
                         self._read_group()
                         group_rss, group_ns = rss, now
             except Exception as error:  # a thread must not print its traceback into the program's output
-                self._emit(Note(perf_counter_ns(), ResidentProbe.name, f"timeline switched off: {error!r}"))
+                self._context.note(f"the timeline was switched off: reading memory raised {error!r}")
                 return
 
     def stop(self) -> None:

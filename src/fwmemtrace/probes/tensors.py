@@ -1,4 +1,4 @@
-"""Live tensors and arrays over each phase: real bytes, each storage once, by what they are and whose they are."""
+"""Records live tensors and arrays around each phase: their storages, each counted once, by kind and by owner."""
 
 from __future__ import annotations
 
@@ -9,56 +9,56 @@ from heapq import nlargest
 from time import perf_counter_ns
 from typing import ClassVar, TypeAlias
 
-from ..heap.accelerators import Reading, read_accelerators
-from ..heap.storages import Storage, find_storages
+from ..heap.accelerators import AcceleratorUsage, read_accelerators
+from ..heap.live_storages import find_storages
+from ..heap.storages import Storage
 from ..records import AcceleratorMemory, TensorCensus, TensorRow, TensorStorage
 from ..tracing.span import Span
-from .base import BaseProbe, ProbeContext
+from .base import Probe, ProbeContext
 from .exclusion import ExcludedData, excluded
-from .governor import Governor
 
-# Library, dtype, device, role, backing: how many, bytes.
+# Library, dtype, device, role, backing; the number of storages and their bytes.
 Kind: TypeAlias = tuple[str, str, str, str, str]
 Groups: TypeAlias = dict[Kind, tuple[int, int]]
 _FILE = "file"
 
 
-class TensorsProbe(BaseProbe):
-    """Looks for storages at both edges of a phase; see `storages` for which, and `edge_budget` for how often."""
+class TensorsProbe(Probe):
+    """Finds storages at both edges of a phase; see `heap.storages` for which, and `governor` for how often."""
 
     name: ClassVar[str] = "tensors"
+    rank: ClassVar[int] = 30
 
     def start(self, context: ProbeContext) -> None:
         self._context = context
-        self._budget = Governor(context.settings.detail_share)
+        self._budget = context.governor.for_probe(context.settings.detail_share)
 
-    def phase_began(self, span: Span) -> None:
+    def phase_began(self, span: Span) -> ExcludedData | None:
         if not self._budget.grants(span.path):
-            return
-        if span.state is None:
-            span.state = {}
+            return None
         began = perf_counter_ns()
         with excluded():
             before = group(find_storages().storages)
             devices = {device: tuple(reading) for device, reading in read_accelerators().items()}
-            span.state[self.name] = ExcludedData(marshal.dumps((before, devices)))
+            packed = ExcludedData(marshal.dumps((before, devices)))
+            del before, devices
         self._budget.spend(perf_counter_ns() - began)
+        return packed
 
-    def phase_ended(self, span: Span) -> None:
-        parcel: ExcludedData | None = (span.state or {}).pop(self.name, None)
-        if parcel is None:
+    def phase_ended(self, span: Span, state: ExcludedData | None) -> None:
+        if state is None:
             return
         began = perf_counter_ns()
         with excluded():
             storages, unreadable = find_storages()
-            before, devices_before = marshal.loads(parcel.data)
+            before, devices_before = marshal.loads(state.take())
             census = compare(before, storages, self._context.settings.top, span.id, unreadable)
             devices = read_accelerators()
-            del storages, parcel
+            del storages, before
         self._budget.spend(perf_counter_ns() - began)
         self._context.emit(census)
         for device, reading in devices.items():
-            earlier = Reading(*devices_before[device]) if device in devices_before else Reading(device, 0, 0, 0)
+            earlier = AcceleratorUsage(*devices_before.get(device, (device, 0, 0, 0)))
             self._context.emit(
                 AcceleratorMemory(
                     span.id,
@@ -75,7 +75,7 @@ class TensorsProbe(BaseProbe):
 
 
 def group(storages: Iterable[Storage]) -> Groups:
-    """How many storages of each kind there are, and their bytes."""
+    """Return the number of storages of each kind, and their bytes."""
     groups: defaultdict[Kind, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for storage in storages:
         kind = (storage.library, storage.dtype, storage.device, storage.role, storage.backing)
@@ -85,14 +85,14 @@ def group(storages: Iterable[Storage]) -> Groups:
 
 
 def compare(before: Groups, storages: list[Storage], top: int, span: int, unreadable: int = 0) -> TensorCensus:
-    """What there is at the end of a phase and how it differs from its begin.
+    """Return the census at the end of a phase, with the differences from its begin.
 
     Args:
         before: the groups at the begin.
-        storages: those at the end.
-        top: how many of the largest are named one by one.
-        span: the phase's.
-        unreadable: tensors that could not be looked at.
+        storages: the storages at the end.
+        top: how many of the largest storages are listed one by one.
+        span: the id of the phase's span.
+        unreadable: the number of tensors that could not be inspected.
     """
     after = group(storages)
     rows = [

@@ -1,1 +1,1 @@
-"""What a session does while it is on: phases become records, probes are called, a sink is written."""
+"""The session: joins probes and a sink, records what happens at the edges of phases, follows workers."""

@@ -1,7 +1,7 @@
 """What happens at the edges of phases while a session is on: readings, probes, records. Every phase pays for this file.
 
-The readings lie innermost: probes are called before the first reading of a phase and after its last, and what they
-themselves take in between, in RSS at its highest too, is kept out of every phase's peak.
+The readings are innermost: probes are called before the first reading of a phase and after its last. The RSS that they
+need at the edges, at its highest too, is kept out of every phase's peak.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..probes.base import Emit
 from ..records import PhaseBegin, PhaseEnd
 from ..system.meter import Meter
 from ..system.peaks import PeakMeter
-from ..tracing.span import Span, current, leave, new_span, set_current
+from ..tracing.span import Span, leave, new_span, open_spans, set_current
 from .probe_set import ProbeSet
 
 TYPE_CHECKING = False
@@ -24,29 +24,34 @@ if TYPE_CHECKING:
 
 
 class PhaseRecorder:
-    """The tracer that phases report to; see `phases.Tracer`. Nothing that it does raises into the program.
+    """The tracer that phases report to; see `recorders.Recorder`. It raises nothing into the program.
 
     Args:
-        emit: takes a record to the sink.
-        probe_set: the probes.
-        meter: reads the process's memory.
-        exact_peak: whether to take the high-water mark at every edge.
-        failed: told of an error in here; called at most once.
+        emit: writes a record to the trace.
+        probe_set: the session's probes.
+        meter: reads the memory of this process.
+        exact_peak: whether to read the high-water mark at every edge.
+        on_failure: called with the first error in here, after which phases are no longer recorded.
     """
 
     def __init__(
-        self, emit: Emit, probe_set: ProbeSet, meter: Meter, *, exact_peak: bool, failed: Callable[[Exception], None]
+        self,
+        emit: Emit,
+        probe_set: ProbeSet,
+        meter: Meter,
+        *,
+        exact_peak: bool,
+        on_failure: Callable[[Exception], None],
     ) -> None:
         self._emit = emit
         self._probes = probe_set
-        self._failed = failed
+        self._on_failure = on_failure
         self._exact_peak = exact_peak
         self._ids = count(1)
         self._over = False
-        self.use(meter)
+        self._use(meter)
 
-    def use(self, meter: Meter) -> None:
-        """Read from this meter from now on, as after a fork."""
+    def _use(self, meter: Meter) -> None:
         self._rss = meter.rss
         self._lock = threading.RLock()  # re-entrant: a finaliser or signal handler may run a phase inside it
         self._open = 0
@@ -58,24 +63,24 @@ class PhaseRecorder:
         if span.closed:
             return span
         try:
-            self._announce(span)
+            self._record_begin(span)
         except Exception as error:
             span.closed = True
             self._fail(error)
-        # Not before its record is out: a phase that a signal handler runs would name a parent that nobody knows.
+        # Not before the record is written: a phase that a signal handler runs would name an unknown parent.
         set_current(span)
         return span
 
-    def _announce(self, span: Span) -> None:
+    def _record_begin(self, span: Span) -> None:
         parent, phase = span.parent, span.phase
-        if parent is None or self._probes.at_edges:
-            self._tell_probes(self._probes.began, span)
+        if parent is None or self._probes.hears_inner:
+            self._call_probes(self._probes.phase_began, span)
         if self._peaks is not None:
             with self._lock:
                 if not self._open:
                     self._peaks.forget()
                 self._open += 1
-                span.mark = self._peaks.edge()
+                span.peak_index = self._peaks.edge()
         rss = self._rss()
         parent_id = 0 if parent is None else parent.id
         now = perf_counter_ns()
@@ -96,36 +101,31 @@ class PhaseRecorder:
                 with self._lock:
                     self._peaks.edge()
                     self._open -= 1
-                    peak = max(rss, self._peaks.since(span.mark))
-            if span.parent is None or self._probes.at_edges:
-                self._tell_probes(self._probes.ended, span)
+                    peak = max(rss, self._peaks.since(span.peak_index))
+            if span.parent is None or self._probes.hears_inner:
+                self._call_probes(self._probes.phase_ended, span)
             self._emit(PhaseEnd(span.id, now, rss, peak, None if error is None else _type_name(error)))
         except Exception as failure:
             self._fail(failure)
 
     def switch(self, span: Span | None, /) -> None:
-        """This thread goes on inside another phase, which began before, or in none."""
-        if self._probes.at_edges and not self._over:
+        """This thread continues in another phase, which began before, or in none."""
+        if self._probes.hears_switches and not self._over:
             self._probes.switched(span)
 
     def after_fork(self, meter: Meter) -> None:
         """This is a forked worker: only the phases around the fork are open here, and its trace begins with them."""
-        self.use(meter)
-        open_spans = []
-        span = current.get()
-        while span is not None:
-            if not span.closed and span.tracer is self:
-                open_spans.append(span)
-            span = span.parent
-        for span in reversed(open_spans):
+        self._use(meter)
+        for span in open_spans(self):
             span.thread_id = threading.get_ident()
-            self._announce(span)
+            span.state = None  # what the probes keep is the parent's
+            self._record_begin(span)
 
     def finish(self) -> tuple[int, int, int]:
-        """The session is being stopped: phases that are still open end without a record.
+        """Stop recording: phases that are still open end without a record.
 
         Returns:
-            The time in nanoseconds, RSS and its peak since the session began, in bytes.
+            The time in nanoseconds, RSS, and the peak RSS since the session began, in bytes.
         """
         self._over = True
         rss = peak = self._rss()
@@ -137,24 +137,25 @@ class PhaseRecorder:
                 self._peaks.stop()
         return now, rss, peak
 
-    def _tell_probes(self, tell: Callable[[Span], None], span: Span) -> None:
-        if self._peaks is None or not self._probes.heavy:
-            tell(span)
+    def _call_probes(self, hooks: Callable[[Span], None], span: Span) -> None:
+        """Call hooks of the probes; what they allocate is in no phase's peak."""
+        if self._peaks is None or not self._probes.measures:
+            hooks(span)
             return
         with self._lock:
             self._peaks.edge()
-        tell(span)
+        hooks(span)
         with self._lock:
             self._peaks.skip()
 
     def _fail(self, error: Exception) -> None:
-        """Tell of a failure, once, and be silent ever after.
+        """Report the first failure and record nothing from then on.
 
-        A program at its recursion limit has no room for our calls either: that is no failure, only this edge is lost.
+        A program at its recursion limit has no room for these calls either: then only this edge is lost.
         """
         if not self._over and not isinstance(error, RecursionError):
             self._over = True
-            self._failed(error)
+            self._on_failure(error)
 
 
 def _type_name(error: type[BaseException]) -> str:

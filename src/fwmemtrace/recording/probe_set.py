@@ -1,28 +1,43 @@
-"""The probes of a session together: guarded, ordered, and each one's own cost told apart."""
+"""The probes of a session: their order, which of them a phase wants, what they cost, what happens if one raises."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, TypeAlias
+
+import msgspec
 
 from ..errors import ProbeUnavailable
 from ..probes.base import Emit, Probe, ProbeContext
 from ..records import Note, Overhead
 from ..tracing.span import Span
 
-# Smaller costs are summed up and recorded when the session stops: a record each would cost more than they do.
+# Smaller costs are summed up and recorded when the session stops: a record for each would cost more than they do.
 _WORTH_A_RECORD_NS = 100_000
 _WORTH_A_RECORD_BYTES = 16 * 1024
 
+Cost: TypeAlias = tuple[int, int]  # nanoseconds, and bytes of RSS
+Call: TypeAlias = tuple[str, Callable[[Span], None]]  # a probe's name, and its guarded hook
+
 
 class ProbeSet:
-    """Calls the probes. One that raises is switched off, noted and counted; the program never sees its exception.
+    """Calls the hooks of the probes. A probe that raises is switched off, noted and counted.
+
+    Which hooks there are is looked up once, when the probes have started and when one is switched off. So a phase pays
+    only for hooks that a probe overrides.
+
+    A span's `state` has a tuple for each probe that keeps something until the phase ends: what its `phase_began`
+    returned, and what that call cost. `probes.exclusion` keeps these out of the probes' figures.
+
+    Args:
+        warn: shows a warning to the program.
 
     Attributes:
-        at_edges: whether any probe but `resident` is on, that is, whether inner phases need a call too.
-        heavy: whether one of them may itself take memory worth mention at the edges.
-        errors: how many exceptions each probe raised, by its name.
+        hears_inner: whether inner phases have hooks to call, not only outermost ones.
+        hears_switches: whether switches between phases have.
+        measures: whether one of the hooks may itself take memory at the edges of phases.
+        errors: the number of exceptions that each probe raised, by its name.
     """
 
     def __init__(self, warn: Callable[[str], None]) -> None:
@@ -30,125 +45,186 @@ class ProbeSet:
         self._running: list[Probe] = []
         self._emit: Emit
         self._rss: Callable[[], int]
-        self._small_costs: dict[str, tuple[int, int]] = {}
-        self.at_edges = self.heavy = False
+        self._small_costs: dict[str, Cost] = {}
         self.errors: dict[str, int] = {}
+        self._look_up_hooks()
 
     def start(self, probes: Sequence[Probe], context: ProbeContext) -> None:
-        """Start each probe; one that cannot work here is noted, or raised for if it is required.
+        """Start the probes, the outermost first. One that cannot work here is left out, with a note.
 
         Raises:
-            ProbeUnavailable: for a probe named in the setting `required`; whatever was started is stopped again.
+            ProbeUnavailable: if a probe named in the setting `required` cannot work; the others are stopped again.
         """
         self._use(context)
         for probe in probes:
-            began, rss = perf_counter_ns(), self._rss()
+            began_ns, rss = perf_counter_ns(), self._rss()
             try:
-                probe.start(context)
+                probe.start(_context_of(probe, context))
             except Exception as error:
                 if probe.name in context.settings.required:
                     self.stop()
                     if isinstance(error, ProbeUnavailable):
                         raise
-                    raise ProbeUnavailable(
-                        f"found that the probe {probe.name!r} raised {error!r} at its start"
-                    ) from error
-                reason = str(error) if isinstance(error, ProbeUnavailable) else f"raised {error!r} at its start"
+                    raise ProbeUnavailable(f"the probe {probe.name!r} raised {error!r} when it started") from error
+                reason = str(error) if isinstance(error, ProbeUnavailable) else f"it raised {error!r} when it started"
                 self._note(probe, f"the probe {probe.name!r} is off: {reason}")
                 continue
             self._running.append(probe)
-            self._emit(Overhead(0, probe.name, perf_counter_ns() - began, self._rss() - rss))
-        self._look_again()
+            self._emit(Overhead(0, probe.name, perf_counter_ns() - began_ns, self._rss() - rss))
+        self._look_up_hooks()
 
-    def began(self, span: Span) -> None:
-        """A phase begins."""
-        for probe in self._running:
-            if probe.frugal:
-                self._call(probe, probe.phase_began, span)
-            elif span.wants(probe.name):
-                self._measured(span, probe, probe.phase_began)
+    def phase_began(self, span: Span) -> None:
+        """A phase is about to begin."""
+        wanted = span.phase.probes
+        for name, call in self._began_inner if span.parent is not None else self._began_outermost:
+            if wanted is None or name in wanted:
+                call(span)
 
-    def ended(self, span: Span) -> None:
-        """A phase ended."""
-        for probe in reversed(self._running):
-            if probe.frugal:
-                self._call(probe, probe.phase_ended, span)
-            elif span.wants(probe.name):
-                self._measured(span, probe, probe.phase_ended)
-        for name, (wall_ns, rss) in (span.state or {}).get("cost", {}).items():
-            if wall_ns >= _WORTH_A_RECORD_NS or abs(rss) >= _WORTH_A_RECORD_BYTES:
-                self._emit(Overhead(span.id, name, wall_ns, rss))
-            else:
-                before = self._small_costs.get(name, (0, 0))
-                self._small_costs[name] = (before[0] + wall_ns, before[1] + rss)
+    def phase_ended(self, span: Span) -> None:
+        """A phase has ended."""
+        wanted = span.phase.probes
+        for name, call in self._ended_inner if span.parent is not None else self._ended_outermost:
+            if wanted is None or name in wanted:
+                call(span)
+        span.state = None
 
     def switched(self, span: Span | None) -> None:
-        """The calling thread goes on inside another phase."""
-        for probe in self._running:
-            self._call(probe, probe.switched, span)
+        """The calling thread continues in another phase, or in none."""
+        for probe, hook in self._switched:
+            seen = span
+            while seen is not None and not seen.wants(probe.name):
+                seen = seen.parent
+            self._call(probe, hook, seen)
 
     def after_fork(self, context: ProbeContext) -> None:
-        """This is a forked worker."""
+        """This is a forked child process."""
         self._use(context)
         self._small_costs = {}
         for probe in list(self._running):
-            self._call(probe, probe.after_fork, context)
+            self._call(probe, probe.after_fork, _context_of(probe, context))
 
     def stop(self) -> None:
-        """Stop each probe, the last one first, and record what was too small for a record before."""
+        """Stop the probes, the last one first, and record the costs that were too small for records of their own."""
         for probe in reversed(list(self._running)):
-            began, rss = perf_counter_ns(), self._rss()
-            self._stop_one(probe)
-            self._emit(Overhead(0, probe.name, perf_counter_ns() - began, self._rss() - rss))
+            began_ns, rss = perf_counter_ns(), self._rss()
+            self._stop_probe(probe)
+            self._emit(Overhead(0, probe.name, perf_counter_ns() - began_ns, self._rss() - rss))
         for name, (wall_ns, rss_bytes) in self._small_costs.items():
             self._emit(Overhead(0, name, wall_ns, rss_bytes))
         self._running = []
+        self._look_up_hooks()
 
     def _use(self, context: ProbeContext) -> None:
-        self._context = context
         self._emit = context.emit
         self._rss = context.meter.rss
 
-    def _measured(self, span: Span, probe: Probe, call: Callable[[Span], None]) -> None:
-        began, rss = perf_counter_ns(), self._rss()
-        self._call(probe, call, span)
-        if span.state is None:
-            span.state = {}
-        costs = span.state.setdefault("cost", {})
-        wall_ns, rss_bytes = costs.get(probe.name, (0, 0))
-        costs[probe.name] = (wall_ns + perf_counter_ns() - began, rss_bytes + self._rss() - rss)
+    def _look_up_hooks(self) -> None:
+        """Find the hooks to call at each event, in their order."""
+        inside_out = self._running[::-1]
+        began = [probe for probe in self._running if _overrides(probe, "phase_began")]
+        # What a measured probe's begin cost is recorded at the phase's end.
+        ended = [
+            probe for probe in inside_out if _overrides(probe, "phase_ended") or (probe.measured and probe in began)
+        ]
+        self._began_outermost: list[Call] = [(probe.name, self._begin_call(probe)) for probe in began]
+        self._ended_outermost: list[Call] = [(probe.name, self._end_call(probe)) for probe in ended]
+        outermost_only = {probe.name for probe in self._running if probe.outermost_only}
+        self._began_inner = [call for call in self._began_outermost if call[0] not in outermost_only]
+        self._ended_inner = [call for call in self._ended_outermost if call[0] not in outermost_only]
+        self._switched = [(probe, probe.switched) for probe in self._running if _overrides(probe, "switched")]
+        self.hears_inner = bool(self._began_inner or self._ended_inner)
+        self.hears_switches = bool(self._switched)
+        self.measures = any(probe.measured for probe in [*began, *ended])
 
-    def _call(self, probe: Probe, call: Callable[..., None], *arguments: Any) -> None:
+    def _begin_call(self, probe: Probe) -> Callable[[Span], None]:
+        name, hook = probe.name, probe.phase_began
+
+        def call(span: Span) -> None:
+            state = self._call(probe, hook, span)
+            if state is not None:
+                _keep(span, name, state, 0, 0)
+
+        def measured_call(span: Span) -> None:
+            began_ns, rss = perf_counter_ns(), self._rss()
+            state = self._call(probe, hook, span)
+            _keep(span, name, state, perf_counter_ns() - began_ns, self._rss() - rss)
+
+        return measured_call if probe.measured else call
+
+    def _end_call(self, probe: Probe) -> Callable[[Span], None]:
+        name, hook = probe.name, probe.phase_ended
+
+        def call(span: Span) -> None:
+            state, _, _ = _kept(span, name)
+            self._call(probe, hook, span, state)
+
+        def measured_call(span: Span) -> None:
+            began_ns, rss = perf_counter_ns(), self._rss()
+            state, wall_ns, rss_bytes = _kept(span, name)
+            self._call(probe, hook, span, state)
+            self._add_cost(span, name, wall_ns + perf_counter_ns() - began_ns, rss_bytes + self._rss() - rss)
+
+        return measured_call if probe.measured else call
+
+    def _add_cost(self, span: Span, name: str, wall_ns: int, rss_bytes: int) -> None:
+        if wall_ns >= _WORTH_A_RECORD_NS or abs(rss_bytes) >= _WORTH_A_RECORD_BYTES:
+            self._emit(Overhead(span.id, name, wall_ns, rss_bytes))
+        else:
+            sum_ns, sum_bytes = self._small_costs.get(name, (0, 0))
+            self._small_costs[name] = sum_ns + wall_ns, sum_bytes + rss_bytes
+
+    def _call(self, probe: Probe, hook: Callable[..., Any], *arguments: Any) -> Any:
         try:
-            call(*arguments)
-        except RecursionError:  # the program is at its limit; the probe is not to blame
-            self.errors[probe.name] = self.errors.get(probe.name, 0) + 1
+            return hook(*arguments)
+        except RecursionError:  # the program is at its recursion limit; the probe is not to blame
+            self._count_error(probe)
         except Exception as error:
             self._switch_off(probe, error)
+        return None
 
     def _switch_off(self, probe: Probe, error: Exception) -> None:
-        self._count(probe)
+        self._count_error(probe)
         if probe not in self._running:
             return
         self._running = [other for other in self._running if other is not probe]
-        self._look_again()
+        self._look_up_hooks()
         self._note(probe, f"the probe {probe.name!r} raised {error!r} and was switched off")
-        self._stop_one(probe)
+        self._stop_probe(probe)
 
-    def _stop_one(self, probe: Probe) -> None:
+    def _stop_probe(self, probe: Probe) -> None:
         try:
             probe.stop()
         except Exception as error:
-            self._count(probe)
-            self._note(probe, f"the probe {probe.name!r} raised {error!r} when it was stopped")
+            self._count_error(probe)
+            self._note(probe, f"the probe {probe.name!r} raised {error!r} when it stopped")
 
-    def _count(self, probe: Probe) -> None:
+    def _count_error(self, probe: Probe) -> None:
         self.errors[probe.name] = self.errors.get(probe.name, 0) + 1
-
-    def _look_again(self) -> None:
-        self.at_edges = any(probe.name != "resident" for probe in self._running)
-        self.heavy = any(not probe.frugal for probe in self._running)
 
     def _note(self, probe: Probe, message: str) -> None:
         self._emit(Note(perf_counter_ns(), probe.name, message))
         self._warn(message)
+
+
+def _context_of(probe: Probe, context: ProbeContext) -> ProbeContext:
+    return msgspec.structs.replace(context, source=probe.name)
+
+
+def _overrides(probe: Probe, hook: str) -> bool:
+    return getattr(type(probe), hook, None) not in (None, getattr(Probe, hook))
+
+
+def _keep(span: Span, name: str, state: Any, wall_ns: int, rss_bytes: int) -> None:
+    if span.state is None:
+        span.state = {}
+    span.state[name] = (state, wall_ns, rss_bytes)
+
+
+def _kept(span: Span, name: str) -> tuple[Any, int, int]:
+    if span.state is None:
+        return _NOTHING_KEPT
+    kept: tuple[Any, int, int] = span.state.get(name, _NOTHING_KEPT)
+    return kept
+
+
+_NOTHING_KEPT = (None, 0, 0)

@@ -1,71 +1,61 @@
-"""The one door to the sink: nothing that a sink raises gets past it."""
+"""The session's only access to its sink: what the sink raises stays in here."""
 
 from __future__ import annotations
 
 import threading
-import warnings
 
+from ..errors import warn
 from ..records import Record
-from ..sinks.base import Sink
-
-
-def warn(message: str) -> None:
-    """Warn, also where warnings are errors: the traced program must not see one of ours as an exception."""
-    try:
-        warnings.warn(f"fwmemtrace: {message}", RuntimeWarning, stacklevel=3)
-    except RuntimeWarning:
-        pass
+from ..sinks.base import Sink, after_fork, close
 
 
 class SinkGuard:
-    """Writes records to a sink until it fails, and counts those that were lost.
+    """Writes records to a sink until the sink raises, and counts the records that are lost.
 
     Attributes:
-        lost: how many records reached no sink.
-        failure: what the sink raised, if it did.
+        lost: the number of records that did not reach the sink.
+        failure: what the sink raised; None while it works.
     """
 
     def __init__(self, sink: Sink) -> None:
-        self.sink = sink
         self.lost = 0
         self.failure: str | None = None
+        self._sink = sink
         self._write = sink.write
         self._lock = threading.Lock()
 
     @property
     def path(self) -> str | None:
-        """The file that the sink writes, if it writes one."""
-        path = getattr(self.sink, "path", None)
+        """The path of the file that the sink writes; None if it writes none."""
+        path = getattr(self._sink, "path", None)
         return path if isinstance(path, str) else None
 
     def emit(self, record: Record) -> None:
         """Write one record; never raises."""
         try:
             self._write(record)
-        except RecursionError:  # the program is at its limit, where no sink could do better
+        except RecursionError:  # the program is at its recursion limit, where no sink could do better
             self.lost += 1
         except Exception as error:
-            self._fail(error)
+            if self._write is not _drop:  # else it was closed while this thread was on its way to it
+                self._fail(error)
 
     def after_fork(self, pid: int) -> None:
-        """This is a forked worker: the sink starts over, or goes on as it is if it does not care."""
+        """This is a forked worker: let the sink start over, if it can."""
         self._lock = threading.Lock()
         self.lost = 0
         try:
-            after_fork = getattr(self.sink, "after_fork", None)
-            if after_fork is not None:
-                after_fork(pid)
+            after_fork(self._sink, pid)
         except Exception as error:
             self._fail(error)
 
     def close(self) -> None:
-        """Flush and close the sink; what comes later is dropped."""
+        """Close the sink. Later records are dropped."""
         write, self._write = self._write, _drop
         if write == self._count_lost:
             return
         try:
-            self.sink.flush()
-            self.sink.close()
+            close(self._sink)
         except Exception as error:
             self._fail(error)
 
@@ -76,17 +66,16 @@ class SinkGuard:
                 return
             self.failure = repr(error)
         self._write = self._count_lost
-        warn(
-            f"the sink {type(self.sink).__name__} raised {error!r} and was switched off; records are lost from here on"
-        )
+        name = type(self._sink).__name__
+        warn(f"the sink {name} raised {error!r} and was switched off; later records are lost")
         try:
-            self.sink.close()
+            close(self._sink)
         except Exception as second:
-            warn(f"the sink {type(self.sink).__name__} could not be closed either: {second!r}")
+            warn(f"the sink {name} raised {second!r} when it was closed")
 
     def _count_lost(self, record: Record) -> None:
         self.lost += 1
 
 
 def _drop(record: Record) -> None:
-    """What a thread still emits after the session is over belongs to no trace."""
+    """Ignore what a thread still emits after the end of the session."""

@@ -10,12 +10,12 @@ from .. import results
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a report shall look.
+    """How a report should look.
 
     Attributes:
-        width: characters a line, for those that are read in a terminal.
+        width: characters per line, for formats that are read in a terminal.
         colour: whether the terminal shows colours.
-        top: rows of a table of top allocations.
+        top: rows of each table of top allocations.
     """
 
     width: int = 100
@@ -24,7 +24,12 @@ class Options:
 
 
 class Report(Protocol):
-    """Makes results readable."""
+    """Turns results into text. Registered as an entry point of the group `fwmemtrace.reports`."""
 
     def render(self, report: results.TraceReport, options: Options) -> str:
-        """The whole report as text, ending with a line break."""
+        """Return the whole report, ending with a line break.
+
+        Args:
+            report: what analysis computed from the trace; docs/report.md lists its fields.
+            options: how the report should look.
+        """

@@ -1,7 +1,7 @@
-"""A report before a format writes it: sections of blocks, and typed values in their sentences and cells.
+"""A report before it is formatted: sections made of blocks, with typed values in their sentences and cells.
 
-Whoever makes a section says what a value is (bytes, a count, a name from the trace) and each format writes it its own
-way: `Code("a`b")` cannot break a markdown cell, and a chart or a sort order has numbers to go by.
+A section says what each value is (a size, a count, a name from the trace) and every format writes it in its own way. A
+name that holds markup cannot break a page: formats escape whatever they are given.
 """
 
 from __future__ import annotations
@@ -12,35 +12,51 @@ from typing import Literal, TypeAlias
 
 from .. import results
 from ..units import format_bytes, format_count, format_duration
+from .visible import visible
 
 __all__ = [
+    "Block",
     "Bytes",
     "Chart",
     "Code",
     "Column",
     "Count",
+    "Document",
     "Duration",
+    "Guide",
     "Inline",
     "Listing",
     "Percent",
     "Prose",
+    "Range",
+    "Ratio",
     "Section",
     "Sentence",
     "Table",
+    "counted",
+    "enumerate_words",
+    "parts",
     "plain",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A name that comes from the trace or is meant literally: a phase, a function, a path, a command."""
+    """A name from the trace or something to be taken literally: a phase, a function, a path, a command."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """The lines that lead to a name in a tree, such as "│ └ ". Formats keep its blanks."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Bytes:
-    """A size or, with a sign, a change in size."""
+    """A size or, if signed, a change in size."""
 
     value: float
     signed: bool = False
@@ -48,10 +64,11 @@ class Bytes:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A number of things or, with a sign, a change of that number."""
+    """A number of things or, if signed, a change in that number."""
 
     value: float
     signed: bool = False
+    digits: int = 0  # after the decimal point
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +79,30 @@ class Duration:
 
 
 @dataclass(frozen=True, slots=True)
+class Range:
+    """A figure between two bounds: `Range(Bytes(1200), Bytes(3400))` is written as 1.2 to 3.4 kB."""
+
+    low: Bytes | Count | Duration
+    high: Bytes | Count | Duration
+
+
+@dataclass(frozen=True, slots=True)
 class Percent:
     """A share: 0.25 is written as 25%."""
 
     value: float
+    digits: int = 0  # after the decimal point
 
 
-Inline: TypeAlias = str | Code | Bytes | Count | Duration | Percent | None
-Sentence: TypeAlias = Inline | Sequence["Inline"]  # parts that are written one behind the other; also what a cell holds
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A factor: 1.5 is written as 1.50x."""
+
+    value: float
+
+
+Inline: TypeAlias = str | Code | Guide | Bytes | Count | Duration | Range | Percent | Ratio | None
+Sentence: TypeAlias = Inline | Sequence["Inline"]  # parts that are written one after the other; also a cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +111,16 @@ class Column:
 
     Attributes:
         title: its heading; "" for none.
-        align: "right" for figures; "tree" for names that are indented by guides, where blanks count.
+        align: "right" for figures.
     """
 
     title: str
-    align: Literal["left", "right", "tree"] = "left"
+    align: Literal["left", "right"] = "left"
 
 
 @dataclass(frozen=True, slots=True)
 class Prose:
-    """Sentences of one paragraph."""
+    """The sentences of a paragraph."""
 
     id: str
     sentences: Sequence[Sentence]
@@ -101,7 +134,7 @@ class Table:
         id: unique in its section.
         columns: their titles and alignment.
         rows: a cell for each column; None is an empty one.
-        title: a caption, where the section has more than one table.
+        title: a caption, for sections with more than one table.
     """
 
     id: str
@@ -112,7 +145,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Items of a list, numbered where their order means something."""
+    """The items of a list, numbered if their order matters."""
 
     id: str
     items: Sequence[Sentence]
@@ -121,12 +154,19 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """RSS of one process over time, which only graphical formats draw; others leave it out."""
+    """RSS of one process over time. Graphical formats draw it, the others leave it out.
+
+    Attributes:
+        id: unique in its section.
+        process: whose RSS it is.
+        points: the samples.
+        levels: horizontal lines, by name and bytes.
+    """
 
     id: str
     process: results.Process
     points: Sequence[results.TimelinePoint]
-    levels: Sequence[tuple[str, int]] = ()  # horizontal lines: name and bytes
+    levels: Sequence[tuple[str, int]] = ()
 
 
 Block: TypeAlias = Prose | Table | Listing | Chart
@@ -137,10 +177,10 @@ class Section:
     """A part of a report with a heading.
 
     Attributes:
-        id: unique in the report, stable between versions: what links and style sheets refer to.
+        id: unique in the report and stable between versions, for links and style sheets.
         title: the heading.
-        blocks: in their order.
-        level: how deep the heading lies; 2 is a chapter.
+        blocks: the contents, in order.
+        level: of the heading; 2 is a chapter.
     """
 
     id: str
@@ -149,35 +189,82 @@ class Section:
     level: int = 2
 
 
+@dataclass(slots=True)
+class Document:
+    """A whole report, ready to be formatted."""
+
+    title: Sentence
+    sections: list[Section]
+
+
 def parts(sentence: Sentence) -> Sequence[Inline]:
-    """The parts of a sentence or cell, a single value as the only one."""
+    """Returns the parts of a sentence or cell; a single value is the only one."""
     if isinstance(sentence, Sequence) and not isinstance(sentence, str):
         return sentence
     return (sentence,)
 
 
 def plain(sentence: Sentence) -> str:
-    """A sentence or cell as plain text.
+    """Returns a sentence or cell as plain text.
 
     >>> plain(["The peak of ", Bytes(3_000_000), " was reached in ", Code("init/load"), "."])
     'The peak of 3.0 MB was reached in init/load.'
     """
-    return "".join(_inline(part) for part in parts(sentence))
+    return "".join(inline_text(part) for part in parts(sentence))
 
 
-def _inline(value: Inline) -> str:
+def counted(count: int, thing: str) -> list[Inline]:
+    """Returns a count with its noun, in the plural unless there is one.
+
+    >>> plain(counted(1, "smaller item")), plain(counted(12, "smaller item"))
+    ('1 smaller item', '12 smaller items')
+    """
+    return [Count(count), f" {thing}" if count == 1 else f" {thing}s"]
+
+
+def enumerate_words(items: Sequence[Sequence[Inline]]) -> list[Inline]:
+    """Returns the items in one sentence, separated by commas and a last "and".
+
+    >>> plain(enumerate_words([["a"], ["b"], ["c"]]))
+    'a, b and c'
+    """
+    joined: list[Inline] = []
+    for number, item in enumerate(items):
+        if number:
+            joined.append(" and " if number == len(items) - 1 else ", ")
+        joined.extend(item)
+    return joined
+
+
+def inline_text(value: Inline) -> str:
+    """Returns one value as plain text, on one line and without control characters.
+
+    >>> inline_text(Range(Bytes(1_200_000), Bytes(3_400_000))), inline_text(Range(Bytes(999_000), Bytes(3_400_000)))
+    ('1.2 to 3.4 MB', '999.0 kB to 3.4 MB')
+    """
     match value:
         case None:
             return ""
         case str():
-            return value
-        case Code(text):
-            return text
+            return visible(value)
+        case Code(text) | Guide(text):
+            return visible(text)
         case Bytes(size, signed):
             return format_bytes(size, signed=signed)
-        case Count(number, signed):
-            return format_count(number, signed=signed)
+        case Range(low, high):
+            return _range(inline_text(low), inline_text(high))
+        case Count(number, signed, digits):
+            return f"{number:{'+' if signed else ''},.{digits}f}" if digits else format_count(number, signed=signed)
         case Duration(nanoseconds):
             return format_duration(nanoseconds)
-        case Percent(share):
-            return f"{share:.0%}"
+        case Percent(share, digits):
+            return f"{share:z.{digits}%}"  # z: a negative share that rounds to nothing is 0%
+        case Ratio(factor):
+            return f"{factor:.2f}x"
+
+
+def _range(low: str, high: str) -> str:
+    if low == high:
+        return low
+    figure, _, unit = low.partition(" ")
+    return f"{figure if high.endswith(f' {unit}') else low} to {high}"

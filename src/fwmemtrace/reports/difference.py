@@ -1,42 +1,33 @@
-"""The text of a comparison of two traces."""
+"""Two traces side by side."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 
-from rich.console import Console
-from rich.table import Table
+from ..analysis.comparison import BeforeAfter, PhaseChange
+from .blocks import Bytes, Code, Column, Document, Section, Sentence, Table
 
-from ..analysis.comparison import Figure, PhaseChange
-from ..units import format_bytes
-from .base import Options
+_Of = Callable[[PhaseChange], BeforeAfter]
 
 
-def render(changes: Sequence[PhaseChange], options: Options) -> str:
-    """A table with a row a phase: RSS change and peak, before, after and what changed."""
-    console = Console(file=io.StringIO(), width=options.width, force_terminal=options.colour, highlight=False)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("phase", no_wrap=True, overflow="ellipsis")
-    shown: list[tuple[str, Callable[[PhaseChange], Figure], bool]] = [
+def difference_document(changes: Sequence[PhaseChange]) -> Document:
+    """Returns a table with a row for each phase: RSS change and peak RSS, before, after, and what changed."""
+    shown: list[tuple[str, _Of, bool]] = [
         ("RSS change", lambda change: change.delta_bytes, True),
         ("peak RSS", lambda change: change.peak_bytes, False),
     ]
     if any(change.native_live_bytes.change for change in changes):
         shown.append(("native live", lambda change: change.native_live_bytes, False))
+    columns = [Column("phase")]
     for title, _, _ in shown:
-        for head in (f"{title}: before", "after", "differs by"):
-            table.add_column(head, justify="right", no_wrap=True)
+        columns += [Column(head, "right") for head in (f"{title} before", "after", "difference")]
+    rows: list[list[Sentence]] = []
     for change in changes:
         cells = [cell for _, figure, signed in shown for cell in _cells(figure(change), signed)]
-        table.add_row(change.path or "outside any phase", *cells)
-    console.print(table)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+        rows.append([Code(change.path) if change.path else "outside any phase", *cells])
+    return Document("Comparison of two traces", [Section("phases", "", [Table("phases", columns, rows)])])
 
 
-def _cells(figure: Figure, signed: bool) -> list[str]:
-    before, after = (
-        "-" if size is None else format_bytes(size, signed=signed) for size in (figure.before, figure.after)
-    )
-    return [before, after, format_bytes(figure.change, signed=True)]
+def _cells(figure: BeforeAfter, signed: bool) -> list[Sentence]:
+    before, after = ("-" if size is None else Bytes(size, signed) for size in (figure.before, figure.after))
+    return [before, after, Bytes(figure.change, signed=True)]

@@ -1,21 +1,23 @@
-"""What a report says, as sections that each format writes in its own way: of a suite or of a trace."""
+"""What a report contains, of a suite or of a trace; each format writes it in its own way."""
 
 from __future__ import annotations
 
 from .. import results
 from .base import Options
-from .sections import Section
+from .blocks import Document
 from .suite.sections import suite_sections
 from .trace_sections import notes, trace_sections
 
 
-def title_of(report: results.TraceReport) -> str:
-    """The heading over all."""
-    return "Memory report" if report.suite is None else "Memory report of a suite"
+def document_of(report: results.TraceReport, options: Options, *, timeline: bool = True) -> Document:
+    """Returns the whole report.
 
-
-def sections_of(report: results.TraceReport, options: Options, *, timeline: bool = True) -> list[Section]:
-    """All sections, in their order."""
+    Args:
+        report: the results.
+        options: how many rows the tables have.
+        timeline: whether RSS over time is part of it.
+    """
     if report.suite is not None:
-        return [*suite_sections(report.suite, top=options.top), *notes(report)]
-    return [*trace_sections(report, top=options.top, timeline=timeline), *notes(report)]
+        return Document("Memory report of a suite", [*suite_sections(report.suite, top=options.top), *notes(report)])
+    sections = trace_sections(report, top=options.top, timeline=timeline)
+    return Document("Memory report", [*sections, *notes(report)])

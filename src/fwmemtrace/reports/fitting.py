@@ -1,91 +1,131 @@
-"""Makes a table of figures fit a width. Its names may lose their ends, its figures lose nothing."""
+"""Makes a table of figures fit a width. Names may be cut at their ends, figures never are."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
-from .sections import Grid
+from rich.cells import cell_len
+
+from .blocks import Table, plain
 
 _GAP = 2
-_NAME_AT_LEAST = 16  # characters
+_MIN_NAME = 16  # characters
 
 
-class Fitted(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """A table whose cells are text already.
+
+    Attributes:
+        heads: a title for each column.
+        rows: a cell for each column.
+        right: numbers of the columns that are aligned to the right.
+    """
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    right: frozenset[int]
+
+    @property
+    def widths(self) -> list[int]:
+        """The width of each column, in terminal cells."""
+        return [
+            max(cell_len(line) for cell in (head, *(row[at] for row in self.rows)) for line in cell.split("\n"))
+            for at, head in enumerate(self.heads)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class FittedTable:
     """A table that fits.
 
     Attributes:
-        grid: its heads may have more than one line.
+        table: its heads may have more than one line.
         gap: blanks between two columns.
-        widths: of its columns, in characters.
+        widths: of its columns, in terminal cells.
     """
 
-    grid: Grid
+    table: TextTable
     gap: int
     widths: list[int]
 
 
-def is_of_figures(grid: Grid) -> bool:
-    """Whether a table has a name in its first column and figures in all others."""
-    return len(grid.heads) > 1 and set(grid.right) == set(range(1, len(grid.heads)))
+def text_table(table: Table) -> TextTable:
+    """Returns a table with its cells written out."""
+    return TextTable(
+        [plain(column.title) for column in table.columns],
+        [[plain(cell) for cell in row] for row in table.rows],
+        frozenset(at for at, column in enumerate(table.columns) if column.align == "right"),
+    )
 
 
-def fit(grid: Grid, width: int) -> list[Fitted]:
-    r"""A table of figures as it is, or with heads of several lines, or closer together, or as several tables.
+def is_of_figures(table: TextTable) -> bool:
+    """Tells whether a table has names in its first column and figures in all others."""
+    return len(table.heads) > 1 and table.right == set(range(1, len(table.heads)))
+
+
+def with_broken_heads(table: TextTable) -> TextTable:
+    """Returns a table in which heads that are wider than the figures below them have a line for each word."""
+    below = replace(table, heads=[""] * len(table.heads)).widths
+    heads = [
+        head.replace(" ", "\n") if at in table.right and cell_len(head) > below[at] else head
+        for at, head in enumerate(table.heads)
+    ]
+    lines = max(head.count("\n") for head in heads)
+    return replace(table, heads=["\n" * (lines - head.count("\n")) + head for head in heads])
+
+
+def fit(table: TextTable, width: int) -> list[FittedTable]:
+    r"""Returns a table of figures as it is, with heads of several lines, with less space, or as several tables.
 
     Args:
-        grid: see `is_of_figures`.
-        width: characters.
+        table: see `is_of_figures`.
+        width: in terminal cells.
 
-    >>> wide = Grid(("phase", "RSS change", "time"), [("load", "+1.2 MB", "3.4 s")], right=(1, 2))
-    >>> [(part.grid.heads, part.gap) for part in fit(wide, 30)]
+    >>> wide = TextTable(("phase", "RSS change", "time"), [("load", "+1.2 MB", "3.4 s")], frozenset({1, 2}))
+    >>> [(part.table.heads, part.gap) for part in fit(wide, 30)]
     [(('phase', 'RSS change', 'time'), 2)]
-    >>> [part.grid.heads for part in fit(wide, 20)]
-    [('phase', 'RSS\nchange', 'time')]
-    >>> [part.grid.rows for part in fit(wide, 15)]
+    >>> [part.table.heads for part in fit(wide, 20)]
+    [['\nphase', 'RSS\nchange', '\ntime']]
+    >>> [part.table.rows for part in fit(wide, 15)]
     [[('load', '+1.2 MB')], [('load', '3.4 s')]]
     """
-    if _is_as_wide(grid, _GAP) <= width:
-        return [_fitted(grid, _GAP, width)]
-    grid = replace(grid, heads=(grid.heads[0], *(head.replace(" ", "\n") for head in grid.heads[1:])))
+    if _needed(table, _GAP) <= width:
+        return [_fitted(table, _GAP, width)]
+    table = with_broken_heads(table)
     for gap in (_GAP, 1):
-        if _is_as_wide(grid, gap) <= width:
-            return [_fitted(grid, gap, width)]
-    if _is_as_wide(grid, 1, _NAME_AT_LEAST) <= width:
-        return [_fitted(grid, 1, width)]
-    return [_fitted(part, _GAP, width) for part in _parts(grid, width)]
+        if _needed(table, gap) <= width:
+            return [_fitted(table, gap, width)]
+    if _needed(table, 1, _MIN_NAME) <= width:
+        return [_fitted(table, 1, width)]
+    return [_fitted(part, _GAP, width) for part in _split(table, width)]
 
 
-def _parts(grid: Grid, width: int) -> Iterator[Grid]:
-    """As many columns at a time as fit, and at least one; the first column, the names, is in all of them."""
+def _split(table: TextTable, width: int) -> Iterator[TextTable]:
+    """Yields tables of as many columns as fit, at least one; the first column, the names, is in all of them."""
+    table = replace(table, heads=[head.replace("\n", " ").strip() for head in table.heads])
     chosen: list[int] = []
-    for at in range(1, len(grid.heads)):
-        if chosen and _is_as_wide(_columns(grid, [*chosen, at]), _GAP, _NAME_AT_LEAST) > width:
-            yield _columns(grid, chosen)
+    for at in range(1, len(table.heads)):
+        if chosen and _needed(_columns(table, [*chosen, at]), _GAP, _MIN_NAME) > width:
+            yield _columns(table, chosen)
             chosen = []
         chosen.append(at)
-    yield _columns(grid, chosen)
+    yield _columns(table, chosen)
 
 
-def _columns(grid: Grid, chosen: Sequence[int]) -> Grid:
-    """Some columns, without the rows that have nothing in them."""
-    rows = [(row[0], *(row[at] for at in chosen)) for row in grid.rows if any(row[at] for at in chosen)]
-    return Grid((grid.heads[0], *(grid.heads[at] for at in chosen)), rows, range(1, len(chosen) + 1), grid.title)
+def _columns(table: TextTable, chosen: Sequence[int]) -> TextTable:
+    """Returns some of the columns, without the rows that are empty in all of them."""
+    rows = [(row[0], *(row[at] for at in chosen)) for row in table.rows if any(row[at] for at in chosen)]
+    heads = (table.heads[0], *(table.heads[at] for at in chosen))
+    return TextTable(heads, rows, frozenset(range(1, len(chosen) + 1)))
 
 
-def _fitted(grid: Grid, gap: int, width: int) -> Fitted:
-    name, *figures = _widths(grid)
-    return Fitted(grid, gap, [max(1, min(name, width - sum(figures) - gap * len(figures))), *figures])
+def _fitted(table: TextTable, gap: int, width: int) -> FittedTable:
+    name, *figures = table.widths
+    return FittedTable(table, gap, [max(1, min(name, width - sum(figures) - gap * len(figures))), *figures])
 
 
-def _is_as_wide(grid: Grid, gap: int, name_at_most: int | None = None) -> int:
-    name, *figures = _widths(grid)
+def _needed(table: TextTable, gap: int, name_at_most: int | None = None) -> int:
+    name, *figures = table.widths
     return (name if name_at_most is None else min(name, name_at_most)) + sum(figures) + gap * len(figures)
-
-
-def _widths(grid: Grid) -> list[int]:
-    return [
-        max(len(line) for cell in (head, *(row[at] for row in grid.rows)) for line in cell.split("\n"))
-        for at, head in enumerate(grid.heads)
-    ]

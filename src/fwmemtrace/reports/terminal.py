@@ -1,128 +1,189 @@
-"""The text report: sized to the terminal, with colours where it has them."""
+"""The text report: as wide as the terminal, with colours where it has them."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Literal
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from .. import results
 from .base import Options
-from .document import sections_of
-from .fitting import Fitted, fit, is_of_figures
-from .sections import Grid, Section
+from .blocks import Block, Code, Document, Guide, Listing, Prose, Sentence, Table, inline_text, parts, plain
+from .console import printed
+from .document import document_of
+from .fitting import FittedTable, TextTable, fit, is_of_figures, text_table, with_broken_heads
 
-_ROOM_FOR_TEXT = 30  # characters: a last column of text that is left less goes below its row
+_MIN_TEXT = 30  # characters: a last column of text that has less room goes below its row
+_MIN_NAME = 8  # characters of a name beside figures
+_GAP = 2
+_NAME = "cyan"
 
 
 class TerminalReport:
-    """Writes plain text: a tree of phases, then the top allocation sites of each."""
+    """Writes plain text."""
 
     def render(self, report: results.TraceReport, options: Options) -> str:
-        return write_text(sections_of(report, options, timeline=False), options)
+        """Returns the report; a terminal has no room for the timeline."""
+        return write_text(document_of(report, options, timeline=False), options)
 
 
-def write_text(sections: list[Section], options: Options) -> str:
-    """Sections as lines of text, none of them wider than the terminal."""
-    console = Console(
-        file=io.StringIO(),
-        width=options.width,
-        force_terminal=options.colour,
-        no_color=not options.colour,
-        highlight=False,
-    )
-    for number, section in enumerate(sections):
-        if number:
-            console.print()
-        _write_section(console, section)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+def write_text(document: Document, options: Options) -> str:
+    """Returns a document as lines of text, none of them wider than the terminal; its title is left out."""
 
-
-def _write_section(console: Console, section: Section) -> None:
-    style = "bold underline" if section.level <= 2 else "bold"
-    console.print(Text(_plain(section.title), style=style), no_wrap=True, overflow="ellipsis")
-    if section.sentences:
-        console.print(Text(_plain(" ".join(section.sentences))))
-    for number, grid in enumerate(section.grids):
-        if grid.title:
-            if number and section.level <= 2:
+    def draw(console: Console) -> None:
+        for number, section in enumerate(document.sections):
+            if number:
                 console.print()
-            console.print(Padding(Text(_plain(grid.title), style="dim"), (0, 0, 0, 2)))
-        _write_grid(console, grid, 4 if grid.title else 0)
-    for number, item in enumerate(section.items, 1):
-        table = Table.grid(padding=(0, 1))
-        table.add_row(f"{number}.", Text(_plain(item)))
-        console.print(table)
+            style = "bold underline" if section.level <= 2 else "bold"
+            if plain(section.title):
+                console.print(Text(plain(section.title), style=style), no_wrap=True, overflow="ellipsis")
+            _write_blocks(console, section.blocks, indent=0 if section.level <= 2 else 2)
+
+    return printed(options, draw)
 
 
-def _write_grid(console: Console, grid: Grid, indent: int) -> None:
-    if is_of_figures(grid):
-        for number, part in enumerate(fit(grid, console.width - indent)):
+def _write_blocks(console: Console, blocks: Sequence[Block], indent: int) -> None:
+    for number, block in enumerate(blocks):
+        match block:
+            case Prose(sentences=sentences):
+                console.print(Text(" ").join(_text(sentence) for sentence in sentences))
+            case Table():
+                if number and isinstance(blocks[number - 1], Table):
+                    console.print()
+                _write_table(console, block, indent)
+            case Listing():
+                _write_listing(console, block)
+
+
+def _text(sentence: Sentence) -> Text:
+    """Returns a sentence with its names in colour."""
+    text = Text()
+    for part in parts(sentence):
+        style = _NAME if isinstance(part, Code) else "dim" if isinstance(part, Guide) else ""
+        text.append(inline_text(part), style)
+    return text
+
+
+def _write_listing(console: Console, listing: Listing) -> None:
+    lines = RichTable.grid(padding=(0, 1))
+    for number, item in enumerate(listing.items, 1):
+        lines.add_row(f"{number}." if listing.ordered else "-", _text(item))
+    console.print(lines)
+
+
+def _write_table(console: Console, table: Table, indent: int) -> None:
+    if table.title:
+        console.print(Padding(Text(plain(table.title), style="dim"), (0, 0, 0, indent)))
+        indent += 2
+    text = text_table(table)
+    if is_of_figures(text):
+        for number, part in enumerate(fit(text, console.width - indent)):
             if number:
                 console.print()
             _write_figures(console, part, indent)
         return
-    last = len(grid.heads) - 1
-    widths = [max(len(_plain(row[at])) for row in [grid.heads, *grid.rows]) for at in range(last + 1)]
-    room = console.width - indent - sum(widths[:-1]) - 2 * last
-    below = last > 0 and last not in grid.right and room < min(widths[-1], _ROOM_FOR_TEXT)
-    if below:
-        _write_with_text_below(console, grid, widths, indent)
+    last, needed = len(text.heads) - 1, text.widths[-1]
+    room = _room_for_text(text, console.width - indent)
+    if room < needed:
+        narrow = with_broken_heads(text)
+        room_then = _room_for_text(narrow, console.width - indent)
+        if room_then >= needed or room < _MIN_TEXT:
+            text, room = narrow, room_then
+    if last > 0 and last not in text.right and room < min(needed, _MIN_TEXT):
+        _write_with_text_below(console, text, indent)
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=any(grid.heads))
-    for at, head in enumerate(grid.heads):
-        figures = at in grid.right
-        table.add_column(head, justify="right" if figures else "left", no_wrap=figures, overflow="fold")
-    for row in grid.rows:
-        table.add_row(*(Text(_plain(cell)) for cell in row))
-    console.print(Padding(table, (0, 0, 0, indent)))
+    drawn = _rich_table(text, _GAP)
+    for at, head in enumerate(text.heads):
+        tree = _is_tree(table, at)  # which would be none if its lines were folded
+        drawn.add_column(
+            Text(head),
+            justify=_justify(text, at),
+            no_wrap=tree or at in text.right,
+            overflow="ellipsis" if tree else "fold",
+        )
+    for row in text.rows:
+        drawn.add_row(*(Text(cell) for cell in row))
+    console.print(Padding(drawn, (0, 0, 0, indent)))
 
 
-def _write_figures(console: Console, part: Fitted, indent: int) -> None:
-    """A table of figures. Its first column is a name or a tree: that loses its end before a figure loses anything."""
-    grid, gap, widths = part
-    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold", show_header=any(grid.heads))
-    for at, (head, width) in enumerate(zip(grid.heads, widths, strict=True)):
-        justify: Literal["right", "left"] = "right" if at in grid.right else "left"
-        table.add_column(head, justify=justify, vertical="bottom", width=width, no_wrap=True, overflow="ellipsis")
-    for row in grid.rows:
-        table.add_row(*(Text(_plain(cell)) for cell in row))
-    console.print(Padding(table, (0, 0, 0, indent)))
+def _is_tree(table: Table, at: int) -> bool:
+    return any(isinstance(part, Guide) and part.text for row in table.rows for part in parts(row[at]))
 
 
-def _write_with_text_below(console: Console, grid: Grid, widths: list[int], indent: int) -> None:
-    """Rows whose last cell is text of some length: it goes below its row, over the whole width."""
-    widths = widths[:-1]
-    names = [at for at in range(len(widths)) if at not in grid.right]
-    over = sum(widths) + 2 * (len(widths) - 1) + indent - console.width
-    while over > 0 and names and max(widths[at] for at in names) > 8:
-        widest = max(names, key=lambda at: widths[at])
-        widths[widest] -= 1
+def _room_for_text(table: TextTable, width: int) -> int:
+    """What the other columns leave for the last one."""
+    return width - sum(table.widths[:-1]) - _GAP * (len(table.heads) - 1)
+
+
+def _write_figures(console: Console, part: FittedTable, indent: int) -> None:
+    """A table of figures. Its first column is a name or a tree, which is cut before a figure would be."""
+    drawn = _rich_table(part.table, part.gap)
+    for at, (head, width) in enumerate(zip(part.table.heads, part.widths, strict=True)):
+        drawn.add_column(
+            Text(head),
+            justify=_justify(part.table, at),
+            width=width,
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+    for row in part.table.rows:
+        drawn.add_row(*(Text(cell) for cell in row))
+    console.print(Padding(drawn, (0, 0, 0, indent)))
+
+
+def _write_with_text_below(console: Console, table: TextTable, indent: int) -> None:
+    """Rows whose last cell is a long text, which goes below its row over the whole width."""
+    widths = table.widths[:-1]
+    names = [at for at in range(len(widths)) if at not in table.right]
+    over = sum(widths) + _GAP * (len(widths) - 1) + indent - console.width
+    while over > 0 and names and max(widths[at] for at in names) > _MIN_NAME:
+        widths[max(names, key=lambda at: widths[at])] -= 1
         over -= 1
+    if over > 0:
+        _write_stacked(console, table, indent)
+        return
 
-    def line(cells: Sequence[str]) -> str:
-        shown = (
-            cell if len(cell) <= width else cell[: width - 1] + "…" for cell, width in zip(cells, widths, strict=True)
-        )
-        return "  ".join(
-            cell.rjust(widths[at]) if at in grid.right else cell.ljust(widths[at]) for at, cell in enumerate(shown)
-        )
+    def line(cells: Sequence[str], style: str = "") -> None:
+        shown = []
+        for at, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+            text = Text(cell, style)
+            text.truncate(width, overflow="ellipsis")
+            text.align("right" if at in table.right else "left", width)
+            shown.append(text)
+        row = Text(" " * _GAP).join(shown)
+        row.no_wrap = True
+        console.print(Padding(row, (0, 0, 0, indent)))
 
-    if any(grid.heads):
-        console.print(Padding(Text(line(grid.heads[:-1]), style="bold", no_wrap=True), (0, 0, 0, indent)))
-    for row in grid.rows:
-        console.print(Padding(Text(line([_plain(cell) for cell in row[:-1]]), no_wrap=True), (0, 0, 0, indent)))
-        cut = [_plain(row[at]) for at in names if len(_plain(row[at])) > widths[at]]
-        below = ": ".join([*cut, _plain(row[-1])]) if row[-1] else ", ".join(cut)
+    if any(table.heads):
+        for heads in zip(*(head.split("\n") for head in table.heads[:-1]), strict=True):
+            line(heads, "bold")
+    for row in table.rows:
+        line(row[:-1])
+        cut = [row[at] for at in names if Text(row[at]).cell_len > widths[at]]
+        below = ": ".join([*cut, row[-1]]) if row[-1] else ", ".join(cut)
         if below:
             console.print(Padding(Text(below, style="dim"), (0, 0, 0, indent + 4)))
 
 
-def _plain(text: str) -> str:
-    return text.replace("`", "")
+def _write_stacked(console: Console, table: TextTable, indent: int) -> None:
+    """Rows that have no room for their figures side by side: a line for each cell."""
+    heads = [head.replace("\n", " ").strip() for head in table.heads]
+    for row in table.rows:
+        for at, (head, cell) in enumerate(zip(heads, row, strict=True)):
+            if cell:
+                text = f"{head}: {cell}" if head and at else cell
+                console.print(Padding(Text(text), (0, 0, 0, indent + (2 if at else 0))))
+
+
+def _rich_table(table: TextTable, gap: int) -> RichTable:
+    return RichTable(
+        box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold", show_header=any(table.heads)
+    )
+
+
+def _justify(table: TextTable, at: int) -> Literal["right", "left"]:
+    return "right" if at in table.right else "left"

@@ -1,48 +1,21 @@
-"""What analysis produces: the shape of the JSON report. `trace` is one traced program's, `suite` a suite's."""
+"""What analysis produces, and so what the JSON report contains.
+
+A module for each subject: `report` is the whole, `suite` the part about component suites.
+"""
 
 from __future__ import annotations
 
-from .trace import (
-    REPORT_FORMAT,
-    REPORT_VERSION,
-    Accelerator,
-    Advice,
-    Budget,
-    Cgroup,
-    Collector,
-    Composition,
-    Frame,
-    Growth,
-    HeapLine,
-    HeapPackage,
-    HeapSite,
-    HeapStack,
-    Holder,
-    HolderStep,
-    Import,
-    ImportPackage,
-    ImportPhase,
-    Ledger,
-    LedgerItem,
-    Native,
-    NativeSite,
-    NativeTotals,
-    Objects,
-    Overhead,
-    PhaseRow,
-    Process,
-    PythonHeap,
-    Resident,
-    Result,
-    TensorGroup,
-    Tensors,
-    TensorStorage,
-    TimelinePoint,
-    TraceInfo,
-    TraceReport,
-    TypeGrowth,
-    Workers,
-)
+from .base import PhaseResult, Result
+from .growth import Growth
+from .imports import Import, ImportCost, ImportPackage, ImportPhase
+from .ledger import Composition, Ledger, LedgerItem, Workers
+from .native import Frame, Native, NativeSite, NativeTotals
+from .objects import Collector, Holder, HolderStep, Objects, TypeGrowth
+from .phases import PhaseRow, Resident
+from .process import Cgroup, Overhead, Process, TimelinePoint, TraceInfo
+from .python_heap import HeapLine, HeapPackage, HeapSite, HeapStack, PythonHeap
+from .report import REPORT_FORMAT, REPORT_VERSION, Advice, Budget, TraceReport
+from .tensors import Accelerator, TensorGroup, Tensors, TensorStorage
 
 __all__ = [
     "REPORT_FORMAT",
@@ -62,6 +35,7 @@ __all__ = [
     "Holder",
     "HolderStep",
     "Import",
+    "ImportCost",
     "ImportPackage",
     "ImportPhase",
     "Ledger",
@@ -71,6 +45,7 @@ __all__ = [
     "NativeTotals",
     "Objects",
     "Overhead",
+    "PhaseResult",
     "PhaseRow",
     "Process",
     "PythonHeap",

@@ -1,204 +1,252 @@
-"""What the suite's part of a report is made of: bytes, nanoseconds, and None for "not on", as in `results`."""
+"""The suite's part of a report: bytes, nanoseconds, and None for "not measured", as in `results`."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
+Action: TypeAlias = Literal[
+    "remove import",
+    "narrow weights",
+    "share equal tensors",
+    "trim allocator",
+    "set variable",
+    "limit growth",
+    "limit size",
+    "use variant",
+]
+
+# What a fact states; docs/suite.md has the names, sizes and counts of each.
+FactKind: TypeAlias = Literal[
+    "unused import",
+    "imported by",
+    "brings with it",
+    "used elsewhere",
+    "imported elsewhere",
+    "deferred",
+    "loaded anyway",
+    "deferring failed",
+    "held alone",
+    "weights",
+    "clean weights",
+    "element size",
+    "equal tensors",
+    "equal tensor",
+    "trimmed",
+    "taken again",
+    "growing",
+    "grew and stopped",
+    "python heap growth",
+    "python heap line",
+    "before",
+    "after",
+    "ledger line",
+    "ledger total",
+    "unevictable",
+    "peak",
+    "service peak",
+    "service spread",
+]
+
 
 class SuiteResult(msgspec.Struct, kw_only=True):
-    """The base of every part of it."""
+    """The base of all parts."""
 
 
 class Spread(SuiteResult, kw_only=True):
-    """A figure that was measured several times."""
+    """A figure measured in several runs."""
 
-    median_bytes: int  # the middle one
-    low_bytes: int  # the least
-    high_bytes: int  # the most
-    runs: int  # how often it was measured
+    median_bytes: int  # of the run in the middle
+    low_bytes: int  # the smallest
+    high_bytes: int  # the largest
+    runs: int  # number of runs
 
 
 class SuiteHolder(SuiteResult, kw_only=True):
-    """A part of a phase's RSS change; see `results.LedgerItem`."""
+    """One line of a phase's ledger: a part of its RSS change; see `results.LedgerItem`."""
 
-    category: str  # what kind of memory
-    owner: str  # whose
-    bytes: int  # how much of the change
+    category: str  # kind of memory
+    owner: str  # package, library or file that it belongs to
+    bytes: int  # its part of the change
 
 
 class SuitePhase(SuiteResult, kw_only=True):
     """One phase of a component, over the runs with the light probes."""
 
-    path: str  # of the phase
-    delta: Spread  # RSS after less before
+    path: str  # path of the phase
+    delta: Spread  # RSS change over the phase
     after: Spread  # RSS at its end
-    peak: Spread  # the kernel's high-water mark within it
-    wall_ns: int  # the median
-    holders: list[SuiteHolder] | None = None  # of the run that lies in the middle
-    unexplained_bytes: int | None = None  # of the same run
+    peak: Spread  # peak RSS during the phase: the kernel's high-water mark
+    wall_ns: int  # wall time of the run in the middle
+    holders: list[SuiteHolder] | None = None  # its ledger in the run in the middle
+    unexplained_bytes: int | None = None  # unexplained part of the change in that run
 
 
 class SuiteSite(SuiteResult, kw_only=True):
-    """A place of the program that memory comes from."""
+    """A place in the program where memory was allocated."""
 
-    kind: Literal["native", "python_heap", "objects"]  # which probe says so
-    phase: str  # where it was measured
-    bytes: int  # native: still live when the process ended; Python heap and objects: growth over the phase
+    kind: Literal["native", "python_heap", "objects"]  # probe that measured it
+    phase: str  # phase in which it was measured
+    bytes: int  # native: live when the process ended; Python heap and objects: growth over the phase
     count: int  # allocations, blocks or objects
     place: str  # a stack, a line or a type
 
 
 class SuiteFailure(SuiteResult, kw_only=True):
-    """A process that did not do all of its work."""
+    """A process that did not finish its work."""
 
     purpose: str  # what the process was for; see `records.SuiteRun`
-    variant: str  # which one, where it was for a variant
+    variant: str  # name of the variant, if it ran one
     outcome: str  # how it ended; see `records.SuiteRun`
-    phase: str  # where
-    message: str  # what was said
+    phase: str  # phase in which it ended
+    message: str  # its error message
 
 
 class SuiteVariant(SuiteResult, kw_only=True):
-    """Another way to make the component, measured as it was itself. Bytes are over the interpreter's own."""
+    """Another way to make the component, measured like the component itself, less RSS before the import."""
 
     name: str  # as declared
-    held: Spread | None  # None: no run of it came through
-    peak: Spread | None  # the high-water mark of its stages
-    saves_low_bytes: int | None = None  # may be negative: it needs more than the component as it is
-    saves_high_bytes: int | None = None  # at most
+    held: Spread | None  # RSS after the requests; None if every run failed
+    peak: Spread | None  # peak RSS of its phases
+    saves_low_bytes: int | None = None  # smallest saving; negative if it needs more than the component as it is
+    saves_high_bytes: int | None = None  # largest saving
 
 
 class SuiteDisturbance(SuiteResult, kw_only=True):
-    """What the heavy probes of one pass changed, against the light ones."""
+    """Overhead of a pass with heavy probes, compared with the light ones."""
 
     purpose: str  # "native" or "python"
     held_bytes: int  # RSS after the requests in that pass
-    added_bytes: int  # of that, more than in the runs with the light probes
-    peak_added_bytes: int  # the same of the peak
-    wall_ratio: float  # time of the stages over that of the light runs
+    added_bytes: int  # by how much that exceeds the runs with the light probes
+    peak_added_bytes: int  # the same for the peak
+    wall_ratio: float  # time of its phases, divided by that of the light runs
 
 
 class SuitePackage(SuiteResult, kw_only=True):
-    """What a component imports, by top-level package."""
+    """One top-level package that a component imports."""
 
     package: str  # its top-level name
-    bytes: int  # the sum of its modules' own
-    modules: int  # how many were imported
+    bytes: int  # RSS that its modules added by themselves
+    modules: int  # modules imported
 
 
 class SuiteArrayTotals(SuiteResult, kw_only=True):
-    """Tensors and arrays of one element type that live after the requests, each storage counted once."""
+    """Tensors and arrays of one element type that are live after the requests, each storage counted once."""
 
     library: str  # "torch" or "numpy"
-    dtype: str  # the element type
-    item_bytes: int  # of one element
+    dtype: str  # element type
+    item_bytes: int  # size of one element
     count: int  # storages
     bytes: int  # their size
-    resident_bytes: int  # of that, in memory
-    private_bytes: int  # of that, neither a clean page of a file nor shared
+    resident_bytes: int  # resident part of it
+    private_bytes: int  # resident part that is neither shared nor a clean page of a file
     parameters: bool  # whether they belong to a torch module
 
 
 class SuiteGrowth(SuiteResult, kw_only=True):
-    """How RSS went over the requests of the batch."""
+    """Growth of RSS over the requests of the batch."""
 
-    requests: int  # how many
-    bytes_per_request: float  # pages of files left out
+    requests: int  # requests made
+    bytes_per_request: float  # growth per request, without pages of files
     verdict: Literal["flat", "growing", "saturating", "too few calls"]  # as in `Growth`
-    file_bytes: int = 0  # what of the batch's RSS change is clean pages of files
+    file_bytes: int = 0  # clean pages of files in the batch's RSS change
 
 
 class SuiteComponent(SuiteResult, kw_only=True):
-    """One component. `held` and `peak` are RSS less what the interpreter with the tracer had before it."""
+    """One component. `held` and `peak` are RSS less that of the interpreter and the tracer before its import."""
 
     name: str  # as declared
-    outcome: str  # "ok", "not run", or how its first failure ended; see `records.SuiteRun`
-    failures: list[SuiteFailure] = []  # processes of any purpose that did not come through
-    requests: int = 0  # of the batch
-    start_bytes: int = 0  # RSS before its import: the interpreter's and the tracer's
-    held: Spread | None = None  # after the requests and a garbage collection
-    peak: Spread | None = None  # of its stages
+    outcome: str  # "ok", "not run", or how the first failed run ended; see `records.SuiteRun`
+    failures: list[SuiteFailure] = []  # processes of any purpose that failed
+    requests: int = 0  # requests of the batch
+    start_bytes: int = 0  # RSS before its import, of the interpreter and the tracer
+    held: Spread | None = None  # RSS after the requests and a garbage collection
+    peak: Spread | None = None  # peak RSS of its phases
     phases: list[SuitePhase] = []  # in their order, over the runs with the light probes
-    packages: list[SuitePackage] | None = None  # the biggest
-    sites: list[SuiteSite] = []  # the biggest of each kind
-    arrays: list[SuiteArrayTotals] | None = None  # None where that was not looked at to the end
+    packages: list[SuitePackage] | None = None  # the largest
+    sites: list[SuiteSite] = []  # the largest of each kind
+    arrays: list[SuiteArrayTotals] | None = None  # None if the pass that looks for them failed
     growth: SuiteGrowth | None = None  # None without a batch
     variants: list[SuiteVariant] = []  # as declared
-    disturbances: list[SuiteDisturbance] = []  # what the heavy probes changed
-    pids: dict[str, list[int]] = {}  # by purpose: whose rows of `phases` these are
+    disturbances: list[SuiteDisturbance] = []  # overhead of the heavy probes
+    pids: dict[str, list[int]] = {}  # processes by purpose; the report's `phases` has rows with these pids
 
 
 class SuiteShare(SuiteResult, kw_only=True):
-    """One component within the service: all together in one process, in their order."""
+    """One component in the service: all components in one process, in their order."""
 
-    name: str  # of the component
-    alone_bytes: int  # what it holds in a process of its own
-    marginal_bytes: int  # what it added to those before it
-    shared_bytes: int  # of its imports, what one before it had imported already
-    failed: bool = False  # it did not come through, alone or here
+    name: str  # name of the component
+    alone_bytes: int  # RSS held in a process of its own
+    marginal_bytes: int  # RSS added to the components before it
+    shared_bytes: int  # part of its imports that a component before it had already imported
+    failed: bool = False  # whether it failed, alone or here
 
 
 class SuiteShared(SuiteResult, kw_only=True):
-    """A package that more than one component imports. It is told once."""
+    """A package that more than one component imports."""
 
     package: str  # its top-level name
-    bytes: int  # RSS with its import
-    components: list[str]  # who imports it
+    bytes: int  # RSS that its import added
+    components: list[str]  # components that import it
 
 
 class SuiteSharing(SuiteResult, kw_only=True):
-    """The parts against the whole."""
+    """All components in one process, compared with each in a process of its own."""
 
     order: list[SuiteShare]  # the components in the order of the service
-    sum_of_parts_bytes: int  # what they hold each by itself
-    together_bytes: int  # held by all together, over the interpreter's own
-    together_peak_bytes: int  # the peak of all together, over the same
-    shared: list[SuiteShared]  # the biggest first
+    sum_of_parts_bytes: int  # sum of what each holds in a process of its own
+    together_bytes: int  # RSS held with all in one process, less that before the first import
+    together_peak_bytes: int  # peak RSS of that process, less the same
+    shared: list[SuiteShared]  # the largest first
 
 
 class SuiteFact(SuiteResult, kw_only=True):
-    """A sentence of evidence: each `{}` in the text stands for the next of the sizes."""
+    """A fact behind a lever: its kind, with the figures of that kind; docs/suite.md lists them."""
 
-    text: str  # the sentence
-    bytes: list[int] = []  # the sizes in it
+    kind: FactKind  # what it states
+    text: str  # the same as a sentence, each `{}` standing for the next of `bytes`; only reports fill it in
+    bytes: list[int] = []  # sizes, or changes in size
+    names: list[str] = []  # modules, components, phases, places
+    counts: list[int] = []  # numbers of things
 
 
 class SuiteLever(SuiteResult, kw_only=True):
-    """A row of the decision matrix: something to do, what it saves, and how that is known."""
+    """A row of the decision matrix: an action, its saving, and the evidence for it."""
 
-    component: str  # whose memory
-    lever: str  # what to do
+    component: str  # component that it is about, or "the service" for all of them
+    action: Action  # what to do
+    subject: str  # what to do it to: a module, an element type, a variable, a line, a variant
+    lever: str  # the action in words; only reports fill it in
     kind: Literal["import", "dtype", "twin", "allocator", "growth", "variant"]  # what it is about
-    now_bytes: int  # what the component holds
-    saves_low_bytes: int  # at least
-    saves_high_bytes: int  # at most
-    after_bytes: int  # what it would hold
-    basis: Literal["measured", "computed"]  # measured in processes, or computed from the sizes of what is there
-    phase: str  # where the memory comes in
-    evidence: list[SuiteFact]  # why, in sentences
-    in_service_bytes: int | None = None  # what it saves with all components in one process; negative: it costs
-    in_service_peak_bytes: int | None = None  # the same of the peak, which is what a limit is about
+    now_bytes: int  # RSS held now
+    saves_low_bytes: int  # smallest saving
+    saves_high_bytes: int  # largest saving
+    after_bytes: int  # RSS held with the change
+    basis: Literal["measured", "computed"]  # measured in processes, or computed from the sizes of live objects
+    phase: str  # phase in which the memory is allocated
+    evidence: list[SuiteFact]  # the facts behind it
+    in_service_bytes: int | None = None  # saving with all components in one process; negative: a cost
+    in_service_peak_bytes: int | None = None  # the same for the peak, which is what a limit applies to
 
 
 class SuiteBudget(SuiteResult, kw_only=True):
-    """What the service needs against what it may."""
+    """The peak of the service, compared with the budget."""
 
-    limit_bytes: int  # what is allowed
-    peak_bytes: int  # of all components together, or of the biggest where they were not run together
-    need_bytes: int  # how much too much that is; 0 where the limit is kept
+    limit_bytes: int  # the budget
+    peak_bytes: int  # peak RSS of all components in one process, or of the largest where that was not run
+    need_bytes: int  # by how much the peak exceeds the budget; 0 within it
 
 
 class Suite(SuiteResult, kw_only=True):
-    """Everything a suite found."""
+    """All results of a suite."""
 
     file: str  # the suite file or module, as given
-    repeat: int  # runs of each figure with a spread
+    repeat: int  # runs used to compute a spread
     bare_bytes: int  # RSS of an interpreter that imports nothing
-    memory_limit_bytes: int  # of each process; 0 for none
+    memory_limit_bytes: int  # limit of each process; 0 for none
     limited_by: str  # "cgroup", "RLIMIT_AS" or ""
     components: list[SuiteComponent]  # in the order of the service
-    sharing: SuiteSharing | None = None  # None where they were not run together
-    matrix: list[SuiteLever] = []  # the lever that brings most first
-    budget: SuiteBudget | None = None  # None without a limit
+    sharing: SuiteSharing | None = None  # None if they were not run in one process
+    matrix: list[SuiteLever] = []  # the lever that helps most first
+    budget: SuiteBudget | None = None  # None without a budget

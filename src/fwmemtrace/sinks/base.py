@@ -1,4 +1,4 @@
-"""The protocol of a sink."""
+"""The protocol of a sink, and calls to the methods that a sink may leave out."""
 
 from __future__ import annotations
 
@@ -10,16 +10,32 @@ from ..records import Record
 class Sink(Protocol):
     """Takes the records of one process.
 
-    Every method may be called from any thread, `write` also while another `write` of the same thread is under way (a
-    signal handler or a finaliser that runs a phase). One that raises is switched off: the session notes it, counts what
-    is lost, and goes on. A sink may also have `after_fork(pid)`, called in a forked worker before its first record.
+    `write` is all that a sink needs. It may be called from any thread, and also while another `write` of the same
+    thread is running (a signal handler or a finaliser may run a phase). A sink that raises is switched off: the session
+    says so, counts the records that are lost, and goes on.
+
+    A sink may also have
+
+    - `flush()`, called before `close()`;
+    - `close()`, called once, when no record will follow;
+    - `after_fork(pid)`, called in a forked worker before its first record;
+    - `path`, the absolute path of the file that it writes.
     """
 
-    def write(self, record: Record) -> None:
+    def write(self, record: Record, /) -> object:
         """Take one record."""
 
-    def flush(self) -> None:
-        """Bring what was taken to where it will be read."""
 
-    def close(self) -> None:
-        """No record will follow."""
+def close(sink: Sink) -> None:
+    """Flush and close a sink, as far as it has methods for that."""
+    for method in ("flush", "close"):
+        action = getattr(sink, method, None)
+        if action is not None:
+            action()
+
+
+def after_fork(sink: Sink, pid: int) -> None:
+    """Let a sink know that this is a forked worker, if it has a method for that."""
+    action = getattr(sink, "after_fork", None)
+    if action is not None:
+        action(pid)

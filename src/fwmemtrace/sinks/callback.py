@@ -1,4 +1,4 @@
-"""Hands every record to a function."""
+"""Calls a function with every record."""
 
 from __future__ import annotations
 
@@ -8,18 +8,11 @@ from ..records import Record
 
 
 class CallbackSink:
-    """Calls a function with each record, in the thread that it comes from.
+    """Calls a function with each record, in the thread that emits it.
 
     Args:
         function: takes the record. If it raises, the session switches this sink off.
     """
 
     def __init__(self, function: Callable[[Record], object]) -> None:
-        self._function = function
-
-    def write(self, record: Record) -> None:
-        self._function(record)
-
-    def flush(self) -> None: ...
-
-    def close(self) -> None: ...
+        self.write = function

@@ -1,4 +1,4 @@
-"""Gives every record to several sinks; one that fails leaves the others alone."""
+"""Writes every record to several sinks, of which one that fails does not affect the others."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from ..errors import SinkError
 from ..records import Note, Record
-from .base import Sink
+from .base import Sink, after_fork, close
 
 
 class FanOutSink:
-    """Writes to each of its sinks. One that raises is dropped, and the others get a note that says so.
+    """Writes to each of its sinks. A sink that raises is dropped, with a note to the others.
 
     Args:
         sinks: at least one.
@@ -25,34 +25,27 @@ class FanOutSink:
 
     @property
     def path(self) -> str | None:
-        """The trace file among them, if there is one."""
-        return next((sink.path for sink in self._sinks if isinstance(getattr(sink, "path", None), str)), None)  # type: ignore[attr-defined]
+        """The path of the first file that one of them writes; None if none does."""
+        paths = (getattr(sink, "path", None) for sink in self._sinks)
+        return next((path for path in paths if isinstance(path, str)), None)
 
     def write(self, record: Record) -> None:
         self._each(lambda sink: sink.write(record))
 
-    def flush(self) -> None:
-        self._each(lambda sink: sink.flush())
-
     def after_fork(self, pid: int) -> None:
-        def tell(sink: Sink) -> None:
-            after_fork = getattr(sink, "after_fork", None)
-            if after_fork is not None:
-                after_fork(pid)
-
-        self._each(tell)
+        self._each(lambda sink: after_fork(sink, pid))
 
     def close(self) -> None:
-        self._each(lambda sink: sink.close())
+        self._each(close)
 
-    def _each(self, action: Callable[[Sink], None]) -> None:
+    def _each(self, action: Callable[[Sink], object]) -> None:
         for sink in list(self._sinks):
             try:
                 action(sink)
             except Exception as error:
                 self._drop(sink, error)
         if not self._sinks:
-            raise SinkError(f"found that every sink failed: {self.failures}")
+            raise SinkError(f"every sink failed: {self.failures}")
 
     def _drop(self, sink: Sink, error: Exception) -> None:
         self._sinks.remove(sink)
@@ -62,5 +55,5 @@ class FanOutSink:
         for other in list(self._sinks):
             try:
                 other.write(note)
-            except Exception as second:  # it will be dropped by its own next call
+            except Exception as second:  # its own next call will drop it
                 self.failures.setdefault(type(other).__name__, repr(second))

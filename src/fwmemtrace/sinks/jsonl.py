@@ -1,4 +1,4 @@
-"""One JSON object a line: for `jq`, log shippers and people."""
+"""Writes one JSON object per line, for `jq` and log shippers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..records import CaptureChunk, Record
 
 
 def as_json_object(record: Record) -> dict[str, object]:
-    """A record's fields by name, with its kind's name first.
+    """Return the fields of a record by name, after the name of its class as `record`.
 
-    The bytes of a capture are left out: they belong in a trace file or beside it.
+    The bytes of a capture are replaced by their number: they belong in a trace file or next to it.
     """
     fields = {name: getattr(record, name) for name in record.__struct_fields__}
     if isinstance(record, CaptureChunk):
@@ -26,7 +26,7 @@ class JsonLinesSink:
     """Writes each record as one line of JSON in one `write`.
 
     Args:
-        path: the file; an existing one is replaced.
+        path: the file; an existing file is replaced.
 
     Raises:
         SinkError: if the file cannot be created.
@@ -41,15 +41,10 @@ class JsonLinesSink:
         try:
             self._file = path.open("wb", buffering=0)
         except OSError as error:
-            raise SinkError(
-                f"found that {path} cannot be written ({error.strerror}), expected a path for JSON lines: give one in "
-                "a folder that exists and can be written"
-            ) from error
+            raise SinkError(f"{path} cannot be written: {error.strerror}") from error
 
     def write(self, record: Record) -> None:
         self._file.write(self._encode(as_json_object(record)) + b"\n")
-
-    def flush(self) -> None: ...
 
     def after_fork(self, pid: int) -> None:
         self._file.close()

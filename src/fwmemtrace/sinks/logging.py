@@ -1,4 +1,4 @@
-"""Sends records to the standard library's logging, with the fields where a structured handler finds them."""
+"""Sends records to the standard library's logging."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from .jsonl import as_json_object
 
 
 class LoggingSink:
-    """Logs each record: notes as warnings, phases and the rest at `level`; timeline samples at DEBUG.
+    """Logs each record: notes as warnings, samples of the timeline at DEBUG, all others at `level`.
+
+    The fields are in the message, and as a dict in the log record's attribute `fwmemtrace` for structured handlers.
 
     Args:
-        logger: the logger or its name, "fwmemtrace" by default.
+        logger: the logger or its name.
         level: a level of `logging`.
     """
 
@@ -30,7 +32,3 @@ class LoggingSink:
             fields = as_json_object(record)
             words = " ".join(f"{name}={value}" for name, value in fields.items() if name != "record")
             self._logger.log(level, "%s %s", fields["record"], words, extra={"fwmemtrace": fields})
-
-    def flush(self) -> None: ...
-
-    def close(self) -> None: ...

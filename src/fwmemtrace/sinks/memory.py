@@ -1,4 +1,4 @@
-"""Keeps records in a list: for tests, and for tools that look at them in the same process."""
+"""Keeps records in a list, for tests and for tools in the same process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class MemorySink:
     """Keeps the records of a session.
 
     Attributes:
-        records: all of them, in the order they were written.
+        records: the records, in the order in which they were written.
         closed: whether the session is over.
     """
 
@@ -19,8 +19,6 @@ class MemorySink:
 
     def write(self, record: Record) -> None:
         self.records.append(record)
-
-    def flush(self) -> None: ...
 
     def close(self) -> None:
         self.closed = True

@@ -1,4 +1,4 @@
-"""The default sink: trace.bin. What was written before a SIGKILL is there after it."""
+"""Writes the trace file, trace.bin: the default sink."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ _write = os.write
 
 
 class TraceFileSink:
-    """Writes each record as one frame in one `write`, straight to the kernel: nothing waits in this process.
+    """Writes each record as one frame in one `write`. Nothing is buffered in the process, so a SIGKILL loses nothing.
 
     Args:
-        path: the file; an existing one is replaced.
+        path: the file; an existing file is replaced.
+
+    Attributes:
+        path: the absolute path of the file; after a fork, of the worker's own.
 
     Raises:
         SinkError: if the file cannot be created.
@@ -30,20 +33,14 @@ class TraceFileSink:
         try:
             fd = os.open(self.path, _FLAGS, 0o666)
         except OSError as error:
-            raise SinkError(
-                f"found that {self.path} cannot be written ({error.strerror}), expected a path for the trace file: "
-                "give one in a folder that exists and can be written"
-            ) from error
+            raise SinkError(f"{self.path} cannot be written: {error.strerror}") from error
         os.write(fd, header(os.getpid()))
         return fd
 
     def write(self, record: Record) -> None:
         whole = frame(record)
         if _write(self._fd, whole) != len(whole):
-            raise SinkError(f"found no room for a whole record in {self.path}")
-
-    def flush(self) -> None:
-        """Nothing to do: every record is with the kernel already."""
+            raise SinkError(f"{self.path}: no space left for a whole record")
 
     def after_fork(self, pid: int) -> None:
         os.close(self._fd)
@@ -52,4 +49,7 @@ class TraceFileSink:
         self._fd = self._create()
 
     def close(self) -> None:
-        os.close(self._fd)
+        # Never twice, and nothing is written after it: the program may have opened another file by that number.
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)

@@ -1,6 +1,7 @@
-"""Profiles components in fresh processes: what each costs, what they share, and what each remedy would save.
+"""Profiles components in fresh processes: what each costs, what they share, and what each change would save.
 
-`Component` is all that a suite file needs. Importing this package imports nothing heavy: a component's process does it.
+A suite file needs `Component` only. Importing this package imports nothing heavy, since the process of a component
+imports it too.
 """
 
 from .component import Component

@@ -1,6 +1,6 @@
-"""What a component is, and how a suite file is read.
+"""Components, and the suite files that list them.
 
-The process that is measured imports this module before the component, so it imports next to nothing itself.
+A measured process imports this module before its component, so it imports next to nothing itself.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ..errors import SuiteError
+from ..errors import SuiteError, unknown_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     class ComponentLike(Protocol):
-        """Any object with these will do.
+        """Any object with these attributes is a component.
 
-        Optional besides: `variants` (name -> another init), `imports` (names of modules to import first, in the phase
-        `import`) and `batch` (requests of the phase `batch`).
+        Optional attributes: `variants` (a dict of other init functions by name), `imports` (modules to import first, in
+        the phase `import`) and `batch` (the number of requests in the phase `batch`).
         """
 
         name: str
         inputs: Sequence[Any]
 
         def init(self) -> Any:
-            """Make what answers the requests."""
+            """Make the instance that answers requests."""
 
         def request(self, component: Any, item: Any) -> Any:
-            """Answer one request with what `init` made."""
+            """Answer one request; `component` is what `init` returned."""
 
 
 REQUESTS = 100
@@ -37,16 +37,16 @@ DEFAULT_LIST = "components"
 
 
 class Component:
-    """The ready component for plain functions.
+    """A component made of plain functions.
 
     Args:
-        name: what the report calls it.
-        init: makes what answers the requests.
-        request: answers one of `inputs` with what `init` made; a coroutine function will do too.
-        inputs: the requests; the batch goes round them as often as it needs.
-        variants: other ways to make it, by name; each is measured in fresh processes as the component itself is.
+        name: its name in the report.
+        init: makes the instance that answers requests.
+        request: answers one request; called with the instance and one of `inputs`. May be a coroutine function.
+        inputs: the requests; the batch repeats them as often as needed.
+        variants: other ways to make the instance, by name. Each is measured in fresh processes, like the component.
         imports: modules to import first, so that their cost shows in the phase `import` and not in `init`.
-        batch: how many requests the phase `batch` makes.
+        batch: the number of requests in the phase `batch`.
 
     >>> Component("gate", init=dict, request=dict.get, inputs=["a"])
     Component('gate')
@@ -77,22 +77,22 @@ class Component:
 
 
 def split_spec(spec: str) -> tuple[str, str | None]:
-    """Cut `FILE.py|MODULE[:NAME]` into its two parts.
+    """Split `FILE.py|MODULE[:NAME]` into its two parts.
 
     >>> split_spec("suite.py:gate"), split_spec("package.suite")
     (('suite.py', 'gate'), ('package.suite', None))
     """
     source, colon, name = spec.rpartition(":")
-    if not colon or (len(source) == 1 and name[:1] in "/\\"):  # no colon but that of a Windows drive
+    if not colon or (len(source) == 1 and name[:1] in "/\\"):  # the only colon is that of a Windows drive
         return spec, None
     return source, name
 
 
 def load_module(source: str) -> Any:
-    """Import a suite file or module, the way that starting it as a program would find its neighbours.
+    """Import a suite file or module; a file can import the modules next to it, as if it were run as a program.
 
     Raises:
-        SuiteError: if there is no such file or module. What the file itself raises goes through as it is.
+        SuiteError: if there is no such file or module. Exceptions raised by the file itself pass through.
     """
     if not (source.endswith(".py") or os.sep in source):
         sys.path.insert(0, os.getcwd())
@@ -100,19 +100,16 @@ def load_module(source: str) -> Any:
             __import__(source)
         except ModuleNotFoundError as error:
             if error.name is not None and (source == error.name or source.startswith(error.name + ".")):
-                raise SuiteError(
-                    f"found no module {source!r}, expected one that can be imported: give its dotted name, or the "
-                    "path of a file that ends in .py"
-                ) from error
+                raise SuiteError(f"no module named {source!r}; give a dotted name, or a path ending in .py") from error
             raise
         return sys.modules[source]
     if not os.path.isfile(source):
-        raise SuiteError(f"found no file {source!r}, expected a suite file such as suite.py: check the path")
+        raise SuiteError(f"{source}: no such file")
     path = os.path.abspath(source)
     sys.path.insert(0, os.path.dirname(path))
     name = os.path.splitext(os.path.basename(path))[0]
     if name.isidentifier() and name not in sys.modules:
-        __import__(name)  # its own name, so that what it pickles or spawns finds it again
+        __import__(name)  # under its own name, so that pickled objects and spawned workers find it
         module = sys.modules[name]
         if os.path.abspath(getattr(module, "__file__", "") or "") == path:
             return module
@@ -121,7 +118,7 @@ def load_module(source: str) -> Any:
 
     spec = spec_from_file_location(f"fwmemtrace_suite_{name}", path)
     if spec is None or spec.loader is None:
-        raise SuiteError(f"found that {source!r} cannot be imported, expected a Python file: give one ending in .py")
+        raise SuiteError(f"cannot import {source}; give a Python file ending in .py")
     module = module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
@@ -129,10 +126,10 @@ def load_module(source: str) -> Any:
 
 
 def load_entries(spec: str) -> list[Any]:
-    """The entries of the list that a spec names, as they stand there.
+    """Return the entries of the list that a spec names, unresolved.
 
     Args:
-        spec: `FILE.py|MODULE[:NAME]`, NAME being that of another list, or of one component of `components`.
+        spec: `FILE.py|MODULE[:NAME]`. NAME is another list, or one component of `components`.
 
     Raises:
         SuiteError: if there is no such file, module, list or component.
@@ -140,54 +137,52 @@ def load_entries(spec: str) -> list[Any]:
     source, name = split_spec(spec)
     module = load_module(source)
     if name is not None and hasattr(module, name):
-        found = getattr(module, name)
-        return list(found) if isinstance(found, (list, tuple)) else [found]
+        named = getattr(module, name)
+        return list(named) if isinstance(named, (list, tuple)) else [named]
     entries = getattr(module, DEFAULT_LIST, None)
     if not isinstance(entries, (list, tuple)) or not entries:
         raise SuiteError(
-            f"found no list {(name or DEFAULT_LIST)!r} in {source}, expected one of components: "
-            "write `components = [Component(...), ...]` at the end of it"
+            f"{source} has no list {(name or DEFAULT_LIST)!r}; add `components = [Component(...), ...]` at its end"
         )
     if name is None:
         return list(entries)
     chosen = [entry for entry in entries if name_of(entry) == name]
     if not chosen:
-        there = ", ".join(repr(name_of(entry)) for entry in entries)
-        raise SuiteError(f"found no component {name!r} in {source}, expected one of {there}")
+        raise SuiteError(unknown_name("component", name, [name_of(entry) for entry in entries], source))
     return chosen
 
 
 def name_of(entry: Any) -> str:
-    """What an entry of the list is called, without loading what it stands for."""
+    """Return the name of an entry without loading the component."""
     if isinstance(entry, str):
         return split_spec(entry)[1] or entry
     return str(getattr(entry, "name", None) or getattr(entry, "__name__", type(entry).__qualname__))
 
 
 def resolve(entry: Any) -> ComponentLike:
-    """Turn an entry into a component: text such as `module:name` is loaded, a class is called.
+    """Turn an entry into a component: load text such as `module:name`, call a class.
 
     Raises:
-        SuiteError: if something that a component must have is missing, naming it.
+        SuiteError: if the component lacks a required attribute, or has a bad one.
     """
     if isinstance(entry, str):
         source, name = split_spec(entry)
         if name is None:
-            raise SuiteError(f"found the component {entry!r}, expected text such as 'module:name' or an object")
+            raise SuiteError(f"the component {entry!r} names no object; write it as 'module:name'")
         entry = getattr(load_module(source), name, None)
         if entry is None:
-            raise SuiteError(f"found no {name!r} in {source}, expected a component: check the name")
+            raise SuiteError(f"{source} has no component {name!r}")
     component: ComponentLike = entry() if isinstance(entry, type) else entry
-    called = getattr(component, "name", None)
-    if not isinstance(called, str) or not called:
-        raise SuiteError(f"found {entry!r} without a name, expected a component: give it a `name` that is text")
+    name = getattr(component, "name", None)
+    if not isinstance(name, str) or not name:
+        raise SuiteError(f"the component {entry!r} has no name; give it a `name` of type str")
     for attribute in ("init", "request"):
         if not callable(getattr(component, attribute, None)):
-            raise SuiteError(f"found no {attribute}() in the component {called!r}, expected a function: add it")
+            raise SuiteError(f"the component {name!r} has no {attribute}() function")
     inputs = getattr(component, "inputs", None)
     if inputs is None or isinstance(inputs, (str, bytes)) or not hasattr(inputs, "__iter__") or not list(inputs):
-        raise SuiteError(f"found the inputs {inputs!r} in the component {called!r}, expected a list of at least one")
+        raise SuiteError(f"the component {name!r} has inputs={inputs!r}; give a list of at least one input")
     batch = getattr(component, "batch", REQUESTS)
     if not isinstance(batch, int) or batch < 1:
-        raise SuiteError(f"found batch={batch!r} in the component {called!r}, expected a whole number of at least 1")
+        raise SuiteError(f"the component {name!r} has batch={batch!r}; give a whole number of at least 1")
     return component

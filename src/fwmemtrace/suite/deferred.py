@@ -1,7 +1,7 @@
-"""Puts the import of named modules off until something is read from them, to measure what that saves.
+"""Defers the import of named modules until one of their attributes is read, to measure what that saves.
 
-The standard library's LazyLoader loads a module as soon as it is imported a second time, since that reads its
-`__spec__`; here only what a program reads counts, and whatever lies below the modules named is put off with them.
+The standard library's LazyLoader loads a module when it is imported a second time, since the import system reads its
+`__spec__`. Here only reads by the program count, and the submodules of a named module are deferred with it.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Any
 
 from ..records import SuiteDeferred
 
-_TELLING = frozenset({"__all__", "__doc__", "__getattr__", "__version__"})  # of the dunder names, what a program reads
+_READ_BY_PROGRAMS = frozenset({"__all__", "__doc__", "__getattr__", "__version__"})  # dunder names
 
 
 class Deferral:
-    """An import hook for the modules named.
+    """An import hook that defers some modules.
 
     Args:
-        names: modules, with their full dotted names.
-        where: tells the present phase, asked when one of them is loaded after all.
+        names: full names of the modules.
+        where: returns the current phase; called when one of them is loaded after all.
 
     Attributes:
-        put_off: modules of those named that were imported, and put off.
-        loaded: modules of those that were loaded after all, and in which phase.
+        put_off: the named modules whose import was deferred.
+        loaded: those of them that were loaded after all, with the phase.
     """
 
     def __init__(self, names: Sequence[str], where: Callable[[], str]) -> None:
@@ -37,25 +37,25 @@ class Deferral:
         self._where = where
 
     def install(self) -> None:
-        """Begin to put imports off."""
+        """Begin to defer imports."""
         sys.meta_path.insert(0, self)
 
-    def told(self) -> SuiteDeferred:
-        """What came of it."""
+    def record(self) -> SuiteDeferred:
+        """Return which modules were deferred, and which were loaded after all."""
         return SuiteDeferred(sorted(self.names), self.loaded, sorted(self.put_off))
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """What the import system asks first; see importlib.abc.MetaPathFinder."""
+        """Find a module before the import system does; see importlib.abc.MetaPathFinder."""
         root = self._root_of(name)
-        if root is None or root in self.loaded:  # what a package imports while it is loaded, it wants in its order
+        if root is None or root in self.loaded:  # a package that is being loaded imports its parts in its own order
             return None
         spec = PathFinder.find_spec(name, path, target)
         if spec is None or not isinstance(spec.loader, SourceFileLoader):
             return None
         self.put_off.add(root)
-        loader: Any = _LaterLoader(spec.loader, lambda: self.loaded.setdefault(root, self._where()))
+        loader: Any = _DeferredLoader(spec.loader, lambda: self.loaded.setdefault(root, self._where()))
         spec.loader = loader
         return spec
 
@@ -67,8 +67,8 @@ class Deferral:
         return None
 
 
-class _LaterLoader:
-    """Makes the module at once, and runs its code when it is first read."""
+class _DeferredLoader:
+    """Makes the module at once, and runs its code when an attribute is first read."""
 
     def __init__(self, real: SourceFileLoader, loading: Callable[[], object]) -> None:
         self._real = real
@@ -82,12 +82,12 @@ class _LaterLoader:
         spec = module.__spec__
         if spec is not None:
             spec.loader_state = self
-        module.__class__ = _Later
+        module.__class__ = _DeferredModule
 
     def load(self, module: ModuleType) -> None:
-        """Run the module's code now."""
+        """Run the module's code."""
         with self._lock:
-            if type(module) is not _Later:
+            if type(module) is not _DeferredModule:
                 return
             self._loading()
             module.__class__ = ModuleType  # type: ignore[assignment]
@@ -98,12 +98,14 @@ class _LaterLoader:
             self._real.exec_module(module)
 
 
-class _Later(ModuleType):
+class _DeferredModule(ModuleType):
     """A module whose code has not run yet."""
 
     def __getattribute__(self, name: str) -> Any:
         plain = ModuleType.__getattribute__
-        if (name.startswith("__") and name not in _TELLING) or (name in plain(self, "__dict__") and name != "__doc__"):
+        if (name.startswith("__") and name not in _READ_BY_PROGRAMS) or (
+            name in plain(self, "__dict__") and name != "__doc__"
+        ):
             return plain(self, name)
         plain(self, "__spec__").loader_state.load(self)
         return getattr(self, name)

@@ -1,4 +1,4 @@
-"""Starts one fresh interpreter, waits for it, and says how it ended, whatever it did."""
+"""Starts a fresh interpreter for one task, waits for it, and finds out how it ended."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter_ns
-from typing import Any
+from typing import BinaryIO
 
 import msgspec
 
 from ..errors import SuiteError
-from .child import Listed, Plan, Told
+from ..recording.child_environment import untraced_environment
 from .limits import CgroupLimit
+from .protocol import ChildStatus, ChildTask, SuiteEntry, SuiteListing
 
-_OURS = "FWMEMTRACE"  # no variable of an outer session shall reach a component
+_CHILD = (sys.executable, "-m", "fwmemtrace.suite.child")
 _LOG_TAIL = 4096
 _BARE = """
 try:
@@ -31,8 +32,8 @@ except (AttributeError, OSError):
 """
 
 
-class Ended(msgspec.Struct, kw_only=True):
-    """How a process ended; see `records.SuiteRun` for the words."""
+class ProcessOutcome(msgspec.Struct, kw_only=True):
+    """How a process ended; see `records.SuiteRun` for the possible outcomes."""
 
     pid: int
     outcome: str
@@ -41,85 +42,80 @@ class Ended(msgspec.Struct, kw_only=True):
     wall_ns: int
 
 
-def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a component's process: this one's without the tracer's own variables."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-    root = str(Path(__file__).resolve().parents[2])
-    known = kept.get("PYTHONPATH", "").split(os.pathsep)
-    if root in sys.path and root not in known and not root.endswith(("site-packages", "dist-packages")):
-        kept["PYTHONPATH"] = os.pathsep.join([*filter(None, known), root])
-    return {**kept, **extra}
-
-
 def bare_rss() -> int:
-    """RSS of an interpreter that has done nothing, in bytes."""
-    done = subprocess.run([sys.executable, "-c", _BARE], capture_output=True, text=True, env=environment({}))
-    return int(done.stdout) if done.returncode == 0 else 0
+    """Returns RSS of an interpreter that has done nothing, in bytes; 0 if it cannot be measured."""
+    command = [sys.executable, "-c", _BARE]
+    process = subprocess.run(command, capture_output=True, text=True, env=untraced_environment())
+    return int(process.stdout) if process.returncode == 0 else 0
 
 
-def list_components(spec: str, folder: Path, timeout: float | None) -> list[Listed]:
-    """What a suite has, asked for in a process of its own.
+def list_components(spec: str, folder: Path, timeout: float | None) -> list[SuiteEntry]:
+    """Reads a suite in a process of its own.
+
+    Args:
+        spec: the suite, as `FILE.py|MODULE[:NAME]`.
+        folder: a folder for temporary files.
+        timeout: seconds after which the process is killed.
 
     Raises:
-        SuiteError: if the suite cannot be read, with what the suite file raised.
+        SuiteError: if the suite cannot be read.
     """
-    answer = folder / "listed.json"
-    command = [sys.executable, "-m", "fwmemtrace.suite.child", "--list", spec, str(answer)]
-    with (folder / "listed.log").open("w+b") as log:
+    answer = folder / "listing.json"
+    with (folder / "listing.log").open("w+b") as log:
         try:
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment({}), timeout=timeout
+            process = subprocess.run(
+                [*_CHILD, "--list", spec, str(answer)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=untraced_environment(),
+                timeout=timeout,
             )
         except subprocess.TimeoutExpired as error:
-            raise SuiteError(
-                f"found that importing {spec} takes longer than the limit, expected it to end: give a longer --timeout"
-            ) from error
+            raise SuiteError(f"importing {spec} took longer than {timeout:g} s; raise --timeout") from error
         if not answer.exists():
-            raise SuiteError(
-                f"found that the process that imports {spec} ended with status {done.returncode} ({_last_line(log)}), "
-                "expected it to list its components: import it by hand to see why"
-            )
-    content: Any = msgspec.json.decode(answer.read_bytes())
-    if isinstance(content, dict):
-        raise SuiteError(content["error"])
-    return msgspec.convert(content, list[Listed])
+            detail = f" ({line})" if (line := _last_line(log)) else ""
+            raise SuiteError(f"importing {spec} ended the interpreter with status {process.returncode}{detail}")
+    listing = msgspec.json.decode(answer.read_bytes(), type=SuiteListing)
+    if listing.error:
+        raise SuiteError(listing.error)
+    return listing.entries
 
 
-def carry_out(
-    plan: Plan,
+def run_task(
+    task: ChildTask,
     folder: Path,
     *,
     timeout: float | None = None,
     extra_environment: Mapping[str, str] | None = None,
     cgroup: CgroupLimit | None = None,
     limit: int = 0,
-) -> Ended:
-    """Run one plan to its end.
+) -> ProcessOutcome:
+    """Runs one task to its end.
 
     Args:
-        plan: what to do.
-        folder: where files may be written that nobody needs later.
+        task: what to do.
+        folder: a folder for temporary files.
         timeout: seconds after which the process and its children are killed.
-        extra_environment: variables to set besides.
-        cgroup: where the process gets a control group of its own with `limit`.
-        limit: bytes.
+        extra_environment: variables to set for the process.
+        cgroup: makes the control group of the process; None for no group.
+        limit: memory limit of that group, in bytes.
     """
-    told, plan_file = folder / "told.json", folder / "plan.json"
-    told.unlink(missing_ok=True)
-    plan.told = str(told)
-    gate = folder / "go"
+    task_file, status_file, gate = folder / "task.json", folder / "status.json", folder / "go"
+    status_file.unlink(missing_ok=True)
     gate.unlink(missing_ok=True)
-    plan.wait_for = str(gate) if cgroup is not None else ""
-    plan_file.write_bytes(msgspec.json.encode(plan))
+    task.status_file = str(status_file)
+    task.wait_for = str(gate) if cgroup is not None else ""
+    task_file.write_bytes(msgspec.json.encode(task))
     began = perf_counter_ns()
     with (folder / "log").open("w+b") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "fwmemtrace.suite.child", str(plan_file)],
+            [*_CHILD, str(task_file)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=environment(extra_environment or {}),
-            start_new_session=True,  # so that a timeout ends its children too
+            env={**untraced_environment(), **(extra_environment or {})},
+            start_new_session=True,  # so that its children can be killed with it
         )
         group: Path | None = None
         timed_out, killed = False, ""
@@ -137,30 +133,29 @@ def carry_out(
         finally:
             wall_ns = perf_counter_ns() - began
             if cgroup is not None and group is not None:
-                killed = cgroup.was_hit(group)
+                killed = cgroup.killed(group)
                 cgroup.leave(group)
-        said = _read(told)
-        outcome, message = _judge(process.returncode, said, timed_out, killed, timeout, _last_line(log))
-    return Ended(pid=process.pid, outcome=outcome, phase=said.stage, message=message, wall_ns=wall_ns)
+        status = _read(status_file)
+        if timed_out:
+            outcome, message = "timed out", f"still running after {timeout:g} s, then killed"
+        else:
+            outcome, message = _outcome(process.returncode, status, killed, _last_line(log))
+    return ProcessOutcome(pid=process.pid, outcome=outcome, phase=status.stage, message=message, wall_ns=wall_ns)
 
 
-def _judge(
-    status: int, said: Told, timed_out: bool, killed: str, timeout: float | None, last_line: str
-) -> tuple[str, str]:
-    if timed_out:
-        return "timed out", f"it was still running after {timeout:g} s and was killed"
+def _outcome(returncode: int, status: ChildStatus, killed: str, last_line: str) -> tuple[str, str]:
     if killed:
-        what = "it" if status == -signal.SIGKILL else "a process that it started"
-        return "out of memory", f"the kernel killed {what} {killed}"
-    if said.outcome:
-        return said.outcome, said.message
+        victim = "it" if returncode == -signal.SIGKILL else "a process that it started"
+        return "out of memory", f"the kernel killed {victim} {killed}"
+    if status.outcome:
+        return status.outcome, status.message
     detail = f": {last_line}" if last_line else ""
     if "MemoryError" in last_line:
-        return "out of memory", f"it ended with status {status}{detail}"
-    if status < 0:
+        return "out of memory", f"ended with status {returncode}{detail}"
+    if returncode < 0:
         with suppress(ValueError):
-            return "killed", f"it was killed by {signal.Signals(-status).name}{detail}"
-    return "left", f"it ended with status {status} before its work was done{detail}"
+            return "killed", f"killed by {signal.Signals(-returncode).name}{detail}"
+    return "left", f"ended with status {returncode} before its work was done{detail}"
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -171,14 +166,14 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _read(told: Path) -> Told:
+def _read(status_file: Path) -> ChildStatus:
     try:
-        return msgspec.json.decode(told.read_bytes(), type=Told)
-    except (OSError, msgspec.DecodeError):  # killed before its first word, or in the middle of one
-        return Told(stage="start")
+        return msgspec.json.decode(status_file.read_bytes(), type=ChildStatus)
+    except (OSError, msgspec.DecodeError):  # killed before or while it wrote
+        return ChildStatus(stage="start")
 
 
-def _last_line(log: Any) -> str:
+def _last_line(log: BinaryIO) -> str:
     log.seek(0, os.SEEK_END)
     log.seek(max(0, log.tell() - _LOG_TAIL))
     lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]

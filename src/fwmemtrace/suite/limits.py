@@ -1,4 +1,4 @@
-"""The memory limit of a component's process: a control group where one can be made, the address space elsewhere."""
+"""Memory limits for the processes of a suite: a control group for each if one can be made, else RLIMIT_AS."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 from ..errors import SuiteError
 from ..system import cgroup
 
-_GONE_S = 2.0  # what was killed leaves its group within milliseconds, unless it hangs in the kernel
+_GONE_S = 2.0  # killed processes leave their group within milliseconds, unless they hang in the kernel
 
 
 class CgroupLimit:
-    """A control group (version 2) of its own for each process.
+    """Makes a control group (version 2) for each process.
 
     Args:
-        parent: the folder of a control group that hands the memory controller on to its children.
+        parent: the folder of a control group that delegates the memory controller to its children.
     """
 
     how = "cgroup"
@@ -27,7 +27,14 @@ class CgroupLimit:
         self._parent = parent
 
     def enter(self, pid: int, limit: int) -> Path:
-        """Put a process into a new group with that limit in bytes; returns the group's folder.
+        """Moves a process into a new group.
+
+        Args:
+            pid: the process.
+            limit: memory limit of the group, in bytes.
+
+        Returns:
+            The folder of the group.
 
         Raises:
             SuiteError: if the kernel refuses the group, the limit or the process.
@@ -35,7 +42,7 @@ class CgroupLimit:
         folder = self._parent / f"fwmemtrace-{pid}"
         try:
             with suppress(FileNotFoundError):
-                folder.rmdir()  # of an earlier process of this number, with what the kernel counted for it
+                folder.rmdir()  # of an earlier process with this pid
             folder.mkdir()
             (folder / "memory.max").write_text(str(limit))
             with suppress(OSError):
@@ -45,14 +52,13 @@ class CgroupLimit:
             with suppress(OSError):
                 folder.rmdir()
             raise SuiteError(
-                f"found that no control group for a process can be made in {self._parent} ({error.strerror}), expected "
-                "a group below for each process with --memory-limit: leave --memory-limit out"
+                f"cannot make a control group in {self._parent} ({error.strerror}); leave out --memory-limit"
             ) from error
         return folder
 
     @staticmethod
-    def was_hit(folder: Path) -> str:
-        """What the kernel killed in the group for its memory, in words; "" if it killed nothing."""
+    def killed(folder: Path) -> str:
+        """Returns at which limit the out-of-memory killer killed a process of the group, in words; "" if it did not."""
         try:
             words = (folder / "memory.events").read_text().split()
         except OSError:
@@ -60,14 +66,14 @@ class CgroupLimit:
         events = dict(zip(words[::2], map(int, words[1::2]), strict=True))
         if not events.get("oom_kill"):
             return ""
-        # The group's own limit counts as "oom" here; one farther out, or the machine's end of memory, does not.
+        # Reaching the group's own limit counts as "oom"; an outer limit, or the end of the machine's memory, does not.
         if events.get("oom"):
             return "at its control group's limit"
-        return "for want of memory farther out, not at the limit that the suite gave it"
+        return "at the limit of an outer control group or of the machine, not at that of the suite"
 
     @staticmethod
     def leave(folder: Path) -> None:
-        """Remove the group, with every process that is still in it: what a component leaves behind goes with it."""
+        """Kills every process that a component left in the group, and removes the group."""
         _kill_all(folder)
         over = time.monotonic() + _GONE_S
         while folder.exists() and time.monotonic() < over:
@@ -78,10 +84,10 @@ class CgroupLimit:
 
 
 def find_cgroup() -> CgroupLimit | None:
-    """The limit by control group, where this process may make groups with memory limits; else None.
+    """Returns the limit by control group; None if this process may not make groups with memory limits.
 
-    A group other than the root that has processes cannot hand controllers on, so it is mostly a group around this
-    process's own that can. A group's own limit is never left that way.
+    A group with processes cannot delegate controllers, unless it is the root, so this is usually a group around this
+    process's own. A group that has a limit is not left for an outer one.
     """
     for group in cgroup.groups():
         if _may_make_groups(Path(group.folder)):
@@ -92,28 +98,28 @@ def find_cgroup() -> CgroupLimit | None:
 
 
 def limit_address_space(limit: int) -> None:
-    """Limit this process's address space (RLIMIT_AS), which counts what is reserved and mapped, not what is resident.
+    """Limits this process's address space (RLIMIT_AS), which counts reserved and mapped memory, resident or not.
 
     Raises:
-        SuiteError: where the operating system has no such limit.
+        SuiteError: if the operating system has no such limit.
     """
     try:
         import resource
     except ImportError as error:
         raise SuiteError(
-            "found no way to limit memory here, expected control groups or RLIMIT_AS: leave --memory-limit out"
+            "cannot limit memory on this system, which has no control groups and no RLIMIT_AS; leave out --memory-limit"
         ) from error
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def _may_make_groups(folder: Path) -> bool:
-    """Whether groups with memory limits can be made below a group, and processes be moved there: tried, not asked."""
+    """Tells whether groups with memory limits can be made below a group and processes moved there, by trying it."""
     try:
-        handed_on = (folder / "cgroup.subtree_control").read_text().split()
+        delegated = (folder / "cgroup.subtree_control").read_text().split()
     except OSError:
         return False
-    # A process may be moved by who may write the list of the group that is around both its old and its new one.
-    if "memory" not in handed_on or not os.access(folder / "cgroup.procs", os.W_OK):
+    # Moving a process takes write access to the process list of the group around its old and its new group.
+    if "memory" not in delegated or not os.access(folder / "cgroup.procs", os.W_OK):
         return False
     trial = folder / f"fwmemtrace-{os.getpid()}-trial"
     try:
@@ -126,11 +132,11 @@ def _may_make_groups(folder: Path) -> bool:
 
 def _kill_all(folder: Path) -> None:
     try:
-        with open(folder / "cgroup.kill", "r+") as file:  # never to be made where the kernel has none
+        with open(folder / "cgroup.kill", "r+") as file:  # never created, on kernels without it
             file.write("1")
     except OSError:  # before Linux 5.14
         with suppress(OSError):
             for pid in map(int, (folder / "cgroup.procs").read_text().split()):
-                if pid:  # 0 stands for a process that this one's pid namespace does not show
+                if pid:  # 0 stands for a process outside this pid namespace
                     with suppress(ProcessLookupError, PermissionError):
                         os.kill(pid, signal.SIGKILL)

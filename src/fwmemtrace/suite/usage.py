@@ -1,7 +1,7 @@
-"""Which modules a component makes use of: called functions, and attributes that were read from a module.
+"""Watches which modules a component uses: functions that it calls, and module attributes that it reads.
 
-What a module does while it is being imported is no use of it by the component. It slows the program down many times,
-so it has a pass of its own, of which no other figure is taken.
+What happens during an import does not count as use. Watching slows the program down many times, so it has a pass of its
+own, from which no other figure is taken.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import threading
 from types import CodeType, FrameType, ModuleType
 from typing import Any
 
-_TOOL = 4  # of sys.monitoring's six; 0 to 3 and 5 have uses of their own
+_TOOL = 4  # an id of sys.monitoring; 0, 1, 2 and 5 are reserved for known tools
 _bootstrap: Any = importlib._bootstrap
 
 
 class _Importing(threading.local):
-    """How many imports the thread is inside of."""
+    """The number of imports that the current thread is inside."""
 
     depth = 0
 
 
 class Usage:
-    """Watches a block: `with Usage() as usage: ...`, then ask `ran()` and `read()`."""
+    """Watches a block: `with Usage() as usage: ...`; then call `ran()` and `read()`."""
 
     def __init__(self) -> None:
         self._files: set[str] = set()
@@ -58,17 +58,17 @@ class Usage:
         _bootstrap._load_unlocked = self._load
 
     def ran(self) -> list[str]:
-        """Names of the modules of which a function was called."""
+        """Returns the modules of which a function was called."""
         by_file = {vars(module).get("__file__"): name for name, module in list(sys.modules.items()) if _plain(module)}
         called = {by_file[file] for file in self._files if file in by_file}
         return sorted(called | {name for name in self._modules if name in sys.modules})
 
     def read(self) -> list[str]:
-        """Names of the modules of which an attribute was read."""
+        """Returns the modules of which an attribute was read."""
         return sorted(self._read)
 
     def watch_modules(self) -> None:
-        """Let each plain module that is there by now tell when it is read: data without a function is of use too."""
+        """Begins to watch reads of every plain module imported so far: a module may be used for its data only."""
         for module in list(sys.modules.values()):
             if type(module) is ModuleType:
                 try:
@@ -82,7 +82,7 @@ class Usage:
 
         class Watched(ModuleType):
             def __getattribute__(self, name: str) -> Any:
-                if not name.startswith("__") and not importing.depth:  # inspection reads those of every module
+                if not name.startswith("__") and not importing.depth:  # inspection reads dunder names of every module
                     read.add(plain(self, "__name__"))
                 return plain(self, name)
 
@@ -105,7 +105,7 @@ class Usage:
 
     def _c_call(self, function: Any) -> None:
         module = getattr(function, "__module__", None)
-        if not isinstance(module, str):  # a method of a type that is written in C
+        if not isinstance(module, str):  # a method of a type written in C
             owner = getattr(function, "__self__", None)
             module = getattr(owner if isinstance(owner, type) else type(owner), "__module__", None)
         if isinstance(module, str):
@@ -119,7 +119,7 @@ class Usage:
             if self._importing.depth:
                 return None
             self._files.add(code.co_filename)
-            return monitoring.DISABLE  # once for each code object is all that is asked
+            return monitoring.DISABLE  # once for each code object is enough
 
         def called(code: CodeType, offset: int, function: Any, argument: Any) -> None:
             if not self._importing.depth and not hasattr(function, "__code__"):
@@ -128,7 +128,7 @@ class Usage:
         monitoring.register_callback(_TOOL, monitoring.events.PY_START, started)
         monitoring.register_callback(_TOOL, monitoring.events.CALL, called)
         monitoring.set_events(_TOOL, monitoring.events.PY_START | monitoring.events.CALL)
-        monitoring.restart_events()  # what another watch of this process has disabled
+        monitoring.restart_events()  # those that an earlier watch disabled
 
 
 def _plain(module: Any) -> bool:

@@ -1,1 +1,1 @@
-"""What the operating system and the allocators tell about this process's memory."""
+"""Reads what the operating system and the allocators know about this process's memory."""

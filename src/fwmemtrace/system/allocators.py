@@ -1,8 +1,8 @@
-"""Asks the allocators what of their memory is in use, through functions of the C library and of CPython itself.
+"""Asks the allocators how much of their memory is in use, through functions of the C library and of CPython.
 
-`mallinfo2` of glibc (psutil's `heap_info` reads the same, but is a bigger thing to load) and CPython's
-`_PyObject_DebugMallocStats`, which `sys._debugmallocstats` calls too, there with the program's own stderr. Here it
-prints into a piece of memory instead.
+glibc's `mallinfo2` (which psutil's `heap_info` reads too, but psutil is bigger to load) and CPython's
+`_PyObject_DebugMallocStats`, which `sys._debugmallocstats` calls with the program's stderr. Here it prints into a
+buffer instead.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 from ..records import AllocatorFigures
 from .other_allocators import find_other_allocator
 
-_TEXT = 32 * 1024  # CPython prints some kB
+_TEXT = 32 * 1024  # bytes; CPython prints a few kB
 _ARENAS = re.compile(rb"^(\d+) arenas \* (\d+) bytes/arena", re.MULTILINE)
 _IN_USE = re.compile(rb"^# bytes in allocated blocks += +([\d,]+)", re.MULTILINE)
 _MALLINFO2 = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
 
 
-class Allocators:
-    """The way to the allocators' own figures."""
+class AllocatorReader:
+    """Finds the allocators of this process once, and reads their figures as often as needed."""
 
     def __init__(self) -> None:
         self._malloc = _mallinfo2()
@@ -30,7 +30,7 @@ class Allocators:
         self._other = find_other_allocator()
 
     def read(self) -> AllocatorFigures:
-        """What they say now; a fraction of a millisecond."""
+        """Read the present figures, which takes a fraction of a millisecond."""
         malloc_in_use = malloc_mapped = arenas = in_use = None
         if self._malloc is not None:
             info = self._malloc()
@@ -40,14 +40,18 @@ class Allocators:
         traced = _tracemalloc_bytes()
         if self._other is None:
             return AllocatorFigures(malloc_in_use, malloc_mapped, arenas, in_use, traced)
-        other_in_use, held = self._other.read()
+        other = self._other.read()
         return AllocatorFigures(
-            malloc_in_use, malloc_mapped, arenas, in_use, traced, self._other.name, other_in_use, held
+            malloc_in_use, malloc_mapped, arenas, in_use, traced, self._other.name, other.in_use, other.retained
         )
 
 
 def parse_python_figures(text: bytes) -> tuple[int | None, int | None]:
-    """Bytes of arenas, and of objects in them, as CPython prints them; None for what is not there."""
+    """Parse the output of `_PyObject_DebugMallocStats`.
+
+    Returns:
+        Bytes of arenas, and bytes of objects in them; None for a figure that is missing.
+    """
     arenas, in_use = _ARENAS.search(text), _IN_USE.search(text)
     return (
         None if arenas is None else int(arenas[1]) * int(arenas[2]),

@@ -1,7 +1,7 @@
-"""The control groups (version 2) around this process, and the figures of their memory controllers.
+"""Finds the control groups (version 2) around this process and reads the figures of their memory controllers.
 
-The layout is that of the kernel's Documentation/admin-guide/cgroup-v2.rst. The mounts are asked, not guessed: a
-container may see its group as "/", have a part of the tree mounted, or be in a group outside of what is mounted.
+The layout is that of the kernel's Documentation/admin-guide/cgroup-v2.rst. The mount points are read rather than
+assumed: a container may see its group as "/", have only a part of the tree mounted, or be in a group outside of it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-PROC = "/proc/self"
+from . import proc
 
-_ESCAPED = {r"\040": " ", r"\011": "\t", r"\012": "\n", r"\134": "\\"}  # by the kernel in mountinfo, as octal numbers
+_ESCAPED = {r"\040": " ", r"\011": "\t", r"\012": "\n", r"\134": "\\"}  # the kernel's octal escapes in mountinfo
 
 
 class Group(NamedTuple):
@@ -19,32 +19,33 @@ class Group(NamedTuple):
 
     Attributes:
         path: its name in /proc/self/cgroup, such as "/service/worker".
-        folder: where its files are.
+        folder: the folder of its files.
     """
 
     path: str
     folder: str
 
 
-def groups(proc: str | None = None) -> list[Group]:
-    """This process's own group, then those around it, as far out as this process can see.
-
-    The list is empty where the system has no version 2, or none of its mounts shows this process's group.
+def groups(process: str | None = None) -> list[Group]:
+    """Return this process's own group, then the groups around it, as far out as this process can see.
 
     Args:
-        proc: the folder of a process in /proc, this one's by default.
+        process: the folder of a process in /proc; this one's by default.
+
+    Returns:
+        An empty list where the system has no version 2, or no mount shows this process's group.
     """
-    proc = PROC if proc is None else proc
+    process = proc.PROC if process is None else process
     try:
-        with open(f"{proc}/cgroup", encoding="utf-8", errors="replace") as file:
+        with open(f"{process}/cgroup", encoding="utf-8", errors="replace") as file:
             own = next((line[3:].rstrip("\n") for line in file if line.startswith("0::")), None)
-        with open(f"{proc}/mountinfo", encoding="utf-8", errors="replace") as file:
+        with open(f"{process}/mountinfo", encoding="utf-8", errors="replace") as file:
             mounts = _mounts(file.read())
     except OSError:
         return []
     if own is None:
         return []
-    # The mount that starts farthest out shows the most limits.
+    # The mount with the outermost root shows the most limits.
     for point, root in sorted(mounts.items(), key=lambda mount: len(mount[1])):
         inside = _inside(own, root)
         if inside is not None and os.path.isdir("/".join([point, *inside])):
@@ -57,9 +58,9 @@ def groups(proc: str | None = None) -> list[Group]:
 
 
 def counting(around: list[Group]) -> list[Group]:
-    """Those from the one on that counts this process's memory: not every group has the memory controller.
+    """Return the groups from the innermost one that counts memory outwards.
 
-    The list is empty for a process of the root group, which has no counts.
+    Not every group has the memory controller, and the root group has no counts: for its processes the list is empty.
     """
     for position, group in enumerate(around):
         if os.path.exists(f"{group.folder}/memory.current"):
@@ -68,13 +69,13 @@ def counting(around: list[Group]) -> list[Group]:
 
 
 def tightest(around: list[Group]) -> tuple[int, Group] | None:
-    """The smallest limit in bytes and the group that has it: every group around a process limits it."""
+    """Return the smallest limit in bytes and its group, since every group around a process limits it."""
     limits = [(limit, group) for group in around if (limit := figure(group, "memory.max")) is not None]
-    return min(limits, key=lambda found: found[0], default=None)
+    return min(limits, key=lambda pair: pair[0], default=None)
 
 
 def figure(group: Group, name: str) -> int | None:
-    """A figure of a group in bytes; None for "max", or where this kernel or this group has no such file."""
+    """Read a figure of a group in bytes; None for "max", or where this kernel or this group has no such file."""
     try:
         with open(f"{group.folder}/{name}", encoding="ascii") as file:
             text = file.read().strip()
@@ -84,26 +85,26 @@ def figure(group: Group, name: str) -> int | None:
 
 
 def _mounts(mountinfo: str) -> dict[str, str]:
-    """The roots of version 2 hierarchies by mount point; of two mounts at one point the later one is to be seen."""
+    """Return the roots of version 2 hierarchies by mount point; of two mounts at one point the later one is visible."""
     mounts = {}
     for line in mountinfo.splitlines():
         fields, _, rest = line.partition(" - ")
         if rest.startswith("cgroup2 "):
-            root, point = (_plain(field) for field in fields.split(" ")[3:5])
+            root, point = (_unescaped(field) for field in fields.split(" ")[3:5])
             mounts[point] = root
     return mounts
 
 
-def _plain(text: str) -> str:
+def _unescaped(text: str) -> str:
     for escaped, plain in _ESCAPED.items():
         text = text.replace(escaped, plain)
     return text
 
 
 def _inside(path: str, root: str) -> list[str] | None:
-    """The parts of a group's path below a mount's root; None if it is not below.
+    """Return the parts of a group's path below a mount's root; None if it is not below it.
 
-    Both begin with ".." for what lies outside this process's cgroup namespace.
+    Either begins with ".." where it lies outside of this process's cgroup namespace.
     """
     parts, above = ([part for part in text.split("/") if part] for text in (path, root))
     inside = parts[len(above) :]

@@ -1,4 +1,4 @@
-"""What a shared library's file says of itself, in its ELF headers."""
+"""Reads a shared library's ELF headers: its zeroed data, its build, and where it calls a function of its own."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import os
 import struct
 from functools import cache
 
+from .proc import PAGE_SIZE
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mmap import mmap
     from typing import BinaryIO
 
-_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _LOAD, _DYNAMIC, _NOTE, _RELRO = 1, 2, 4, 0x6474E552  # PT_LOAD, PT_DYNAMIC, PT_NOTE, PT_GNU_RELRO
 _BUILD_ID = 3  # NT_GNU_BUILD_ID
-_HEADER = struct.Struct("=16xHHIQQQIHHHHHH")  # Elf64_Ehdr behind e_ident
+_HEADER = struct.Struct("=16xHHIQQQIHHHHHH")  # Elf64_Ehdr after e_ident
 _SEGMENT = struct.Struct("=IIQQQQQQ")  # Elf64_Phdr
 _NOTE_HEAD = struct.Struct("=III")  # Elf64_Nhdr: lengths of name and contents, type
 _NOTES_AT_MOST = 64 * 1024
@@ -25,45 +26,42 @@ _SYMBOL = struct.Struct("=IBBHQQ")  # Elf64_Sym
 
 
 def zeroed_bytes(path: str, end: int) -> int:
-    """How much zeroed memory lies behind a mapping of a library: the part of its data that is in no file (.bss).
+    """Return how much zeroed data (.bss) follows a mapping of a library.
 
-    The dynamic loader maps it as anonymous memory right behind the part that is, where nothing but the library's own
-    program headers tells whose it is. Not always behind the library's last mapping: tools add segments at the end.
+    The dynamic loader maps this data as anonymous memory right after the part that the file contains, and only the
+    library's program headers identify it. It need not follow the library's last mapping: tools add segments at the end.
 
     Args:
-        path: of a 64-bit ELF file in this machine's byte order; for anything else the answer is 0.
-        end: where in the file that mapping ends.
+        path: the library.
+        end: the offset in the file at which the mapping ends, in bytes.
 
     Returns:
-        Bytes of anonymous memory, in whole pages.
+        Bytes of anonymous memory, in whole pages; 0 unless the file is a 64-bit ELF file in this machine's byte order.
     """
     return _zeroed(path).get(end, 0)
 
 
 @cache
 def _zeroed(path: str) -> dict[int, int]:
-    """For each data segment with zeroed memory: by where its part of the file ends, in whole pages, how much."""
+    """Return the zeroed bytes after each data segment, by the segment's end in the file, both in whole pages."""
     try:
         with open(path, "rb") as file:
             segments = _segments(file)
     except OSError:
         return {}
-    found = {}
+    by_end = {}
     for kind, _, offset, address, _, in_file, in_memory, _ in segments:
         zeroed = _page_up(address + in_memory) - _page_up(address + in_file)
         if kind == _LOAD and zeroed > 0:
-            found[_page_up(offset + in_file)] = zeroed
-    return found
+            by_end[_page_up(offset + in_file)] = zeroed
+    return by_end
 
 
 def build_of(path: str) -> str | None:
-    """What tells one build of a library from another: its GNU build ID in hexadecimal, or else its size.
-
-    Args:
-        path: of any file.
+    """Return what distinguishes this build of a library from others: its GNU build ID, or else its size.
 
     Returns:
-        Such as "5f3c…" or "48104 bytes"; None if there is no such file, or it cannot be read.
+        Hexadecimal digits or a text such as "48104 bytes"; None if there is no such file, or it cannot be read.
     """
     try:
         with open(path, "rb") as file:
@@ -71,25 +69,25 @@ def build_of(path: str) -> str | None:
             for kind, _, offset, _, _, size, _, _ in _segments(file):
                 if kind == _NOTE and offset < length:
                     file.seek(offset)
-                    if found := _build_id(file.read(min(size, _NOTES_AT_MOST))):
-                        return found
+                    if build_id := _build_id(file.read(min(size, _NOTES_AT_MOST))):
+                        return build_id
             return f"{length} bytes"
     except OSError:
         return None
 
 
 def jump_slot(path: str, function: str) -> tuple[int, int] | None:
-    """Where a library keeps the address of a function of its own that it calls by name, as one that is replaceable.
+    """Find the table slot through which a library calls one of its own functions, so that the call can be redirected.
 
-    Such calls go by a table (.got.plt), in which the dynamic loader writes the function's address.
+    Such calls go through a table (.got.plt) into which the dynamic loader writes the function's address.
 
     Args:
-        path: of a 64-bit ELF file in this machine's byte order.
-        function: the name of one that the library itself defines.
+        path: a 64-bit ELF file in this machine's byte order.
+        function: the name of a function that the library itself defines.
 
     Returns:
-        The addresses of its slot in that table and of the function, in bytes from where the library is loaded. None if
-        it has no such slot, or the loader makes it read-only once it is filled.
+        The addresses of the slot and of the function, in bytes from where the library is loaded. None if there is no
+        such slot, or the loader makes it read-only once it is filled.
     """
     from mmap import ACCESS_READ, mmap
 
@@ -104,9 +102,9 @@ def jump_slot(path: str, function: str) -> tuple[int, int] | None:
 
 
 def _jump_slot(contents: mmap, segments: list[tuple[int, ...]], name: bytes) -> tuple[int, int]:
-    """The same by the file's contents; LookupError or struct.error where there is none."""
+    """Find the slot in the file's contents; LookupError or struct.error if there is none."""
 
-    def place(address: int) -> int:
+    def offset_of(address: int) -> int:
         for kind, _, offset, start, _, size, _, _ in segments:
             if kind == _LOAD and start <= address < start + size:
                 return offset + address - start
@@ -114,7 +112,7 @@ def _jump_slot(contents: mmap, segments: list[tuple[int, ...]], name: bytes) -> 
 
     offset, size = next(((row[2], row[5]) for row in segments if row[0] == _DYNAMIC), (0, 0))
     table = dict(_ENTRY.iter_unpack(contents[offset : offset + size // _ENTRY.size * _ENTRY.size]))
-    strings, symbols, slots = (place(table[kind]) for kind in (_STRINGS, _SYMBOLS, _SLOTS))
+    strings, symbols, slots = (offset_of(table[kind]) for kind in (_STRINGS, _SYMBOLS, _SLOTS))
     wanted = name + b"\0"
     for start in range(slots, slots + table[_SLOTS_SIZE], _SLOT.size):
         slot, info, _ = _SLOT.unpack_from(contents, start)
@@ -125,7 +123,7 @@ def _jump_slot(contents: mmap, segments: list[tuple[int, ...]], name: bytes) -> 
 
 
 def _segments(file: BinaryIO) -> list[tuple[int, ...]]:
-    """The program headers; none where this is no 64-bit ELF file, or a damaged one."""
+    """Read the program headers; none if this is not a 64-bit ELF file, or a damaged one."""
     head = file.read(4096)
     if head[:5] != b"\x7fELF\x02":
         return []
@@ -153,4 +151,4 @@ def _build_id(notes: bytes) -> str | None:
 
 
 def _page_up(address: int) -> int:
-    return -(-address // _PAGE) * _PAGE
+    return -(-address // PAGE_SIZE) * PAGE_SIZE

@@ -1,8 +1,8 @@
-"""Folds the kernel's high-water mark, read and reset at every edge, into the exact peak of each phase.
+"""Folds the kernel's high-water mark, read and reset at every edge of a phase, into the exact peak of each phase.
 
-Phases overlap in any way: nested, in threads, in tasks. Every edge closes a window of time, whose peak belongs to every
-phase that was open during it. Kept are only the windows that can still be some phase's largest, a list that falls in
-value as it rises in time, so a phase's peak is found by bisection.
+Phases overlap in any way: nested, in threads, in tasks. Every edge closes a window of time, and the window's peak
+belongs to every phase that was open during it. Only windows that can still be some phase's largest are kept. Their
+peaks fall as time rises, so bisection finds a phase's peak.
 """
 
 from __future__ import annotations
@@ -14,56 +14,64 @@ _AFTER_ANY_PEAK = float("inf")
 
 
 class PeakMeter:
-    """The largest value in any stretch of time between two edges. Not locked: its owner does that."""
+    """Finds the largest value in any stretch of time between two edges. Not thread-safe; its owner holds a lock.
 
-    __slots__ = ("_read", "_recorder", "_reset", "_windows", "largest")
+    Args:
+        read: returns the high-water mark since the last reset, in bytes.
+        reset: lets the high-water mark start over.
+
+    Attributes:
+        largest: the largest value of all windows, in bytes.
+    """
+
+    __slots__ = ("_latest", "_read", "_reset", "_windows", "largest")
 
     def __init__(self, read: Callable[[], int], reset: Callable[[], object]) -> None:
         self._read = read
         self._reset = reset
-        self._recorder = 0
+        self._latest = 0
         self._windows: list[tuple[int, float]] = []  # number of the edge that closed it, its peak
-        self.largest = 0  # over everything
+        self.largest = 0
 
     def edge(self) -> int:
-        """Close the window that is open and begin the next.
+        """Close the open window and begin the next one.
 
         Returns:
-            The edge's number, which `since` takes.
+            The edge's number, for `since`.
         """
         peak = self._read()
         self._reset()
         windows = self._windows
         while windows and windows[-1][1] <= peak:
             windows.pop()
-        self._recorder += 1
-        windows.append((self._recorder, peak))
+        self._latest += 1
+        windows.append((self._latest, peak))
         if peak > self.largest:
             self.largest = peak
-        return self._recorder
+        return self._latest
 
     def skip(self) -> None:
-        """Begin the next window without a count of what came since the latest edge."""
+        """Begin the next window and ignore what came since the latest edge."""
         self._reset()
 
     def since(self, edge: int) -> int:
-        """The largest value between that edge and the latest one; 0 if they are the same."""
+        """Return the largest value between that edge and the latest one; 0 if they are the same."""
         windows = self._windows
         first = bisect_right(windows, (edge, _AFTER_ANY_PEAK))
         return int(windows[first][1]) if first < len(windows) else 0
 
     def stop(self) -> None:
-        """Read and reset nothing any more.
+        """Stop reading and resetting for good.
 
-        Another thread may be on its way to an edge while what this reads from is closed, and a file descriptor that
-        is closed may be a file of the program's the moment after: it must not be written to.
+        Another thread may be about to reach an edge while the files behind `read` and `reset` are closed. A closed
+        descriptor may belong to a file of the program's a moment later, which must not be written to.
         """
-        self._read = self._reset = _nothing
+        self._read = self._reset = _zero
 
     def forget(self) -> None:
-        """Nobody will ask about what was before the latest edge: let it go."""
+        """Drop all windows: nobody will ask about the time before the latest edge."""
         del self._windows[:]
 
 
-def _nothing() -> int:
+def _zero() -> int:
     return 0

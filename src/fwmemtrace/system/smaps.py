@@ -1,7 +1,7 @@
-"""Reads /proc/self/smaps: every mapping of this process and what of it is resident.
+"""Reads /proc/self/smaps: every mapping of this process and how much of it is resident.
 
-The fields are those of `proc_pid_smaps(5)`. The file is made while it is read, a walk over the page tables, which takes
-milliseconds in a big process; it is read and parsed piece by piece, since as a whole it would be a megabyte.
+The fields are those of proc_pid_smaps(5). The kernel walks the page tables while the file is read, which takes
+milliseconds in a big process. It is read and parsed in pieces, since the whole would be a megabyte of text.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from .proc import open_file
+
 _PIECE = 64 * 1024
-# The kernel puts whole mappings into a buffer of one page, and walks again over the one that does not fit any more. It
-# stops before that when as much as was asked for is there, and a mapping takes 800 to 1,000 bytes.
+# The kernel fills a buffer of one page with whole mappings and walks a second time over the one that no longer fits. It
+# stops before that once it has as many bytes as were asked for; a mapping takes 800 to 1,000 bytes.
 _READ = 3000
 _KB = 1024
 _SWAPPED = re.compile(rb"\nSwapPss: +([1-9]\d*) kB")
 _LAST_LINE = b"\nVmFlags:"  # what every mapping's last line begins with
-# One mapping. Newer kernels add fields in between, never in another order. The mappings follow each other without a
-# gap, and nothing in here lets the search go back and try again: a thousand of them may take a few milliseconds.
+# One mapping. Newer kernels insert fields and keep the order. Mappings follow each other without a gap, and nothing in
+# this pattern makes the search backtrack: a thousand mappings may take no more than a few milliseconds.
 _ENTRY = re.compile(
     r"([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) \S+ (\d+) *(.*)\n"
     r"Size:[^R]+Rss: *(\d+) kB\nPss: *(\d+) kB\n(?:Pss_Dirty:[ \d]+kB\n)?Shared_Clean: *(\d+) kB\n"
@@ -28,8 +30,8 @@ _ENTRY = re.compile(
 )
 
 
-class Mapping(NamedTuple):
-    """One mapping of no file: sizes in bytes, addresses as they are."""
+class AnonymousMapping(NamedTuple):
+    """A mapping of no file; sizes are bytes."""
 
     start: int
     end: int
@@ -37,21 +39,21 @@ class Mapping(NamedTuple):
     path: str  # "", or "[heap]", "[stack]", "[anon:name]" for what the kernel names
     rss: int
     pss: int
-    private: int  # in no other process's map
-    anonymous: int  # pages of no file
+    private: int  # mapped by no other process
+    anonymous: int  # in pages of no file
 
 
-class Below(NamedTuple):
-    """What is mapped right below another mapping, without a gap."""
+class MappingBelow(NamedTuple):
+    """The mapping that ends where another one begins."""
 
     permissions: str
     path: str
     is_file: bool
-    file_end: int  # where in the file it ends
+    file_end: int  # the offset in the file at which it ends
 
 
-class FileTotal:
-    """All mappings of one file together: sizes in bytes."""
+class FileMappings:
+    """The sum of all mappings of one file, in bytes."""
 
     __slots__ = ("anonymous", "private_clean", "private_dirty", "pss", "rss", "shared_clean", "shared_dirty")
 
@@ -61,23 +63,24 @@ class FileTotal:
 
     @property
     def private(self) -> int:
-        """In no other process's map."""
+        """Bytes that no other process maps."""
         return self.private_clean + self.private_dirty
 
     @property
     def evictable(self) -> int:
-        """Clean pages of the file, which cost nothing to take back."""
-        unwritten = self.anonymous - self.shared_dirty - self.private_dirty  # copied, swapped out and read in again
-        return max(0, self.shared_clean + self.private_clean - max(0, unwritten))
+        """Bytes in clean pages of the file, which the kernel can take back without writing anything."""
+        # Pages that were copied, swapped out and read in again are clean, but not the file's.
+        clean_anonymous = self.anonymous - self.shared_dirty - self.private_dirty
+        return max(0, self.shared_clean + self.private_clean - max(0, clean_anonymous))
 
 
-def read(path: str = "/proc/self/smaps") -> Iterator[bytes]:
-    """The file, piece by piece, each piece of whole mappings.
+def read() -> Iterator[bytes]:
+    """Read the file in pieces that consist of whole mappings.
 
     Raises:
-        OSError: where there is no such file, or reading it is forbidden.
+        OSError: if there is no such file, or it must not be read.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = open_file("smaps")
     try:
         parts: list[bytes] = []
         size = 0
@@ -98,7 +101,7 @@ def read(path: str = "/proc/self/smaps") -> Iterator[bytes]:
 
 
 def _end_of_last(text: bytes) -> int:
-    """Where the last mapping that is whole ends; 0 if none is."""
+    """Return where the last complete mapping ends; 0 if there is none."""
     end = len(text)
     while (line := text.rfind(_LAST_LINE, 0, end)) >= 0:
         if (cut := text.find(b"\n", line + 1) + 1) > 0:
@@ -108,28 +111,30 @@ def _end_of_last(text: bytes) -> int:
 
 
 def swapped(piece: bytes) -> int:
-    """Bytes that are swapped out, pages shared with other processes divided among them (SwapPss)."""
+    """Return the swapped-out bytes, pages shared with other processes divided among them (SwapPss)."""
     return sum(map(int, _SWAPPED.findall(piece))) * _KB
 
 
-def parse(pieces: Iterable[bytes], files: dict[str, FileTotal]) -> Iterator[tuple[Mapping, Below | None]]:
-    """Take the mappings in the order of their addresses.
+def parse(
+    pieces: Iterable[bytes], files: dict[str, FileMappings]
+) -> Iterator[tuple[AnonymousMapping, MappingBelow | None]]:
+    """Parse the mappings in the order of their addresses.
 
     Args:
-        pieces: as `read` gives them.
-        files: takes the mappings of files, by their path.
+        pieces: the output of `read`.
+        files: filled with the mappings of files, by path.
 
     Yields:
-        Each mapping of no file that has anything resident, and what lies right below it.
+        Each mapping of no file that has resident pages, and the mapping right below it.
 
     Raises:
-        ValueError: if the file has not the form that proc_pid_smaps(5) gives it.
+        ValueError: if the text is not in the format of proc_pid_smaps(5).
     """
     below_end, below = "", ("", "", False, "", "", "")
     for piece in pieces:
         entries = _ENTRY.findall(os.fsdecode(piece))
         if len(entries) != (mappings := piece.count(_LAST_LINE)):
-            raise ValueError(f"found {mappings} mappings in smaps, of which {len(entries)} have the known form")
+            raise ValueError(f"unknown format of smaps: only {len(entries)} of {mappings} mappings could be parsed")
         for start, end, mode, offset, inode, path, rss, pss, clean, dirty, own_clean, own_dirty, anonymous in entries:
             is_file = inode != "0" or path.startswith("/")  # a System V segment may have the number 0
             if rss == "0":
@@ -137,10 +142,10 @@ def parse(pieces: Iterable[bytes], files: dict[str, FileTotal]) -> Iterator[tupl
             elif is_file:
                 total = files.get(path)
                 if total is None:
-                    total = files[path] = FileTotal()
+                    total = files[path] = FileMappings()
                 total.rss += int(rss) * _KB
                 total.pss += int(pss) * _KB
-                # Most of these are zero, and comparing is faster than adding nothing.
+                # Most of these are zero, and comparing is faster than adding zero.
                 if clean != "0":
                     total.shared_clean += int(clean) * _KB
                 if dirty != "0":
@@ -155,11 +160,11 @@ def parse(pieces: Iterable[bytes], files: dict[str, FileTotal]) -> Iterator[tupl
                 private = (int(own_clean) + int(own_dirty)) * _KB
                 sizes = int(rss) * _KB, int(pss) * _KB, private, int(anonymous) * _KB
                 yield (
-                    Mapping(int(start, 16), int(end, 16), mode, path, *sizes),
+                    AnonymousMapping(int(start, 16), int(end, 16), mode, path, *sizes),
                     _below(*below) if below_end == start else None,
                 )
             below_end, below = end, (mode, path, is_file, start, end, offset)
 
 
-def _below(mode: str, path: str, is_file: bool, start: str, end: str, offset: str) -> Below:
-    return Below(mode, path, is_file, int(offset, 16) + int(end, 16) - int(start, 16))
+def _below(mode: str, path: str, is_file: bool, start: str, end: str, offset: str) -> MappingBelow:
+    return MappingBelow(mode, path, is_file, int(offset, 16) + int(end, 16) - int(start, 16))

@@ -1,4 +1,4 @@
-"""Gives back what the allocator holds free."""
+"""Finds the call that makes malloc return its free memory to the operating system."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def find_trim() -> Callable[[], Any] | None:
-    """The call that gives free memory back to the operating system: psutil's `heap_trim` or glibc's `malloc_trim`."""
+    """Return psutil's `heap_trim`, or else glibc's `malloc_trim`; None if there is neither."""
     try:
         import psutil
 

@@ -60,7 +60,7 @@ def open_trace_file(path: Path) -> TraceFile:
     """Open a trace file and check its header.
 
     Raises:
-        TraceFileError: if the file is missing, empty, a directory, not a trace, or of a newer format.
+        TraceFileError: if the file is missing, empty, a folder, not a trace, or of a newer format.
     """
     with _open(path) as file:
         header = file.read(HEADER.size)
@@ -89,7 +89,7 @@ def _open(path: Path) -> Iterator[BinaryIO]:
         raise TraceFileError(f"{path}: no such file") from error
     except OSError as error:
         if path.is_dir():  # Windows reports "permission denied" for a folder
-            raise TraceFileError(f"{path} is a directory, not a trace file") from error
+            raise TraceFileError(f"{path} is a folder, not a trace file") from error
         raise TraceFileError(f"{path} cannot be read: {error.strerror}") from error
     with file:
         yield file

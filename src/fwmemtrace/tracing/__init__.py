@@ -1,1 +1,1 @@
-"""What decorated code pays for: `phase`, and the span that runs."""
+"""What decorated code pays for: `phase`, and the spans that it makes."""

@@ -1,7 +1,7 @@
-"""`phase`: a named stretch of execution, as a context manager and as a decorator.
+"""`phase`: a named part of a program, as a context manager and as a decorator.
 
-This module is what decorated code pays for when no session is on, so it imports next to nothing, and its classes are
-slotted. The phase that runs is a context variable: asyncio tasks inherit it, threads start without one.
+Decorated code pays for this module even when no session is on, so it imports next to nothing and its classes have
+slots. The current phase is a context variable: asyncio tasks inherit it, threads start without one.
 """
 
 from __future__ import annotations
@@ -20,22 +20,24 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any])
 
 
-# The running session's tracer, or None: the only thing that a phase looks at when nobody traces.
+# The session's tracer, or None while no session is on: the only thing that a phase looks at then.
 _tracer: Tracer | None = None
 
 _CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200  # as in `inspect`, which is too big to import
-# While nobody traces, one object a name is enough, and looking it up is half the price of making one. While somebody
-# does, each `with phase(...)` has its own: then its exit ends the run that it began, in whatever context it happens.
+# With no session on, all `with phase(...)` of one name can share an object, and looking it up takes half the time of
+# making it. During a session each has its own, so that its exit ends the span that it began, in whatever context.
 _idle: dict[str, Phase] = {}
-_IDLE_AT_MOST = 500  # a program that makes up names must not fill its memory with them
+# Names and paths of phases that the traced process remembers, here and in the probes (see `probes.path_table`): a
+# program that makes up names, such as one for each request, must not fill its memory with them.
+MOST_PATHS = 1024
 _WRAPPED = ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__", "__type_params__")
 
 
 def install(tracer: Tracer | None) -> Tracer | None:
-    """Let every phase from now on report to this tracer; None switches tracing off.
+    """Make all phases report to this tracer from now on; None switches tracing off.
 
     Returns:
-        The tracer until now, for whoever wants to put it back.
+        The previous tracer, which the caller may restore later.
     """
     global _tracer
     before, _tracer = _tracer, tracer
@@ -43,9 +45,9 @@ def install(tracer: Tracer | None) -> Tracer | None:
 
 
 class Phase:
-    """A named stretch of execution: `with` it, `async with` it, or decorate a function with it.
+    """A named part of a program: use it in `with` or `async with`, or decorate a function with it.
 
-    One object may be entered any number of times, nested, in threads and in tasks: what a run needs is in its `Span`.
+    One object may be entered any number of times, nested, in threads and in tasks: each run has a `Span` of its own.
     """
 
     __slots__ = ("_open", "attributes", "name", "probes")
@@ -62,16 +64,16 @@ class Phase:
 
     def _check(self) -> None:
         if not isinstance(self.name, str) or not self.name:
-            raise PhaseError(f"found phase({self.name!r}), expected a name: give a string that is not empty")
+            raise PhaseError(f"phase({self.name!r}): the name must be a non-empty string")
         if self.probes is not None:
             if isinstance(self.probes, str):
-                raise PhaseError(f"found probes={self.probes!r}, expected names: give a list such as ['resident']")
+                raise PhaseError(f"probes={self.probes!r} is a string; write a list such as [{self.probes!r}]")
             self.probes = frozenset(self.probes)
         for key, value in (self.attributes or {}).items():
             if not isinstance(value, (str, int, float)):
                 raise PhaseError(
-                    f"found {key}={value!r} of type {type(value).__qualname__} in phase({self.name!r}), expected a "
-                    "str, int, float or bool: give the value's name or number instead"
+                    f"phase({self.name!r}): the attribute {key} is a {type(value).__qualname__}; "
+                    "it must be a str, int, float or bool"
                 )
 
     def __repr__(self) -> str:
@@ -90,7 +92,7 @@ class Phase:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._open:
-            span = self._take_mine(self._open)
+            span = self._take_span(self._open)
             if span is not None:
                 span.tracer.end(span, kind)
 
@@ -102,11 +104,11 @@ class Phase:
     ) -> None:
         self.__exit__(kind, value, traceback)
 
-    def _take_mine(self, spans: list[Span]) -> Span | None:
-        """Of the runs of this object that are open, the one that this context is in.
+    def _take_span(self, spans: list[Span]) -> Span | None:
+        """Remove and return the innermost open span of this object that the current context is in.
 
-        It matters where one object is shared by threads or tasks, whose turn it may become at any point of this. A
-        context that never saw any of them (a generator that is finalised elsewhere) closes the latest.
+        Threads and tasks may share one object, and any of them may run while this does. A context that has entered
+        none of the spans (a generator may be finalised anywhere) takes the latest.
         """
         span = current.get()
         while span is not None:
@@ -116,11 +118,11 @@ class Phase:
             span = span.parent
         try:
             return spans.pop()
-        except IndexError:  # another thread was faster
+        except IndexError:  # another thread took it
             return None
 
     def __call__(self, function: F) -> F:
-        """Decorate a function: each of its calls is a run of this phase."""
+        """Decorate a function: each call is a run of this phase."""
         decorated: F = _decorate(function, self)
         return decorated
 
@@ -134,26 +136,26 @@ if TYPE_CHECKING:
 
 
 def phase(name: Any, /, *, probes: Any = None, **attributes: Any) -> Any:
-    """Name a stretch of execution.
+    """Name a part of a program.
 
     Use it as a context manager, `with phase("init"):` or `async with`, or as a decorator of a function, coroutine
     function, generator, async generator, method, classmethod or staticmethod. With no session on it costs next to
-    nothing. It never swallows an exception; the trace tells which type ended the phase.
+    nothing. Exceptions propagate; the trace records the type that ended the phase.
 
-    A decorated generator's phase begins with its first item and ends with it; while it is suspended the phase of
-    whoever asked for the item runs. An undecorated generator with `with phase(...)` in its body leaves that phase on
-    for its caller until the block ends: decorate it where that matters.
+    The phase of a decorated generator begins with its first item and ends with the generator. While the generator is
+    suspended, the phase of its caller is current. An undecorated generator with `with phase(...)` in its body leaves
+    that phase on for its caller until the block ends.
 
     Args:
-        name: what the phase is called, or the function itself for a bare `@phase`, which uses its `__qualname__`.
-        probes: names of the only probes that shall measure this phase; None for all that the session has.
-        attributes: facts to keep with this run of the phase, each a str, int, float or bool.
+        name: the phase's name, or the function itself for a bare `@phase`, which uses the function's `__qualname__`.
+        probes: names of the only probes that measure this phase; None for all probes of the session.
+        attributes: facts to record with each run of the phase; values are str, int, float or bool.
 
     Returns:
         A `Phase`, or the decorated function.
 
     Raises:
-        PhaseError: if the name is empty or no string, or an attribute is of another type.
+        PhaseError: if the name is not a non-empty string, or an attribute has another type.
 
     >>> @phase("check input", model="minilm")
     ... def check(text):
@@ -170,7 +172,7 @@ def phase(name: Any, /, *, probes: Any = None, **attributes: Any) -> Any:
     if name.__class__ is not str and (callable(name) or isinstance(name, (classmethod, staticmethod))):
         return _decorate(name, None)
     made = Phase(name, probes, attributes)
-    if _tracer is None and probes is None and not attributes and len(_idle) < _IDLE_AT_MOST:
+    if _tracer is None and probes is None and not attributes and len(_idle) < MOST_PATHS:
         _idle[name] = made
     return made
 
@@ -183,10 +185,10 @@ def _decorate(function: Any, given: Phase | None) -> Any:
     if isinstance(function, (classmethod, staticmethod)):
         return type(function)(_decorate(function.__func__, given))
     if isinstance(function, type) or not callable(function):
-        raise PhaseError(f"found @phase on {function!r}, expected a function: decorate the class's methods instead")
-    mine = given if given is not None else Phase(_name_of(function))
-    wrapper = _wrapper_for(_flags(function))(function, mine)
-    for attribute in _WRAPPED:  # functools.wraps, without importing functools and what it needs
+        raise PhaseError(f"@phase cannot decorate {function!r}; decorate a function or the methods of a class")
+    own_phase = given if given is not None else Phase(_name_of(function))
+    wrapper = _wrapper_for(_flags(function))(function, own_phase)
+    for attribute in _WRAPPED:  # as functools.wraps, which would import more
         if hasattr(function, attribute):
             setattr(wrapper, attribute, getattr(function, attribute))
     wrapper.__dict__.update(getattr(function, "__dict__", {}))
@@ -195,7 +197,7 @@ def _decorate(function: Any, given: Phase | None) -> Any:
 
 
 def _flags(function: Any) -> int:
-    """The code flags of a function, or of what a partial or a callable object calls in the end."""
+    """Return the code flags of a function, or of the function that a partial or callable object calls."""
     while hasattr(function, "func"):  # functools.partial
         function = function.func
     function = getattr(function, "__func__", function)  # a bound method
@@ -207,20 +209,20 @@ def _flags(function: Any) -> int:
 
 def _wrapper_for(flags: int) -> Callable[[Any, Phase], Any]:
     if flags & _CO_COROUTINE:
-        return _around_coroutine
+        return _trace_coroutine
     if flags & _CO_ASYNC_GENERATOR:
-        return _around_async_generator
+        return _trace_async_generator
     if flags & _CO_GENERATOR:
-        return _around_generator
-    return _around_function
+        return _trace_generator
+    return _trace_function
 
 
-def _around_function(function: Any, mine: Phase) -> Any:
+def _trace_function(function: Any, own_phase: Phase) -> Any:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if _tracer is None:
             return function(*args, **kwargs)
         tracer = _tracer
-        span = tracer.begin(mine)
+        span = tracer.begin(own_phase)
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
@@ -232,12 +234,12 @@ def _around_function(function: Any, mine: Phase) -> Any:
     return wrapper
 
 
-def _around_coroutine(function: Any, mine: Phase) -> Any:
+def _trace_coroutine(function: Any, own_phase: Phase) -> Any:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         if _tracer is None:
             return await function(*args, **kwargs)
         tracer = _tracer
-        span = tracer.begin(mine)
+        span = tracer.begin(own_phase)
         try:
             result = await function(*args, **kwargs)
         except BaseException as error:
@@ -250,17 +252,16 @@ def _around_coroutine(function: Any, mine: Phase) -> Any:
 
 
 class _Suspension:
-    """Takes a generator's phase out of the way while the generator is suspended, and puts it back.
+    """Restores the caller's phase while a generator is suspended, and the generator's phase when it resumes.
 
-    What was current inside (phases of `with` blocks in the generator's body) is kept with the generator; what was
-    current for the caller is given back to the caller.
+    The generator's phase may be one of a `with` block in its body.
     """
 
     __slots__ = ("_inner", "_outer", "span")
 
-    def __init__(self, tracer: Tracer, mine: Phase) -> None:
+    def __init__(self, tracer: Tracer, own_phase: Phase) -> None:
         self._outer = current.get()
-        self.span = tracer.begin(mine)
+        self.span = tracer.begin(own_phase)
         self._inner: Span | None = self.span
 
     def suspend(self) -> None:
@@ -279,16 +280,16 @@ class _Suspension:
 
 
 def _error_of(error: BaseException) -> type[BaseException] | None:
-    # Closing a generator early is an ordinary end of it, not a failure.
+    # Closing a generator early is a normal end.
     return None if isinstance(error, GeneratorExit) else type(error)
 
 
-def _around_generator(function: Any, mine: Phase) -> Any:
+def _trace_generator(function: Any, own_phase: Phase) -> Any:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         generator = function(*args, **kwargs)
         if _tracer is None:
             return (yield from generator)
-        suspension = _Suspension(_tracer, mine)
+        suspension = _Suspension(_tracer, own_phase)
         step, argument = generator.send, None
         try:
             while True:
@@ -315,10 +316,10 @@ def _around_generator(function: Any, mine: Phase) -> Any:
     return wrapper
 
 
-def _around_async_generator(function: Any, mine: Phase) -> Any:
+def _trace_async_generator(function: Any, own_phase: Phase) -> Any:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         generator = function(*args, **kwargs)
-        suspension = None if _tracer is None else _Suspension(_tracer, mine)
+        suspension = None if _tracer is None else _Suspension(_tracer, own_phase)
         step, argument = generator.asend, None
         try:
             while True:

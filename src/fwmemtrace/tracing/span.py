@@ -1,4 +1,4 @@
-"""`Span`, one run of a phase, and which span is the current one of a thread and context."""
+"""`Span`, one run of a phase, and the span that is current in a thread and context."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Attribute = str | int | float | bool
 
     class NamedPhase(Protocol):
-        """What a span needs of the phase that runs; see `phases.Phase`."""
+        """What a span needs to know about its phase; see `phases.Phase`."""
 
         @property
         def name(self) -> str: ...
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         def attributes(self) -> dict[str, Attribute] | None: ...
 
     class Tracer(Protocol):
-        """What a session offers to the phases of its process."""
+        """What the phases of a process report to while a session is on."""
 
         def begin(self, phase: NamedPhase, /) -> Span: ...
         def end(self, span: Span, error: type[BaseException] | None, /) -> None: ...
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
 
 current: ContextVar[Span | None] = ContextVar("fwmemtrace.current", default=None)
 
-# The threads that are changing a context right now, by their idents.
+# The idents of the threads that are inside `_set_guarded` right now.
 changing: set[int] = set()
 
 
 def _set_guarded(span: Span | None) -> None:
-    """Change the running phase, unless this thread is in the middle of doing so.
+    """Set the current span, unless this thread is already doing so.
 
     Up to Python 3.11 the garbage collector may run inside `ContextVar.set`, and with it finalisers, `gc.callbacks` and
-    signal handlers. One of them that sets the same variable frees what the outer call still reads: the interpreter
-    crashes. So an inner call does nothing; what the outer one sets is right after it.
+    signal handlers. If one of them sets the same variable, it frees what the outer call still reads, and the
+    interpreter crashes. So an inner call does nothing: the outer call is about to set the right value anyway.
     """
     thread_id = get_ident()
     if thread_id in changing:
@@ -56,28 +56,28 @@ def _set_guarded(span: Span | None) -> None:
         changing.discard(thread_id)
 
 
-# From 3.12 on the collector runs between bytecodes only.
+# From 3.12 on the collector runs only between bytecodes.
 set_current: Callable[[Span | None], object] = current.set if sys.version_info >= (3, 12) else _set_guarded
 
 
 class Span:
     """One run of a phase, from its begin to its end."""
 
-    __slots__ = ("closed", "id", "mark", "parent", "phase", "state", "thread_id", "tracer")
+    __slots__ = ("closed", "id", "parent", "peak_index", "phase", "state", "thread_id", "tracer")
 
-    # `new_span` sets all of them; a constructor would cost as much as the rest of the making.
+    # `new_span` sets these; calling a constructor would double the cost of making a span.
     id: int
     parent: Span | None
     phase: NamedPhase
     tracer: Tracer
     thread_id: int
     closed: bool
-    mark: int  # of the peak meter, when the span began
-    state: dict[str, Any] | None  # what probes keep from begin to end, by probe name
+    peak_index: int  # the edge of the peak meter at which the span began
+    state: dict[str, Any] | None  # what the session keeps from begin to end for each probe, by the probe's name
 
     @property
     def path(self) -> PhasePath:
-        """The names of the phases around it and its own, outermost first, such as `("init", "load model")`."""
+        """The names of the enclosing phases and its own, outermost first, such as `("init", "load model")`."""
         names = [self.phase.name]
         span = self.parent
         while span is not None:
@@ -86,20 +86,21 @@ class Span:
         return tuple(reversed(names))
 
     def wants(self, probe: str) -> bool:
-        """Whether this phase asked for the probe of that name: all of them, unless `probes=` said less."""
+        """Whether the probe of this name measures the phase: every probe does, unless the phase has `probes=`."""
         return self.phase.probes is None or probe in self.phase.probes
 
 
 def new_span(tracer: Tracer, number: int, phase: NamedPhase) -> Span:
-    """A run of a phase that begins in this thread and context; its tracer makes it the current one when it is ready.
+    """Make the span of a phase that begins in this thread and context. The tracer makes it current once it is ready.
 
     Args:
-        tracer: who follows the run. Runs that another one follows are none of its parents.
-        number: of the run, unique in the process.
-        phase: what runs.
+        tracer: the tracer that the phase reports to. Spans of another tracer are skipped when looking for the parent.
+        number: the span's id, unique in the process.
+        phase: the phase that begins.
 
     Returns:
-        The span, closed already if it cannot become the current one: in a finaliser inside of such a change.
+        The span. It is closed already if it cannot become current, because a finaliser or signal handler begins it
+        while this thread is setting the current span.
     """
     parent = current.get()
     while parent is not None and (parent.closed or parent.tracer is not tracer):
@@ -116,12 +117,27 @@ def new_span(tracer: Tracer, number: int, phase: NamedPhase) -> Span:
 
 
 def leave(span: Span) -> None:
-    """A run has ended: where it was the current one, the one around it is so again.
+    """Make the enclosing span current again, if the span that ended is the current one.
 
-    Blocks may be left out of order; those that have ended already are passed over.
+    Blocks may end out of order: enclosing spans that are closed are skipped.
     """
     if current.get() is span:
         outer = span.parent
         while outer is not None and outer.closed:
             outer = outer.parent
         set_current(outer)
+
+
+def open_spans(tracer: Tracer | None = None) -> list[Span]:
+    """Return the spans that are open around the caller, outermost first.
+
+    Args:
+        tracer: if given, only the spans of this tracer.
+    """
+    found = []
+    span = current.get()
+    while span is not None:
+        if not span.closed and tracer in (None, span.tracer):
+            found.append(span)
+        span = span.parent
+    return found[::-1]

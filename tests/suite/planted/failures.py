@@ -1,4 +1,4 @@
-"""Components that do not come through, between some that do."""
+"""Components that fail, between some that work."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Components with one fault each, of known size, and one without."""
+"""Components with one fault of known size each, and one without."""
 
 from fwmemtrace.suite import Component
 

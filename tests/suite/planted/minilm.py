@@ -13,7 +13,7 @@ TEXTS = [text for _, text in read_prompts(PROMPTS)][:5]
 
 
 def copied():
-    """The same with its weights copied out of the mapped file."""
+    """The detector with its weights copied out of the mapped file."""
     detector = EmbeddingDetector()
     for parameter in detector._model.parameters():
         parameter.data = parameter.data.clone()

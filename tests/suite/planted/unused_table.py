@@ -1,4 +1,4 @@
-"""A hundred megabytes that nothing ever looks at."""
+"""A hundred megabytes that nothing reads."""
 
 TABLE = [b"x" * 967 + bytes([number % 256]) for number in range(100_000)]  # 967 + 1 + 33 of the object: 1,001 bytes
 

@@ -1,1 +1,1 @@
-"""A suite of components: profiles, what they share, and the decision matrix, all from the records of its processes."""
+"""Builds a suite's results from the traces of its processes: profiles, sharing and the decision matrix."""

@@ -1,4 +1,4 @@
-"""Puts a suite's results together."""
+"""Builds the results of a suite from its processes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...records import SuiteBegin, SuiteMember
 from ...results.suite import Suite, SuiteBudget, SuiteComponent, SuiteSharing
-from .evidence import Evidence, used_modules
+from .evidence import ComponentEvidence, used_modules
 from .matrix import decision_matrix
 from .profile import component_profile
 from .reading import SuiteProcess
@@ -16,13 +16,13 @@ from .sharing import imported_packages, share
 def build(
     begin: SuiteBegin, members: Sequence[SuiteMember], processes: Sequence[SuiteProcess], budget_bytes: int | None
 ) -> Suite:
-    """Everything that a suite found.
+    """Builds all results of a suite.
 
     Args:
-        begin: the suite's own record.
+        begin: the settings of the suite.
         members: its components in the order of the service.
-        processes: all that it started, in their order.
-        budget_bytes: a limit for the service; None for the one that the suite was started with, if any.
+        processes: all processes that it started, in their order.
+        budget_bytes: a budget for the service; None for the one that the suite was started with, if any.
     """
     own: dict[str, list[SuiteProcess]] = {member.name: [] for member in members}
     for process in processes:
@@ -33,13 +33,13 @@ def build(
     together = runs[0] if runs else None
     sharing = share(components, alone, together)
     budget = _budget(budget_bytes or begin.budget_bytes, begin.bare_rss_bytes, components, sharing)
-    used = {name: used_modules(found) or frozenset() for name, found in own.items()}
+    used = {name: used_modules(its_processes) or frozenset() for name, its_processes in own.items()}
     imported = {
         component.name: frozenset(imported_packages(process))
         for component, process in zip(components, alone, strict=True)
     }
     evidence = [
-        Evidence(
+        ComponentEvidence(
             component,
             own[component.name],
             {name: modules for name, modules in used.items() if name not in (component.name, "")},
@@ -62,14 +62,14 @@ def build(
 
 
 def _with_imports(processes: Sequence[SuiteProcess]) -> SuiteProcess | None:
-    found = [process for process in processes if process.run.purpose == "resident" and process.report is not None]
-    return found[-1] if found else None
+    light = [process for process in processes if process.run.purpose == "resident" and process.report is not None]
+    return light[-1] if light else None
 
 
 def _budget(
     limit: int, bare: int, components: Sequence[SuiteComponent], sharing: SuiteSharing | None
 ) -> SuiteBudget | None:
-    """Hold what the service needs at its peak, with a bare interpreter in it, against the limit."""
+    """Compares the peak of the service, a bare interpreter included, with the budget."""
     if not limit:
         return None
     if sharing is not None:

@@ -1,41 +1,51 @@
-"""What there is to go by for the decision matrix, and the shape of its rows."""
+"""The evidence for the decision matrix, and the one place where a row of it is made."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from ...results.suite import Spread, SuiteComponent, SuiteFact, SuiteLever
-from .profile import NOISE
+from ...results.suite import Action, FactKind, Spread, SuiteComponent, SuiteFact, SuiteLever
+from .batch_growth import NOISE
 from .reading import SuiteProcess
 
-WORTH_A_ROW = NOISE  # bytes; below it a page more or less in the allocator decides
+WORTH_A_ROW = NOISE  # bytes: below it, a page more or less in the allocator decides
 WORTH_SHARE = 0.01  # of what the component holds: a longer list would hide what matters
-PEAK_TOGETHER = "the peak of the service"
-FIRM = "memory that the kernel cannot take back"  # all but clean pages of files
-NAMED = 4  # things that a sentence lists
+
+Kind = Literal["import", "dtype", "twin", "allocator", "growth", "variant"]
+_KIND_OF: dict[Action, Kind] = {
+    "remove import": "import",
+    "narrow weights": "dtype",
+    "share equal tensors": "twin",
+    "trim allocator": "allocator",
+    "set variable": "allocator",
+    "limit growth": "growth",
+    "limit size": "growth",
+    "use variant": "variant",
+}
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What there is to go by for one component.
+class ComponentEvidence:
+    """What is known about one component.
 
     Attributes:
         component: its profile.
-        processes: those that were started for it alone.
-        others: names of modules that other components of the suite make use of, by component.
-        importers: packages that other components import, by component.
-        together: the processes that held all components as they are.
+        processes: the processes started for it alone.
+        used_by_others: modules used by the other components of the suite, by component.
+        imported_by_others: packages imported by the other components, by component.
+        together: the processes that ran all components as they are.
     """
 
     component: SuiteComponent
     processes: Sequence[SuiteProcess]
-    others: dict[str, frozenset[str]]
-    importers: dict[str, frozenset[str]]
+    used_by_others: dict[str, frozenset[str]]
+    imported_by_others: dict[str, frozenset[str]]
     together: Sequence[SuiteProcess] = ()
 
     def of(self, purpose: str, variant: str | None = None) -> list[SuiteProcess]:
-        """The processes of one purpose that came through."""
+        """Returns the processes of one purpose that succeeded."""
         return [
             process
             for process in self.processes
@@ -47,32 +57,32 @@ class Evidence:
 
     @property
     def noise(self) -> int:
-        """How far the runs of the component as it is lie apart, in bytes."""
+        """The difference between the runs of the component as it is, in bytes."""
         before = self.component.held
-        return 0 if before is None else before.high_bytes - before.low_bytes
+        return 0 if before is None else width(before)
 
 
 def used_modules(processes: Sequence[SuiteProcess]) -> frozenset[str] | None:
-    """Modules that a component's requests made use of; None where that was not watched to the end."""
+    """Returns the modules that a component's requests used; None if no process watched them to the end."""
     use = next((process.own.use for process in processes if process.own.use is not None), None)
     return None if use is None else frozenset({*use.ran, *use.read})
 
 
-def worthwhile(
-    one: Evidence,
+def lever_if_worthwhile(
+    one: ComponentEvidence,
+    action: Action,
+    subject: str,
     *,
-    lever: str,
-    kind: str,
     low: int,
     high: int,
-    basis: str,
+    basis: Literal["measured", "computed"],
     phase: str,
     evidence: list[SuiteFact],
     after: int | None = None,
     in_service: int | None = None,
     in_service_peak: int | None = None,
 ) -> Iterator[SuiteLever]:
-    """The row, if it is worth one. It saves no less than nothing, where nothing is sure, and no more than there is."""
+    """Yields the lever if it saves enough; clamps its range to what the component holds."""
     before = one.component.held
     if before is None:
         return
@@ -82,13 +92,15 @@ def worthwhile(
         return
     yield SuiteLever(
         component=one.component.name,
-        lever=lever,
-        kind=kind,  # type: ignore[arg-type]
+        action=action,
+        subject=subject,
+        lever="",
+        kind=_KIND_OF[action],
         now_bytes=now,
         saves_low_bytes=low,
         saves_high_bytes=high,
         after_bytes=now - (low + high) // 2 if after is None else after,
-        basis=basis,  # type: ignore[arg-type]
+        basis=basis,
         phase=phase,
         evidence=evidence,
         in_service_bytes=in_service,
@@ -96,18 +108,16 @@ def worthwhile(
     )
 
 
-def range_of(what: str, figure: Spread) -> SuiteFact:
-    """A figure that was measured several times, as a fact."""
-    if figure.runs == 1 or figure.low_bytes == figure.high_bytes:
-        return fact(f"{what} {{}}", figure.median_bytes)
-    return fact(f"{what} {{}} to {{}} in {figure.runs} runs", figure.low_bytes, figure.high_bytes)
+def fact(kind: FactKind, *sizes: int, names: Sequence[str] = (), counts: Sequence[int] = ()) -> SuiteFact:
+    """Makes a fact from its kind and the figures that docs/suite.md lists for it."""
+    return SuiteFact(kind=kind, text="", bytes=list(sizes), names=list(names), counts=list(counts))
 
 
-def fact(text: str, *sizes: int) -> SuiteFact:
-    """A sentence of evidence; each `{}` in it stands for a size."""
-    return SuiteFact(text=text, bytes=list(sizes))
+def spread_fact(kind: Literal["before", "after"], figure: Spread) -> SuiteFact:
+    """Makes a fact from a figure measured in several runs: the smallest and the largest value, or the only one."""
+    return fact(kind, *sorted({figure.low_bytes, figure.high_bytes}), counts=[figure.runs])
 
 
-def count(number: int, what: str, plural: str = "s") -> str:
-    """A count of things, with their name in the right form."""
-    return f"{number} {what}{'' if number == 1 else plural}"
+def width(figure: Spread) -> int:
+    """Returns the difference between the largest and the smallest value."""
+    return figure.high_bytes - figure.low_bytes

@@ -1,6 +1,6 @@
-"""The decision matrix: what could be done, what each would save, and how that is known.
+"""The decision matrix: levers, what each saves, and how that is known.
 
-Nothing is listed that this suite has no figure for, and nothing that saves less than the runs differ by themselves.
+It lists nothing without a figure from this suite, and nothing that saves less than the runs differ.
 """
 
 from __future__ import annotations
@@ -8,42 +8,43 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...results.suite import SuiteLever
-from .evidence import Evidence
-from .import_levers import import_levers, levers_of_all
+from .evidence import ComponentEvidence
+from .import_levers import import_levers, service_import_levers
 from .memory_levers import memory_levers
 from .variant_levers import variant_levers
 
 
-def decision_matrix(evidence: Sequence[Evidence], need_bytes: int = 0) -> list[SuiteLever]:
-    """All levers that there is evidence for, the one that brings most towards the need first.
+def decision_matrix(evidence: Sequence[ComponentEvidence], need_bytes: int = 0) -> list[SuiteLever]:
+    """Returns all levers, the one that helps most first.
 
     Args:
-        evidence: of each component.
-        need_bytes: what the service needs less of; 0 where it is within its budget, or there is none.
+        evidence: what is known about each component.
+        need_bytes: by how much the service exceeds its budget; 0 if it does not, or has none.
     """
-    levers = [lever for one in evidence if one.component.held is not None for lever in _levers(one)]
-    levers += levers_of_all(levers, evidence)
+    levers = [
+        lever
+        for one in evidence
+        if one.component.held is not None
+        for lever in (*import_levers(one), *memory_levers(one), *variant_levers(one))
+    ]
+    levers += service_import_levers(levers, evidence)
 
     def value(lever: SuiteLever) -> tuple[int, int]:
-        # More than is needed is no better than enough; between two that are enough the surer one comes first.
-        saves = brings(lever, need_bytes)
-        return (min(saves, need_bytes) if need_bytes else saves, lever.saves_low_bytes)
+        # Saving more than needed is no better than saving enough; of two that are enough the surer comes first.
+        saved = service_saving(lever, need_bytes)
+        return (min(saved, need_bytes) if need_bytes else saved, lever.saves_low_bytes)
 
     return sorted(levers, key=value, reverse=True)
 
 
-def brings(lever: SuiteLever, need_bytes: int) -> int:
-    """What a lever saves of the service in bytes: measured there, or else the middle of its range.
+def service_saving(lever: SuiteLever, need_bytes: int) -> int:
+    """Returns what a lever saves of the service in bytes: as measured there, or else the middle of its range.
 
-    A limit is about the peak: where one is exceeded, a lever brings no more than it lowers the peak by.
+    A budget applies to the peak: if it is exceeded, a lever saves no more than it lowers the peak.
     """
-    saves = lever.in_service_bytes
-    if saves is None:
-        saves = (lever.saves_low_bytes + lever.saves_high_bytes) // 2
+    saved = lever.in_service_bytes
+    if saved is None:
+        saved = (lever.saves_low_bytes + lever.saves_high_bytes) // 2
     if need_bytes and lever.in_service_peak_bytes is not None:
-        saves = min(saves, lever.in_service_peak_bytes)
-    return saves
-
-
-def _levers(one: Evidence) -> list[SuiteLever]:
-    return [*import_levers(one), *memory_levers(one), *variant_levers(one)]
+        saved = min(saved, lever.in_service_peak_bytes)
+    return saved

@@ -1,4 +1,4 @@
-"""What the processes of a suite tell besides what every session does."""
+"""The records that only a suite's processes write."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from .stages import BATCH, REQUEST
 
 
 @dataclass
-class OwnRecords:
-    """What a process of a suite tells besides what every session does.
+class SuiteRecords:
+    """What one process of a suite records besides what every session does.
 
     Attributes:
-        begin: of the suite's own process.
-        members: the components, in their order.
-        runs: what each process was for.
-        use: of a process that watched what the requests make use of.
-        arrays: of the same.
-        deferred: of a process that put imports off.
+        begin: in the suite's own process: the settings of the suite.
+        members: in the suite's own process: the components, in their order.
+        runs: in the suite's own process: each process that it started.
+        use: in a pass that watches what the requests use: the modules.
+        arrays: in the same pass: the live tensors and arrays.
+        deferred: in a pass that defers imports: which modules stayed unloaded.
         requests: RSS after each request of the batch, in bytes.
     """
 
@@ -49,8 +49,8 @@ class OwnRecords:
     deferred: SuiteDeferred | None = None
     requests: list[int] = field(default_factory=list)
 
-    def read(self, records: Iterable[Record]) -> OwnRecords:
-        """Take the records of one process."""
+    def read(self, records: Iterable[Record]) -> SuiteRecords:
+        """Takes the records of one process."""
         open_requests: set[int] = set()
         batch = 0
         for record in records:
@@ -68,7 +68,7 @@ class OwnRecords:
         return self
 
     def add(self, record: Record, path: PhasePath) -> None:
-        """Take one record that is of no kind that every session writes."""
+        """Takes one record; ignores those that every session writes."""
         if isinstance(record, SuiteBegin):
             self.begin = record
         elif isinstance(record, SuiteMember):
@@ -85,14 +85,14 @@ class OwnRecords:
 
 @dataclass
 class SuiteProcess:
-    """One process of a suite, and what its trace says.
+    """One process of a suite, with its trace.
 
     Attributes:
-        run: what it was for; see `records.SuiteRun`.
-        report: the analysis of its trace; None where it left none.
-        own: its own records.
+        run: its purpose and outcome; see `records.SuiteRun`.
+        report: the analysis of its trace; None if it left none.
+        own: the records that only a suite's processes write.
     """
 
     run: SuiteRun
     report: results.TraceReport | None
-    own: OwnRecords
+    own: SuiteRecords

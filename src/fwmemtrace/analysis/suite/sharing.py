@@ -1,11 +1,12 @@
-"""The parts against the whole: what components share is told once, and what each adds to those before it."""
+"""All components in one process: what each adds to those before it, and which imports they share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...paths import write
 from ...results.suite import SuiteComponent, SuiteShare, SuiteShared, SuiteSharing
-from .profile import resident, start_of, whole_peak
+from .figures import resident, start_of, whole_peak
 from .reading import SuiteProcess
 from .stages import AFTER_GC, IMPORT, in_a_stage
 
@@ -15,12 +16,15 @@ _WORTH_A_ROW = 500_000
 def share(
     components: Sequence[SuiteComponent], alone: Sequence[SuiteProcess | None], together: SuiteProcess | None
 ) -> SuiteSharing | None:
-    """Compare each component in a process of its own with all of them in one.
+    """Compares each component in a process of its own with all of them in one.
 
     Args:
-        components: in the order of the service.
-        alone: of each the process whose imports are looked at.
-        together: the process that held all of them; without it nothing can be said.
+        components: the components in the order of the service.
+        alone: for each component, the process whose imports are used.
+        together: the process that ran all of them.
+
+    Returns:
+        None if there is no such process.
     """
     if together is None or together.report is None:
         return None
@@ -30,10 +34,10 @@ def share(
     packages = [imported_packages(process) for process in alone]
     order: list[SuiteShare] = []
     for position, component in enumerate(components):
-        row = resident(together, component.name)
+        row = resident(together, write((component.name,)))
         if component.held is None and row is None:
             continue
-        before: set[str] = set().union(*(set(found) for found in packages[:position]))
+        before: set[str] = set().union(*packages[:position])
         order.append(
             SuiteShare(
                 name=component.name,
@@ -45,7 +49,7 @@ def share(
         )
     first = resident(together, IMPORT)
     if order and first is not None:
-        # The suite file itself is imported before all of them: it belongs to the first that needs it.
+        # The suite file itself is imported before all of them; charge it to the first component.
         order[0].marginal_bytes += first.delta_bytes
     last = end.after_bytes if end is not None else start + sum(part.marginal_bytes for part in order)
     return SuiteSharing(
@@ -58,7 +62,7 @@ def share(
 
 
 def imported_packages(process: SuiteProcess | None) -> dict[str, int]:
-    """The top-level packages that a process imported for its component, with the RSS that came with each."""
+    """Returns the top-level packages that a process imported for its component, with the RSS that each added."""
     if process is None or process.report is None or process.report.imports is None:
         return {}
     sizes: dict[str, int] = {}
@@ -72,17 +76,17 @@ def imported_packages(process: SuiteProcess | None) -> dict[str, int]:
 
 def _shared(components: Sequence[SuiteComponent], packages: Sequence[dict[str, int]]) -> list[SuiteShared]:
     users: dict[str, list[int]] = {}
-    for position, found in enumerate(packages):
-        for name in found:
+    for position, sizes in enumerate(packages):
+        for name in sizes:
             users.setdefault(name, []).append(position)
-    made = [
+    shared = [
         SuiteShared(
             package=name,
-            # Which modules of a package come in depends on who asks: what both have is at most the smaller.
+            # Components may import different modules of a package: they share at most the smallest part.
             bytes=min(packages[position][name] for position in positions),
             components=[components[position].name for position in positions],
         )
         for name, positions in users.items()
         if len(positions) > 1
     ]
-    return sorted((row for row in made if row.bytes >= _WORTH_A_ROW), key=lambda row: -row.bytes)
+    return sorted((row for row in shared if row.bytes >= _WORTH_A_ROW), key=lambda row: -row.bytes)

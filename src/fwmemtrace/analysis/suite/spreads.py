@@ -1,4 +1,4 @@
-"""Figures that were measured several times."""
+"""Figures measured in several runs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from ...results.suite import Spread
 
 
 def spread(figures: Iterable[int]) -> Spread | None:
-    """The middle and both ends of some figures; None where there is none.
+    """Returns the median and both ends of some figures; None if there are none.
 
-    The middle is one of them, so that what belongs to it (a ledger) belongs to a run that there was.
+    The median is one of the figures, so that a ledger shown with it comes from a run that took place.
     """
     known = list(figures)
     if not known:
@@ -20,10 +20,10 @@ def spread(figures: Iterable[int]) -> Spread | None:
 
 
 def saving(before: Spread, after: Spread) -> tuple[int, int]:
-    """The least and the most that lies between two measured figures; negative where it needs more than before."""
+    """Returns the smallest and the largest saving between two figures; negative where more is needed than before."""
     return before.low_bytes - after.high_bytes, before.high_bytes - after.low_bytes
 
 
 def middle(figures: Sequence[int]) -> int:
-    """The position of the run that lies in the middle."""
+    """Returns the position of the median."""
     return list(figures).index(median_low(figures))

@@ -1,1 +1,1 @@
-"""The probe `mappings`: whose pages are resident."""
+"""The probe `mappings`: who owns the resident pages."""

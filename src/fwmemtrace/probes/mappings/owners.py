@@ -1,42 +1,56 @@
-"""Whose a mapped file is, by its path: a package, a shared library, the interpreter, a model, the tracer."""
+"""Who owns a mapping, by its path: a package, a shared library, a model, the tracer, an allocator."""
 
 from __future__ import annotations
 
 from os.path import basename, splitext
 
-FILE = "file"
-MODEL_FILE = "model file"
-SHARED_MEMORY = "shared memory"
-TRACER = "tracer"
+from ...packages import is_interpreter, package_of
+from ...system.mapped_paths import FILE, KERNEL_NAMED, kind_of, without_deleted
 
-_PACKAGES = ("/site-packages/", "/dist-packages/")
+# Categories of the rows in a `MappingsReading`, besides ANONYMOUS, DEVICE, FILE and SHARED_MEMORY.
+MODEL_FILE = "model file"
+TRACER = "tracer"
+MALLOC = "malloc"
+PYTHON = "python"
+STACK = "stack"
+NAMED = "named"
+
+HEAP, THREAD_HEAPS, LARGE_BLOCKS = "heap", "heaps of threads", "mapped blocks"  # of malloc
+ARENAS = "arenas"  # of Python's allocator
+THREADS, MAIN_THREAD = "threads", "main thread"  # whose stacks
+
 _WEIGHTS = {".safetensors", ".gguf", ".ggml", ".onnx", ".pt", ".pth", ".bin", ".ckpt", ".npy", ".npz", ".h5", ".tflite"}
-_SHARED = ("/memfd:", "/dev/shm/", "/SYSV", "/dev/zero", "/dev/hugepages/", "/anon_hugepage")
 _TRACERS = {"fwmemtrace", "memray"}
-_HUB = "/models--"  # Hugging Face keeps a model's files under their hashes, in a folder of the model's name
-DELETED = " (deleted)"
+_HUB = "/models--"  # Hugging Face stores a model's files by their hashes, in a folder named after the model
 
 
 def owner_of(path: str, own_files: frozenset[str] = frozenset()) -> tuple[str, str]:
-    """Category and owner of a mapped file.
+    """Return the category and the owner of a mapping with this path.
 
     Args:
-        path: as smaps names it.
+        path: as in smaps, not empty.
         own_files: paths of the files that the tracer itself writes or maps.
 
     >>> owner_of("/usr/lib/python3/site-packages/torch/lib/libtorch_cpu.so")
     ('file', 'torch')
     >>> owner_of("/srv/models/minilm/model.safetensors")
     ('model file', 'model.safetensors')
-    >>> owner_of("/lib/x86_64-linux-gnu/libc.so.6")
-    ('file', 'libc.so.6')
+    >>> owner_of("/lib/x86_64-linux-gnu/libc.so.6"), owner_of("[heap]")
+    (('file', 'libc.so.6'), ('malloc', 'heap'))
     """
-    path = path.removesuffix(DELETED)
+    kind = kind_of(path)
+    path = without_deleted(path)
     if path in own_files:
         return TRACER, basename(path)
-    if path.startswith(_SHARED):
-        return SHARED_MEMORY, path
-    package = _package_of(path)
+    if kind == FILE:
+        return _owner_of_file(path)
+    if kind == KERNEL_NAMED:
+        return _owner_of_named(path)
+    return kind, path
+
+
+def _owner_of_file(path: str) -> tuple[str, str]:
+    package = package_of(path)
     if package in _TRACERS:
         return TRACER, package
     if _HUB in path:
@@ -47,16 +61,14 @@ def owner_of(path: str, own_files: frozenset[str] = frozenset()) -> tuple[str, s
         return MODEL_FILE, f"{package}/{name}" if package else name
     if package:
         return FILE, package
-    if name.startswith(("libpython", "python")) or "/lib-dynload/" in path:
-        return FILE, "python"
-    return FILE, name
+    return FILE, "python" if is_interpreter(path) else name
 
 
-def _package_of(path: str) -> str:
-    for folder in _PACKAGES:
-        _, found, rest = path.rpartition(folder)
-        if found:
-            first, slash, _ = rest.partition("/")
-            # Wheels carry the libraries they need in a folder beside the package.
-            return first.removesuffix(".libs") if slash else first.partition(".")[0]
-    return ""
+def _owner_of_named(path: str) -> tuple[str, str]:
+    if path == "[heap]":
+        return MALLOC, HEAP
+    if path.startswith("[stack"):
+        return STACK, MAIN_THREAD
+    if path.startswith("[anon:"):
+        return NAMED, path[6:-1]
+    return FILE, path  # code and data of the kernel's, such as [vdso]

@@ -1,62 +1,56 @@
-"""Whose pages are resident, at the edges of phases: smaps grouped by owner, and what the allocators say of theirs."""
+"""Reads at the edges of phases who owns the resident pages: smaps by owner, and what the allocators have in use."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from time import perf_counter_ns
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 from ...errors import ProbeUnavailable
-from ...paths import PhasePath
-from ...records import MappingRow, MappingsEdge, MappingsReading, Note
-from ...system import smaps
-from ...system.allocators import Allocators
-from ...system.meter import Usage
+from ...records import MappingRow, MappingsEdge, MappingsReading
+from ...system import proc, smaps
+from ...system.allocators import AllocatorReader
+from ...system.meter import MemoryUsage
+from ...system.own_memory import OwnMemory
 from ...tracing.span import Span
-from ..base import BaseProbe, ProbeContext
-from .anonymous import PAGE, Pages, Walker, category_of_special, split
-from .owners import owner_of
-
-PROC = "/proc/self"
+from ..base import Probe, ProbeContext
+from .anonymous import AnonymousMemory
+from .rows import Owner, rows_by_owner
 
 # Reading smaps takes milliseconds in a big process: at most this share of the time goes to it, once the first runs of
 # every path of phases have been read. Inner phases leave half of it to the outermost ones.
 _SHARE = 0.01
-_ADVANCE_NS = 5_000_000  # what may be spent when the session has just begun: the process is small then
+_INNER_PART = 0.5
+_ADVANCE_NS = 5_000_000  # may be spent when the session has just begun: the process is small then
 _FIRST_RUNS = 2
-_FIRST_SHARE = 0.05  # and no more than this, beyond the first second, where mappings are so many that they take longer
+_FIRST_SHARE = 0.05  # for the first runs, beyond their first second: with many mappings a reading takes longer
 _FIRST_ADVANCE_NS = 1_000_000_000
-_PATHS = 64  # names may be made up as the program goes: more paths than these have to wait for their share
-# Where RSS is the same but for this much, the mappings of the reading before still hold, and only the allocators are
-# asked again, which takes a tenth of a millisecond. While the share of time is used up, a little more has to do.
+_PATHS = 64  # a program may make up names as it goes: further paths have to wait for their share
+# While RSS has moved by no more than this since the latest reading, its mappings stand, and only the allocators are
+# asked again, which takes a tenth of a millisecond. Once the share of time is used up, RSS may move further.
 _SAME_BYTES = 64 * 1024
 _SAME_PART = 512
 _WORTH_A_LOOK = 1024 * 1024
 
-Owner: TypeAlias = tuple[str, str]  # category and name
 
-_PRESENT, _EXCLUSIVE = 0x80, 0x01  # bits 63 and 56 of an entry of /proc/self/pagemap, in its last byte
-_IS_PRESENT = bytes(int(bool(byte & _PRESENT)) for byte in range(256))
-_IS_EXCLUSIVE = bytes(int(bool(byte & _PRESENT and byte & _EXCLUSIVE)) for byte in range(256))
+class _OpenRun:
+    """What is kept from the begin of a phase until its end."""
 
+    __slots__ = ("first", "reading", "rss")
 
-@dataclass(slots=True)
-class _Run:
-    """What is kept of a phase's begin until its end."""
-
-    first: bool = False  # read whatever it costs
-    reading: int = 0  # an earlier one that stands for the begin, not told yet
-    rss: int = 0
+    def __init__(self, *, first: bool = False, reading: int = 0, rss: int = 0) -> None:
+        self.first = first  # read its end whatever it costs
+        self.reading = reading  # the earlier reading that stands for its begin, which no record says yet
+        self.rss = rss
 
 
-class MappingsProbe(BaseProbe):
+class MappingsProbe(Probe):
     """Reads smaps at the edges of phases: both edges of a run or none."""
 
     name: ClassVar[str] = "mappings"
-    frugal: ClassVar[bool] = False
+    rank: ClassVar[int] = 50  # close to the phase, but outside of the probes whose memory would show in its rows
 
     def __init__(self) -> None:
         self._number = 0  # of the latest reading
@@ -64,31 +58,35 @@ class MappingsProbe(BaseProbe):
         self._rows_rss = 0
         self._lock = threading.RLock()  # phases of several threads; a finaliser may run one inside a reading
         self._reading = False
-        self._runs: dict[PhasePath, int] = {}
-        self._waiting: dict[int, _Run] = {}  # open runs whose begin was not told, by their spans
-        self._spent_ns = 0
+        self._waiting: dict[int, _OpenRun] = {}  # open runs whose begin has no record yet, by span
         self._swapped = 0  # by the latest reading that looked at the mappings
         self._known: dict[str, Owner] = {}
 
     def start(self, context: ProbeContext) -> None:
         try:
-            with open(f"{PROC}/smaps", "rb") as file:
+            with open(proc.path_of("smaps"), "rb") as file:
                 file.read(1)
         except OSError as error:
             raise ProbeUnavailable(
-                f"found that {PROC}/smaps cannot be read ({error}), expected Linux with /proc mounted: without it RSS "
-                "cannot be divided among its owners"
+                f"{proc.path_of('smaps')} cannot be read ({error}): the ledger needs Linux with /proc mounted; "
+                "leave mappings out"
             ) from error
         self._use(context)
-        self._allocators = Allocators()
-        self._began_ns = perf_counter_ns()
-        with _OwnMemory() as memory:
+        self._allocators = AllocatorReader()
+        self._budget = context.governor.for_probe(
+            _SHARE,
+            advance_ns=_ADVANCE_NS,
+            first_runs=_FIRST_RUNS,
+            first_paths=_PATHS,
+            first_share=_FIRST_SHARE,
+            first_advance_ns=_FIRST_ADVANCE_NS,
+        )
+        with OwnMemory() as memory:
             if not memory.readable:
-                message = (
-                    f"{PROC}/mem or {PROC}/pagemap cannot be read here: anonymous memory to which the kernel itself "
-                    "gives no name counts as unexplained"
+                context.note(
+                    f"{proc.path_of('mem')} or {proc.path_of('pagemap')} cannot be read: anonymous memory that the "
+                    "kernel does not name counts as unexplained"
                 )
-                context.emit(Note(self._began_ns, self.name, message))
         self._take(0, "begin")
 
     def _use(self, context: ProbeContext) -> None:
@@ -105,53 +103,38 @@ class MappingsProbe(BaseProbe):
         self._waiting.clear()
         self._take(0, "begin")
 
-    def phase_began(self, span: Span) -> None:
-        run: _Run | None = None
-        if self._is_first(span):
-            run = _Run(first=True)
+    def phase_began(self, span: Span) -> _OpenRun | None:
+        run: _OpenRun | None = None
+        if self._budget.grants_first(span.path):
+            run = _OpenRun(first=True)
         else:
             rss = self._context.meter.rss()
             if self._rows_of and abs(rss - self._rows_rss) <= _SAME_BYTES:
-                # The latest reading will do, if it turns out until the phase's end that there is something to tell.
-                run = self._waiting[span.id] = _Run(reading=self._number, rss=rss)
+                # The latest reading stands for the begin, should there be anything to record by the phase's end.
+                run = self._waiting[span.id] = _OpenRun(reading=self._number, rss=rss)
             elif self._can_afford(span):
-                run = _Run()
-        if run is not None:
-            span.state = {**(span.state or {}), self.name: run}
-            if not run.reading:
-                self._take(span.id, "begin")
+                run = _OpenRun()
+        if run is not None and not run.reading:
+            self._take(span.id, "begin")
+        return run
 
-    def phase_ended(self, span: Span) -> None:
-        run: _Run | None = None if span.state is None else span.state.get(self.name)
-        if run is None:
+    def phase_ended(self, span: Span, state: _OpenRun | None) -> None:
+        if state is None:
             return
-        moved = abs(self._context.meter.rss() - run.rss)
-        if run.first or (self._can_afford(span) and not (run.reading and moved <= _SAME_BYTES)):
+        moved = abs(self._context.meter.rss() - state.rss)
+        if state.first or (self._can_afford(span) and not (state.reading and moved <= _SAME_BYTES)):
             self._take(span.id, "end")
         self._waiting.pop(span.id, None)
 
     def stop(self) -> None:
         self._take(0, "end")
 
-    def _is_first(self, span: Span) -> bool:
-        if not self._in_budget(_FIRST_SHARE, _FIRST_ADVANCE_NS):
-            return False
-        path = span.path
-        runs = self._runs.get(path, 0)
-        if runs >= _FIRST_RUNS or (not runs and len(self._runs) >= _PATHS):
-            return False
-        self._runs[path] = runs + 1
-        return True
-
     def _can_afford(self, span: Span) -> bool:
-        return self._in_budget(_SHARE if span.parent is None else _SHARE / 2)
-
-    def _in_budget(self, share: float, advance_ns: int = _ADVANCE_NS) -> bool:
-        return self._spent_ns <= advance_ns + (perf_counter_ns() - self._began_ns) * share
+        return self._budget.affords(1.0 if span.parent is None else _INNER_PART)
 
     def _take(self, span: int, edge: str) -> None:
         with self._lock:
-            if self._reading:  # a phase of a finaliser that runs inside a reading
+            if self._reading:  # a finaliser runs a phase inside a reading
                 return
             self._reading = True
             try:
@@ -169,122 +152,35 @@ class MappingsProbe(BaseProbe):
         allocators = self._allocators.read()
         rss = self._context.meter.rss()
         rows: list[MappingRow] = []
-        if not self._still_hold(rss):
+        if not self._rows_still_hold(rss):
             rows = self._read_rows()
             meter = self._context.meter
             rss = self._rows_rss = meter.rss()
             uss, pss = sum(row.private_bytes for row in rows), sum(row.pss_bytes for row in rows)
-            meter.learn(Usage(rss, meter.vms(), uss, pss, self._swapped))
+            meter.learn(MemoryUsage(rss, meter.vms(), uss, pss, self._swapped))
             self._rows_of = self._number + 1
         self._number += 1
         ended = perf_counter_ns()
-        self._spent_ns += ended - began
+        self._budget.spend(ended - began)
         return MappingsReading(self._number, ended, ended - began, rss, rows, allocators, self._rows_of)
 
-    def _still_hold(self, rss: int) -> bool:
+    def _rows_still_hold(self, rss: int) -> bool:
         if not self._rows_of:
             return False
         moved = abs(rss - self._rows_rss)
-        return moved <= (_SAME_BYTES if self._in_budget(_SHARE) else max(_WORTH_A_LOOK, rss // _SAME_PART))
+        return moved <= (_SAME_BYTES if self._budget.affords() else max(_WORTH_A_LOOK, rss // _SAME_PART))
 
     def _read_rows(self) -> list[MappingRow]:
-        with _OwnMemory() as memory:
+        with OwnMemory() as memory:
             threads = [thread.ident for thread in threading.enumerate() if thread.ident is not None]
-            walker = Walker(memory.peek, memory.pages, threads, _stack_size())
-            return group(self._pieces(), walker, self._known, self._own_files)
+            anonymous = AnonymousMemory(memory.peek, memory.pages, threads, _stack_size())
+            return rows_by_owner(self._pieces(), anonymous, self._known, self._own_files)
 
     def _pieces(self) -> Iterator[bytes]:
         self._swapped = 0
-        for piece in smaps.read(f"{PROC}/smaps"):
+        for piece in smaps.read():
             self._swapped += smaps.swapped(piece)
             yield piece
-
-
-def group(
-    pieces: Iterable[bytes], walker: Walker, known: dict[str, Owner], own_files: frozenset[str] = frozenset()
-) -> list[MappingRow]:
-    """Add the mappings up by owner.
-
-    Args:
-        pieces: of smaps.
-        walker: cuts the anonymous mappings into pieces.
-        known: owners of the paths that were seen before; new ones are added.
-        own_files: paths of files that the tracer itself writes or maps.
-
-    Returns:
-        A row an owner, the biggest first; their `rss_bytes` add up to the Rss of all mappings exactly.
-
-    Raises:
-        ValueError: if smaps has not the known form.
-    """
-    sums: dict[Owner, list[int]] = {}
-    files: dict[str, smaps.FileTotal] = {}
-    for mapping, below in smaps.parse(pieces, files):
-        special = category_of_special(mapping.path)
-        if special is not None:
-            _add(sums, special, mapping.rss, mapping.pss, mapping.private, 0, mapping.anonymous)
-            continue
-        parts = walker.shares(mapping, below)
-        shares = [share for _, share in parts]
-        columns = [split(figure, shares) for figure in (mapping.pss, mapping.private, mapping.anonymous)]
-        for (piece, share), pss, private, anonymous in zip(parts, *columns, strict=True):
-            _add(sums, (piece.category, piece.owner), share, pss, private, 0, anonymous)
-    for path, total in files.items():
-        owner = known.get(path)
-        if owner is None:
-            owner = known[path] = owner_of(path, own_files)
-        _add(sums, owner, total.rss, total.pss, total.private, total.evictable, total.anonymous)
-    ordered = sorted(sums.items(), key=lambda item: -item[1][0])
-    return [MappingRow(category, owner, *figures) for (category, owner), figures in ordered]
-
-
-def _add(sums: dict[Owner, list[int]], owner: Owner, *figures: int) -> None:
-    row = sums.get(owner)
-    if row is None:
-        sums[owner] = list(figures)
-        return
-    for place, figure in enumerate(figures):
-        row[place] += figure
-
-
-class _OwnMemory:
-    """Reads this process's own memory and which pages of it are resident, through /proc: a bad address is no crash."""
-
-    def __enter__(self) -> _OwnMemory:
-        self._memory = _open(f"{PROC}/mem")
-        self._pagemap = _open(f"{PROC}/pagemap")
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for fd in (self._memory, self._pagemap):
-            if fd >= 0:
-                os.close(fd)
-
-    @property
-    def readable(self) -> bool:
-        """Whether both can be read."""
-        return self._memory >= 0 and self._pagemap >= 0
-
-    def peek(self, address: int, length: int) -> bytes:
-        try:
-            return os.pread(self._memory, length, address)
-        except (OSError, OverflowError):
-            return b""
-
-    def pages(self, start: int, end: int) -> Pages:
-        try:
-            entries = os.pread(self._pagemap, (end - start) // PAGE * 8, start // PAGE * 8)
-        except (OSError, OverflowError):
-            entries = b""
-        flags = entries[7::8]
-        return Pages(flags.translate(_IS_PRESENT), flags.translate(_IS_EXCLUSIVE))
-
-
-def _open(path: str) -> int:
-    try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return -1
 
 
 def _stack_size() -> int:

@@ -10,8 +10,8 @@ import re
 
 from ...records import MappedLibrary
 from ...system.elf import build_of
+from ...system.mapped_paths import DELETED, without_deleted
 from ..base import Emit
-from ..mappings.owners import DELETED
 
 _LINE = re.compile(rb"^\S+ ..x. \S+ \S+ [1-9]\d* +(/.*)$", re.MULTILINE)
 
@@ -35,4 +35,4 @@ class MappedLibraries:
                 path = line.decode("utf-8", "replace")
                 # The file at the path of a deleted library is another one.
                 build = None if path.endswith(DELETED) else build_of(path)
-                self._emit(MappedLibrary(path.removesuffix(DELETED), build))
+                self._emit(MappedLibrary(without_deleted(path), build))

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from time import perf_counter_ns
 
 from ...capture.markers import MappedRange
-from ...system import meter as process_memory
+from ...system.mapped_paths import FILE, kind_of
 from ...system.meter import Meter
+from ...system.proc import open_file
 from .mapped_libraries import MappedLibraries
 from .marker_writer import MarkerWriter
 
@@ -35,8 +36,6 @@ _LINE = re.compile(
 # none of it, and a marker for each step would fill the capture. Guard pages are too small to matter.
 _ARENA = 64 * 2**20
 _RESERVED_AT_LEAST = 2**20
-# Shared memory has a name and an inode, but no file that could back its pages.
-_SHARED_MEMORY = (b"/dev/zero", b"/memfd:", b"/SYSV", b"/dev/shm/", b"/dev/nvidia")
 
 
 def read_mappings(text: bytes | bytearray) -> set[MappedRange]:
@@ -45,8 +44,8 @@ def read_mappings(text: bytes | bytearray) -> set[MappedRange]:
     for start, end, path in _LINE.findall(text):
         mapping = MappedRange(int(start, 16), int(end, 16), os.fsdecode(path) if path else None)
         size = mapping.end - mapping.start
-        if path:
-            if not path.startswith(_SHARED_MEMORY):
+        if mapping.path is not None:
+            if kind_of(mapping.path) == FILE:
                 found.add(mapping)
         elif size >= _RESERVED_AT_LEAST and not _is_in_an_arena(mapping, text):
             found.add(mapping)
@@ -75,7 +74,7 @@ class MapsWatch:
         self._markers = markers
         self._libraries = libraries
         self._vms: Callable[[], int] = meter.vms
-        self._fd = os.open(f"{process_memory.PROC}/maps", os.O_RDONLY | os.O_CLOEXEC)
+        self._fd = open_file("maps")
         self._buffer = bytearray(64 * 1024)
         self._known: set[MappedRange] = set()
         self._size = -1

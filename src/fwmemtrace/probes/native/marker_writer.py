@@ -15,13 +15,14 @@ from typing import Any, TypeAlias
 
 from ...capture import markers
 from ...paths import OUTSIDE, PhasePath, write
+from ...tracing.phases import MOST_PATHS
 from ...tracing.span import Span
 
 Leave: TypeAlias = Callable[[int], object]
 
 # Each name of a marker is a code object of about half a kilobyte, kept as long as a tracker may refer to it. Once there
 # are this many, further phases have their paths spelled out, half a byte in each marker.
-MAX_NAMES = 4096
+MAX_NAMES = 4 * MOST_PATHS  # a path has three, and "own" and the like are few
 # Trackers of other tools may outlive the session, and their captures refer to the names of markers.
 _kept: list[Leave] = []
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from time import perf_counter_ns
 from typing import Any, ClassVar
 
 from ...errors import ProbeUnavailable
-from ...records import CaptureChunk, Note
+from ...records import CaptureChunk
 from ...tracefile.layout import CAPTURE_SUFFIX
 from ...tracing.span import Span, current
-from ..base import BaseProbe, ProbeContext
+from ..base import Probe, ProbeContext
 from .mapped_libraries import MappedLibraries
 from .maps_watch import MapsWatch
 from .marker_writer import MarkerWriter
@@ -26,11 +25,12 @@ _PIECE = 1024 * 1024
 _OLDEST = (1, 19)  # version of memray
 
 
-class NativeProbe(BaseProbe):
+class NativeProbe(Probe):
     """Runs a memray tracker. Where one is running already, leaves its markers in the capture of that one."""
 
     name: ClassVar[str] = "native"
-    frugal: ClassVar[bool] = True
+    rank: ClassVar[int] = 70
+    measured: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._tracker: Any = None
@@ -60,7 +60,9 @@ class NativeProbe(BaseProbe):
             os.unlink(path)
             if "active" not in str(error):
                 raise ProbeUnavailable(f"memray's tracker does not start: {error}") from error
-            self._note("a memray tracker was running already: its capture has the phases, and this trace has none")
+            self._context.note(
+                "a memray tracker was running already: its capture has the phases, and this trace has none"
+            )
         else:
             self._tracker = tracker
             self._capture = path
@@ -77,16 +79,15 @@ class NativeProbe(BaseProbe):
             libraries = MappedLibraries(self._context.emit) if self._context.settings.native_traces else None
             self._maps = MapsWatch(self._markers, self._context.meter, libraries)
         except OSError as error:
-            self._note(f"mapped files cannot be told apart from memory: {error}")
+            self._context.note(f"mapped files cannot be told apart from memory: {error}")
         self._markers.switch(current.get())
 
     def phase_began(self, span: Span) -> None:
         if self._tasks is not None:
             self._tasks.follow()
-        if span.wants(self.name):
-            self._markers.begin(span)
+        self._markers.begin(span)
 
-    def phase_ended(self, span: Span) -> None:
+    def phase_ended(self, span: Span, state: None) -> None:
         if self._maps is not None:
             self._maps.at_edge()
         self._markers.end(span, current.get())
@@ -102,20 +103,12 @@ class NativeProbe(BaseProbe):
         if self._tasks is not None:
             self._tasks.stop()
         self.start(context)
-        open_spans = []
-        span = current.get()
-        while span is not None:
-            if not span.closed and span.wants(self.name):
-                open_spans.append(span)
-            span = span.parent
-        for span in reversed(open_spans):
-            self._markers.begin(span)
 
     def stop(self) -> None:
         if self._tasks is not None:
             self._tasks.stop()
             if (loop := self._tasks.foreign_loop) is not None:
-                self._note(
+                self._context.note(
                     f"task switches of the event loop {loop} are not visible: what a task allocates counts toward the "
                     "phase that began or ended last in its thread"
                 )
@@ -134,7 +127,7 @@ class NativeProbe(BaseProbe):
         path = self._capture
         assert path is not None
         if self._context.trace_path is None:
-            self._note(f"the sink writes no trace file; memray's capture is {path}")
+            self._context.note(f"the sink writes no trace file; memray's capture is {path}")
             return
         total = os.path.getsize(path)
         offset = 0
@@ -144,9 +137,6 @@ class NativeProbe(BaseProbe):
                 offset += len(piece)
         if self._context.delivered() and offset == total:
             os.unlink(path)
-
-    def _note(self, message: str) -> None:
-        self._context.emit(Note(perf_counter_ns(), self.name, message))
 
 
 def _import_memray() -> Any:

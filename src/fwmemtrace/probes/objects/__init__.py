@@ -1,1 +1,1 @@
-"""The probe `objects`: a census of live objects around each phase."""
+"""The probe `objects`: a census of live Python objects around each phase."""

@@ -1,4 +1,4 @@
-"""Which types grew from run to run of the phases: those whose holders are worth looking for."""
+"""Finds the types that grow from run to run of a phase, whose holders are worth looking for."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from typing import NamedTuple, TypeAlias
 
 from ...paths import PhasePath
 from ...records import ObjectRow
+from ...tracing.phases import MOST_PATHS
 
-# A program that puts an id into its phase names must not make these the leak.
-_MOST_PATHS = 1024
-_MOST_PAIRS = 8192
-# Growth in one run may be what the program computed; growth in several is a habit.
-_HABIT = 3
+_MOST_PAIRS = 8 * MOST_PATHS  # of a type and a path
+# Growth in one run may be the result that the program computed; growth in several is a pattern.
+_LEAST_RUNS = 3
 
-# Type and path: how many more, bytes more, runs in which there were more.
+# By type and path: growth in objects and bytes, and the number of runs in which there was growth.
 Sums: TypeAlias = dict[tuple[str, PhasePath], tuple[int, int, int]]
 
 
 class Grown(NamedTuple):
-    """A type, and the path of phases that it grew most in."""
+    """A type that grew, and the path of the phase in which it grew most."""
 
     kind: str
     path: PhasePath
@@ -29,17 +28,16 @@ class Grown(NamedTuple):
 
 
 class GrownTypes:
-    """Adds up each type's growth over the runs of each path. The first run, which fills what is kept, is left out.
+    """Adds up the growth of each type over the runs of each path, except the first run, which fills caches.
 
-    The sums are kept as one block of bytes: as the thousands of tuples that they are they would show in the very
-    censuses that they are made from.
+    The sums are kept as one block of bytes. Thousands of tuples would show in the censuses that they come from.
     """
 
     def __init__(self) -> None:
         self._packed = marshal.dumps((set(), {}))
 
     def add(self, path: PhasePath, rows: Sequence[ObjectRow]) -> None:
-        """The changes of one run."""
+        """Add the changes of one run."""
         paths, sums = self._unpacked()
         if path in paths:
             for row in rows:
@@ -47,7 +45,7 @@ class GrownTypes:
                 if pair in sums or len(sums) < _MOST_PAIRS:
                     count, size, runs = sums.get(pair, (0, 0, 0))
                     sums[pair] = count + row.delta_count, size + row.delta_bytes, runs + (row.delta_count > 0)
-        elif len(paths) < _MOST_PATHS:
+        elif len(paths) < MOST_PATHS:
             paths.add(path)
         self._packed = marshal.dumps((paths, sums))
 
@@ -56,13 +54,13 @@ class GrownTypes:
         return paths, sums
 
     def largest(self, number: int) -> list[Grown]:
-        """The types that grew in at least three runs and on the whole, the program's own before Python's, by bytes."""
+        """Return types that grew in at least three runs and on the whole, the program's own first, largest first."""
         best: dict[str, Grown] = {}
         for (kind, path), (count, size, runs) in self._unpacked()[1].items():
-            if count < runs or runs < _HABIT:
+            if count < runs or runs < _LEAST_RUNS:
                 continue
             known = best.get(kind)
-            # Of nested phases that grew alike the innermost is the nearest to the cause.
+            # If nested phases grew alike, the innermost is closest to the cause.
             if known is None or (count, len(path)) > (known.objects, len(known.path)):
                 best[kind] = Grown(kind, path, count, size)
         return sorted(

@@ -1,4 +1,4 @@
-"""A census of live Python objects at both edges of a phase, and which types grew in between."""
+"""Takes a census of live Python objects at both edges of a phase, and records which types grew in between."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from time import perf_counter_ns
 from typing import ClassVar
 
 from ...heap.census import Census, take_census, totals, type_name
-from ...heap.holders import chain_to, newest
+from ...heap.reference_chains import chain_to, newest
 from ...paths import write
-from ...records import Note, ObjectCensus, ObjectHolder, ObjectRow
+from ...records import ObjectCensus, ObjectHolder, ObjectRow
 from ...tracing.span import Span
-from ..base import BaseProbe, ProbeContext
+from ..base import Probe, ProbeContext
 from ..exclusion import ExcludedData, excluded, own_objects
-from ..governor import Governor
 from .grown_types import Grown, GrownTypes
 
 _OWN_TYPES = __name__.partition(".")[0] + "."
@@ -22,47 +21,43 @@ _BYTES = "builtins.bytes"
 _HOLDER_LIMIT_NS = 2_000_000_000
 
 
-class ObjectsProbe(BaseProbe):
-    """Counts objects by type; see `census` for which, and `edge_budget` for the runs that go without.
+class ObjectsProbe(Probe):
+    """Counts objects by type; see `heap.census` for which, and `governor` for the runs that have no census.
 
-    Objects of the tracer's own types are left out, and so is what the probe keeps from begin to end of a phase.
-
-    Garbage in reference cycles counts until the collector comes to it, as it does in RSS. Nothing is collected for the
-    census's sake: that would change what is measured. When the session ends, the probe looks for what keeps the types
-    alive that grew from run to run.
+    Objects of the tracer's own types are left out, and so is what the probes keep from begin to end of a phase. Garbage
+    in reference cycles counts until it is collected, as it does in RSS: a collection before the census would change
+    what is measured. When the session ends, the probe looks for what keeps alive the types that grew from run to run.
     """
 
     name: ClassVar[str] = "objects"
+    rank: ClassVar[int] = 40
 
     def __init__(self) -> None:
         self._grown = GrownTypes()
 
     def start(self, context: ProbeContext) -> None:
         self._context = context
-        self._budget = Governor(context.settings.detail_share)
+        self._budget = context.governor.for_probe(context.settings.detail_share)
 
-    def phase_began(self, span: Span) -> None:
+    def phase_began(self, span: Span) -> ExcludedData | None:
         if not self._budget.grants(span.path):
-            return
-        if span.state is None:
-            span.state = {}
+            return None
         began = perf_counter_ns()
         with excluded():
-            # Packed: the next census finds one parcel and its bytes, and nothing else of ours.
-            span.state[self.name] = ExcludedData(marshal.dumps(self._take(span)))
+            # Packed, so that the next census finds one object and its bytes.
+            packed = ExcludedData(marshal.dumps(self._take_census(span)))
         self._budget.spend(perf_counter_ns() - began)
+        return packed
 
-    def phase_ended(self, span: Span) -> None:
-        parcel: ExcludedData | None = (span.state or {}).get(self.name)
-        if parcel is None or span.state is None:
+    def phase_ended(self, span: Span, state: ExcludedData | None) -> None:
+        if state is None:
             return
         began = perf_counter_ns()
         with excluded():
-            after = self._take(span)
+            after = self._take_census(span)
             count, size = after[_BYTES]
-            after[_BYTES] = count - 1, size - parcel.size
-            before: Census = marshal.loads(parcel.data)
-            del span.state[self.name], parcel
+            after[_BYTES] = count - 1, size - state.size
+            before: Census = marshal.loads(state.take())
             count, size = totals(after)
             count_before, size_before = totals(before)
             rows = changes(before, after)
@@ -80,19 +75,15 @@ class ObjectsProbe(BaseProbe):
             try:
                 found = find_holder(grown)
             except ImportError:
-                self._context.emit(
-                    Note(
-                        perf_counter_ns(),
-                        self.name,
-                        "what keeps growing types alive is not looked for: objgraph is not installed "
-                        "(pip install 'fwmemtrace[objects]')",
-                    )
+                self._context.note(
+                    "objgraph is not installed: nothing was looked for that keeps growing types alive; "
+                    "pip install 'fwmemtrace[objects]'"
                 )
                 return
             if found is not None:
                 self._context.emit(found)
 
-    def _take(self, span: Span) -> Census:
+    def _take_census(self, span: Span) -> Census:
         census = {kind: found for kind, found in take_census().items() if not kind.startswith(_OWN_TYPES)}
         for thing in own_objects(span.state):
             kind = type_name(type(thing))
@@ -104,7 +95,7 @@ class ObjectsProbe(BaseProbe):
 
 
 def find_holder(grown: Grown) -> ObjectHolder | None:
-    """What keeps an object of that type alive; None if there is none left.
+    """Find what keeps an object of a type alive; None if no such object is left.
 
     Raises:
         ImportError: if objgraph is not installed.
@@ -118,7 +109,7 @@ def find_holder(grown: Grown) -> ObjectHolder | None:
 
 
 def changes(before: Census, after: Census) -> list[ObjectRow]:
-    """The types that changed, those that changed most first: growth first, by bytes, then what shrank.
+    """Return the types that changed: those that grew first, then those that shrank, the largest changes first.
 
     Args:
         before: the earlier census.

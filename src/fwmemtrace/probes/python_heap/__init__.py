@@ -1,1 +1,1 @@
-"""The probe `python_heap`: what tracemalloc holds against each line."""
+"""The probe `python_heap`: the Python heap by line, from tracemalloc."""

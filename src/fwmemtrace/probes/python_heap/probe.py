@@ -1,8 +1,8 @@
-"""The Python heap as tracemalloc sees it: its growth and exact peak over every phase, and the lines that grew.
+"""Measures the Python heap as tracemalloc sees it: its growth and exact peak over every phase, and the lines that grew.
 
-What Python objects take, and what numpy tells tracemalloc of its arrays; no byte of a torch tensor on the CPU, nor of
-anything else that calls malloc or mmap itself. Current and peak bytes are read at every edge, which costs microseconds.
-The lines need a walk over every live trace, which does not: see `edge_budget`.
+tracemalloc sees Python objects and the arrays that numpy reports to it, but no torch tensor on the CPU, nor anything
+else that calls malloc or mmap itself. Current and peak bytes are read at every edge, which costs microseconds. Lines
+need a walk over all live traces, so only some runs have them: see `governor`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from time import perf_counter_ns
 from typing import ClassVar
 
 from ...errors import ProbeUnavailable
-from ...records import Note, PythonHeap
+from ...records import PythonHeap
 from ...system.peaks import PeakMeter
 from ...tracing.span import Span
-from ..base import BaseProbe, ProbeContext
+from ..base import Probe, ProbeContext
 from ..exclusion import ExcludedData, add_exclusion_hooks, excluded_bytes, own_objects, remove_exclusion_hooks
-from ..governor import Governor
-from .rows import NOTHING, FileFilter, HeapRows, rows
+from .file_filter import FileFilter
+from .rows import NO_ROWS, HeapRows, rows
 
 try:  # the C module: `tracemalloc` itself brings modules that only its statistics need
     import _tracemalloc
@@ -27,28 +27,28 @@ except ImportError:  # not CPython
     _tracemalloc = None  # type: ignore[assignment]
 
 
-class _Begin:
-    """What a phase's begin leaves for its end."""
+class _OpenRun:
+    """What is kept from the begin of a phase until its end."""
 
-    __slots__ = ("before", "mark", "packed")
+    __slots__ = ("before", "edge", "packed")
 
-    mark: int  # of the peak meter
+    edge: int  # of the peak meter
     before: int  # bytes
 
     def __init__(self) -> None:
         self.packed: ExcludedData | None = None  # the heap by line; None where this run goes without
 
 
-class PythonHeapProbe(BaseProbe):
-    """Switches tracemalloc on, unless the program did; then it is left on, and its traces untouched, afterwards.
+class PythonHeapProbe(Probe):
+    """Switches tracemalloc on, unless the program did; in that case it stays on afterwards, with all its traces.
 
-    Figures that tracemalloc has of the tracer's own are taken out of them: what the probe keeps from begin to end of a
-    phase is one block of known size, and what it needs in between lies in no phase's window. tracemalloc has one peak
-    a process, which is reset at each edge: a program that reads `tracemalloc.get_traced_memory()[1]` itself meanwhile
-    reads the peak since the latest edge.
+    The tracer's own memory is subtracted from the figures: what the probe keeps from begin to end of a phase is one
+    block of known size, and what it needs at an edge is in no phase's window. tracemalloc has one peak per process,
+    which is reset at each edge: a program that reads `tracemalloc.get_traced_memory()[1]` gets the peak since then.
     """
 
     name: ClassVar[str] = "python_heap"
+    rank: ClassVar[int] = 60  # inside of the censuses, so that it does not see what they allocate
 
     def __init__(self) -> None:
         self._started = False
@@ -57,12 +57,12 @@ class PythonHeapProbe(BaseProbe):
 
     def start(self, context: ProbeContext) -> None:
         if _tracemalloc is None:
-            raise ProbeUnavailable("found no _tracemalloc here, expected CPython: leave python_heap out")
-        from . import fold as heap_fold  # before tracing is on: its own code is not to be traced
+            raise ProbeUnavailable("this Python has no _tracemalloc; python_heap needs CPython: leave it out")
+        from . import fold as heap_fold  # before tracing is on, so that its own code is not traced
 
         self._heap = heap_fold
         self._context = context
-        self._budget = Governor(context.settings.detail_share)
+        self._budget = context.governor.for_probe(context.settings.detail_share)
         self._filter = FileFilter(context.settings.include, context.settings.exclude)
         self._lock = threading.RLock()
         self._peaks = PeakMeter(self._peak, _tracemalloc.reset_peak)
@@ -71,32 +71,29 @@ class PythonHeapProbe(BaseProbe):
             _tracemalloc.start(context.settings.frames)
             self._started = True
         elif _tracemalloc.get_traceback_limit() != context.settings.frames:
-            self._note(
-                f"tracemalloc was on already, with {_tracemalloc.get_traceback_limit()} frames an allocation: "
+            context.note(
+                f"tracemalloc was already on with {_tracemalloc.get_traceback_limit()} frames per allocation: "
                 f"the setting frames={context.settings.frames} has no effect"
             )
 
-    def phase_began(self, span: Span) -> None:
+    def phase_began(self, span: Span) -> _OpenRun | None:
         if self._switched_off():
-            return
-        begin = _Begin()
-        if span.state is None:
-            span.state = {}
-        span.state[self.name] = begin
+            return None
+        run = _OpenRun()
         with self._lock:
             if not self._open:
                 self._peaks.forget()
             self._open += 1
             if self._budget.grants(span.path):
-                self._peaks.edge()  # what the walk needs counts for nobody
-                begin.packed = ExcludedData(self._walk())
+                self._peaks.edge()  # the walk itself counts for no phase
+                run.packed = ExcludedData(self._walk())
                 self._peaks.skip()
-            begin.mark = self._peaks.edge()
-            begin.before = self._current() - _bytes_of(span)
+            run.edge = self._peaks.edge()
+            run.before = self._current() - _bytes_of(span, run)
+        return run
 
-    def phase_ended(self, span: Span) -> None:
-        begin: _Begin | None = (span.state or {}).get(self.name)
-        if begin is None:
+    def phase_ended(self, span: Span, state: _OpenRun | None) -> None:
+        if state is None:
             return
         with self._lock:
             self._open -= 1
@@ -104,18 +101,17 @@ class PythonHeapProbe(BaseProbe):
                 return
             self._peaks.edge()
             after = self._current() - _bytes_of(span)
-            peak = max(self._peaks.since(begin.mark), begin.before, after)
+            peak = max(self._peaks.since(state.edge), state.before, after)
             found = None
-            if begin.packed is not None:
-                found = self._compare(begin.packed.data)
-                begin.packed = None
+            if state.packed is not None:
+                found = self._compare(state.packed.take())
                 self._peaks.skip()
         detailed = found is not None
-        lists = found or NOTHING
+        lists = found or NO_ROWS
         self._context.emit(
             PythonHeap(
                 span=span.id,
-                before_bytes=begin.before,
+                before_bytes=state.before,
                 after_bytes=after,
                 peak_bytes=peak,
                 top=lists.growth,
@@ -129,8 +125,8 @@ class PythonHeapProbe(BaseProbe):
         )
 
     def after_fork(self, context: ProbeContext) -> None:
-        # tracemalloc goes on in the child with all its traces. The phases around the fork begin anew here, and what
-        # was kept for them is dropped then.
+        # tracemalloc goes on in the child with all its traces. The phases around the fork begin again here, which drops
+        # what was kept for them.
         self._context = context
         self._lock = threading.RLock()
         self._open = 0
@@ -171,17 +167,14 @@ class PythonHeapProbe(BaseProbe):
         return _tracemalloc.get_traced_memory()[0] - excluded_bytes()
 
     def _switched_off(self) -> bool:
-        """Whether somebody stopped tracemalloc: its figures are gone, and starting it anew would be to guess."""
+        """Tell whether somebody stopped tracemalloc: its figures are gone, and starting it again would be a guess."""
         if _tracemalloc.is_tracing():
             return False
         if not self._lost:
             self._lost = True
-            self._note("something stopped tracemalloc: phases from here on have no Python heap")
+            self._context.note("the program stopped tracemalloc: later phases have no Python heap")
         return True
 
-    def _note(self, message: str) -> None:
-        self._context.emit(Note(perf_counter_ns(), self.name, message))
 
-
-def _bytes_of(span: Span) -> int:
-    return sum(map(getsizeof, own_objects(span.state)))
+def _bytes_of(span: Span, *more: object) -> int:
+    return sum(map(getsizeof, own_objects(span.state, *more)))

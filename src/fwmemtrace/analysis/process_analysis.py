@@ -1,0 +1,198 @@
+"""Analyses one process of a trace: all folds together, and the report of that process alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import msgspec
+
+from .. import results
+from ..paths import PhasePath, write
+from ..records import Record
+from .collector import CollectorFold
+from .growth import GrowthFold
+from .holders import HoldersFold
+from .imports import ImportFold
+from .ledger import LedgerFold
+from .ledger_native import name_native_heap
+from .objects import ObjectsFold
+from .process_fold import Fold, ProcessFold
+from .python_heap import PythonHeapFold
+from .suite.reading import SuiteRecords
+from .tensors import TensorsFold
+from .worker_forecast import several
+
+
+@dataclass(frozen=True)
+class CaptureResults:
+    """What the capture of one process says.
+
+    Attributes:
+        rows: the native figures by phase path; None if the capture cannot be read.
+        notes: what a reader of the report has to know about the capture.
+        growth: the growth of native memory, by phase.
+        complete: whether all of the capture was read.
+    """
+
+    rows: Mapping[PhasePath, results.Native] | None = None
+    notes: Sequence[str] = field(default_factory=list)
+    growth: Sequence[results.Growth] = field(default_factory=list)
+    complete: bool = True
+
+    def first(self, top: int) -> CaptureResults:
+        """Return the same with this many stacks for each phase at most."""
+        if self.rows is None:
+            return self
+        rows = {
+            path: msgspec.structs.replace(row, top=row.top[:top], at_peak=row.at_peak[:top])
+            for path, row in self.rows.items()
+        }
+        return replace(self, rows=rows)
+
+
+class ProcessAnalysis:
+    """Analyses the records of one process. Add records and ask for the `report` in any order, as often as needed.
+
+    Args:
+        pid: of the process.
+        probes: the probes of its session, which spares work for those that were off; None if they are not known.
+
+    Attributes:
+        damaged_bytes: bytes of the trace file that belong to no whole record; set by the reader of the file.
+        unknown_records: records of a kind that this version does not know; set by the reader of the file.
+        suite: the records of a component suite.
+    """
+
+    def __init__(self, pid: int, probes: Collection[str] | None = None) -> None:
+        self.pid = pid
+        self.damaged_bytes = 0
+        self.unknown_records = 0
+        self.suite = SuiteRecords()
+        self._python_heap = PythonHeapFold()
+        self._objects = ObjectsFold()
+        self._tensors = TensorsFold()
+        self._collector = CollectorFold()
+        self._growth = GrowthFold()
+        self._holders = HoldersFold()
+        self._imports = ImportFold()
+        self._ledger = LedgerFold()
+        folds: list[Fold] = [
+            self._python_heap,
+            self._objects,
+            self._tensors,
+            self._collector,
+            self._growth,
+            self._holders,
+            self.suite,
+        ]
+        # These two take the edges of every phase, for nothing if their probe is off.
+        if probes is None or "imports" in probes:
+            folds.append(self._imports)
+        if probes is None or "mappings" in probes:
+            folds.append(self._ledger)
+        self._process = ProcessFold(folds)
+
+    def add(self, record: Record) -> None:
+        """Add one record."""
+        self._process.add(record)
+
+    def read(self, records: Iterable[Record]) -> None:
+        """Add records, in the order in which the process wrote them."""
+        self._process.read(records)
+
+    @property
+    def began_ns(self) -> int | None:
+        """When the session began, by the monotonic clock; None if its first record is damaged or has not come yet."""
+        return None if self._process.session is None else self._process.session.time_ns
+
+    @property
+    def records(self) -> int:
+        """The number of records."""
+        return self._process.records
+
+    @property
+    def phases(self) -> int:
+        """The number of phase paths."""
+        return self._process.paths
+
+    @property
+    def complete(self) -> bool:
+        """Whether the session was closed in order, no record was lost, and no byte of the file is damaged."""
+        end = self._process.end
+        return end is not None and not end.lost_records and not self.damaged_bytes
+
+    def report(self, capture: CaptureResults | None = None) -> results.TraceReport:
+        """Return what is known so far, as the report of this process alone.
+
+        Args:
+            capture: what the process's capture says; None if it has none.
+
+        Returns:
+            A snapshot that later records do not change, with None wherever a probe was not on.
+        """
+        fold, pid = self._process, self.pid
+        process = fold.process(pid)
+        rows = fold.phases(pid)
+        python_heap, objects = self._python_heap.result(), self._objects.result()
+        tensors, collector = self._tensors.result(), self._collector.result()
+        for path, row in rows.items():
+            row.python_heap = python_heap.get(path)
+            row.objects = objects.get(path)
+            row.tensors = tensors.get(path)
+            row.collector = collector.get(path)
+        growth = self._growth.result(python_heap=python_heap, objects=objects, holders=self._holders.result())
+        phases = list(rows.values())
+        notes = [*fold.notes, *_reading_notes(self.unknown_records)]
+        if capture is not None:
+            growth += capture.growth
+            notes += capture.notes
+            if capture.rows is not None:
+                phases = _with_native(rows, capture.rows, pid)
+        for trend in growth:
+            trend.pid = pid
+        compositions = self._ledger.compositions(pid) if self._ledger.any else None
+        report = results.TraceReport(
+            trace=results.TraceInfo(
+                complete=self.complete,
+                lost_records=process.lost_records,
+                damaged_bytes=self.damaged_bytes,
+                notes=notes,
+                processes=[process],
+            ),
+            phases=phases,
+            imports=self._imports.imports() if self._imports.any else None,
+            import_packages=self._imports.packages() if self._imports.any else None,
+            import_phases=self._imports.phases() if self._imports.any else None,
+            ledger=self._ledger.ledgers(pid) if self._ledger.any else None,
+            composition=compositions,
+            workers=several(compositions or []) or None,
+            growth=growth or None,
+            overhead=fold.overhead(pid),
+            timeline=fold.timeline(pid, self.began_ns or 0),
+        )
+        name_native_heap(report.ledger or [], phases)
+        return report
+
+
+def _reading_notes(unknown_records: int) -> list[str]:
+    if not unknown_records:
+        return []
+    what = "1 record is" if unknown_records == 1 else f"{unknown_records} records are"
+    return [f"{what} of a kind that this version does not know; read the trace with the version that wrote it"]
+
+
+def _with_native(
+    rows: Mapping[PhasePath, results.PhaseRow], native: Mapping[PhasePath, results.Native], pid: int
+) -> list[results.PhaseRow]:
+    """Put the native figures into the rows of their phases; the row for "no phase" stays the last one."""
+    for path, row in rows.items():
+        row.native = native.get(path)
+    # The capture is a file of its own: it may have phases that a damaged trace has lost.
+    missing = [
+        results.PhaseRow(path=write(path), pid=pid, calls=0, errors=0, wall_ns=0, resident=None, native=figures)
+        for path, figures in native.items()
+        if path not in rows
+    ]
+    *inside, outside = rows.values()
+    return [*inside, *missing, outside]

@@ -1,0 +1,85 @@
+"""RSS figures of a component's processes, each less RSS before the component's import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ... import results
+from ...results.suite import Spread
+from .reading import SuiteProcess
+from .spreads import spread
+from .stages import AFTER_GC, IMPORT, STAGES
+
+
+def row_of(process: SuiteProcess, path: str) -> results.PhaseRow | None:
+    """Returns the row of one phase in the process's own report."""
+    if process.report is None:
+        return None
+    return next((row for row in process.report.phases if row.path == path and row.resident is not None), None)
+
+
+def resident(process: SuiteProcess, path: str) -> results.Resident | None:
+    """Returns RSS over one phase; None if the phase did not end."""
+    row = row_of(process, path)
+    return None if row is None or row.open_calls else row.resident
+
+
+def ledger_of(process: SuiteProcess, path: str) -> results.Ledger | None:
+    """Returns the ledger of one phase."""
+    rows = process.report.ledger if process.report is not None else None
+    return next((row for row in rows or [] if row.path == path), None)
+
+
+def stage_ledgers(process: SuiteProcess) -> list[results.Ledger]:
+    """Returns the ledgers of the stages, whose changes add up to what the component holds."""
+    rows = process.report.ledger if process.report is not None else None
+    return [row for row in rows or [] if row.path in STAGES]
+
+
+def start_of(process: SuiteProcess) -> int | None:
+    """Returns RSS before the component's import."""
+    row = row_of(process, IMPORT)
+    return row.resident.before_bytes if row is not None and row.resident is not None else None
+
+
+def retained(processes: Sequence[SuiteProcess]) -> Spread | None:
+    """Returns RSS after the requests and a garbage collection, over the runs that reached it."""
+    return _over_start(processes, _held)
+
+
+def peak(processes: Sequence[SuiteProcess]) -> Spread | None:
+    """Returns the peak RSS of the stages."""
+    return _over_start(processes, _peak)
+
+
+def whole_peak(process: SuiteProcess) -> int | None:
+    """Returns the peak RSS of all phases of one process, those of the components in it included."""
+    start = start_of(process)
+    if start is None or process.report is None:
+        return None
+    rows = [row.resident for row in process.report.phases if row.path and row.resident is not None]
+    return max((row.peak_bytes for row in rows), default=start) - start
+
+
+def wall_of(process: SuiteProcess) -> int:
+    """Returns the wall time of the stages in nanoseconds."""
+    return sum(row.wall_ns for stage in STAGES if (row := row_of(process, stage)) is not None)
+
+
+def _over_start(processes: Sequence[SuiteProcess], figure: Callable[[SuiteProcess], int | None]) -> Spread | None:
+    values = []
+    for process in processes:
+        start, value = start_of(process), figure(process)
+        if start is not None and value is not None:
+            values.append(value - start)
+    return spread(values)
+
+
+def _held(process: SuiteProcess) -> int | None:
+    rss = resident(process, AFTER_GC)
+    return None if rss is None else rss.after_bytes
+
+
+def _peak(process: SuiteProcess) -> int | None:
+    peaks = [rss.peak_bytes for stage in STAGES if (rss := resident(process, stage)) is not None]
+    return max(peaks, default=None)

@@ -1,0 +1,65 @@
+"""Recognises the headers that allocators keep in their own memory.
+
+glibc writes a block's size in front of it (`malloc_chunk`, flag IS_MMAPPED) and a `heap_info` at the start of each heap
+of a thread; CPython writes a `pool_header` at the start of each pool of an arena (obmalloc.c); and the C library's
+thread descriptor (`struct pthread`) at the top of a stack points to itself. Layouts are those of 64-bit machines.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from ...system.proc import PAGE_SIZE
+
+HEADER_SIZE = 48  # bytes; no header takes more
+DESCRIPTOR_SIZE = 0x1000  # more than glibc's struct pthread takes
+ARENA = 1 << 20  # obmalloc's ARENA_SIZE since Python 3.10
+POOL = 1 << 14  # its POOL_SIZE
+_POOL_HEADER = struct.Struct("=IxxxxQQQIIII")  # ref, freeblock, nextpool, prevpool, arenaindex, szidx, nextoffset, max
+_SIZE_CLASSES = 32  # up to 512 bytes in steps of 16
+_THREAD_HEAP = 64 << 20  # glibc's HEAP_MAX_SIZE on 64-bit machines, and the alignment of its heaps
+_HEAP_INFO = struct.Struct("=QQQQ")  # ar_ptr, prev, size, mprotect_size
+_CHUNK = struct.Struct("=QQ")  # prev_size, size with its flags
+_IS_MMAPPED = 2
+
+
+def is_pool(header: bytes) -> bool:
+    """Tell whether these bytes are the header of an obmalloc pool, whose fields depend on each other."""
+    if len(header) < _POOL_HEADER.size:
+        return False
+    used, _, _, _, _, size_class, next_offset, last_offset = _POOL_HEADER.unpack_from(header)
+    size = (size_class + 1) * 16
+    return bool(
+        size_class < _SIZE_CLASSES
+        and last_offset == POOL - size
+        and used <= POOL // size
+        and _POOL_HEADER.size <= next_offset <= POOL
+        and (next_offset - _POOL_HEADER.size) % size == 0
+    )
+
+
+def thread_heap_size(address: int, header: bytes) -> int:
+    """Return the size of the malloc heap of a thread that starts at this address, in bytes; 0 if none does."""
+    if address % _THREAD_HEAP:
+        return 0
+    arena, previous, size, usable = _HEAP_INFO.unpack_from(header)
+    if not (0 < size <= usable <= _THREAD_HEAP) or usable % PAGE_SIZE or previous % _THREAD_HEAP:
+        return 0
+    first_of_its_arena = address < arena < address + 128
+    return usable if (arena and previous) or first_of_its_arena else 0
+
+
+def large_block_size(header: bytes) -> int:
+    """Return the size of the malloc block with this header, if it has a mapping of its own; 0 if it is not one."""
+    before, size = _CHUNK.unpack_from(header)
+    length: int = size & ~7
+    return length if not before and size & 7 == _IS_MMAPPED and length and not length % PAGE_SIZE else 0
+
+
+def has_thread_descriptor(address: int, data: bytes) -> bool:
+    """Tell whether a thread descriptor of glibc on x86-64 is in this data: its words 0 and 2 are its own address."""
+    for place in range(0, len(data) - 24, 64):
+        first, _, third = struct.unpack_from("=QQQ", data, place)
+        if first == third == address + place:
+            return True
+    return False

@@ -1,0 +1,44 @@
+"""Makes the recorder of phases for a session: the one place that chooses an implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..probes.base import Emit
+from ..system.meter import Meter
+from .phase_recorder import PhaseRecorder
+from .probe_set import ProbeSet
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from ..tracing.span import Tracer
+
+    class Recorder(Tracer, Protocol):
+        """What a session needs: a tracer for phases that follows forks and can be stopped."""
+
+        def after_fork(self, meter: Meter, /) -> None:
+            """This is a forked child process: go on with this meter, inside the phases that are open."""
+
+        def finish(self) -> tuple[int, int, int]:
+            """Stop recording.
+
+            Returns:
+                The time in nanoseconds, RSS, and the peak RSS since the session began, in bytes.
+            """
+
+
+def make_phase_recorder(
+    emit: Emit, probe_set: ProbeSet, meter: Meter, *, exact_peak: bool, on_failure: Callable[[Exception], None]
+) -> Recorder:
+    """Return the recorder that a session installs as the tracer of its process.
+
+    Args:
+        emit: writes a record to the trace.
+        probe_set: the session's probes.
+        meter: reads the memory of this process.
+        exact_peak: whether to read the high-water mark at every edge.
+        on_failure: called with the first error of the recorder, after which phases are no longer recorded.
+    """
+    return PhaseRecorder(emit, probe_set, meter, exact_peak=exact_peak, on_failure=on_failure)

@@ -1,0 +1,105 @@
+"""What RSS and its changes consist of: tables of shares that add up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from .. import results
+from ..paths import nearest, write
+from .blocks import Block, Bytes, Code, Column, Count, Inline, Percent, Prose, Section, Sentence, Table, counted
+from .ledger_words import UNEXPLAINED, ledger_words
+
+_MIN_SHARE = 0.02  # of the process's RSS: a smaller change is not worth a table
+
+
+def ledger_sections(
+    report: results.TraceReport, process: results.Process, phases: Sequence[results.PhaseRow], top: int
+) -> Iterator[Section]:
+    """Yields the composition of a process's RSS, then that of the RSS change of each phase that moved much of it.
+
+    Args:
+        report: the results.
+        process: the process.
+        phases: its phases.
+        top: items of each table; the others are one row.
+    """
+    moments = {one.moment: one for one in report.composition or [] if one.pid == process.pid}
+    end, largest = moments.get("end"), moments.get("largest")
+    if end is not None and largest is not None and largest.rss_bytes - end.rss_bytes < _MIN_SHARE * end.rss_bytes:
+        largest = None
+    repeated = _repeated_inside(phases)
+    ledgers = [
+        one
+        for one in report.ledger or []
+        if one.pid == process.pid
+        and one.path not in repeated
+        and abs(one.rss_delta_bytes) >= _MIN_SHARE * process.peak_bytes
+    ]
+    tables = [_composition(one, top) for one in (largest, end) if one is not None]
+    if not tables and not ledgers:
+        return
+    key = f"ledger-{process.pid}"
+    yield Section(key, "Ledger", list(tables))
+    for number, one in enumerate(ledgers, 1):
+        columns = [Column("RSS change", "right"), Column("share", "right"), Column("memory")]
+        rows = shares(one.items, one.unexplained_bytes, one.rss_delta_bytes, top, signed=True)
+        title = Code(one.path) if one.path else "Outside any phase"
+        yield Section(f"{key}-{number}", title, [Table("items", columns, rows)], level=3)
+
+
+_MOMENTS = {"begin": "the beginning", "largest": "the largest reading", "end": "the end"}
+
+
+def _composition(one: results.Composition, top: int) -> Table:
+    where: list[Inline] = [", in ", Code(one.path)] if one.path else []
+    return Table(
+        one.moment,
+        [Column("RSS", "right"), Column("share", "right"), Column("memory")],
+        shares(one.items, one.unexplained_bytes, one.rss_bytes, top, signed=False),
+        ["RSS at ", _MOMENTS[one.moment], ": ", Bytes(one.rss_bytes), *where],
+    )
+
+
+def _repeated_inside(phases: Sequence[results.PhaseRow]) -> set[str]:
+    """Paths whose RSS change is nearly all that of one phase inside, whose ledger says the same closer to the cause."""
+    changes = {phase.names: phase.resident.delta_bytes for phase in phases if phase.path and phase.resident is not None}
+    return {
+        write(around)
+        for path, change in changes.items()
+        if (around := nearest(path, changes)) and change and 0.95 <= change / (changes[around] or change * 2) <= 1.05
+    }
+
+
+def shares(
+    items: Sequence[results.LedgerItem], unexplained: int, whole: int, top: int, *, signed: bool
+) -> list[list[Sentence]]:
+    """Returns rows that add up: the largest items, the sum of the others, and what is unexplained."""
+    ordered = sorted(items, key=lambda item: abs(item.bytes), reverse=True)
+    rows: list[tuple[int, Sentence]] = [(item.bytes, ledger_words(item.category, item.owner)) for item in ordered[:top]]
+    others = sum(item.bytes for item in ordered[top:])
+    if others:
+        rows.append((others, counted(len(ordered) - top, "smaller item")))
+    rows.append((unexplained, UNEXPLAINED))
+    return [[Bytes(size, signed), Percent(size / whole, 1) if whole else None, words] for size, words in rows]
+
+
+def workers_blocks(rows: Sequence[results.Workers]) -> list[Block]:
+    """Returns the estimated totals for several processes like this one."""
+    if not rows:
+        return []
+    columns = [
+        Column("workers"),
+        *(Column(title, "right") for title in ("total", "shared", "per worker", "sum of RSS")),
+    ]
+    cells: list[list[Sentence]] = [
+        [
+            Count(row.workers),
+            Bytes(row.total_bytes),
+            Bytes(row.once_bytes),
+            Bytes(row.each_bytes),
+            Bytes(row.sum_of_rss_bytes),
+        ]
+        for row in rows
+    ]
+    note = "Estimated total for N workers: file-backed pages are shared, anonymous memory is not."
+    return [Prose("basis", [note]), Table("workers", columns, cells)]

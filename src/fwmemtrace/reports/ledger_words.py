@@ -1,0 +1,60 @@
+"""The ledger's categories and owners in the words of reports. Its own are keys, which stay as they are."""
+
+from __future__ import annotations
+
+from .blocks import Code, Sentence
+
+UNEXPLAINED = "unexplained"
+
+_CATEGORIES = {
+    "file": "file-backed",
+    "model file": "model weights",
+    "shared memory": "shared memory",
+    "device": "device memory",
+    "native heap": "native heap",
+    "allocator free": "freed, not returned to the OS",
+    "python heap": "Python heap",
+    "thread stacks": "thread stacks",
+    "named memory": "named memory",
+    "tracer": "profiler overhead",
+    "kernel counter": "RSS counter less smaps",
+}
+_OWNERS = {
+    ("native heap", "malloc"): "malloc: in use",
+    ("native heap", "malloc, large blocks"): "malloc: in use, large blocks",
+    ("native heap", "malloc, other"): "malloc: in use, other callers",
+    ("allocator free", "malloc"): "malloc: freed, not returned to the OS",
+    ("allocator free", "Python's arenas"): "Python heap: free in arenas",
+    ("python heap", "objects in arenas"): "Python heap: objects",
+    ("thread stacks", "main thread"): "thread stacks: main thread",
+    ("thread stacks", "threads"): "thread stacks: other threads",
+    ("tracer", "tracemalloc"): "profiler overhead: tracemalloc",
+    ("tracer", "at the edges of phases"): "profiler overhead: at phase boundaries",
+    ("kernel counter", "less what smaps adds up to"): "RSS counter less smaps",
+}
+
+
+def category_words(category: str) -> str:
+    """Returns what a category is called.
+
+    >>> category_words("tracer")
+    'profiler overhead'
+    """
+    return _CATEGORIES.get(category, category)
+
+
+def ledger_words(category: str, owner: str) -> Sentence:
+    """Returns what an item of a ledger is called.
+
+    >>> from fwmemtrace.reports.blocks import plain
+    >>> plain(ledger_words("file", "torch")), plain(ledger_words("allocator free", "malloc"))
+    ('file-backed: torch', 'malloc: freed, not returned to the OS')
+    """
+    known = _OWNERS.get((category, owner))
+    if known is not None:
+        return known
+    if not owner or owner == category:
+        return category_words(category)
+    if category == "allocator free":
+        return [Code(owner), f": {category_words(category)}"]
+    return [f"{category_words(category)}: ", Code(owner)]

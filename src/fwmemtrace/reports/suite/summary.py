@@ -1,0 +1,175 @@
+"""The conclusions of a suite in sentences: the executive summary, failures and recommendations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ...analysis.suite.matrix import service_saving
+from ...results.suite import (
+    Suite,
+    SuiteBudget,
+    SuiteComponent,
+    SuiteFailure,
+    SuiteLever,
+    SuiteSharing,
+)
+from ..blocks import Bytes, Code, Percent, Sentence, counted, parts
+from ..ledger_words import ledger_words
+from .words import (
+    Words,
+    fact_words,
+    joined,
+    lever_words,
+    savings,
+    sentence,
+)
+
+_PASSES = {
+    "reading": "reading the suite",
+    "resident": "light probes",
+    "native": "native probe",
+    "python": "Python heap probes",
+    "use": "watching which modules are used",
+    "together": "all components in one process",
+    "deferred": "deferred import",
+    "arenas": "fewer arenas",
+    "variant": "variant",
+}
+_OUTCOMES = {
+    "raised": "raised an exception",
+    "timed out": "timed out",
+    "killed": "was killed",
+    "out of memory": "ran out of memory",
+    "left": "exited",
+}
+_GROWING_STAGES = ("import", "init", "first request", "batch")
+
+
+def executive_summary(suite: Suite) -> list[Sentence]:
+    """Returns the largest holder, the service against its budget, the best lever, and the failures."""
+    measured = [component for component in suite.components if component.held is not None]
+    sentences: list[Sentence] = []
+    if measured:
+        sentences.append(_largest(measured))
+    else:
+        sentences.append("Every component failed, so there are no figures.")
+    if suite.sharing is not None and len(suite.sharing.order) > 1:
+        sentences.append(sharing_sentence(suite.sharing))
+    if suite.budget is not None:
+        sentences.append(_budget_sentence(suite.budget))
+    if suite.matrix:
+        sentences.append(_best_lever(suite.matrix[0]))
+    elif measured:
+        sentences.append("No lever saves memory.")
+    failed = [component for component in suite.components if component.outcome != "ok"]
+    if failed:
+        names = joined([[Code(component.name), f" ({component.outcome})"] for component in failed], ", ")
+        sentences.append([f"{len(failed)} of ", *counted(len(suite.components), "component"), " failed: ", *names, "."])
+    return sentences
+
+
+def sharing_sentence(sharing: SuiteSharing) -> Sentence:
+    """Returns all components in one process against the sum of each by itself."""
+    words: Words = [
+        f"All {len(sharing.order)} components in one process hold ",
+        Bytes(sharing.together_bytes),
+        ", the sum of each by itself is ",
+        Bytes(sharing.sum_of_parts_bytes),
+    ]
+    shared = sharing.sum_of_parts_bytes - sharing.together_bytes
+    return [*words, ": ", Bytes(shared), " is shared."] if shared > 0 else [*words, "."]
+
+
+def growth_sentence(component: SuiteComponent) -> Sentence:
+    """Returns how RSS grew over the batch."""
+    requests = counted(component.requests, "request")
+    growth = component.growth
+    if growth is None or growth.verdict == "too few calls":
+        return ["The batch has ", *requests, "."]
+    per_request = Bytes(growth.bytes_per_request)
+    if growth.verdict == "growing":
+        return ["RSS grows by ", per_request, " per request over ", *requests, "."]
+    if growth.verdict == "saturating":
+        return ["RSS grew by ", per_request, " per request over ", *requests, " and levelled off."]
+    if growth.file_bytes:
+        return ["RSS is flat over ", *requests, ", apart from ", Bytes(growth.file_bytes), " of mapped file pages."]
+    return ["RSS is flat over ", *requests, "."]
+
+
+def failures(components: Sequence[SuiteComponent]) -> list[Sentence]:
+    """Returns a sentence for each process that failed."""
+    return [_failure(component.name, failure) for component in components for failure in component.failures]
+
+
+def recommendations(suite: Suite) -> list[Sentence]:
+    """Returns what to do, the most helpful first, with how far each goes."""
+    items: list[Sentence] = []
+    need = suite.budget.need_bytes if suite.budget is not None else 0
+    seen: set[str] = set()
+    for lever in suite.matrix:
+        saved = service_saving(lever, need)
+        if saved <= 0:
+            continue
+        words: Words = [Code(lever.component), ": ", *lever_words(lever), ", saves ", savings(lever)]
+        words.append(f" ({lever.basis})")
+        if lever.in_service_bytes is not None:
+            words += [", ", Bytes(lever.in_service_bytes), " in the service"]
+        if need:
+            words += (
+                [", enough to meet the budget"] if saved >= need else [", ", Percent(saved / need), " of what must go"]
+            )
+        if lever.component in seen:
+            words.append("; may overlap with a lever of this component above")
+        seen.add(lever.component)
+        first, *others = lever.evidence
+        facts = [first, *(fact for fact in others if fact.kind in ("unevictable", "service peak"))]
+        items.append([*words, ".", *_spaced(sentence(fact_words(fact)) for fact in facts)])
+    return items
+
+
+def _spaced(sentences: Iterable[Words]) -> Words:
+    return [word for words in sentences for word in (" ", *words)]
+
+
+def _largest(measured: Sequence[SuiteComponent]) -> Sentence:
+    first = max(measured, key=_held)
+    total = sum(max(_held(component), 0) for component in measured)
+    words: Words = [Code(first.name), " holds the most memory: ", Bytes(_held(first))]
+    if len(measured) > 1 and total > 0:
+        words += [", ", Percent(_held(first) / total), f" of the sum of the {len(measured)} components"]
+    grown = [phase for phase in first.phases if phase.path in _GROWING_STAGES]
+    if not grown:
+        return [*words, "."]
+    phase = max(grown, key=lambda phase: phase.delta.median_bytes)
+    words += ["; most of it comes in its phase ", Code(phase.path), " (", Bytes(phase.delta.median_bytes)]
+    holder = max(phase.holders or [], key=lambda holder: holder.bytes, default=None)
+    if holder is not None and holder.bytes > 0:
+        words += [", of which ", Bytes(holder.bytes), " ", *parts(ledger_words(holder.category, holder.owner))]
+    return [*words, ")."]
+
+
+def _budget_sentence(budget: SuiteBudget) -> Sentence:
+    limit, peak = Bytes(budget.limit_bytes), Bytes(budget.peak_bytes)
+    if budget.need_bytes:
+        return ["The peak of ", peak, " exceeds the budget of ", limit, " by ", Bytes(budget.need_bytes), "."]
+    spare = Bytes(budget.limit_bytes - budget.peak_bytes)
+    return ["The peak of ", peak, " is within the budget of ", limit, ", with ", spare, " to spare."]
+
+
+def _best_lever(lever: SuiteLever) -> Sentence:
+    words: Words = ["Largest saving: ", Code(lever.component), ", ", *lever_words(lever)]
+    return [*words, ", ", savings(lever), f" ({lever.basis})."]
+
+
+def _failure(name: str, failure: SuiteFailure) -> Sentence:
+    words: Words = [Code(name), f", {_PASSES.get(failure.purpose, failure.purpose)}"]
+    if failure.variant:
+        words += [" ", Code(failure.variant)]
+    words.append(f": {_OUTCOMES.get(failure.outcome, failure.outcome)}")
+    if failure.phase and failure.purpose != "reading":
+        words += [" in ", Code(failure.phase)]
+    return [*words, f": {failure.message}"]
+
+
+def _held(component: SuiteComponent) -> int:
+    return 0 if component.held is None else component.held.median_bytes

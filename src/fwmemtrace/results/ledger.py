@@ -1,0 +1,52 @@
+"""Results of the probe `mappings`: what RSS and its changes consist of."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .base import PhaseResult, Result
+
+
+class LedgerItem(Result, kw_only=True):
+    """A part of RSS, or of an RSS change; docs/ledger.md lists the categories."""
+
+    category: str  # kind of memory
+    owner: str  # library, file or allocator
+    bytes: int  # resident bytes
+    private_bytes: int = 0  # part of `bytes`: mapped by no other process
+    evictable_bytes: int = 0  # part of `bytes`: clean pages of files, which the kernel can evict
+    anonymous_bytes: int = 0  # part of `bytes`: pages of no file, which each worker has for itself
+
+
+class Ledger(PhaseResult, kw_only=True):
+    """What the RSS change of a phase consists of: the items and `unexplained_bytes` add up to `rss_delta_bytes`."""
+
+    rss_delta_bytes: int  # RSS change of the phase
+    unexplained_bytes: int  # anonymous memory without a known owner, and the change over calls that were not read
+    items: list[LedgerItem]  # the largest first
+    pid: int = 0  # process id
+    calls: int = 0  # number of calls of the phase
+    read_calls: int = 0  # number of calls with a reading of the mappings at both edges
+    unread_bytes: int = 0  # part of `unexplained_bytes`: the change over the other calls
+
+
+class Composition(Result, kw_only=True):
+    """What RSS consists of at one moment: the items and `unexplained_bytes` add up to `rss_bytes`."""
+
+    pid: int  # process id
+    moment: Literal["begin", "largest", "end"]  # the first reading, the one with the largest RSS, or the last one
+    path: str  # the phase at whose edge it was read
+    rss_bytes: int  # RSS at that moment
+    unexplained_bytes: int  # anonymous memory without a known owner
+    items: list[LedgerItem]  # the largest first
+
+
+class Workers(Result, kw_only=True):
+    """The estimated total for N workers like one process."""
+
+    workers: int  # number of workers
+    once_bytes: int  # pages of files and shared memory, which all workers share
+    each_bytes: int  # anonymous memory, which each worker has for itself
+    total_bytes: int  # `once_bytes` and N times `each_bytes`
+    sum_of_rss_bytes: int  # N times the RSS of the process, which counts shared pages N times
+    pid: int = 0  # id of the process that they are like

@@ -1,0 +1,55 @@
+"""The JSON report as a whole, version 1."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .base import Result
+from .growth import Growth
+from .imports import Import, ImportPackage, ImportPhase
+from .ledger import Composition, Ledger, Workers
+from .phases import PhaseRow
+from .process import Overhead, TimelinePoint, TraceInfo
+from .suite import Suite
+
+REPORT_FORMAT = "fwmemtrace-report"
+REPORT_VERSION = 1
+
+
+class Advice(Result, kw_only=True):
+    """Something to do, and its savings."""
+
+    title: str  # what to do
+    saves_bytes: int  # the savings
+    basis: Literal["measured", "computed"]  # "measured": tried out; "computed": from figures of this trace
+    evidence: str  # the figures behind it
+    phase: str  # path of the phase
+
+
+class Budget(Result, kw_only=True):
+    """The peak RSS and the limit to check it against."""
+
+    limit_bytes: int  # the limit
+    peak_bytes: int  # the largest peak RSS of a process
+    exceeded: bool  # whether the peak is above the limit
+
+
+class TraceReport(Result, kw_only=True):
+    """The whole report."""
+
+    format: str = REPORT_FORMAT  # always the same
+    version: int = REPORT_VERSION  # of the format
+    trace: TraceInfo  # where the figures come from
+    phases: list[PhaseRow]  # a row for each phase path and process
+    imports: list[Import] | None = None  # a row for each module; from the probe `imports`
+    ledger: list[Ledger] | None = None  # a row for each phase; from the probe `mappings`
+    import_packages: list[ImportPackage] | None = None  # a row for each top-level package; from the probe `imports`
+    import_phases: list[ImportPhase] | None = None  # a row for each phase that imported something
+    composition: list[Composition] | None = None  # what RSS consists of at three moments; from the probe `mappings`
+    workers: list[Workers] | None = None  # estimated totals for workers like the first process
+    growth: list[Growth] | None = None  # a row for each phase and metric
+    advice: list[Advice] = []  # what to do, computed from this trace
+    budget: Budget | None = None  # the check against a limit; null if none was given
+    overhead: list[Overhead] = []  # the cost of the probes
+    timeline: list[TimelinePoint] = []  # RSS over time, thinned out
+    suite: Suite | None = None  # results of a component suite; null if the trace is not of a suite

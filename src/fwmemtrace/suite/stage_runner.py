@@ -1,0 +1,219 @@
+"""Runs a component stage by stage in a session of its own.
+
+The stages are phases, and their names tie the processes of one component together. The trace of the session lies next
+to the suite's own.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..analysis.suite.stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, FIRST, IMPORT, INIT, REQUEST
+from ..config import Settings
+from ..paths import OUTSIDE, PhasePath, write
+from ..recording.session import Session, start_session
+from ..recording.workers import worker_path
+from ..tracing.phases import phase
+from ..tracing.span import current
+from .component import REQUESTS, load_entries, resolve
+from .listing import describe
+from .protocol import ChildStatus, ChildTask
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .component import ComponentLike
+
+_AGAIN_AT_MOST = 10  # requests after the trim: enough to show how much of the memory they take again
+_TIMELINE_NS = 50_000_000
+_WITH_TIMELINE = ("resident", "together")  # in other passes its thread would only be one more disturbance
+
+
+class StageRunner:
+    """The work of one process.
+
+    Args:
+        task: what it has to do.
+    """
+
+    def __init__(self, task: ChildTask) -> None:
+        self._task = task
+        self._status_file = Path(task.status_file)
+        self._outer: PhasePath = OUTSIDE
+        self._enter_stage("start")
+        settings = Settings(
+            target=str(worker_path(Path(task.trace), os.getpid())),
+            probes=tuple(task.probes),
+            interval=_TIMELINE_NS if task.purpose in _WITH_TIMELINE else 0,
+        )
+        self._session: Session = start_session(settings, session_id=task.session_id)
+        self._deferral: Any = None
+
+    def run(self) -> None:
+        """Runs all stages, stops the session and writes the outcome."""
+        try:
+            status = self._outcome()
+        finally:
+            if self._deferral is not None:
+                self._session.record(self._deferral.record())
+            self._session.stop()
+        self._write(status)
+
+    def _outcome(self) -> ChildStatus:
+        try:
+            problems = self._all_stages()
+        except MemoryError as error:
+            return ChildStatus(stage=self._stage, outcome="out of memory", message=describe(error))
+        except SystemExit as error:
+            return ChildStatus(stage=self._stage, outcome="left", message=f"it called sys.exit({error.code!r})")
+        except BaseException as error:
+            return ChildStatus(stage=self._stage, outcome="raised", message=describe(error))
+        if problems:
+            return ChildStatus(stage=self._stage, outcome="raised", message="; ".join(problems))
+        return ChildStatus(outcome="ok")
+
+    def _all_stages(self) -> list[str]:
+        """Runs all stages; returns the errors of components that run together with others."""
+        if self._task.defer:
+            from .deferred import Deferral
+
+            self._deferral = Deferral(self._task.defer, _current_path)
+            self._deferral.install()
+        if self._task.purpose == "together":
+            return self._together()
+        self._alone()
+        return []
+
+    def _alone(self) -> None:
+        with self._stage_phase(IMPORT):
+            component = resolve(load_entries(self._task.spec)[self._task.positions[0]])
+            _import_all(component)
+        inputs = list(component.inputs)
+        if self._task.purpose == "use":
+            self._watch_use(component, inputs)
+            return
+        init = self._init_of(component, variant=self._task.purpose == "variant")
+        with self._stage_phase(INIT):
+            instance = _awaited(init())
+        self._serve(component, instance, inputs)
+        with self._stage_phase(AFTER_GC):
+            gc.collect()
+        if self._task.trim:
+            self._trim(component, instance, inputs)
+
+    def _together(self) -> list[str]:
+        instances = []  # all of them stay alive to the end, as in the service
+        with self._stage_phase(IMPORT):
+            entries = load_entries(self._task.spec)
+        problems = []
+        for position in self._task.positions:
+            try:
+                component = resolve(entries[position])
+                with phase(component.name):
+                    self._outer = (component.name,)
+                    with self._stage_phase(IMPORT):
+                        _import_all(component)
+                    init = self._init_of(component, variant=position == self._task.variant_of)
+                    with self._stage_phase(INIT):
+                        instances.append(instance := _awaited(init()))
+                    self._serve(component, instance, list(component.inputs))
+            except MemoryError:
+                raise
+            except Exception as error:
+                problems.append(f"{self._stage}: {describe(error)}")
+        self._outer = OUTSIDE
+        with self._stage_phase(AFTER_GC):
+            gc.collect()
+        return problems
+
+    def _init_of(self, component: ComponentLike, *, variant: bool) -> Callable[[], Any]:
+        if variant:
+            return component.variants[self._task.variant]  # type: ignore[attr-defined, no-any-return]
+        return component.init
+
+    def _serve(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
+        with self._stage_phase(FIRST):
+            _awaited(component.request(instance, inputs[0]))
+        with self._stage_phase(BATCH):
+            _requests(component, instance, inputs, getattr(component, "batch", REQUESTS))
+
+    def _trim(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
+        from ..system.trim import find_trim
+
+        trim = find_trim()  # outside the phase, which would count what loading it costs
+        if trim is None:
+            return
+        with self._stage_phase(AFTER_TRIM):
+            trim()
+        with self._stage_phase(AGAIN):
+            _requests(component, instance, inputs, min(_AGAIN_AT_MOST, getattr(component, "batch", REQUESTS)))
+
+    def _watch_use(self, component: ComponentLike, inputs: list[Any]) -> None:
+        from ..records import SuiteUse
+        from .arrays import take_stock
+        from .usage import Usage
+
+        requests = min(len(inputs), getattr(component, "batch", REQUESTS))
+        with Usage() as usage:
+            with self._stage_phase(INIT):
+                instance = _awaited(component.init())
+            usage.watch_modules()
+            with self._stage_phase(FIRST):
+                for item in inputs[:requests]:
+                    _awaited(component.request(instance, item))
+        self._session.record(SuiteUse(usage.ran(), usage.read(), requests))
+        gc.collect()
+        self._session.record(take_stock())
+
+    def _stage_phase(self, name: str) -> Any:
+        self._enter_stage(write((*self._outer, name)))
+        return phase(name)
+
+    def _enter_stage(self, stage: str) -> None:
+        self._stage = stage
+        self._write(ChildStatus(stage=stage))
+
+    def _write(self, status: ChildStatus) -> None:
+        self._status_file.write_bytes(msgspec.json.encode(status))
+
+
+def _import_all(component: ComponentLike) -> None:
+    for name in getattr(component, "imports", ()):
+        __import__(name)
+
+
+def _requests(component: ComponentLike, instance: Any, inputs: list[Any], count: int) -> None:
+    # Only RSS at the edges of a request: anything finer would cost more than the request.
+    request = phase(REQUEST, probes=("resident",))
+    for number in range(count):
+        with request:
+            _awaited(component.request(instance, inputs[number % len(inputs)]))
+
+
+_loop: Any = None
+
+
+def _awaited(answer: Any) -> Any:
+    """Returns the answer, or its result if it is a coroutine; all of them run in one event loop."""
+    global _loop
+    if not hasattr(answer, "__await__"):
+        return answer
+    if _loop is None:
+        import asyncio
+
+        _loop = asyncio.new_event_loop()
+
+    async def wait() -> Any:
+        return await answer
+
+    return _loop.run_until_complete(wait())
+
+
+def _current_path() -> str:
+    span = current.get()
+    return "" if span is None else write(span.path)

@@ -1,0 +1,96 @@
+"""Finds the capture that belongs to a trace file and analyses it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+from ..analysis.growth import GrowthFold
+from ..analysis.process_analysis import CaptureResults
+from ..capture.readers import reader_for
+from ..errors import CaptureError
+from ..records import CaptureChunk, MappedLibrary
+from ..system.elf import build_of
+from ..tracefile.reader import TraceFile
+
+Progress: TypeAlias = Callable[[int, int], None]  # records of a capture that were read, and all records
+
+
+def capture_beside(file: TraceFile, tool: str = "memray") -> Path:
+    """Return where a capture that is not in the trace file lies: next to it."""
+    return file.path.with_name(file.path.name + reader_for(tool).suffix)
+
+
+@contextmanager
+def capture_of(file: TraceFile, tool: str = "memray") -> Iterator[Path | None]:
+    """Provide the capture that a tool made of a process, as a file for as long as the block lasts; None for no capture.
+
+    The capture lies next to the trace file while the process runs and after a crash. An orderly stop moves it into the
+    trace file.
+    """
+    session = file.session()
+    if session is not None and "native" not in session.probes:
+        yield None
+        return
+    beside = capture_beside(file, tool)
+    if beside.exists():
+        yield beside
+        return
+    with tempfile.TemporaryDirectory(prefix="fwmemtrace-") as folder:
+        path = Path(folder) / beside.name
+        with path.open("wb") as copy:
+            complete = _extract(file, tool, copy)
+        yield path if complete else None
+
+
+def analyse_capture(file: TraceFile, top: int, progress: Progress | None = None) -> CaptureResults | None:
+    """Return what a process's capture says; None if it has none.
+
+    Args:
+        file: the process's trace file.
+        top: how many stacks to resolve for each phase.
+        progress: called now and then with the number of records read and of all records.
+    """
+    with capture_of(file) as path:
+        if path is None:
+            return None
+        growth = GrowthFold()
+        try:
+            capture = reader_for("memray").rows(
+                path,
+                top=top,
+                other_builds=_other_builds(file),
+                progress=progress,
+                run_ended=lambda phase, level, change: growth.call(phase, "native", level, change),
+            )
+        except CaptureError as error:
+            return CaptureResults(notes=[f"native: {error}"])
+    return CaptureResults(
+        capture.rows, [f"native: {note}" for note in capture.notes], growth.result(), complete=capture.complete
+    )
+
+
+def _extract(file: TraceFile, tool: str, copy: BinaryIO) -> bool:
+    """Write a tool's capture in a trace file to another file, and return whether all of it was there."""
+    written = total = 0
+    for record in file:
+        if isinstance(record, CaptureChunk) and record.tool == tool:
+            copy.seek(record.offset)
+            written += copy.write(record.data)
+            total = record.total
+    return 0 < total == written
+
+
+def _other_builds(file: TraceFile) -> list[str]:
+    """Return the paths of libraries that this machine has in another build than the traced process had.
+
+    Libraries that this machine does not have are left out: without a file there are no names to get wrong.
+    """
+    session = file.session()
+    if session is None or session.settings.get("native_traces") != "True":
+        return []
+    mapped = {record.path: record.build for record in file if isinstance(record, MappedLibrary)}
+    return [path for path, build in mapped.items() if build_of(path) not in (None, build)]

@@ -1,0 +1,326 @@
+"""What a session calls of its probes: hooks that are overridden, for phases that want them, in their order."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fwmemtrace
+from fwmemtrace import phase, plugins
+from fwmemtrace.probes import Probe, ProbeContext, Span
+from fwmemtrace.recording.probe_set import ProbeSet
+from fwmemtrace.records import Footprint, Note, Overhead, PhaseBegin, PhaseEnd, Record
+from fwmemtrace.sinks import MemorySink
+
+HOOKS = ("phase_began", "phase_ended", "switched")
+
+
+class Listening(Probe):
+    """Keeps the calls of its hooks."""
+
+    name = "listening"
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+
+class Keeps(Listening):
+    """Returns a new state for each run."""
+
+    name = "keeps"
+
+    def phase_began(self, span: Span) -> object:
+        state = [span.phase.name]
+        self.calls.append(state)
+        return state
+
+    def phase_ended(self, span: Span, state: object) -> None:
+        self.calls.append((span.phase.name, state))
+
+
+def spans(sink: MemorySink) -> dict[str, int]:
+    return {record.name: record.span for record in sink.records if isinstance(record, PhaseBegin)}
+
+
+def records_of(sink: MemorySink, span: int) -> set[str]:
+    return {type(record).__name__ for record in sink.records if getattr(record, "span", None) == span}
+
+
+def test_what_a_phase_s_begin_returns_is_passed_to_its_end() -> None:
+    probe = Keeps()
+    with fwmemtrace.session(MemorySink(), probes=[probe], interval=0):
+        with phase("outer"), phase("inner"):
+            pass
+    outer, inner, (inner_name, inner_state), (outer_name, outer_state) = probe.calls
+    assert (outer_name, inner_name) == ("outer", "inner")
+    assert inner_state is inner
+    assert outer_state is outer
+
+
+def test_runs_that_overlap_in_threads_have_states_of_their_own() -> None:
+    probe, barrier = Keeps(), threading.Barrier(2)
+
+    def work(name: str) -> None:
+        with phase(name):
+            barrier.wait(timeout=600)
+
+    with fwmemtrace.session(MemorySink(), probes=[probe], interval=0):
+        threads = [threading.Thread(target=work, args=(name,)) for name in ("a", "b")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(call for call in probe.calls if type(call) is tuple) == [("a", ["a"]), ("b", ["b"])]
+
+
+def test_a_state_of_none_is_passed_too() -> None:
+    class EndsOnly(Listening):
+        def phase_ended(self, span: Span, state: object) -> None:
+            self.calls.append((span.phase.name, state))
+
+    probe = EndsOnly()
+    with fwmemtrace.session(MemorySink(), probes=[probe], interval=0), phase("a"):
+        pass
+    assert probe.calls == [("a", None)]
+
+
+def test_nothing_is_kept_of_a_span_that_has_ended() -> None:
+    class KeepsSpans(Keeps):
+        def phase_ended(self, span: Span, state: object) -> None:
+            self.calls.append(span)
+
+    probe = KeepsSpans()
+    with fwmemtrace.session(MemorySink(), probes=[probe], interval=0), phase("a"):
+        pass
+    assert probe.calls[-1].state is None
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_that_is_not_overridden_is_never_called(hook: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+    monkeypatch.setattr(Probe, hook, lambda *arguments: called.append(hook))
+
+    @phase("generator")
+    def generator() -> Any:
+        yield 1
+
+    with fwmemtrace.session(MemorySink(), probes=[Listening()], interval=0), phase("a"):
+        list(generator())
+    assert called == []
+
+
+def test_inner_phases_call_nothing_with_resident_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+    original = ProbeSet.phase_began
+
+    def phase_began(self: ProbeSet, span: Span) -> None:
+        called.append(span.phase.name)
+        original(self, span)
+
+    monkeypatch.setattr(ProbeSet, "phase_began", phase_began)
+    with fwmemtrace.session(MemorySink(), interval=0), phase("outer"), phase("inner"):
+        pass
+    assert called == ["outer"]
+
+
+def test_a_probe_may_listen_to_outermost_phases_only() -> None:
+    class Outermost(Keeps):
+        outermost_only = True
+
+    probe = Outermost()
+    with fwmemtrace.session(MemorySink(), probes=[probe], interval=0), phase("outer"), phase("inner"):
+        pass
+    assert probe.calls == [["outer"], ("outer", ["outer"])]
+
+
+def test_only_the_cost_of_a_measured_probe_is_recorded() -> None:
+    class Unmeasured(Keeps):
+        name = "unmeasured"
+        measured = False
+
+    sink = MemorySink()
+    with fwmemtrace.session(sink, probes=[Keeps(), Unmeasured()], interval=0), phase("a"):
+        pass
+    costs = [record.probe for record in sink.records if isinstance(record, Overhead)]
+    assert costs.count("keeps") == 3  # its start, its stop, and the sum of the edges
+    assert costs.count("unmeasured") == 2
+
+
+def test_probes_are_called_by_rank_and_in_reverse_at_the_end() -> None:
+    calls: list[str] = []
+
+    class Early(Probe):
+        name = "early"
+        rank = 1
+
+        def phase_began(self, span: Span) -> None:
+            calls.append(f"+{self.name}")
+
+        def phase_ended(self, span: Span, state: None) -> None:
+            calls.append(f"-{self.name}")
+
+        def stop(self) -> None:
+            calls.append(f"stop {self.name}")
+
+    class Late(Early):
+        name = "late"
+        rank = 99
+
+    with fwmemtrace.session(MemorySink(), probes=[Late(), Early()], interval=0), phase("a"):
+        pass
+    assert calls == ["+early", "+late", "-late", "-early", "stop late", "stop early"]
+
+
+def test_the_order_of_the_built_in_probes() -> None:
+    """The censuses allocate: they are outside of tracemalloc, and all three outside of memray's markers."""
+    probes = [plugins.load("fwmemtrace.probes", name) for name in plugins.BUILT_IN["fwmemtrace.probes"]]
+    ordered = [probe.name for probe in sorted(probes, key=lambda probe: probe.rank)]
+    assert ordered == ["resident", "collector", "tensors", "objects", "mappings", "python_heap", "native", "imports"]
+    assert len({probe.rank for probe in (Probe, *probes)}) == len(probes) + 1
+
+
+def test_a_switch_names_the_innermost_phase_that_the_probe_measures() -> None:
+    class Follows(Listening):
+        def switched(self, span: Span | None) -> None:
+            self.calls.append(span.phase.name if span else None)
+
+    probe = Follows()
+
+    @phase("generator", probes=["resident"])
+    def generator() -> Any:
+        yield 1
+
+    with fwmemtrace.session(MemorySink(), probes=[probe], interval=0):
+        with phase("caller"):
+            list(generator())
+        with phase("other", probes=["resident"]):
+            list(generator())
+    assert probe.calls == ["caller", "caller", None, None]
+
+
+@pytest.fixture
+def new_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "fw_imported_in_a_hot_phase.py").write_text("table = bytearray(1000)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "fw_imported_in_a_hot_phase", raising=False)
+    return "fw_imported_in_a_hot_phase"
+
+
+@pytest.mark.filterwarnings("ignore:fwmemtrace")
+def test_a_phase_that_asks_for_resident_alone_is_passed_over_by_every_other_probe(new_module: str) -> None:
+    sink = MemorySink()
+    with fwmemtrace.session(sink, probes="all", interval=0):
+        with phase("full"):
+            gc.collect()
+            with phase("hot", probes=["resident"]):
+                __import__(new_module)
+                kept = [bytes(1000) for _ in range(1000)]
+                gc.collect()
+        with phase("hot outermost", probes=["resident"]):
+            gc.collect()
+        del sys.modules[new_module]
+        with phase("imports too"):
+            __import__(new_module)
+    assert len(kept) == 1000
+    by_name = spans(sink)
+    assert {"PythonHeap", "ObjectCensus", "TensorCensus", "Collections"} <= records_of(sink, by_name["full"])
+    assert records_of(sink, by_name["hot"]) == {"PhaseBegin", "PhaseEnd"}
+    assert records_of(sink, by_name["hot outermost"]) <= {"PhaseBegin", "PhaseEnd", "Footprint"}
+    imported = [record for record in sink.records if getattr(record, "module", None) == new_module]
+    assert [record.span for record in imported] == [by_name["imports too"]]  # type: ignore[attr-defined]
+
+
+def test_a_phase_that_leaves_resident_out_has_no_footprint() -> None:
+    sink = MemorySink()
+    with fwmemtrace.session(sink, interval=0), phase("a", probes=["mappings"]):
+        pass
+    footprints = [record.span for record in sink.records if isinstance(record, Footprint)]
+    assert footprints == [0]
+    (end,) = [record for record in sink.records if isinstance(record, PhaseEnd)]
+    assert end.rss_bytes > 0
+
+
+def test_a_module_imported_by_a_thread_without_a_phase_belongs_to_the_innermost_measured_phase(new_module: str) -> None:
+    sink = MemorySink()
+    with fwmemtrace.session(sink, probes=["imports"], interval=0):
+        with phase("outer"), phase("hot", probes=["resident"]):
+            thread = threading.Thread(target=__import__, args=(new_module,))
+            thread.start()
+            thread.join()
+    (imported,) = [record for record in sink.records if getattr(record, "module", None) == new_module]
+    assert getattr(imported, "span", None) == spans(sink)["outer"]
+
+
+def test_a_note_has_the_probe_s_name() -> None:
+    class Notes(Probe):
+        name = "notes"
+
+        def start(self, context: ProbeContext) -> None:
+            context.note("one thing")
+
+    sink = MemorySink()
+    with fwmemtrace.session(sink, probes=[Notes()], interval=0):
+        pass
+    notes = [(record.source, record.message) for record in sink.records if isinstance(record, Note)]
+    assert notes == [("notes", "one thing")]
+
+
+def test_the_probes_of_a_session_share_a_governor() -> None:
+    governors = []
+
+    class First(Probe):
+        name = "first"
+
+        def start(self, context: ProbeContext) -> None:
+            governors.append(context.governor)
+
+    class Second(First):
+        name = "second"
+
+    with fwmemtrace.session(MemorySink(), probes=[First(), Second()], interval=0):
+        pass
+    assert governors[0] is governors[1]
+
+
+def test_a_probe_of_one_s_own_may_be_required() -> None:
+    class Broken(Probe):
+        name = "broken"
+
+        def start(self, context: ProbeContext) -> None:
+            raise fwmemtrace.ProbeUnavailable("needs a cat")
+
+    with pytest.warns(RuntimeWarning, match="the probe 'broken' is off: needs a cat"):
+        fwmemtrace.session(MemorySink(), probes=[Broken()], interval=0).stop()
+    with pytest.raises(fwmemtrace.ProbeUnavailable, match="needs a cat"):
+        fwmemtrace.session(MemorySink(), probes=[Broken()], required=["broken"], interval=0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_worker_begins_its_open_phases_again_for_every_probe(tmp_path: Path) -> None:
+    probe = Keeps()
+    path = tmp_path / "calls"
+    with fwmemtrace.session(tmp_path / "trace.bin", probes=[probe], interval=0):
+        with phase("outer"), phase("hot", probes=["resident"]), phase("inner"):
+            if not (pid := os.fork()):
+                path.write_text(repr(probe.calls[2:]))
+                os._exit(0)
+            os.waitpid(pid, 0)
+    assert path.read_text() == repr([["outer"], ["inner"]])
+
+
+def test_records_say_which_service_the_process_belongs_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=other,region=eu")
+    with fwmemtrace.session(tmp_path / "trace.bin", service="guard", instance="pod-1", labels={"version": "1.4"}):
+        pass
+    trace = fwmemtrace.read(tmp_path / "trace.bin")
+    begin: Record = next(iter(trace))
+    assert (begin.service, begin.instance) == ("guard", "pod-1")  # type: ignore[attr-defined]
+    (process,) = trace.summary().trace.processes
+    assert (process.service, process.instance) == ("guard", "pod-1")
+    assert process.labels == {"region": "eu", "version": "1.4"}
