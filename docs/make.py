@@ -70,30 +70,30 @@ for 0.
 
 
 _FRAMES = """\
-A trace file is a header, then frames up to its end. It is only ever appended to, one frame in one `write`, so that a
-process that is killed leaves every record that it had written. All numbers are little-endian.
+A trace file is a header, followed by frames to its end. It is only ever appended to, one frame per `write` call, so
+that a process that is killed leaves every record that it had written. All numbers are little-endian.
 
 {header}
 
 {frame}
 
-A reader takes every frame whose checksum fits. Where one does not, it looks for the next place at which a whole
-frame begins, and counts the bytes between as damaged. A payload length over {max_payload} bytes is damage. A kind
-that it does not know it passes over: a newer version may have written it.
+A reader takes every frame whose checksum is right. Where one is wrong, it searches for the next whole frame, and
+counts the bytes between as damaged. A payload length over {max_payload} bytes is damage. Frames of an unknown kind
+are skipped: a newer version may have written them.
 
-A payload is the record's fields, in the order of the tables below, as one MessagePack array. A record of a newer
-version may have more fields than a reader knows, which it ignores; one of an older version may have fewer, and the
-defaults stand for the rest. A kind's number is never given to another kind, and a field never changes its place or
-meaning. Nothing in a trace is ever executed.
+A payload is one MessagePack array with the fields of the record, in the order of the tables below. Records of a newer
+version may have more fields, which a reader ignores; records of an older version may have fewer, and the defaults
+apply. The number of a kind is never reused, and a field never changes its position or meaning. Nothing in a trace is
+ever executed. Texts are UTF-8; surrogates, which UTF-8 cannot encode, are written as escapes such as `\\udc80`.
 
-All sizes are bytes. A name that ends in `_ns` is nanoseconds, of the monotonic clock except for `started_unix_ns`.
+All sizes are in bytes. Names that end in `_ns` are nanoseconds, on the monotonic clock except for `started_unix_ns`.
 
-A process with the native probe writes memray's capture beside its trace, under the trace's name with `{suffix}`
-behind it. When the session is stopped the capture is moved into the trace as records of the kind `CaptureChunk`;
-after a crash it is still beside. A worker process writes a trace of its own, `trace.<pid>.bin` beside `trace.bin`,
-with the same `session_id`; its format is the same.
+A process with the `native` probe writes memray's capture next to its trace, under the name of the trace with
+`{suffix}` appended. When the session is stopped, the capture is moved into the trace as records of the kind
+`CaptureChunk`; after a crash it is still next to it. A worker process writes its own trace, `trace.<pid>.bin` next to
+`trace.bin`, with the same `session_id` and in the same format.
 
-For example, the header that process 4242 writes, and a phase `init` that begins in it:
+For example, this is the header written by process 4242, and a phase `init` that begins in it:
 
 {example}
 """
@@ -111,16 +111,16 @@ def trace_format_page() -> str:
             ("magic", magic),
             ("format version", f"{layout.FORMAT_VERSION}"),
             ("byte-order mark", f"`{layout.BYTE_ORDER_MARK:#06x}`"),
-            ("pid", "of the process that writes"),
+            ("pid", "of the writing process"),
             ("reserved", "0"),
         ],
     )
     frame = _layout(
         layout.FRAME_HEAD.format,
-        [("payload length", "bytes"), ("kind", "the number of the record's class, below")],
+        [("payload length", "bytes"), ("kind", "the number of a record below")],
         [
             ("payload", "payload length", "the record's fields"),
-            ("CRC-32", f"{layout.FRAME_CRC.size}", "of length, kind and payload, as zlib counts it"),
+            ("CRC-32", f"{layout.FRAME_CRC.size}", "of length, kind and payload, as `zlib.crc32` computes it"),
         ],
     )
     text = _FRAMES.format(

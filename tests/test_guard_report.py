@@ -116,8 +116,8 @@ def test_a_native_session_adds_up_to_memray_s_own_totals(tmp_path: Path) -> None
         with memray.FileReader(path) as reader:
             leaked = sum(record.size for record in reader.get_leaked_allocation_records(merge_threads=True))
     rows = summary.rows.values()
-    assert sum(row.allocated_bytes for row in rows) + summary.marks_bytes == stats.total_memory_allocated
-    assert sum(row.allocations for row in rows) + summary.marks == stats.total_num_allocations
+    assert sum(row.allocated_bytes for row in rows) + summary.marker_bytes == stats.total_memory_allocated
+    assert sum(row.allocations for row in rows) + summary.markers == stats.total_num_allocations
     assert sum(row.live_bytes + row.file_backed_bytes for row in rows) == leaked
     (load,) = [row for row in trace.phases if row.path.endswith("load model")]
     assert load.native is not None

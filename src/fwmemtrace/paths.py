@@ -52,6 +52,14 @@ def read(text: str) -> PhasePath:
     return tuple(names)
 
 
+def encodable(text: str) -> str:
+    r"""Return a text with its lone surrogates, which UTF-8 cannot encode, as escapes such as "\udc80".
+
+    They come from file names and arguments that are not valid UTF-8.
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def is_inside(path: PhasePath, outer: PhasePath) -> bool:
     """Tell whether a path is the other one, or of a phase inside it."""
     return path[: len(outer)] == outer

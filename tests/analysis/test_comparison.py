@@ -52,4 +52,4 @@ def test_the_command_prints_a_row_for_each_phase(tmp_path: Path, new_memory: New
     assert rows["old"].count("-") == 2
     missing = subprocess.run([*command[:4], "before.bin", "nothing.bin"], cwd=tmp_path, capture_output=True, text=True)
     assert missing.returncode == 2
-    assert "no file nothing.bin" in missing.stderr
+    assert "nothing.bin: no such file" in missing.stderr

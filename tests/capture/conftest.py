@@ -1,4 +1,4 @@
-"""What the tests of native allocations share: memray itself as the judge of its captures."""
+"""Shared by the tests of native allocations; memray itself checks the totals of its captures."""
 
 from __future__ import annotations
 
@@ -12,50 +12,51 @@ import msgspec
 import pytest
 
 import fwmemtrace
-from fwmemtrace.capture.by_phase import read_capture
+from fwmemtrace.capture.by_phase import read_capture, samples_of
 from fwmemtrace.paths import write
 from fwmemtrace.trace import capture_of
 
 memray = pytest.importorskip("memray")
-MARK = "<fwmemtrace>"
+MARKER_FILE = "<fwmemtrace>"
+FIGURES = ("allocated_bytes", "allocations", "live_bytes", "at_peak_bytes", "file_backed_bytes")
 
 
 @dataclass
-class Verdict:
-    """memray's own figures for a capture, those of the marks apart."""
+class MemrayTotals:
+    """memray's own totals of a capture, without the markers."""
 
     allocated_bytes: int
     allocations: int
     leaked_bytes: int
     peak_bytes: int
-    marks: int
+    markers: int
 
 
-def judge(path: Path) -> Verdict:
-    """Ask memray, knowing of marks only that the file of their innermost frame is not one."""
+def memray_totals(path: Path) -> MemrayTotals:
+    """Ask memray. All that is known of markers here is that the file of their innermost frame does not exist."""
     from memray._memray import compute_statistics
 
     statistics = compute_statistics(str(path))
-    marks = [
+    markers = [
         record.size
         for record in memray.FileReader(str(path)).get_allocation_records()
         if record.size
         and record.allocator not in (memray.AllocatorType.FREE, memray.AllocatorType.MUNMAP)
         and (stack := record.stack_trace(1))
-        and stack[0][1] == MARK
+        and stack[0][1] == MARKER_FILE
     ]
     leaked = sum(record.size for record in memray.FileReader(str(path)).get_leaked_allocation_records())
-    return Verdict(
-        statistics.total_memory_allocated - sum(marks),
-        statistics.total_num_allocations - len(marks),
+    return MemrayTotals(
+        statistics.total_memory_allocated - sum(markers),
+        statistics.total_num_allocations - len(markers),
         leaked,
         statistics.peak_memory_allocated,
-        len(marks),
+        len(markers),
     )
 
 
 def by_text(summary):
-    """The summary of a capture with its rows and calls by the texts of their paths: they read better in a test."""
+    """Return the summary with its rows and calls by the texts of their paths, which read better in a test."""
     return msgspec.structs.replace(
         summary,
         rows={write(path): row for path, row in summary.rows.items()},
@@ -64,19 +65,33 @@ def by_text(summary):
 
 
 def assert_conserved(path: Path):
-    """The rows of a capture add up to memray's own totals, to the byte; returns its summary, the rows by text."""
+    """Assert that the rows of a capture add up to memray's own totals; return its summary, the rows by text."""
     summary = by_text(read_capture(path, top=1000))
-    verdict = judge(path)
+    totals = memray_totals(path)
     rows = summary.rows.values()
-    assert sum(row.allocated_bytes for row in rows) == verdict.allocated_bytes
-    assert sum(row.allocations for row in rows) == verdict.allocations
-    assert sum(row.live_bytes + row.file_backed_bytes for row in rows) == verdict.leaked_bytes
-    assert summary.marks == verdict.marks
+    assert sum(row.allocated_bytes for row in rows) == totals.allocated_bytes
+    assert sum(row.allocations for row in rows) == totals.allocations
+    assert sum(row.live_bytes + row.file_backed_bytes for row in rows) == totals.leaked_bytes
+    assert summary.markers == totals.markers
+    assert_samples_add_up(path, summary)
     return summary
 
 
+def assert_samples_add_up(path: Path, summary):
+    """Assert that the samples of each phase add up to its row."""
+    added = {path: dict.fromkeys(FIGURES, 0) for path in summary.rows}
+    for sample in samples_of(path):
+        row = added[write(sample.phase)]
+        for figure in FIGURES:
+            row[figure] += getattr(sample, figure) or 0
+    for path, row in summary.rows.items():
+        expected = {figure: getattr(row, figure) for figure in FIGURES if figure != "at_peak_bytes"}
+        # Where the breakdown of the peak is unknown, the row has none and neither have the samples.
+        assert added[path] == {**expected, "at_peak_bytes": row.peak_bytes if row.at_peak else 0}
+
+
 def summaries(trace: Path):
-    """The conserved summaries of all processes of a trace, the first one's first."""
+    """Return the summaries of all processes of a trace, the main process first, after `assert_conserved`."""
     found = []
     for file in fwmemtrace.read(trace).files:
         with capture_of(file) as capture:
@@ -86,13 +101,13 @@ def summaries(trace: Path):
 
 
 def summary_of(trace: Path):
-    """The same for a trace of one process."""
+    """Return the summary of a trace of one process, after `assert_conserved`."""
     (only,) = summaries(trace)
     return only
 
 
 def python(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the interpreter in a folder, this package at hand."""
+    """Run the interpreter in a folder, with this package importable."""
     source = str(Path(fwmemtrace.__file__).parents[1])
     return subprocess.run(
         [sys.executable, *arguments],
@@ -107,7 +122,7 @@ def python(folder: Path, *arguments: str, **environ: str) -> subprocess.Complete
 
 @pytest.fixture
 def run(tmp_path):
-    """Run a script in a process of its own, in a folder of its own."""
+    """Run a script in its own process and folder."""
 
     def run(text: str, *arguments: str, expect: int | None = 0, **environ: str) -> subprocess.CompletedProcess[str]:
         script = tmp_path / "program.py"

@@ -1,4 +1,4 @@
-"""Which phase an allocation counts toward, where tasks, generators and threads take turns."""
+"""Which phase an allocation counts toward, with tasks, generators and threads."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 import fwmemtrace
 from fwmemtrace import phase
-from fwmemtrace.paths import write
-from fwmemtrace.probes.native import marker_writer as markers
+from fwmemtrace.paths import encodable, write
+from fwmemtrace.probes.native import marker_writer
 from fwmemtrace.probes.native.task_switches import TaskSwitches
 
 from .conftest import summary_of
@@ -36,12 +36,12 @@ def kept():
 
 
 def taken(row, size):
-    """How many blocks of just this size a row's stacks asked for."""
+    """Return how many blocks of exactly this size the stacks of a row allocated."""
     return sum(site.allocations for site in row.top if site.allocated_bytes == site.allocations * size)
 
 
 def only_these(rows, path, size):
-    """Whether the row at `path` asked for just so much through `take`."""
+    """Tell whether the row at `path` allocated exactly that much through `take`."""
     mine = [site for site in rows[path].top if site.stack and site.stack[0].file.endswith("memray/_test.py")]
     return sum(site.allocated_bytes for site in mine) == size
 
@@ -97,7 +97,7 @@ def test_two_hundred_tasks_in_twenty_phases(tmp_path, kept):
     assert all(rows[f"kind {number}"].held_bytes >= 2_000_000 for number in range(20))
 
 
-def test_a_task_goes_on_in_the_phase_around_the_one_that_made_it_once_that_has_ended(tmp_path, kept):
+def test_a_task_outlives_its_phase_in_the_phase_around_it(tmp_path, kept):
     async def late():
         await asyncio.sleep(0.01)
         take(kept, 100_000)
@@ -115,24 +115,24 @@ def test_a_task_goes_on_in_the_phase_around_the_one_that_made_it_once_that_has_e
     assert only_these(rows, "outer/inner", 0)
 
 
-def test_asyncio_is_as_it_was_after_the_session(tmp_path):
+def test_asyncio_is_restored_after_the_session(tmp_path):
     original = asyncio.Handle._run
     with fwmemtrace.session(tmp_path / "trace.bin", probes=["native"]):
         assert asyncio.Handle._run is not original
     assert asyncio.Handle._run is original
 
 
-def test_a_wrapper_that_came_later_is_left_alone(monkeypatch):
+def test_a_later_wrapper_is_left_alone(monkeypatch):
     switches = TaskSwitches(lambda span: None)
     monkeypatch.setattr(asyncio.Handle, "_run", asyncio.Handle._run)
-    switches.look()
+    switches.follow()
     later = lambda handle: None  # noqa: E731
     asyncio.Handle._run = later
     switches.stop()
     assert asyncio.Handle._run is later
 
 
-def test_asyncio_that_is_imported_inside_a_phase_is_followed_from_there(run, tmp_path):
+def test_asyncio_is_followed_once_it_is_imported(run, tmp_path):
     run(
         """
 import fwmemtrace
@@ -156,7 +156,7 @@ with fwmemtrace.session("trace.bin", probes=["native"]):
     assert all(taken(rows[f"outer/task {number}"], 100_001) == 6 for number in range(5))
 
 
-def test_a_suspended_generator_is_in_no_phase_of_its_own(tmp_path, kept):
+def test_a_suspended_generator_is_out_of_its_phase(tmp_path, kept):
     @phase("generator")
     def generator():
         for _ in range(3):
@@ -196,7 +196,7 @@ def test_a_phase_may_end_in_another_thread(tmp_path, kept):
     assert any(path.endswith("next") and only_these(rows, path, 200_000) for path in rows)
 
 
-def test_a_phase_that_asks_for_less_counts_with_the_one_around_it(tmp_path, kept):
+def test_a_phase_without_the_probe_counts_with_the_one_around_it(tmp_path, kept):
     with fwmemtrace.session(tmp_path / "trace.bin", probes=["native"]):
         with phase("outer"):
             with phase("hot", probes=["resident"]):
@@ -211,7 +211,7 @@ def test_a_phase_that_asks_for_less_counts_with_the_one_around_it(tmp_path, kept
     assert rows["outer"].including_inner.live_bytes >= 600_000
 
 
-def test_threads_without_a_phase_count_with_the_session_s_own(tmp_path, kept):
+def test_threads_without_a_phase_count_with_the_session_thread(tmp_path, kept):
     with fwmemtrace.session(tmp_path / "trace.bin", probes=["native"]):
         with phase("outer"):
             thread = threading.Thread(target=take, args=(kept, 100_000))
@@ -223,18 +223,45 @@ def test_threads_without_a_phase_count_with_the_session_s_own(tmp_path, kept):
 
 
 def test_names_that_no_c_string_can_hold(tmp_path, kept):
-    names = ["zero\\0byte", "new\\nline", "lone\\udc80surrogate", "größe 💾", "a/b", "back\\\\slash", "'"]
+    names = ["zero\0byte", "new\nline", "lone\udc80surrogate", "größe 💾", "a/b", "back\\slash", "\\/", "'"]
     with fwmemtrace.session(tmp_path / "trace.bin", probes=["native"]):
         for size, name in enumerate(names, 100_000):
             with phase(name):
                 take(kept, size)
     rows = summary_of(tmp_path / "trace.bin").rows
     for size, name in enumerate(names, 100_000):
-        assert only_these(rows, write((name,)), size), name
+        assert only_these(rows, write((encodable(name),)), size), name
 
 
-def test_more_phases_than_there_is_room_for_names_are_spelled(tmp_path, kept, monkeypatch):
-    monkeypatch.setattr(markers, "MOST_NAMES", 40)
+def test_a_slash_in_a_name_does_not_make_siblings_parent_and_child(tmp_path, kept):
+    with fwmemtrace.session(tmp_path / "trace.bin", probes=["native"]):
+        with phase("serve"):
+            with phase("GET /users"):
+                take(kept, 400_000)
+            with phase("GET /users/{id}"):
+                take(kept, 200_000)
+                with phase("GET"):
+                    take(kept, 100_000)
+    rows = summary_of(tmp_path / "trace.bin").rows
+    users, user = write(("serve", "GET /users")), write(("serve", "GET /users/{id}"))
+    assert only_these(rows, users, 400_000)
+    assert only_these(rows, user, 200_000)
+    assert set(rows) == {"", "serve", users, user, user + "/GET"}
+    for figure in ("allocated_bytes", "allocations", "live_bytes", "held_bytes"):
+
+        def own(path, figure=figure):
+            return getattr(rows[path], figure)
+
+        def whole(path, figure=figure):
+            return getattr(rows[path].including_inner, figure)
+
+        assert whole(users) == own(users)
+        assert whole(user) == own(user) + own(user + "/GET")
+        assert whole("serve") == own("serve") + own(users) + own(user) + own(user + "/GET")
+
+
+def test_phases_beyond_the_number_of_names_are_spelled(tmp_path, kept, monkeypatch):
+    monkeypatch.setattr(marker_writer, "MAX_NAMES", 40)
     file = tmp_path / "file"
     file.write_bytes(bytes(100 * mmap.PAGESIZE))
     with fwmemtrace.session(tmp_path / "trace.bin", probes=["native"]), file.open("rb") as handle:
@@ -264,7 +291,7 @@ def test_more_phases_than_there_is_room_for_names_are_spelled(tmp_path, kept, mo
     mapped.close()
 
 
-def test_marks_by_mmap_as_a_free_threaded_build_needs_them(tmp_path, kept, monkeypatch):
+def test_markers_by_mmap_as_on_a_free_threaded_build(tmp_path, kept, monkeypatch):
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
     with fwmemtrace.session(tmp_path / "trace.bin", probes=["native"]):
         with phase("outer"):
@@ -279,7 +306,7 @@ def test_marks_by_mmap_as_a_free_threaded_build_needs_them(tmp_path, kept, monke
     mapped.close()
 
 
-def test_a_setprofile_function_of_the_program_does_not_break_it(tmp_path, kept):
+def test_a_profile_function_of_the_program_does_not_break_it(tmp_path, kept):
     with fwmemtrace.session(tmp_path / "trace.bin", probes=["native"]):
         with phase("before"):
             take(kept, 100_000)

@@ -1,4 +1,4 @@
-"""Whatever a program does with memory: the rows of its phases add up to memray's totals, to the byte."""
+"""The rows of all phases add up to memray's totals to the byte, whatever a program does with memory."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ STEPS = st.lists(
 
 
 def perform(steps):
-    """One thread's program: nested phases, and blocks of every allocator that may be freed in any of them."""
+    """Run the program of one thread: nested phases, and blocks of every allocator, freed in any of them."""
     blocks, mappings = [], []
     with ExitStack() as stack:
         entered = []
@@ -100,7 +100,7 @@ def test_a_mapping_is_freed_piece_by_piece_in_other_phases(tmp_path):
             mapping.munmap(PAGE, 0)
             mapping.munmap(PAGE, 9 * PAGE)
     rows = summary_of(path).rows
-    # A table or arena of the interpreter's own may have grown in the same phase: that site is another one.
+    # A table or arena of the interpreter may have grown in the same phase, which is another site.
     (site,) = (site for site in rows["map"].top if site.allocated_bytes == 10 * PAGE)
     assert site.live_bytes == 6 * PAGE
     assert rows["map"].held_bytes >= 10 * PAGE
@@ -138,11 +138,11 @@ def test_sixteen_threads_with_phases_of_their_own(tmp_path):
 
 
 def asked(row, size):
-    """What a row's stacks asked for in blocks of just this size."""
+    """Return the bytes that the stacks of a row allocated in blocks of exactly this size."""
     return sum(site.allocated_bytes for site in row.top if site.allocated_bytes == site.allocations * size)
 
 
-def test_a_peak_is_the_phase_s_own_and_its_parent_s_but_not_the_next_one_s(tmp_path):
+def test_a_peak_belongs_to_its_phase_and_those_around_it(tmp_path):
     path = tmp_path / "trace.bin"
     with fwmemtrace.session(path, probes=["native"]):
         with phase("outer"):
@@ -162,7 +162,7 @@ def test_a_peak_is_the_phase_s_own_and_its_parent_s_but_not_the_next_one_s(tmp_p
     assert rows["outer/burst"].temporary_bytes >= 200_000_000
 
 
-def test_file_mappings_are_no_heap_and_anonymous_ones_are(tmp_path):
+def test_mapped_files_are_no_heap_and_anonymous_mappings_are(tmp_path):
     file = tmp_path / "weights"
     file.write_bytes(b"x" * (40 * PAGE))
     path = tmp_path / "trace.bin"
@@ -185,7 +185,7 @@ def test_file_mappings_are_no_heap_and_anonymous_ones_are(tmp_path):
     memory.close()
 
 
-def test_reserved_address_space_is_told_apart(tmp_path):
+def test_reserved_address_space_is_shown_separately(tmp_path):
     libc = ctypes.CDLL(None)
     libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     path = tmp_path / "trace.bin"

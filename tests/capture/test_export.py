@@ -1,4 +1,4 @@
-"""The capture leaves the trace as memray wrote it."""
+"""The memray exporter writes the capture as memray wrote it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from fwmemtrace.probes.native.probe import NativeProbe
 pytest.importorskip("memray")
 
 
-def test_byte_for_byte(tmp_path, monkeypatch):
+def test_identical_bytes(tmp_path, monkeypatch):
     written = []
     move = NativeProbe._move_capture
 
-    def look(self):
+    def copy_first(self):
         written.append(open(self._capture, "rb").read())  # noqa: SIM115
         move(self)
 
-    monkeypatch.setattr(NativeProbe, "_move_capture", look)
+    monkeypatch.setattr(NativeProbe, "_move_capture", copy_first)
     with fwmemtrace.session(tmp_path / "trace.bin", probes=["native"]), phase("a"):
         kept = bytearray(1_000_000)
     exporter = plugins.load("fwmemtrace.exporters", "memray")()
     exporter.export(fwmemtrace.read(tmp_path / "trace.bin"), tmp_path / "capture.bin")
     assert (tmp_path / "capture.bin").read_bytes() == written[0]
-    # memray cuts off the frames that were around the tracker's start: not one of the program's may be among them.
+    # memray hides the frames that were around the tracker's start: none of the program's may be among them.
     done = subprocess.run(
         [sys.executable, "-m", "memray", "summary", "capture.bin"],
         cwd=tmp_path,
@@ -36,11 +36,11 @@ def test_byte_for_byte(tmp_path, monkeypatch):
         text=True,
         check=True,
     )
-    assert "test_byte_for_byte" in done.stdout
+    assert "test_identical_bytes" in done.stdout
     del kept
 
 
-def test_a_trace_without_a_capture(tmp_path):
+def test_a_trace_without_a_capture_cannot_be_exported(tmp_path):
     with fwmemtrace.session(tmp_path / "trace.bin"):
         pass
     exporter = plugins.load("fwmemtrace.exporters", "memray")()
@@ -48,7 +48,7 @@ def test_a_trace_without_a_capture(tmp_path):
         exporter.export(fwmemtrace.read(tmp_path / "trace.bin"), tmp_path / "capture.bin")
 
 
-def test_the_command(tmp_path, capsys):
+def test_the_command_exports_the_capture(tmp_path, capsys):
     from fwmemtrace.cli import main
 
     trace, capture = tmp_path / "trace.bin", tmp_path / "capture.bin"

@@ -1,7 +1,8 @@
-"""The fold of a capture against a slow and plain model: it keeps every block, and adds them up after each step."""
+"""The fold of a capture against a slow, plain model that keeps every block and adds them up after each step."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,10 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fwmemtrace.capture import markers
-from fwmemtrace.capture.fold import FREE, MMAP, MUNMAP, PYMALLOC_FREE, CaptureFold
+from fwmemtrace.capture.fold import CaptureFold
+from fwmemtrace.capture.native_records import FREE, MMAP, MUNMAP, PYMALLOC_FREE
 from fwmemtrace.capture.rows import build_rows
-from fwmemtrace.capture.stacks import Readable
-from fwmemtrace.paths import write
+from fwmemtrace.capture.samples import samples
+from fwmemtrace.capture.stacks import ReadableStack
+from fwmemtrace.paths import encodable, write
 
 MALLOC, PYMALLOC_MALLOC = 6, 2
 OWN_THREAD = 1
@@ -20,7 +23,7 @@ PAGE = 4096
 
 
 class Tape:
-    """Writes records as a traced program would leave them: allocations, and marks at the edges of phases."""
+    """Writes records as a traced program leaves them: allocations, and markers at the edges of phases."""
 
     def __init__(self):
         self.records = []
@@ -29,47 +32,57 @@ class Tape:
     def block(self, tid, address, size, allocator=MALLOC, stack=7):
         self.records.append((tid, address, size, allocator, stack, 1, 0, 0))
 
-    def mark(self, tid, word, text=None, slot=0):
-        mark = markers.Marker(word, slot // markers.SIZES, text)
-        key = ("mark", *mark)
-        self.stacks[key] = mark
+    def marker(self, tid, word, text=None, slot=0):
+        marker = markers.Marker(word, slot // markers.SIZES, text)
+        key = ("marker", *marker)
+        self.stacks[key] = marker
         self.records.append((tid, 0xAAAA, markers.SMALLEST + slot % markers.SIZES, MALLOC, key, 1, 0, 0))
         self.records.append((tid, 0xAAAA, 0, FREE, 0, 1, 0, 0))
 
-    def fold(self, batch=None):
+    def folds(self, batch=None):
+        """Yield one fold again and again, each time after some more records."""
         fold = CaptureFold(lambda key: self.stacks.get(key), OWN_THREAD)
         step = batch or len(self.records) or 1
         for start in range(0, len(self.records), step):
             fold.feed(self.records[start : start + step])
-        fold.finish()
-        return fold
+            yield fold
+        if not self.records:
+            yield fold
+
+    def fold(self, batch=None):
+        *_, last = self.folds(batch)
+        return last
 
     def rows(self, batch=None):
-        rows = build_rows(self.fold(batch), 100, lambda key: Readable([], str(key), None, None, None))
-        return {write(path): row for path, row in rows.items()}
+        return rows_of(self.fold(batch))
+
+
+def rows_of(fold):
+    rows = build_rows(fold, 100, lambda key: ReadableStack([], str(key), None, None, None))
+    return {write(path): row for path, row in rows.items()}
 
 
 @dataclass(eq=False)
 class Block:
     size: int
-    run: Run
+    run: ModelRun
     stack: int
     pages: list[int] | None = None  # of a mapping; None for a block of malloc
     file: bool = False
 
 
 @dataclass(eq=False)
-class Run:
+class ModelRun:
     path: str
     slot: int
-    outer: Run | None
-    parent: Run | None
+    outer: ModelRun | None
+    parent: ModelRun | None
     open: bool = True
 
 
 @dataclass
 class Model:
-    """Everything that the rows say, computed from all live blocks at every step."""
+    """All that the rows tell, computed from all live blocks at every step."""
 
     files: dict[int, bool]  # by the number of the mapping: whether it turns out to be of a file
     live: list[Block] = field(default_factory=list)
@@ -94,7 +107,7 @@ class Model:
             block.file = self.files.get(self.mappings, False)
             self.mappings += 1
         self.live.append(block)
-        self.look()
+        self.update_peaks()
 
     def free(self, run, address):
         for block in self.live:
@@ -132,7 +145,7 @@ class Model:
         self.row(run.path)["held"] += sum(block.size for block in mine if block.run is run)
         self.row(run.path)["whole_held"] += sum(block.size for block in mine if inside(block.run, run))
 
-    def look(self):
+    def update_peaks(self):
         for path, row in self.totals.items():
             own = sum(block.size for block in self.live if block.run.path == path and not block.file)
             row["peak"] = max(row["peak"], own)
@@ -164,16 +177,16 @@ STEPS = st.one_of(
         st.just("brief"), THREADS, st.integers(1, 3), st.sampled_from([0, 0, 100]), st.none() | st.integers(0, 30)
     ),
     st.tuples(st.just("munmap"), THREADS, st.integers(0, 40), st.integers(1, 8)),
-    st.tuples(st.just("look"), THREADS, st.sets(st.integers(0, 30))),
+    st.tuples(st.just("reading"), THREADS, st.sets(st.integers(0, 30))),
     st.tuples(st.just("switch"), THREADS, st.integers(0, 5)),
     st.tuples(st.just("home"), THREADS),
 )
 
 
 def play(steps, files, tape):
-    """Run the steps in the model, and write them to the tape; say which mappings turned out to be of files."""
+    """Run the steps in the model, and write them to the tape; return which mappings turned out to be of files."""
     model = Model(files)
-    outside = Run("", 0, None, None)
+    outside = ModelRun("", 0, None, None)
     model.row("")
     threads = {}
     opened = []
@@ -192,7 +205,7 @@ def play(steps, files, tape):
 
     def settle(choice):
         for block in unsettled:
-            # As a reading finds it: what is gone already goes by its length, the rest by what was seen.
+            # A reading settles what is still mapped; what is gone already keeps the guess by its length.
             if choice is None or not block.pages:
                 found[block.number] = block.tail != PAGE
             else:
@@ -210,11 +223,11 @@ def play(steps, files, tape):
             free = slots.setdefault(path, [])
             slot = next(number for number in range(len(free) + 1) if number not in free)
             free.append(slot)
-            run = Run(path, slot, own, own)
+            run = ModelRun(path, slot, own, own)
             model.row(path)
             threads[tid] = run
             opened.append(run)
-            tape.mark(tid, "begin", path, slot)
+            tape.marker(tid, "begin", path, slot)
         elif kind == "end" and opened:
             run = threads.get(tid)
             if run is None or not run.open:
@@ -222,14 +235,14 @@ def play(steps, files, tape):
             model.end(run)
             opened.remove(run)
             slots[run.path].remove(run.slot)
-            tape.mark(tid, "end", run.path, run.slot)
+            tape.marker(tid, "end", run.path, run.slot)
         elif kind == "switch" and opened:
             run = opened[step[2] % len(opened)]
             threads[tid] = run
-            tape.mark(tid, "switch", run.path, run.slot)
+            tape.marker(tid, "switch", run.path, run.slot)
         elif kind == "home":
             threads.pop(tid, None)
-            tape.mark(tid, "home")
+            tape.marker(tid, "home")
         elif kind == "malloc":
             _, _, place, size, stack = step
             if markers.SMALLEST <= size <= markers.LARGEST:
@@ -257,7 +270,7 @@ def play(steps, files, tape):
             model.mappings += 1
             model.live.append(block)
             unsettled.append(block)
-            model.look()
+            model.update_peaks()
             tape.block(tid, pages[0] * PAGE, size, MMAP, 9)
             if kind == "brief":
                 model.unmap(here, pages)
@@ -266,20 +279,20 @@ def play(steps, files, tape):
             pages = range(step[2], step[2] + step[3])
             model.unmap(here, pages)
             tape.block(tid, step[2] * PAGE, step[3] * PAGE, MUNMAP, 0)
-        elif kind == "look":
+        elif kind == "reading":
             for block in model.live:
                 if block.pages and block.number in step[2]:
                     row = markers.MappedRange(
                         block.pages[0] * PAGE, (block.pages[0] + 1) * PAGE, f"/f{block.number}"
                     ).row()
-                    tape.mark(tid, "maps+", row)
-            tape.mark(tid, "maps!")
+                    tape.marker(tid, "maps+", row)
+            tape.marker(tid, "maps!")
             for block in model.live:
                 if block.pages and block.number in step[2]:
                     row = markers.MappedRange(
                         block.pages[0] * PAGE, (block.pages[0] + 1) * PAGE, f"/f{block.number}"
                     ).row()
-                    tape.mark(tid, "maps-", row)
+                    tape.marker(tid, "maps-", row)
             settle(step[2])
     settle(None)
     for run in opened:
@@ -291,13 +304,13 @@ def play(steps, files, tape):
 @pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.lists(STEPS, max_size=60), st.sampled_from([1, 3, None]))
-# Mapped in a run that is inside one which has ended: that one held none of it.
+# Mapped in a run inside another one that has ended, which held none of it.
 @example(
-    [("begin", 1, "a"), ("begin", 1, "a"), ("switch", 2, 0), ("end", 2), ("mmap", 1, 1, 100), ("look", 1, set())], 1
+    [("begin", 1, "a"), ("begin", 1, "a"), ("switch", 2, 0), ("end", 2), ("mmap", 1, 1, 100), ("reading", 1, set())], 1
 )
-# Half of it was unmapped between the run's end and the reading that tells its kind: the run held the whole.
-@example([("begin", 1, "a"), ("mmap", 1, 2, 100), ("end", 1), ("munmap", 1, 0, 1), ("look", 1, set())], 1)
-def test_the_fold_says_what_a_model_says_that_looks_at_every_block(steps, batch):
+# Half of it was unmapped between the end of the run and the reading that tells its kind: the run held all of it.
+@example([("begin", 1, "a"), ("mmap", 1, 2, 100), ("end", 1), ("munmap", 1, 0, 1), ("reading", 1, set())], 1)
+def test_the_fold_agrees_with_a_model_that_keeps_every_block(steps, batch):
     _, files = play(steps, {}, Tape())
     tape = Tape()
     model, _ = play(steps, files, tape)
@@ -325,28 +338,102 @@ def test_the_fold_says_what_a_model_says_that_looks_at_every_block(steps, batch)
             assert sum(site.at_peak_bytes for site in row.at_peak) == row.peak_bytes
 
 
-def test_a_path_that_is_spelled_out_is_read_as_one():
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None)
+@given(st.lists(STEPS, max_size=40), st.sampled_from([1, 2, 5, 20]))
+def test_a_fold_can_be_asked_for_rows_at_any_time(steps, batch):
+    tape = Tape()
+    play(steps, {}, tape)
+    asked_often = None
+    for number, fold in enumerate(tape.folds(batch), 1):
+        prefix = Tape()
+        prefix.records, prefix.stacks = tape.records[: number * batch], tape.stacks
+        asked_often = rows_of(fold)
+        assert asked_often == rows_of(fold) == prefix.rows(batch)
+    assert asked_often == tape.rows(batch)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None)
+@given(st.lists(STEPS, max_size=40))
+def test_the_samples_of_a_phase_add_up_to_its_row(steps):
+    tape = Tape()
+    play(steps, {}, tape)
+    fold = tape.fold()
+    added = {path: Counter() for path in tape.rows()}
+    peaks_known = {}
+    for sample in samples(fold, lambda key: [(str(key), "x.py", 1, None)]):
+        figures = added[write(sample.phase)]
+        for name in ("allocated_bytes", "allocations", "live_bytes", "file_backed_bytes"):
+            figures[name] += getattr(sample, name)
+        figures["ambient_bytes"] += sample.allocated_bytes * sample.ambient
+        figures["at_peak_bytes"] += sample.at_peak_bytes or 0
+        peaks_known.setdefault(sample.phase, set()).add(sample.at_peak_bytes is not None)
+    for path, row in rows_of(fold).items():
+        figures = added[path]
+        assert figures["allocated_bytes"] == row.allocated_bytes
+        assert figures["allocations"] == row.allocations
+        assert figures["live_bytes"] == row.live_bytes
+        assert figures["file_backed_bytes"] == row.file_backed_bytes
+        assert figures["ambient_bytes"] == row.ambient_bytes
+        assert figures["at_peak_bytes"] == (row.peak_bytes if row.at_peak else 0)
+    assert all(len(known) == 1 for known in peaks_known.values())
+
+
+# Every name that Python can hold, lone surrogates included, and those that have a meaning in a path.
+ANY_NAMES = st.text(st.characters(exclude_categories=()), min_size=1, max_size=8) | st.sampled_from(
+    ["/", "\\", "a/b", "a\\b", "a\\", "/a", "\\/", "\\\\", "\0", "\n", "GET /users/{id}", "'", '"', "\udc80"]
+)
+
+
+@given(st.lists(ANY_NAMES, min_size=1, max_size=3), st.booleans())
+def test_every_name_of_a_phase_comes_back_from_its_marker(path, is_spelled):
+    tape = Tape()
+    text = write(path)
+    if is_spelled:
+        for byte in text.encode("utf-8", "surrogatepass"):
+            for half in (byte >> 4, byte & 15):
+                tape.stacks["spell"] = markers.Marker("spell", 0, None)
+                tape.records.append((OWN_THREAD, 0xAAAA, markers.SMALLEST + half, MALLOC, "spell", 1, 0, 0))
+        tape.marker(OWN_THREAD, "begin", None)
+    else:
+        tape.marker(OWN_THREAD, "begin", markers.read_name(markers.name_of("begin", text)).text)
+    tape.block(OWN_THREAD, 1, 10)
+    begun = {path: tally.runs for path, tally in tape.fold().phases.tallies.items()}
+    assert begun[tuple(map(encodable, path))] == 1
+
+
+def test_names_that_an_old_capture_did_not_escape_are_read():
+    tape = Tape()
+    for slot, text in enumerate(["init/load", "C:\\temp", "a\\\\b"]):
+        tape.marker(OWN_THREAD, "begin", text, slot)
+        tape.marker(OWN_THREAD, "end", text, slot)
+    paths = {path for path, tally in tape.fold().phases.tallies.items() if tally.runs}
+    # Two backslashes cannot be told from an escaped one.
+    assert paths == {(), ("init", "load"), ("C:\\temp",), ("a\\b",)}
+
+
+def test_a_spelled_path_is_read():
     tape = Tape()
     for byte in "x/ü".encode():
         for half in (byte >> 4, byte & 15):
-            mark = markers.Marker("spell", 0, None)
-            tape.stacks["spell"] = mark
+            tape.stacks["spell"] = markers.Marker("spell", 0, None)
             tape.records.append((OWN_THREAD, 0xAAAA, markers.SMALLEST + half, MALLOC, "spell", 1, 0, 0))
-    tape.mark(OWN_THREAD, "begin", None, 3)
+    tape.marker(OWN_THREAD, "begin", None, 3)
     tape.block(OWN_THREAD, 1, 10)
     assert tape.rows()["x/ü"].allocated_bytes == 10
 
 
-def test_a_thread_without_a_phase_counts_with_the_session_s_own_and_is_told_apart():
+def test_a_thread_without_a_phase_counts_with_the_session_thread_as_ambient():
     tape = Tape()
-    tape.mark(OWN_THREAD, "begin", "a")
+    tape.marker(OWN_THREAD, "begin", "a")
     tape.block(2, 1, 10)
     tape.block(OWN_THREAD, 2, 100)
-    tape.mark(2, "begin", "b")
+    tape.marker(2, "begin", "b")
     tape.block(2, 3, 1000)
-    tape.mark(2, "end", "b")
+    tape.marker(2, "end", "b")
     tape.block(2, 4, 10_000)
-    tape.mark(2, "away")
+    tape.marker(2, "away")
     tape.block(2, 5, 100_000)
     rows = tape.rows()
     assert (rows["a"].allocated_bytes, rows["a"].ambient_bytes, rows["a"].ambient_allocations) == (10_110, 10_010, 2)
@@ -354,45 +441,48 @@ def test_a_thread_without_a_phase_counts_with_the_session_s_own_and_is_told_apar
     assert (rows[""].allocated_bytes, rows[""].ambient_bytes) == (100_000, 0)
 
 
-def test_another_thread_can_be_named_as_the_session_s_own():
+def test_a_marker_names_the_session_thread():
     tape = Tape()
-    tape.mark(5, "own")
-    tape.mark(5, "begin", "a")
+    tape.marker(5, "own")
+    tape.marker(5, "begin", "a")
     tape.block(2, 1, 10)
     assert tape.rows()["a"].ambient_bytes == 10
 
 
-def test_blocks_of_a_mark_s_size_are_only_marks_if_their_stack_says_so():
+def test_a_block_of_a_marker_size_is_a_marker_only_if_its_stack_is():
     tape = Tape()
     tape.block(OWN_THREAD, 1, markers.SMALLEST)
-    tape.mark(OWN_THREAD, "begin", "a")
+    tape.marker(OWN_THREAD, "begin", "a")
     fold = tape.fold()
-    assert (fold.marks, fold.marks_bytes) == (1, markers.SMALLEST)
-    assert build_rows(fold, 1, lambda key: Readable([], None, None, None, None))[()].allocated_bytes == markers.SMALLEST
+    assert (fold.markers, fold.marker_bytes) == (1, markers.SMALLEST)
+    assert (
+        build_rows(fold, 1, lambda key: ReadableStack([], None, None, None, None))[()].allocated_bytes
+        == markers.SMALLEST
+    )
 
 
-def test_an_end_that_is_missing_does_not_keep_the_run_open_when_its_slot_is_used_again():
+def test_a_run_whose_end_is_missing_ends_when_its_slot_is_reused():
     tape = Tape()
-    tape.mark(OWN_THREAD, "begin", "a")
+    tape.marker(OWN_THREAD, "begin", "a")
     tape.block(OWN_THREAD, 1, 10)
-    tape.mark(OWN_THREAD, "begin", "a")
+    tape.marker(OWN_THREAD, "begin", "a")
     tape.block(OWN_THREAD, 1, 0, FREE)
     tape.block(OWN_THREAD, 2, 30)
     row = tape.rows()["a"]
     assert (row.held_bytes, row.live_bytes) == (40, 30)
 
 
-def test_reserved_address_space_is_told_apart_and_still_live():
+def test_reserved_address_space_is_live_and_shown_separately():
     tape = Tape()
     tape.block(OWN_THREAD, 2**30, 2**20, MMAP)
-    tape.mark(OWN_THREAD, "maps+", markers.MappedRange(2**30 + PAGE, 2**30 + 2**20, None).row())
-    tape.mark(OWN_THREAD, "maps!")
+    tape.marker(OWN_THREAD, "maps+", markers.MappedRange(2**30 + PAGE, 2**30 + 2**20, None).row())
+    tape.marker(OWN_THREAD, "maps!")
     row = tape.rows()[""]
     assert (row.live_bytes, row.reserved_bytes) == (2**20, 2**20 - PAGE)
 
 
 @given(st.text(max_size=40), st.integers(0, 40), st.sampled_from(["begin", "maps+"]))
-def test_names_of_marks_come_back(text, high, word):
+def test_names_of_markers_round_trip(text, high, word):
     name = markers.name_of(word, text, high)
     assert markers.read_name(name) == (word, high, text)
     assert name.isascii()
@@ -400,6 +490,6 @@ def test_names_of_marks_come_back(text, high, word):
 
 
 @given(st.integers(0, 2**47), st.integers(0, 2**47), st.none() | st.text(min_size=1))
-def test_rows_of_mappings_come_back(start, end, path):
+def test_rows_of_mappings_round_trip(start, end, path):
     mapping = markers.MappedRange(start, end, path)
     assert markers.read_row(mapping.row()) == mapping

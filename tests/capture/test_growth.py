@@ -1,4 +1,4 @@
-"""The trend of what a phase's runs hold of native memory, run by run, from the capture alone."""
+"""The growth of native memory held by the runs of a phase, from the capture alone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def trends(tmp_path, body):
     return {trend.path: trend for trend in growth if trend.metric == "native"}
 
 
-def test_a_leak_of_native_memory_has_its_size(tmp_path):
+def test_a_leak_is_measured(tmp_path):
     trend = trends(tmp_path, "kept.append(bytearray(5_000))")["request"]
     assert trend.verdict == "growing"
     assert trend.calls == 300
@@ -40,5 +40,5 @@ def test_a_cache_that_fills_is_saturating(tmp_path):
     assert trends(tmp_path, "cache[call % 120] = bytearray(5_000)")["request"].verdict == "saturating"
 
 
-def test_what_is_given_back_in_the_next_call_is_flat(tmp_path):
+def test_memory_freed_in_the_next_call_is_flat(tmp_path):
     assert trends(tmp_path, "cache[0] = bytearray(200_000 + call % 7 * 1000)")["request"].verdict == "flat"

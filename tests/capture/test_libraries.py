@@ -1,4 +1,4 @@
-"""Names of native frames are only as good as the library that they are read from: another build's are left out."""
+"""Names of native frames are left out where their library is another build than in the traced process."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ memray = pytest.importorskip("memray")
 
 
 def loaded(name):
-    """The file of a library that this process has loaded."""
+    """Return the path of a library that this process has loaded."""
     lines = Path("/proc/self/maps").read_text().splitlines()
     return next(line.split()[-1] for line in lines if name in line)
 
 
-def test_each_library_is_told_once():
+def test_each_library_is_recorded_once():
     libc = loaded("libc.so")
     text = (
         f"1000-2000 r--p 00000000 08:01 7 {libc}\n"
@@ -33,16 +33,16 @@ def test_each_library_is_told_once():
         "4000-5000 r-xp 00000000 00:00 0 [vdso]\n"
         "5000-6000 rwxp 00000000 00:00 0\n"
     )
-    told = []
-    libraries = MappedLibraries(told.append)
-    libraries.look(text.encode())
-    libraries.look(text.encode())
-    assert told == [MappedLibrary(libc, build_of(libc)), MappedLibrary("/lib/gone.so", None)]
+    recorded = []
+    libraries = MappedLibraries(recorded.append)
+    libraries.add(text.encode())
+    libraries.add(text.encode())
+    assert recorded == [MappedLibrary(libc, build_of(libc)), MappedLibrary("/lib/gone.so", None)]
 
 
 @contextmanager
 def replaced(library, contents):
-    """Another file, or none, at the path of a library that is mapped: never the same one with other contents."""
+    """Put another file, or none, at the path of a mapped library, without changing the file that is mapped."""
     aside = library.with_suffix(".aside")
     library.rename(aside)
     try:
@@ -55,7 +55,7 @@ def replaced(library, contents):
 
 @pytest.fixture(scope="module")
 def traced(tmp_path_factory):
-    """A trace with native frames, and a library of its process that nobody else uses."""
+    """A trace with native frames, and a library that only its process uses."""
     folder = tmp_path_factory.mktemp("traced")
     library = folder / "libcopied.so"
     shutil.copy(loaded("liblz4"), library)
@@ -68,7 +68,7 @@ def traced(tmp_path_factory):
 
 
 def frames(path):
-    """The frames that are shown, each as its function and library."""
+    """Return the function and library of the frames that are shown."""
     row = next(row for row in fwmemtrace.read(path).phases if row.path == "load")
     return {(frame.function, frame.library) for site in row.native.top for frame in site.stack}
 
@@ -78,7 +78,7 @@ def functions(path):
 
 
 def builds(path):
-    """The builds that the trace has, by the paths of the libraries."""
+    """Return the builds in the trace, by the paths of the libraries."""
     return {record.path: record.build for record in fwmemtrace.read(path) if isinstance(record, MappedLibrary)}
 
 
@@ -86,11 +86,11 @@ def notes(path):
     return [note for note in fwmemtrace.read(path).summary().trace.notes if "other builds" in note]
 
 
-def test_the_builds_are_in_the_trace(traced):
+def test_the_trace_has_the_builds(traced):
     path, library = traced
-    told = builds(path)
-    assert told[str(library)] == build_of(str(library))
-    assert any("_memray" in name for name in told)
+    found = builds(path)
+    assert found[str(library)] == build_of(str(library))
+    assert any("_memray" in name for name in found)
 
 
 def test_the_same_builds_give_names(traced):
@@ -100,11 +100,11 @@ def test_the_same_builds_give_names(traced):
     assert ("LZ4_createStreamHC", "libcopied.so") in frames(path)
 
 
-def test_another_build_gives_no_names_of_its_own(traced):
+def test_another_build_gives_no_names(traced):
     path, library = traced
     with replaced(library, b"another build"):
         (note,) = notes(path)
-        assert "libcopied.so): their names are left out" in note
+        assert "libcopied.so): their functions have no names" in note
         assert "1 of" in note
         assert ("<unknown>", "libcopied.so") in frames(path)
         assert not any(library == "libcopied.so" for name, library in frames(path) if name != "<unknown>")
@@ -112,7 +112,7 @@ def test_another_build_gives_no_names_of_its_own(traced):
 
 
 def test_with_another_interpreter_there_are_no_native_frames(traced, monkeypatch):
-    """By its names memray puts Python's frames in their places."""
+    """memray puts Python's frames in their places by the interpreter's names."""
     path, _ = traced
     interpreters = [each for each in builds(path) if Path(each).name.startswith(("python", "libpython"))]
     monkeypatch.setattr(
@@ -120,20 +120,20 @@ def test_with_another_interpreter_there_are_no_native_frames(traced, monkeypatch
     )
     (note,) = notes(path)
     assert f"{len(interpreters)} of the traced" in note  # all of them are called CPython
-    assert "CPython): all C and C++ frames are left out" in note
+    assert "CPython): there are no C and C++ frames" in note
     assert not any(name.startswith("PyByteArray") for name in functions(path))
     assert {library for _, library in frames(path)} == {None}
     assert functions(path)  # Python's are right all the same
 
 
-def test_a_library_that_is_gone_takes_only_its_own_names_along(traced):
+def test_a_library_that_is_gone_leaves_other_names(traced):
     path, library = traced
     with replaced(library, None):
         assert notes(path) == []
         assert any(name.startswith("PyByteArray") for name in functions(path))
 
 
-def test_without_native_frames_nothing_is_told(tmp_path):
+def test_without_native_frames_no_library_is_recorded(tmp_path):
     with fwmemtrace.session(tmp_path / "trace.bin", probes=["native"]):
         pass
     assert not any(isinstance(record, MappedLibrary) for record in fwmemtrace.read(tmp_path / "trace.bin"))

@@ -1,4 +1,4 @@
-"""Where the capture goes: into the trace, beside it, into workers' files, or into somebody else's tracker."""
+"""Where the capture goes: into the trace, next to it, into traces of workers, or into another tool's tracker."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def test_a_clean_stop_moves_the_capture_into_the_trace(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_big_capture_travels_in_pieces(tmp_path):
+def test_a_large_capture_is_moved_in_pieces(tmp_path):
     path = tmp_path / "trace.bin"
-    sizes = struct.unpack("300000I", os.urandom(1_200_000))  # what cannot be compressed
+    sizes = struct.unpack("300000I", os.urandom(1_200_000))  # incompressible
     with fwmemtrace.session(path, probes=["native"]):
         blocks = [MemoryAllocator() for _ in sizes]
         for block, size in zip(blocks, sizes, strict=True):
@@ -72,7 +72,7 @@ class Full(TraceFileSink):
 
 
 @pytest.mark.filterwarnings("ignore:fwmemtrace")
-def test_a_capture_that_does_not_fit_stays_beside_the_trace(tmp_path):
+def test_a_capture_that_does_not_fit_stays_next_to_the_trace(tmp_path):
     path = tmp_path / "trace.bin"
     with fwmemtrace.session(Full(path), probes=["native"]):
         with phase("a"):
@@ -83,14 +83,14 @@ def test_a_capture_that_does_not_fit_stays_beside_the_trace(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:fwmemtrace")
-def test_the_same_where_other_sinks_go_on(tmp_path):
+def test_it_stays_there_too_where_another_sink_goes_on(tmp_path):
     path, other = tmp_path / "trace.bin", MemorySink()
     with fwmemtrace.session(FanOutSink(Full(path), other), probes=["native"]):
         pass
     assert (tmp_path / "trace.bin.memray").exists()
 
 
-def test_without_a_trace_file_the_capture_stays_where_it_is(tmp_path):
+def test_without_a_trace_file_a_note_names_the_capture(tmp_path):
     sink = MemorySink()
     with fwmemtrace.session(sink, probes=["native"]):
         with phase("a"):
@@ -111,7 +111,7 @@ def test_two_sessions_one_after_the_other(tmp_path):
         assert set(summary_of(path).rows) == {"", f"phase {number}"}
 
 
-def test_a_tracker_that_is_on_already_gets_the_marks(tmp_path):
+def test_a_tracker_that_runs_already_gets_the_markers(tmp_path):
     path = tmp_path / "trace.bin"
     with memray.Tracker(tmp_path / "theirs.bin"):
         with fwmemtrace.session(path, probes=["native"], required=["native"]):
@@ -121,14 +121,14 @@ def test_a_tracker_that_is_on_already_gets_the_marks(tmp_path):
                     del kept
     assert sorted(os.listdir(tmp_path)) == ["theirs.bin", "trace.bin"]
     (note,) = notes(fwmemtrace.read(path))
-    assert "tracker was on already" in note
+    assert "tracker was running already" in note
     rows = assert_conserved(tmp_path / "theirs.bin").rows
     assert 3_000_000 <= rows["a"].allocated_bytes < 3_100_000
     assert rows["a/b"].freed_bytes >= 3_000_000
 
 
 @pytest.mark.slow
-def test_a_capture_of_memray_run_is_cut_by_phase_with_markers_on(run, tmp_path):
+def test_a_capture_of_memray_run_has_phases_with_markers_on(run, tmp_path):
     program = """
 from fwmemtrace import phase
 @phase
@@ -143,10 +143,10 @@ kept = load()
     summary = assert_conserved(tmp_path / "capture.bin")
     assert set(summary.rows) == {""}
     assert summary.rows[""].live_bytes > 3_000_000
-    assert any("which mappings are of files" in note for note in summary.notes)
+    assert any("does not tell mapped files from memory" in note for note in summary.notes)
 
 
-def test_a_worker_of_a_fork_has_a_capture_of_its_own(run, tmp_path):
+def test_a_forked_worker_has_its_own_capture(run, tmp_path):
     run(
         """
 import os, fwmemtrace
@@ -194,7 +194,7 @@ if __name__ == "__main__":
     assert 12_000_000 <= sum(worked) < 13_000_000
 
 
-def test_a_killed_process_leaves_its_capture_beside_the_trace(run, tmp_path):
+def test_a_killed_process_leaves_its_capture_next_to_the_trace(run, tmp_path):
     done = run(
         """
 import os, signal, fwmemtrace
@@ -215,10 +215,10 @@ with phase("outer"):
         summary = assert_conserved(capture)
     assert summary.rows["outer"].live_bytes >= 2_000_000
     assert summary.rows["outer/deadly"].live_bytes >= 100 * 50_000
-    assert any("not stopped" in note for note in summary.notes)
+    assert any("process was killed" in note for note in summary.notes)
 
 
-def test_without_memray_the_probe_says_what_to_install(monkeypatch, tmp_path):
+def test_without_memray_the_error_tells_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "memray", None)
     with pytest.raises(errors.ProbeUnavailable, match=r"fwmemtrace\[native\]"):
         fwmemtrace.session(tmp_path / "trace.bin", probes=["native"], required=["native"])
@@ -227,12 +227,12 @@ def test_without_memray_the_probe_says_what_to_install(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("version", "works"), [("1.18.9", False), ("1.19", True), ("2.0.1rc1", True)])
-def test_a_memray_too_old_to_see_phases_is_refused(monkeypatch, tmp_path, version, works):
+def test_a_memray_too_old_to_record_phases_is_refused(monkeypatch, tmp_path, version, works):
     monkeypatch.setattr(memray, "__version__", version)
     if works:
         fwmemtrace.session(tmp_path / "trace.bin", probes=["native"], required=["native"]).stop()
         return
-    with pytest.raises(errors.ProbeUnavailable, match=r"found memray 1\.18\.9, expected 1\.19 or newer"):
+    with pytest.raises(errors.ProbeUnavailable, match=r"memray 1\.18\.9 is too old.* install 1\.19 or newer"):
         fwmemtrace.session(tmp_path / "trace.bin", probes=["native"], required=["native"])
 
 
@@ -270,18 +270,18 @@ for thread in threads:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
-        (lambda path: None, "found no file"),
-        (lambda path: path.mkdir(), "found no file"),
-        (lambda path: path.write_bytes(b""), "cannot read"),
-        (lambda path: path.write_text("hello\n" * 1000), "cannot read"),
+        (lambda path: None, "capture.bin: no such file"),
+        (lambda path: path.mkdir(), "is a folder, not a memray capture"),
+        (lambda path: path.write_bytes(b""), "is not a capture that memray .* can read"),
+        (lambda path: path.write_text("hello\n" * 1000), "is not a capture that memray .* can read"),
     ],
 )
-def test_what_is_no_capture_is_one_clear_error(tmp_path, make, said):
+def test_a_file_that_is_no_capture_is_one_clear_error(tmp_path, make, message):
     path = tmp_path / "capture.bin"
     make(path)
-    with pytest.raises(errors.CaptureError, match=said) as caught:
+    with pytest.raises(errors.CaptureError, match=message) as caught:
         read_capture(path)
     assert "\n" not in str(caught.value)
 
@@ -295,7 +295,7 @@ def test_aggregated_captures_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("compressed", [True, False])
-def test_a_capture_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path, compressed):
+def test_a_truncated_capture_is_read_as_far_as_it_goes(tmp_path, compressed):
     path, cut = tmp_path / "capture.bin", tmp_path / "cut.bin"
     destination = memray.FileDestination(path, compress_on_exit=compressed)
     with memray.Tracker(destination=destination):
@@ -332,7 +332,7 @@ def test_interrupting_the_reader_leaves_a_partial_summary(tmp_path, on_signal, h
     assert not summary.complete
     assert any("interrupted after" in note for note in summary.notes)
     assert 10_000 <= summary.totals.allocations < 30_000
-    subprocess.run([sys.executable, "-c", ""], check=True)  # no interrupt is left pending
+    subprocess.run([sys.executable, "-c", ""], check=True)  # no interrupt is pending
 
 
 def test_the_command_reports_a_capture_without_a_trace(run, tmp_path, capsys):
@@ -361,7 +361,7 @@ with phase("load"):
         assert main(["report", "--native", capture, "--format", form]) == 0
         assert "inner" in capsys.readouterr().out
     assert main(["report", "--native", str(tmp_path / "program.py")]) == 2
-    assert "cannot read" in capsys.readouterr().err
+    assert "is not a capture" in capsys.readouterr().err
     assert main(["report"]) == 2
     assert main(["report", "--native", capture, capture]) == 2
 

@@ -1,4 +1,4 @@
-"""Which lines of /proc/<pid>/maps are told to the capture."""
+"""Which lines of /proc/<pid>/maps get a marker in the capture."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ def line(start, size, permissions="rw-p", path="", inode=None):
         (line(0, 4096) + line(65 * MIB, 63 * MIB, "---p"), [(65 * MIB, 128 * MIB, None)]),
     ],
 )
-def test_lines(text, found):
+def test_only_files_and_reserved_address_space_get_a_marker(text, found):
     assert read_mappings(text.encode()) == {MappedRange(*each) for each in found}

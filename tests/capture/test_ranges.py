@@ -1,4 +1,4 @@
-"""The map of ranges against a model that keeps a set of bytes for each, and looks at all of them."""
+"""The map of ranges against a model that keeps every byte of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STEPS = st.tuples(st.sampled_from(["add", "add", "remove", "touches"]), st.integ
 
 @example([("add", 0, 2), ("touches", 1, 0)], 100)
 @given(st.lists(STEPS, max_size=40), st.sampled_from([5, 100]))
-def test_what_is_mapped_is_what_a_model_of_single_bytes_says(steps, long):
+def test_the_map_agrees_with_a_model_of_single_bytes(steps, long):
     before, ranges._LONG = ranges._LONG, long  # so small that some ranges are long ones
     try:
         mapped = RangeMap()

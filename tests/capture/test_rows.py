@@ -1,4 +1,4 @@
-"""The tuples that a capture is read as, against what memray's records say attribute by attribute."""
+"""The tuples that a capture is read as, against the attributes of memray's records."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fwmemtrace.capture.capture_file import _FIELDS, CaptureFile, _rows_of
+from fwmemtrace.capture.capture_file import _FIELDS, CaptureFile, _tuples_of
 
 memray = pytest.importorskip("memray")
 NAMES = (
@@ -24,7 +24,7 @@ def path(request, tmp_path_factory):
     return path
 
 
-def test_rows_are_what_the_records_say(path):
+def test_tuples_have_the_attributes_of_the_records(path):
     records = list(memray.FileReader(str(path)).get_allocation_records())
     expected = [tuple(getattr(record, name) for name in NAMES) for record in records]
     with CaptureFile(path) as capture:
@@ -33,15 +33,15 @@ def test_rows_are_what_the_records_say(path):
     assert [row for batch in batches for row in batch] == expected
 
 
-def test_memray_still_keeps_a_record_as_one_tuple(path):
+def test_memray_still_keeps_the_fields_of_a_record_in_one_tuple(path):
     record = next(iter(memray.FileReader(str(path)).get_allocation_records()))
-    assert _rows_of(record)([record])[0] is _rows_of(record)([record])[0], "read by attributes: right, but slow"
+    assert _tuples_of(record)([record])[0] is _tuples_of(record)([record])[0], "reading by attributes is slow"
 
 
-def test_records_that_are_kept_in_another_way_are_read_by_their_attributes():
+def test_records_without_such_a_tuple_are_read_by_their_attributes():
     records = [SimpleNamespace(**dict(zip(NAMES, range(start, start + 8), strict=True))) for start in (1, 11)]
     assert (
-        _rows_of(records[0])(records)
+        _tuples_of(records[0])(records)
         == [_FIELDS(record) for record in records]
         == [tuple(range(1, 9)), tuple(range(11, 19))]
     )

@@ -1,4 +1,4 @@
-"""What a stack says to a reader."""
+"""How stacks are made readable."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fwmemtrace.capture.frames import UNKNOWN
 from fwmemtrace.capture.library_names import library_of
 from fwmemtrace.capture.short_names import short_name
-from fwmemtrace.capture.stacks import IMPORT, UNKNOWN, asking, package_of_stack, readable
+from fwmemtrace.capture.stacks import IMPORT, make_readable, package_of_stack, requesting_library
 
 SITE = "/venv/lib/python3.11/site-packages"
 STANDARD = "/usr/lib/python3.11"
@@ -20,7 +21,7 @@ TORCH = f"{SITE}/torch/lib/libtorch_cpu.so"
 
 
 def shown(frame):
-    """A frame of Python's in a readable stack."""
+    """Return a Python frame as it is in a readable stack."""
     return (*frame, None)
 
 
@@ -30,10 +31,10 @@ def test_import_machinery_is_one_frame():
         ("_find", "<frozen importlib._bootstrap>", 1),
     ]
     python = [("<module>", f"{SITE}/torch/__init__.py", 5), *machinery, OWN, *machinery]
-    assert readable(python).frames == [shown(python[0]), IMPORT, shown(OWN), IMPORT]
+    assert make_readable(python).frames == [shown(python[0]), IMPORT, shown(OWN), IMPORT]
 
 
-def test_the_caller_is_the_innermost_frame_of_the_program_itself():
+def test_the_caller_is_the_innermost_frame_of_the_program():
     python = [
         ("forward", f"{SITE}/torch/nn/modules/linear.py", 134),
         ("run", f"{STANDARD}/threading.py", 1),
@@ -41,7 +42,7 @@ def test_the_caller_is_the_innermost_frame_of_the_program_itself():
         OWN,
         ("main", "/srv/app/main.py", 1),
     ]
-    stack = readable(python)
+    stack = make_readable(python)
     assert stack.caller == OWN
     assert stack.package == "torch"
     assert ("wrapper", "/x/fwmemtrace/phases.py", 3, None) not in stack.frames
@@ -51,7 +52,7 @@ def test_the_caller_is_the_innermost_frame_of_the_program_itself():
     assert package_of_stack(python[1:2]) == "python"
 
 
-def test_torch_s_operator_is_the_one_that_python_called():
+def test_the_operator_is_the_one_that_python_called():
     native = [
         ("c10::alloc_cpu(unsigned long)", "", 0, None),
         ("at::detail::empty_cpu(c10::ArrayRef<long>, bool)", "", 0, None),
@@ -62,7 +63,7 @@ def test_torch_s_operator_is_the_one_that_python_called():
         ("cfunction_call", "Objects/methodobject.c", 542, None),
     ]
     outer = [("at::_ops::mm::call(at::Tensor const&)", "", 0, None)]
-    stack = readable([OWN], [*native, shown(OWN), *outer])
+    stack = make_readable([OWN], [*native, shown(OWN), *outer])
     assert stack.operator == "aten::add"
     assert stack.library == "libtorch_cpu.so"
     names = [function for function, *_ in stack.frames]
@@ -91,9 +92,9 @@ def test_torch_s_operator_is_the_one_that_python_called():
         ([("helper", ""), ("at::native::full(long)", "")], "libtorch_cpu.so"),
     ],
 )
-def test_where_memray_names_no_library_the_symbols_tell_whose_code_asked(frames, library):
+def test_symbols_tell_the_library_where_memray_does_not(frames, library):
     native = [(name, file, 1, None) for name, file in frames]
-    assert readable([OWN], [*native, shown(OWN)]).library == asking(native) == library
+    assert make_readable([OWN], [*native, shown(OWN)]).library == requesting_library(native) == library
 
 
 @pytest.mark.parametrize(
@@ -111,13 +112,13 @@ def test_where_memray_names_no_library_the_symbols_tell_whose_code_asked(frames,
         ([("at::native::full(long)", "/opt/guard/libguard.so.2.1")], "libguard.so"),
     ],
 )
-def test_the_path_of_a_library_tells_more_than_its_symbols(frames, library):
-    assert asking([(name, "", 0, path) for name, path in frames]) == library
+def test_the_path_of_a_library_overrides_its_symbols(frames, library):
+    assert requesting_library([(name, "", 0, path) for name, path in frames]) == library
 
 
-def test_frames_without_a_name_are_told_by_their_library_once_in_a_row():
+def test_repeated_frames_without_a_name_are_shown_once():
     native = [(UNKNOWN, "", 0, TORCH), (UNKNOWN, "", 0, TORCH), (UNKNOWN, "", 0, NUMPY), (UNKNOWN, "", 0, TORCH)]
-    frames = readable([OWN], [*native, shown(OWN)]).frames
+    frames = make_readable([OWN], [*native, shown(OWN)]).frames
     assert [(name, library) for name, _, _, library in frames] == [
         (UNKNOWN, "libtorch_cpu.so"),
         (UNKNOWN, "numpy"),
@@ -143,7 +144,7 @@ def test_frames_without_a_name_are_told_by_their_library_once_in_a_row():
         ("", ""),
     ],
 )
-def test_what_people_call_a_library(path, name):
+def test_the_name_of_a_library(path, name):
     assert library_of(path) == name
 
 
@@ -169,16 +170,16 @@ def test_what_people_call_a_library(path, name):
         ("(", "("),
     ],
 )
-def test_names(symbol, name):
+def test_short_names(symbol, name):
     assert short_name(symbol) == name
 
 
 @given(st.text(alphabet="<>:()_RNvCs0a $.as-", max_size=40))
-def test_no_symbol_is_an_error_or_comes_out_empty(symbol):
+def test_no_symbol_raises_or_gets_an_empty_name(symbol):
     assert bool(short_name(symbol)) == bool(symbol)
 
 
-def test_a_symbol_of_rusts_that_cannot_be_made_out_prints_nothing(capsys):
+def test_a_rust_symbol_that_cannot_be_demangled_prints_nothing(capsys):
     symbol = "_RNvNtCs27Vx93FoQ6z_4core3ptr13drop_in_placeINtNtCsgW8esjfipvk_5alloc5boxed3BoxDG0_INtNtNtB4_3ops8"
     assert short_name(symbol)
     assert capsys.readouterr().out == ""

@@ -1,4 +1,4 @@
-"""Frames are named as memray names them, by the capture's libraries alone, and each comes with its library."""
+"""Frames get the names that memray gives them, from the libraries of the capture alone, and each gets its library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fwmemtrace.trace import capture_of
 
 from .conftest import python
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memray's wheels for other systems are built otherwise")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs memray as its Linux wheels are")
 
 # numpy and lz4 come without debugging information; lz4 is a library that memray brings along.
 PROGRAM = """
@@ -30,30 +30,30 @@ with fwmemtrace.session("trace.bin", probes=["native"], native_traces=True), fwm
         library.LZ4_createStreamHC()
 print(100 * library.LZ4_sizeofStateHC())
 """
-# What memray names the frames, and which files it reads to do so: libbacktrace maps them, and keeps most of them so.
+# Prints the names that memray gives to frames, and the files it reads for that: libbacktrace keeps most of them mapped.
 NAMES = """
 import collections, json, os
 import memray
 
 from contextlib import nullcontext
 if os.environ["OURS"]:
-    from fwmemtrace.capture.symbol_hook import tell_libraries, with_libraries
-    assert tell_libraries()
-told = with_libraries() if os.environ["OURS"] == "libraries" else nullcontext()
+    from fwmemtrace.capture.symbol_hook import install, with_libraries
+    assert install()
+names = with_libraries() if os.environ["OURS"] == "libraries" else nullcontext()
 
 def mappings():
     return collections.Counter(line.split(maxsplit=5)[5].strip() for line in open("/proc/self/maps") if "/" in line)
 
 records = list(memray.FileReader("capture.bin").get_leaked_allocation_records(merge_threads=True))
 before = mappings()
-with told:
+with names:
     stacks = sorted(record.hybrid_stack_trace() for record in records)
 print(json.dumps({"stacks": stacks, "read": sorted((mappings() - before).keys())}))
 """
 
 
 def output(folder, *arguments, **environ):
-    """What a fresh process prints, which has to end well: standard output, and standard error."""
+    """Return the standard output and error of a fresh process that exits with 0."""
     done = python(folder, *arguments, **environ)
     assert done.returncode == 0, done.stderr
     return done.stdout, done.stderr
@@ -61,7 +61,7 @@ def output(folder, *arguments, **environ):
 
 @pytest.fixture(scope="module")
 def traced(tmp_path_factory):
-    """A folder with a trace, its capture, and a library of its process that nobody else uses."""
+    """A folder with a trace, its capture, and a library that only its process uses."""
     folder = tmp_path_factory.mktemp("traced")
     (folder / "bytes").write_text(output(folder, "-c", PROGRAM)[0])
     (file,) = fwmemtrace.read(folder / "trace.bin").files
@@ -71,15 +71,15 @@ def traced(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_names_are_memrays_and_need_none_of_the_readers_libraries(traced):
+def test_the_names_are_those_of_memray_and_need_no_library_of_the_reader(traced):
     ours, plain, memrays = (
         json.loads(output(traced, "-c", NAMES, OURS=value)[0]) for value in ("libraries", "names", "")
     )
     found = [[(name, *library_and_source(file), line) for name, file, line in stack] for stack in ours["stacks"]]
-    told = sorted([[name, source, line] for name, _, source, line in stack] for stack in found)
-    assert told == plain["stacks"] == memrays["stacks"]
+    plain_frames = sorted([[name, source, line] for name, _, source, line in stack] for stack in found)
+    assert plain_frames == plain["stacks"] == memrays["stacks"]
     assert ours["read"] == plain["read"] == []
-    # Should this fail, memray has learnt it itself, and so much of capture/symbol_hook.py can go.
+    # If this fails, memray no longer does it, and most of capture/symbol_hook.py can go.
     assert any("_memray" in name for name in memrays["read"])
     libraries = {name: library for stack in found for name, library, _, _ in stack if library is not None}
     assert libraries["LZ4_createStreamHC"] == str(traced / "libcopied.so")
@@ -90,12 +90,12 @@ def test_the_names_are_memrays_and_need_none_of_the_readers_libraries(traced):
 
 
 def report(folder):
-    """The shown frames as (function, library), the row, and what the report says beside its figures."""
+    """Return the shown frames as (function, library), the row, the notes, and standard error."""
     printed, errors = output(folder, "-m", "fwmemtrace", "report", "trace.bin", "--format", "json")
-    told = json.loads(printed)
-    (row,) = (row for row in told["phases"] if row["path"] == "work")
+    parsed = json.loads(printed)
+    (row,) = (row for row in parsed["phases"] if row["path"] == "work")
     frames = {(frame["function"], frame.get("library")) for site in row["native"]["top"] for frame in site["stack"]}
-    return frames, row["native"], told["trace"]["notes"], errors
+    return frames, row["native"], parsed["trace"]["notes"], errors
 
 
 def test_a_library_without_debugging_information_gives_its_names(traced):
@@ -111,7 +111,7 @@ def test_a_library_without_debugging_information_gives_its_names(traced):
     assert errors == ""
 
 
-def test_a_library_that_is_gone_gives_none_and_is_said(traced):
+def test_a_library_that_is_gone_gives_no_names_and_a_note(traced):
     (traced / "libcopied.so").rename(traced / "aside.so")
     try:
         frames, native, notes, errors = report(traced)
@@ -127,22 +127,22 @@ def test_a_library_that_is_gone_gives_none_and_is_said(traced):
 WITHOUT = """
 import json, sys
 from fwmemtrace.capture import symbol_hook
-symbol_hook.jump_slot = lambda path, function: None  # as where memray was linked otherwise
+symbol_hook.jump_slot = lambda path, function: None  # as where memray was linked in another way
 from fwmemtrace.capture.by_phase import read_capture
-told = read_capture("capture.bin", other_builds=sys.argv[1:])
-sites = [[site.library, *(frame.function for frame in site.stack)] for site in told.rows["work",].top]
-print(json.dumps({"sites": sites, "notes": told.notes}))
+summary = read_capture("capture.bin", other_builds=sys.argv[1:])
+sites = [[site.library, *(frame.function for frame in site.stack)] for site in summary.rows["work",].top]
+print(json.dumps({"sites": sites, "notes": summary.notes}))
 """
 
 
-def test_a_memray_that_was_built_otherwise_names_frames_without_their_libraries(traced):
-    told = json.loads(output(traced, "-c", WITHOUT)[0])
-    (lz4,) = (site for site in told["sites"] if "LZ4_createStreamHC" in site)
+def test_another_build_of_memray_names_frames_without_libraries(traced):
+    found = json.loads(output(traced, "-c", WITHOUT)[0])
+    (lz4,) = (site for site in found["sites"] if "LZ4_createStreamHC" in site)
     assert lz4[0] is None
-    assert any(site[0] == "numpy" for site in told["sites"])
+    assert any(site[0] == "numpy" for site in found["sites"])
 
 
-def test_and_with_other_builds_it_names_no_native_frames_at_all(traced):
-    told = json.loads(output(traced, "-c", WITHOUT, "/lib/another.so")[0])
-    assert all(library is None and "LZ4_createStreamHC" not in names for library, *names in told["sites"])
-    assert any("another.so): all C and C++ frames are left out" in note for note in told["notes"])
+def test_another_build_of_memray_names_no_native_frames_where_libraries_differ(traced):
+    found = json.loads(output(traced, "-c", WITHOUT, "/lib/another.so")[0])
+    assert all(library is None and "LZ4_createStreamHC" not in names for library, *names in found["sites"])
+    assert any("another.so): there are no C and C++ frames" in note for note in found["notes"])

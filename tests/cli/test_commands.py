@@ -236,10 +236,10 @@ def test_a_truncated_trace_is_read_and_the_report_says_so(traced: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["report", "nothing.bin"], "no file nothing.bin"),
+        (["report", "nothing.bin"], "nothing.bin: no such file"),
         (["report", "empty.bin"], "empty"),
         (["report", "folder"], "is a folder"),
-        (["report", "text.txt"], "expected b'fwmtrace'"),
+        (["report", "text.txt"], "text.txt is not a fwmemtrace trace"),
         (
             ["report", "trace.bin", "--format", "paper"],
             "unknown report 'paper'; choose from text, markdown, html, json",

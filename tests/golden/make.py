@@ -1,7 +1,7 @@
-"""Writes the golden trace of the present format version, and the report that it must give for good.
+"""Writes the golden trace of the current format version, and the report that it must always give.
 
-Run it once for a new version, never for an old one: `python tests/golden/make.py`. What is committed is what users'
-files look like.
+Run `python tests/golden/make.py` once for a new version, and never again for an old one: the committed file stands for
+those that users have.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PID = 4242
 
 
 def records() -> list[Record]:
-    """One of each kind that a session with the first probes writes, with figures that cannot be mixed up."""
+    """Return a record of each kind that sessions of the first version write, with distinct figures."""
     return [
         SessionBegin(
             schema=1,

@@ -1,4 +1,4 @@
-"""Traces of every format version so far stay readable, and give the report that they gave."""
+"""Traces of all format versions stay readable, and give the report that they have always given."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 TRACES = sorted(GOLDEN.glob("trace-v*.bin"))
 
 
-def test_there_is_one_of_the_present_version() -> None:
+def test_the_current_version_has_a_golden_trace() -> None:
     assert GOLDEN / f"trace-v{FORMAT_VERSION}.bin" in TRACES
 
 
@@ -31,20 +31,20 @@ def test_an_old_trace_is_read_whole(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", TRACES, ids=lambda path: path.stem)
-def test_an_old_trace_gives_the_report_that_it_gave(path: Path) -> None:
+def test_an_old_trace_gives_the_same_report(path: Path) -> None:
     expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     report = json.loads(fwmemtrace.read(path).report("json", budget="50MB"))
     assert missing(expected, report) == []
 
 
-def test_what_is_written_now_is_what_was_written_then() -> None:
+def test_the_golden_trace_has_the_records_of_its_script() -> None:
     made = runpy.run_path(str(GOLDEN / "make.py"))
     path = GOLDEN / f"trace-v{FORMAT_VERSION}.bin"
     assert list(open_trace_file(path)) == made["records"]()
 
 
 def missing(expected: Any, found: Any, where: str = "") -> list[str]:
-    """What of the expected is not in the found; keys that were added since do not count."""
+    """Return the differences of `found` from `expected`; keys that were added since do not count."""
     if isinstance(expected, dict):
         return [
             problem

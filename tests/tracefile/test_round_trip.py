@@ -1,4 +1,4 @@
-"""What goes into a trace file comes out of it, and damage costs only what it hit."""
+"""Records round trip through a trace file, and damage costs only the records it hits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import fwmemtrace
 from fwmemtrace.errors import TraceFileError
-from fwmemtrace.records import Note, PhaseBegin, PhaseEnd, Record, Sample, kinds
+from fwmemtrace.paths import encodable
+from fwmemtrace.records import HeapRow, Note, PhaseBegin, PhaseEnd, PythonHeap, Record, Sample, kinds
 from fwmemtrace.sinks.trace_file import TraceFileSink
 from fwmemtrace.tracefile.decode import FrameDecoder
 from fwmemtrace.tracefile.encode import frame, header
@@ -32,20 +33,35 @@ records = st.one_of(
 )
 
 
+ANY_TEXT = st.text(st.characters(exclude_categories=()), min_size=1, max_size=8)
+
+
+@given(ANY_TEXT, ANY_TEXT)
+def test_texts_that_utf_8_cannot_encode_are_escaped(name: str, value: str) -> None:
+    read, _ = decode(frame(PhaseBegin(1, 0, name, 1, 2, 3, {name: value, "n": 1})))
+    assert read == [PhaseBegin(1, 0, encodable(name), 1, 2, 3, {encodable(name): encodable(value), "n": 1})]
+
+
+def test_undecodable_arguments_of_a_program_do_not_cost_the_trace() -> None:
+    row = HeapRow("caf\udce9.py", 7, 1, 2, 3, 4)
+    read, _ = decode(frame(PythonHeap(1, 2, 3, 4, [row])))
+    assert read == [PythonHeap(1, 2, 3, 4, [HeapRow("caf\\udce9.py", 7, 1, 2, 3, 4)])]
+
+
 def decode(data: bytes) -> tuple[list[Record], FrameDecoder]:
     frames = FrameDecoder(io.BytesIO(data))
     return list(frames), frames
 
 
 @given(st.lists(records, max_size=30))
-def test_every_record_comes_back_as_it_was(written: list[Record]) -> None:
+def test_every_record_round_trips(written: list[Record]) -> None:
     read, frames = decode(b"".join(map(frame, written)))
     assert read == written
     assert (frames.damaged_bytes, frames.unknown) == (0, 0)
 
 
 @given(st.lists(records, min_size=1, max_size=12), st.data())
-def test_a_cut_file_keeps_every_whole_frame(written: list[Record], data: st.DataObject) -> None:
+def test_a_truncated_file_keeps_every_whole_frame(written: list[Record], data: st.DataObject) -> None:
     frames = [frame(record) for record in written]
     whole = b"".join(frames)
     cut = data.draw(st.integers(0, len(whole)))
@@ -70,49 +86,49 @@ def test_a_flipped_byte_costs_one_record(written: list[Record], data: st.DataObj
 
 
 @given(st.lists(records, min_size=1, max_size=5), st.binary(max_size=400), st.lists(records, min_size=1, max_size=5))
-def test_foreign_bytes_between_frames_are_passed_over(before: list[Record], junk: bytes, after: list[Record]) -> None:
+def test_junk_between_frames_is_skipped(before: list[Record], junk: bytes, after: list[Record]) -> None:
     read, found = decode(b"".join(map(frame, before)) + junk + b"".join(map(frame, after)))
     assert read == before + after
     assert found.damaged_bytes == len(junk)
 
 
 @given(st.binary(max_size=2000))
-def test_any_bytes_are_read_without_an_error(junk: bytes) -> None:
+def test_any_bytes_are_decoded_without_an_error(junk: bytes) -> None:
     _, found = decode(junk)
     assert found.damaged_bytes + found.unknown >= (1 if junk else 0)
 
 
-def test_a_frame_larger_than_what_is_read_at_once_comes_back() -> None:
+def test_a_frame_larger_than_the_read_size_round_trips() -> None:
     written = [Note(1, "x", "y" * 3_000_000), Sample(1, 2, 3)]
     assert decode(b"".join(map(frame, written)))[0] == written
 
 
-def test_damage_of_megabytes_is_passed_over() -> None:
+def test_megabytes_of_damage_are_skipped() -> None:
     read, found = decode(frame(Sample(1, 2, 3)) + b"\x07" * 3_000_000 + frame(Sample(4, 5, 6)))
     assert read == [Sample(1, 2, 3), Sample(4, 5, 6)]
     assert found.damaged_bytes == 3_000_000
 
 
 def raw_frame(kind: int, fields: list[object]) -> bytes:
-    """A whole frame of whatever content."""
+    """Return a whole frame of any content."""
     payload = msgspec.msgpack.encode(fields)
     body = FRAME_HEAD.pack(len(payload), kind) + payload
     return body + FRAME_CRC.pack(crc32(body))
 
 
-def test_a_record_of_a_newer_kind_is_counted_and_passed_over() -> None:
+def test_a_record_of_a_newer_kind_is_counted_and_skipped() -> None:
     read, found = decode(raw_frame(999, [1]) + frame(Sample(1, 2, 3)))
     assert read == [Sample(1, 2, 3)]
     assert (found.unknown, found.damaged_bytes) == (1, 0)
 
 
-def test_fields_that_a_newer_version_adds_are_passed_over() -> None:
+def test_fields_of_a_newer_version_are_ignored() -> None:
     assert decode(raw_frame(Sample.kind, [1, 2, 3, "new"]))[0] == [Sample(1, 2, 3)]
 
 
 @pytest.mark.parametrize("fields", [["a", 2, 3], [1], [msgspec.msgpack.Ext(1, b"x"), 2, 3]])
 def test_a_whole_frame_with_wrong_content_is_damage(fields: list[object]) -> None:
-    """Extension types too, MessagePack's one way to carry more than plain data."""
+    """That includes extension types, the one way in which MessagePack carries more than plain data."""
     wrong = raw_frame(Sample.kind, fields)
     read, found = decode(wrong + frame(Sample(1, 2, 3)))
     assert read == [Sample(1, 2, 3)]
@@ -137,14 +153,14 @@ def test_the_file_sink_writes_each_record_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "empty"),
-        (b"import os\n", "import os"),
+        (b"", "is empty"),
+        (b"import os\n", "is not a fwmemtrace trace"),
         (MAGIC[:5], "within its header"),
         (HEADER.pack(MAGIC, FORMAT_VERSION + 1, 0xFEFF, 1, 0), f"format version {FORMAT_VERSION + 1}"),
         (HEADER.pack(MAGIC, FORMAT_VERSION, 0xFFFE, 1, 0), "byte order"),
     ],
 )
-def test_what_is_no_trace_is_one_clear_error(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_file_that_is_no_trace_is_one_clear_error(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "trace.bin"
     path.write_bytes(content)
     with pytest.raises(TraceFileError, match=message) as caught:
@@ -153,8 +169,8 @@ def test_what_is_no_trace_is_one_clear_error(tmp_path: Path, content: bytes, mes
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(TraceFileError, match="no file"):
+def test_a_missing_file_and_a_folder_have_their_own_messages(tmp_path: Path) -> None:
+    with pytest.raises(TraceFileError, match=r"nothing\.bin: no such file"):
         fwmemtrace.read(tmp_path / "nothing.bin")
     with pytest.raises(TraceFileError, match="is a folder"):
         fwmemtrace.read(tmp_path)

@@ -1,23 +1,158 @@
-"""`read_capture`: a memray capture cut by phase. Joins the reader of captures with their analysis."""
+"""Reads memray captures by phase: as rows for a report, and as samples of all stacks."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import TypeAlias
 
 from .. import results
 from ..paths import write
 from ..system.garbage_collector import CollectorPaused
 from .capture_file import CaptureFile
-from .fold import CaptureFold, RunEnded
+from .fold import CaptureFold
+from .frames import HybridFrame, PythonFrame
 from .library_names import UNKNOWN_LIBRARY, library_of
+from .native_records import StackKey
 from .rows import CaptureSummary, add_up, build_rows
-from .stacks import Readable, asking, package_of_stack, readable
+from .samples import StackSample, samples
+from .stacks import ReadableStack, make_readable, package_of_stack, readable_frames, requesting_library
+from .thread_phases import RunEnded
 
-_NAMED = 5  # as many libraries a note names
-_INNERMOST = 16  # of a stack's C and C++ frames: enough to see past the allocators
+_NAMED = 5  # how many libraries a note names
+_DEPTH = 16  # innermost C and C++ frames that decide the library: enough to see past the allocators
+
+# Called now and then with the number of records read so far and of all records.
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+class PhaseCapture:
+    """An open memray capture, split by the phases whose markers are in it; without markers it is one row, `()`.
+
+    `summary` and `samples` tell about what was read so far, and can be asked any number of times: before `read`, inside
+    its progress callback, and after it.
+
+    Args:
+        path: the capture.
+        other_builds: paths of libraries that are other builds here than in the traced process: C and C++ frames in them
+            get no names.
+        run_ended: called at the end of each run of a phase with its path, the bytes that all runs of that path hold
+            then, and those that this one holds.
+
+    Attributes:
+        file: the capture itself.
+
+    Raises:
+        CaptureError: if it cannot be read, or cannot be split by phase.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        other_builds: Collection[str] = (),
+        run_ended: RunEnded | None = None,
+    ) -> None:
+        self.file = CaptureFile(Path(path), other_builds=other_builds)
+        self._other_builds = other_builds
+        self._fold = CaptureFold(self.file.marker_of, self.file.own_thread, run_ended, native=self.file.native)
+        self._stacks: dict[StackKey, ReadableStack] = {}
+        self._read = 0
+        self._interrupted = False
+
+    def __enter__(self) -> PhaseCapture:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._fold.release()
+        self.file.__exit__(kind, error, traceback)
+
+    def read(self, progress: Progress | None = None) -> None:
+        """Read all records. A KeyboardInterrupt ends it early, and a note in the summary tells how far it came.
+
+        Args:
+            progress: called now and then with the number of records read so far and of all records.
+        """
+        with CollectorPaused():
+            try:
+                for batch in self.file.batches():
+                    self._fold.feed(batch)
+                    self._read += len(batch)
+                    if progress is not None:
+                        progress(self._read, self.file.records)
+            except KeyboardInterrupt:
+                self._interrupted = True
+
+    def summary(self, top: int = 10) -> CaptureSummary:
+        """Return what was read so far by phase.
+
+        Native frames that only counted toward a library in an earlier summary have no lines, and no inlined functions,
+        in a later one.
+
+        Args:
+            top: how many stacks to resolve for each phase.
+        """
+        with CollectorPaused():
+            rows = build_rows(
+                self._fold,
+                top,
+                self._resolve,
+                lambda key: package_of_stack(self.file.python_stack(key)),
+                self._library_at if self.file.native else None,
+            )
+        files: dict[str, int] = {}
+        for mapping, size in self._fold.mapped.file_backed():
+            path = str(mapping.file)
+            files[path] = files.get(path, 0) + size
+        phases = self._fold.phases
+        complete = self._read == self.file.records
+        return CaptureSummary(
+            rows=rows,
+            totals=add_up(rows.values(), self.file.peak_bytes),
+            markers=self._fold.markers,
+            marker_bytes=self._fold.marker_bytes,
+            memray_peak_bytes=self.file.peak_bytes,
+            mapped_files=files,
+            calls={path: phases.tallies[path].runs for path in rows if path},
+            complete=complete,
+            stopped=not phases.session_open,
+            notes=list(self._notes(complete)),
+        )
+
+    def samples(self) -> Iterator[StackSample]:
+        """Yield every stack of every phase with its figures, as of what was read so far. See `StackSample`."""
+        return samples(self._fold, lambda key: readable_frames(*self._frames(key)))
+
+    def _frames(self, key: StackKey) -> tuple[list[PythonFrame], list[HybridFrame] | None]:
+        return self.file.python_stack(key), self.file.hybrid_stack(key) if self.file.native else None
+
+    def _resolve(self, key: StackKey) -> ReadableStack:
+        stack = self._stacks.get(key)
+        if stack is None:
+            stack = self._stacks[key] = make_readable(*self._frames(key))
+        return stack
+
+    def _library_at(self, key: StackKey) -> str:
+        return requesting_library(self.file.native_stack(key, _DEPTH)) or UNKNOWN_LIBRARY
+
+    def _notes(self, complete: bool) -> Iterator[str]:
+        if self._interrupted:
+            yield f"interrupted after {self._read} of {self.file.records} records; the figures cover these only"
+        if self._fold.phases.session_open and complete:
+            yield "the capture was not completed, because the process was killed; the last records may be missing"
+        if self.file.unresolved:
+            yield _without_symbols(self.file.unresolved, len(self._stacks), self.file.without_symbols)
+        if not self._fold.mapped.was_read:
+            yield (
+                "the capture does not tell mapped files from memory: mappings whose size is not a multiple of the page "
+                "size count as files, all others as memory"
+            )
+        if self._other_builds:
+            yield _of_other_builds(self._other_builds, self.file.native)
 
 
 def read_capture(
@@ -25,62 +160,76 @@ def read_capture(
     *,
     top: int = 10,
     other_builds: Collection[str] = (),
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     run_ended: RunEnded | None = None,
 ) -> CaptureSummary:
-    """Cut a memray capture by the phases whose marks are in it; without marks it is one row, `()`.
-
-    Reading can be interrupted: a KeyboardInterrupt ends it early, and the summary says how far it came.
+    """Read a memray capture by phase.
 
     Args:
         path: the capture.
         top: how many stacks to resolve for each phase.
-        other_builds: paths of libraries that are other builds here than in the traced process: C and C++ frames in
-            them get no names.
-        progress: called now and then with the number of records read and of all there are.
-        run_ended: called at the end of each run of a phase with its path, the bytes that all runs of that path hold
-            then, and those that this one holds.
+        other_builds: as for `PhaseCapture`.
+        progress: as for `PhaseCapture.read`.
+        run_ended: as for `PhaseCapture`.
 
     Raises:
-        CaptureError: if it cannot be read, or cannot be cut by phase.
+        CaptureError: if it cannot be read, or cannot be split by phase.
     """
-    with CaptureFile(Path(path), other_builds=other_builds) as capture, CollectorPaused():
-        summary = _summary(capture, top, progress, run_ended)
-        if other_builds:
-            summary.notes.append(_strangers(other_builds, capture.native))
-        return summary
+    with PhaseCapture(path, other_builds=other_builds, run_ended=run_ended) as capture:
+        capture.read(progress)
+        return capture.summary(top)
+
+
+def samples_of(
+    path: str | os.PathLike[str], *, other_builds: Collection[str] = (), progress: Progress | None = None
+) -> Iterator[StackSample]:
+    """Yield every stack of every phase of a memray capture with its figures. See `StackSample`.
+
+    The capture is closed after the last sample; stacks can be resolved until then.
+
+    Args:
+        path: the capture.
+        other_builds: as for `PhaseCapture`.
+        progress: as for `PhaseCapture.read`.
+
+    Raises:
+        CaptureError: at the first sample, if it cannot be read, or cannot be split by phase.
+    """
+    with PhaseCapture(path, other_builds=other_builds) as capture:
+        capture.read(progress)
+        yield from capture.samples()
 
 
 def report_capture(
-    path: str | os.PathLike[str], *, top: int = 10, progress: Callable[[int, int], None] | None = None
+    path: str | os.PathLike[str], *, top: int = 10, progress: Progress | None = None
 ) -> results.TraceReport:
-    """A report of a memray capture that has no trace: the native figures by phase, and the process's RSS.
+    """Report a memray capture that has no trace: the native figures by phase, and the RSS of the process.
 
     Args:
-        path: any capture of memray's with every record; phases are told apart where FWMEMTRACE_MARKERS was set.
+        path: any memray capture with every record; it has phases where FWMEMTRACE_MARKERS was set.
         top: how many stacks to resolve for each phase.
-        progress: as in `read_capture`.
+        progress: as for `PhaseCapture.read`.
 
     Raises:
-        CaptureError: if it cannot be read, or cannot be cut by phase.
+        CaptureError: if it cannot be read, or cannot be split by phase.
     """
-    # Opened once: memray walks through all of a capture when it is opened.
-    with CaptureFile(Path(path)) as capture:
-        with CollectorPaused():
-            summary = _summary(capture, top, progress, None)
-        resident = capture.resident() or [0]
+    with PhaseCapture(path) as capture:  # opened once: memray walks through all of a capture when it is opened
+        capture.read(progress)
+        summary = capture.summary(top)
+        file = capture.file
+        resident = file.resident() or [0]
         process = results.Process(
-            pid=capture.pid,
+            pid=file.pid,
             parent_pid=0,
             python="unknown",
             platform="unknown",
-            command=[capture.command],
-            started_unix_ns=capture.started_unix_ns,
+            command=[file.command],
+            started_unix_ns=file.started_unix_ns,
             ended="closed" if summary.complete and summary.stopped else "not closed",
             last_phase=None,
             peak_source="sampled",
             probes=["native"],
-            wall_ns=capture.wall_ns,
+            wall_ns=file.wall_ns,
             before_session_bytes=resident[0],
             end_bytes=resident[-1],
             peak_bytes=max(resident),
@@ -110,86 +259,23 @@ def report_capture(
     return results.TraceReport(trace=info, phases=phases)
 
 
-def _summary(
-    capture: CaptureFile,
-    top: int,
-    progress: Callable[[int, int], None] | None,
-    run_ended: RunEnded | None,
-) -> CaptureSummary:
-    notes: list[str] = []
-    fold = CaptureFold(capture.mark_of, capture.own_thread, run_ended, native=capture.native)
-    read = 0
-    try:
-        for batch in capture.batches():
-            fold.feed(batch)
-            read += len(batch)
-            if progress is not None:
-                progress(read, capture.records)
-    except KeyboardInterrupt:
-        notes.append(f"interrupted after {read} of {capture.records} records of memray's capture: the rest is missing")
-    complete = read == capture.records
-    fold.finish()
-
-    stacks: dict[Any, Readable] = {}
-
-    def resolve(key: Any) -> Readable:
-        if key not in stacks:
-            stacks[key] = readable(capture.python_stack(key), capture.whole_stack(key) if capture.native else None)
-        return stacks[key]
-
-    def library_at(key: Any) -> str:
-        return asking(capture.native_stack(key, _INNERMOST)) or UNKNOWN_LIBRARY
-
-    rows = build_rows(
-        fold,
-        top,
-        resolve,
-        lambda key: package_of_stack(capture.python_stack(key)),
-        library_at if capture.native else None,
-    )
-    if fold.cut_off and complete:
-        notes.append("memray's tracker was not stopped: the process was killed, and last records may be missing")
-    if capture.unresolved:
-        notes.append(_nameless(capture.unresolved, len(stacks), capture.nameless))
-    if not fold.mapped.was_read:
-        notes.append(
-            "memray's capture does not say which mappings are of files: those whose length is no multiple of a "
-            "page are taken for files, all others count as memory"
-        )
-    files: dict[str, int] = {}
-    for by_file in fold.mapped.file_backed().values():
-        for file, size in by_file.items():
-            files[file] = files.get(file, 0) + size
-    fold.let_go()
-    return CaptureSummary(
-        rows=rows,
-        totals=add_up(rows.values(), capture.peak_bytes),
-        marks=fold.marks,
-        marks_bytes=fold.marks_bytes,
-        memray_peak_bytes=capture.peak_bytes,
-        mapped_files=files,
-        calls={path: fold.tallies[path].runs for path in rows if path},
-        complete=complete,
-        stopped=not fold.cut_off,
-        notes=notes,
-    )
-
-
-def _strangers(paths: Collection[str], native: bool) -> str:
+def _of_other_builds(paths: Collection[str], native: bool) -> str:
     names = sorted({library_of(path) for path in paths})
-    what = "their names are left out" if native else "all C and C++ frames are left out, as their names would be wrong"
+    effect = (
+        "their functions have no names" if native else "there are no C and C++ frames, as their names would be wrong"
+    )
     return (
-        f"{len(paths)} of the traced process's libraries are other builds here ({_listed(names)}): {what}. Read the "
+        f"{len(paths)} of the traced process's libraries are other builds here ({_listed(names)}): {effect}. Read the "
         "trace where the program ran, or in the same image"
     )
 
 
-def _nameless(stacks: int, shown: int, paths: Collection[str]) -> str:
+def _without_symbols(stacks: int, shown: int, paths: Collection[str]) -> str:
     names = sorted({library_of(path) for path in paths})
-    what = f"{stacks} of {shown} shown stacks have C or C++ frames without a symbol"
+    unnamed = f"{stacks} of {shown} stacks have C or C++ frames without a symbol"
     if not names:
-        return f"{what}, which are left out: the libraries are stripped, or not on this machine"
-    return f"{what}: {_listed(names)} {'is' if len(names) == 1 else 'are'} stripped, or not on this machine"
+        return f"{unnamed}, which are left out: their libraries are stripped, or not on this machine"
+    return f"{unnamed}: {_listed(names)} {'is' if len(names) == 1 else 'are'} stripped, or not on this machine"
 
 
 def _listed(names: list[str]) -> str:

@@ -1,7 +1,7 @@
-"""Whose native code a C or C++ frame is, as people call it: by the path of the library that it is in.
+"""Names the library of a C or C++ frame as people call it: "libtorch_cpu.so", "numpy", "CPython".
 
-Where memray does not say that path (see capture/symbol_hook.py), the symbols' namespaces and prefixes do, and the
-source paths of CPython and glibc; what neither names has no library.
+The path of the library tells, where memray does (see capture/symbol_hook.py). Elsewhere namespaces and prefixes of
+symbols do, and the source paths of CPython and glibc; a frame that none of them fits has no library.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from functools import cache
 from ..packages import is_interpreter, package_of
 
 CPYTHON, LIBC, CPLUSPLUS = "CPython", "libc.so", "libstdc++.so"
-ARENAS = "CPython arenas"  # what Python's own allocator takes a megabyte at a time, for objects of up to 512 bytes
+ARENAS = "CPython arenas"  # of Python's own allocator, each 1 MiB, for objects of up to 512 bytes
 UNKNOWN_LIBRARY = "unknown"
-# What allocates on behalf of whoever calls it.
+# Libraries that allocate on behalf of their callers.
 _GENERAL = (CPYTHON, LIBC, CPLUSPLUS, "libgcc_s.so", "libjemalloc", "libtcmalloc", "libmimalloc")
 
 _GLIBC = re.compile(r"(libc|libm|libdl|librt|libpthread|ld-linux|ld-musl|ld)[.-]")
-# What wheels' tools and linkers add to a name: the hash of what is in it, the interpreter it is for, its version.
+# What build tools add to a library's name: a hash of its contents, the interpreter it is for, its version.
 _ADDED = re.compile(r"((-[0-9a-f]{8})+|\.cpython-[\w-]+|\.abi3)(?=\.so)|(?<=\.so)[.\d]+$")
 
-# By the beginning of a symbol without its return type. The first that fits is taken.
+# By the beginning of a symbol without its return type; the first match counts.
 _BY_SYMBOL = (
     (re.compile(r"torch::autograd::THP|THP|torch::.*python|pybind11::"), "libtorch_python.so"),
     (re.compile(r"c10::cuda|at::cuda|at::native::.*cuda|torch::cuda"), "libtorch_cuda.so"),
@@ -44,13 +44,13 @@ _GLIBC_SOURCE = re.compile(r"(\.\./)?(\./)?(sysdeps|csu|malloc|nptl|stdlib|elf|s
 
 
 def is_general(library: str | None) -> bool:
-    """Whether a library allocates on behalf of others, so that who called it says more."""
+    """Tell whether a library allocates on behalf of others, so that its caller is more informative."""
     return library is None or library.startswith(_GENERAL)
 
 
 @cache
 def library_of(path: str) -> str:
-    """What people call a library: the interpreter and extension modules of a package by their own names.
+    """Return what people call the library at a path; extension modules go by the name of their package.
 
     >>> library_of("/venv/lib/python3.11/site-packages/torch/lib/libtorch_cpu.so")
     'libtorch_cpu.so'
@@ -73,7 +73,7 @@ def library_of(path: str) -> str:
 
 
 def library_by_name(function: str, source: str) -> str | None:
-    """The same by a frame's short name and its source file; None if these do not tell."""
+    """Return the library of a frame by its short name and its source file, None if these do not tell."""
     if source:
         if _CPYTHON_SOURCE.match(source):
             return CPYTHON

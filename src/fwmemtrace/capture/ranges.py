@@ -1,4 +1,4 @@
-"""Mapped stretches of address space. munmap may take away any part of them, so they are ranges, not addresses."""
+"""Mapped ranges of address space, of which munmap may take away any part."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import Any
 
-# Ranges are found by where they start; a longer one than this could start far before, and is looked at each time.
+# Ranges are found by their start. One longer than this could start far before an address, and is checked each time.
 _LONG = 64 * 2**20
 
 
 class Range:
-    """A stretch that was mapped by one call, or what is left of it.
+    """What one call mapped, or is left of it.
 
     Attributes:
         start: its first address.
         end: the address behind it.
-        owner: whatever the mapping's maker wants to find here.
+        owner: any object that the caller of `RangeMap.add` wants to find again.
     """
 
     __slots__ = ("end", "owner", "start")
@@ -28,22 +28,23 @@ class Range:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Its bytes."""
         return self.end - self.start
 
 
 class RangeMap:
-    """The ranges that are mapped. They may lie over one another (`MAP_FIXED`): as memray, it keeps both then.
+    """The ranges that are mapped.
 
-    Unmapping takes from every range that it touches, as memray counts it.
+    They may overlap (`MAP_FIXED`): like memray, it keeps both then, and unmapping takes from every range that it
+    touches.
     """
 
     def __init__(self) -> None:
         self._starts: list[int] = []
         self._short: list[Range] = []
         self._long: list[Range] = []
-        # How long a short range may be that lies over the beginning of another. Mostly none does: then whatever holds
-        # an address is the last range to start before it, and no other has to be looked at.
+        # The longest short range that overlaps another. Mostly none does: then the range that holds an address is the
+        # last to start before it, and no other has to be checked.
         self._reach = 0
 
     def __iter__(self) -> Iterator[Range]:
@@ -51,7 +52,7 @@ class RangeMap:
         yield from self._long
 
     def add(self, start: int, size: int, owner: Any) -> Range | None:
-        """A stretch was mapped; None if it has no bytes."""
+        """Add a range and return it; None if it has no bytes."""
         if size <= 0:
             return None
         added = Range(start, start + size, owner)
@@ -59,10 +60,10 @@ class RangeMap:
         return added
 
     def remove(self, start: int, size: int) -> list[tuple[Range, int]]:
-        """A stretch is unmapped.
+        """Unmap a stretch of address space.
 
         Returns:
-            Each range that lost bytes, as it was before with its owner, and how many.
+            Each range that lost bytes, as it was before, and how many it lost.
         """
         end = start + size
         if size <= 0:
@@ -90,7 +91,7 @@ class RangeMap:
         return lost
 
     def touches(self, start: int, size: int) -> bool:
-        """Whether any range has bytes of a stretch."""
+        """Tell whether any byte of a stretch is mapped."""
         if size <= 0:
             return False
         end = start + size
@@ -102,7 +103,7 @@ class RangeMap:
         return any(long.start < end and long.end > start for long in self._long)
 
     def _before(self, start: int) -> int:
-        """The first of the short ranges that may reach beyond an address."""
+        """Return the position of the first short range that may reach beyond an address."""
         position = bisect_right(self._starts, start) - 1
         if self._reach:
             position = min(position, bisect_left(self._starts, start - self._reach))

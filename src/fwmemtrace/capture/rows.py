@@ -1,21 +1,25 @@
-"""Turns a folded capture into the report's rows."""
+"""Turns what a fold has counted into the rows of a report."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
 from operator import eq, itemgetter
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from .. import results
 from ..paths import PhasePath, is_inside, write
 from .fold import CaptureFold
-from .stacks import Readable
-from .tally import ASKED, AT_PEAK, COUNT, KEY, LIVE, Sifted, Site, Tally, sift
+from .native_records import StackKey
+from .stacks import ReadableStack
+from .tally import ALLOCATED, COUNT, KEY, LIVE, Site, SiteTotals, Tally
 
-Resolve: TypeAlias = Callable[[Any], Readable]  # of a stack's key
+Resolve: TypeAlias = Callable[[StackKey], ReadableStack]
+
+_GROUPED = 500  # how many of a phase's largest stacks are summed up by package and library; the rest is a few percent
+_SUMMED = ("allocated_bytes", "allocations", "freed_bytes", "held_bytes", "live_bytes", "file_backed_bytes")
 
 
 class CaptureSummary(msgspec.Struct, kw_only=True):
@@ -23,21 +27,21 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
 
     Attributes:
         rows: by phase path; `()` is what happened in no phase.
-        totals: the whole capture; allocated bytes and allocations are memray's own less those of the markers.
-        marks: how many marks of phase edges there are, each of them one allocation.
-        marks_bytes: what they asked for.
+        totals: of the whole capture: allocated bytes and allocations are memray's own without the markers.
+        markers: number of markers, each of them one allocation.
+        marker_bytes: their size.
         memray_peak_bytes: memray's own peak, mapped files included.
         mapped_files: bytes still mapped, by file.
-        calls: how many runs each phase had, by path.
-        complete: whether all of the capture was read.
-        stopped: whether it has an orderly end, as far as it tells.
-        notes: what the reader of the report must know.
+        calls: number of runs of each phase, by path.
+        complete: whether the whole capture was read.
+        stopped: whether the session in it was stopped, as far as the capture tells.
+        notes: caveats for readers of the report.
     """
 
     rows: dict[PhasePath, results.Native]
     totals: results.NativeTotals
-    marks: int
-    marks_bytes: int
+    markers: int
+    marker_bytes: int
     memray_peak_bytes: int
     mapped_files: dict[str, int]
     calls: dict[PhasePath, int]
@@ -46,137 +50,149 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
     notes: list[str] = []
 
 
-# As many of a phase's largest stacks are summed up by package and library; the others change little in the picture.
-_GROUPED = 500
-_LIVE, _AT_PEAK = itemgetter(LIVE), itemgetter(AT_PEAK)
-
-
 def build_rows(
     fold: CaptureFold,
     top: int,
     resolve: Resolve,
-    package_at: Callable[[Any], str] = lambda key: "",
-    library_at: Callable[[Any], str] | None = None,
+    package_at: Callable[[StackKey], str] = lambda key: "",
+    library_at: Callable[[StackKey], str] | None = None,
 ) -> dict[PhasePath, results.Native]:
-    """The rows of a fold that is finished.
+    """Return the rows of what was read so far; the fold can go on, and be asked again.
 
     Args:
         fold: the capture's figures.
         top: how many stacks to resolve for each phase.
-        resolve: makes a stack's key readable.
-        package_at: says whose code a stack's key ends in.
-        library_at: says whose C or C++ code it ends in; None where that was not recorded.
+        resolve: makes a stack readable.
+        package_at: names the package whose Python code a stack ends in.
+        library_at: names the library whose C or C++ code a stack ends in; None where native frames were not recorded.
     """
-    files = {path: sum(by_file.values()) for path, by_file in fold.mapped.file_backed().items()}
+    tallies = fold.phases.tallies
     reserved = fold.mapped.reserved()
-    sifted = {
-        path: (sift(tally.sites.values(), tally.own.fall), sift(tally.ambient.values(), tally.own.fall))
-        for path, tally in fold.tallies.items()
+    totals_of = {
+        path: (tally.add_up(tally.sites.values()), tally.add_up(tally.ambient.values()))
+        for path, tally in tallies.items()
     }
-    own = {path: _totals(tally, *sifted[path], files.get(path, 0)) for path, tally in fold.tallies.items()}
+    own, whole = _totals(fold, totals_of)
     rows = {}
     largest_live = {}
-    for path, tally in fold.tallies.items():
-        if tally.runs == 0:  # the phase around one that was marked, which asked not to be
+    for path, tally in tallies.items():
+        if tally.runs == 0:  # not a phase: the name of one around another, which asked not to be recorded
             continue
         totals = own[path]
-        _, ambient = sifted[path]
-        live, at_peak = _joined(tally, *sifted[path])
-        mostly = largest_live[path] = _most(max(top, _GROUPED), live, _LIVE)
-        candidates = mostly if len(live) >= top else [*tally.sites.values(), *tally.ambient.values()]
-        # They do not add up where a guess about a mapping had to be put right after the peak: better none than others.
-        if sum(map(_AT_PEAK, at_peak)) != totals.peak_bytes:
-            at_peak = []
-        peaks = heapq.nlargest(top, _most(top, at_peak, _AT_PEAK), key=_AT_PEAK)
+        _, ambient = totals_of[path]
+        live, at_peak, peak_field = _merged(tally, *totals_of[path])
+        largest = largest_live[path] = _largest(max(top, _GROUPED), live, LIVE)
+        candidates = largest if len(live) >= top else [*tally.sites.values(), *tally.ambient.values()]
+        peaks = []
+        if sum(map(itemgetter(peak_field), at_peak)) == totals.peak_bytes:
+            peaks = heapq.nlargest(top, _largest(top, at_peak, peak_field), key=itemgetter(peak_field))
+        # else a wrong guess about a mapping was corrected after the peak: no breakdown rather than a wrong one
         rows[path] = results.Native(
             **msgspec.structs.asdict(totals),
-            including_inner=_with_inner(tally, own),
-            top=[_site(site, resolve) for site in heapq.nlargest(top, candidates, key=itemgetter(LIVE, ASKED))],
-            at_peak=[_site(site, resolve) for site in peaks],
-            ambient_bytes=ambient.asked if path else 0,
-            ambient_allocations=ambient.times if path else 0,
+            including_inner=whole[path],
+            top=[
+                _site(site, peak_field, resolve)
+                for site in heapq.nlargest(top, candidates, key=itemgetter(LIVE, ALLOCATED))
+            ],
+            at_peak=[_site(site, peak_field, resolve) for site in peaks],
+            ambient_bytes=ambient.allocated if path else 0,
+            ambient_allocations=ambient.allocations if path else 0,
             reserved_bytes=reserved.get(path, 0),
             temporary_bytes=max(0, totals.allocated_bytes - totals.held_bytes - totals.file_backed_bytes),
-            by_package=_grouped(totals.live_bytes, mostly, package_at),
+            by_package=_grouped(totals.live_bytes, largest, package_at),
             freed_later={
                 write(freeing): size for freeing, size in sorted(tally.freed_later.items(), key=lambda item: -item[1])
             },
         )
-    if library_at is not None:  # after all that are resolved, since it may take them at less than they are
+    if library_at is not None:  # last: memray keeps names as first resolved, and these are resolved without lines
         for path, row in rows.items():
             row.by_library = _grouped(row.live_bytes, largest_live[path], library_at)
     return rows
 
 
-def _most(count: int, sites: list[Site], figure: Callable[[Site], int]) -> list[Site]:
-    """The so many with the largest figures and all that equal the last of them, in their old order."""
+def add_up(rows: Iterable[results.NativeTotals], peak_bytes: int) -> results.NativeTotals:
+    """Return the sum of rows. Peaks do not add up, so the whole's is given."""
+    total = results.NativeTotals(peak_bytes=peak_bytes)
+    for row in rows:
+        for name in _SUMMED:
+            setattr(total, name, getattr(total, name) + getattr(row, name))
+    return total
+
+
+def _totals(
+    fold: CaptureFold, totals_of: dict[PhasePath, tuple[SiteTotals, SiteTotals]]
+) -> tuple[dict[PhasePath, results.NativeTotals], dict[PhasePath, results.NativeTotals]]:
+    """Return each phase's totals: its own, and with the phases inside it."""
+    tallies = fold.phases.tallies
+    held = {path: tally.held for path, tally in tallies.items()}
+    whole_held = {path: tally.whole_held for path, tally in tallies.items()}
+    for run in fold.phases.open_runs():
+        held[run.tally.path] += run.live
+        whole_held[run.tally.path] += run.whole
+    files = dict.fromkeys(tallies, 0)
+    for mapping, size in fold.mapped.file_backed():
+        files[mapping.run.tally.path] += size
+    own = {
+        path: results.NativeTotals(
+            allocated_bytes=phase.allocated + ambient.allocated,
+            allocations=phase.allocations + ambient.allocations,
+            freed_bytes=tallies[path].freed,
+            held_bytes=held[path],
+            live_bytes=tallies[path].own.now,
+            peak_bytes=tallies[path].own.top,
+            file_backed_bytes=files[path],
+        )
+        for path, (phase, ambient) in totals_of.items()
+    }
+    whole = {}
+    for path, tally in tallies.items():
+        inside = is_inside if path else eq
+        whole[path] = add_up((totals for other, totals in own.items() if inside(other, path)), tally.whole.top)
+        whole[path].held_bytes = whole_held[path]
+    return own, whole
+
+
+def _merged(tally: Tally, own: SiteTotals, ambient: SiteTotals) -> tuple[list[Site], list[Site], int]:
+    """Return the sites with live bytes, those with bytes at the peak, and the field of these.
+
+    Where a thread without a phase has allocated at a stack of the phase's own, the two sites become one.
+    """
+    field = own.peak_field
+    if tally.sites.keys().isdisjoint(tally.ambient):
+        return [*own.live, *ambient.live], [*own.at_peak, *ambient.at_peak], field
+    merged: dict[StackKey, Site] = dict(tally.sites)
+    for key, site in tally.ambient.items():
+        other = merged.get(key)
+        merged[key] = site if other is None else [*(a + b for a, b in zip(other[:KEY], site[:KEY], strict=True)), key]
+    return [site for site in merged.values() if site[LIVE]], [site for site in merged.values() if site[field]], field
+
+
+def _largest(count: int, sites: list[Site], field: int) -> list[Site]:
+    """Return that many sites with the largest figures and all that equal the last of them, in their old order."""
     if len(sites) <= count:
         return sites
-    least = heapq.nlargest(count, map(figure, sites))[-1]
-    return [site for site in sites if figure(site) >= least]
+    least = heapq.nlargest(count, map(itemgetter(field), sites))[-1]
+    return [site for site in sites if site[field] >= least]
 
 
-def _grouped(live_bytes: int, mostly: list[Site], group_of: Callable[[Any], str]) -> dict[str, int]:
+def _grouped(live_bytes: int, largest: list[Site], group_of: Callable[[StackKey], str]) -> dict[str, int]:
     found = {"": live_bytes}
-    for site in heapq.nlargest(_GROUPED, mostly, key=_LIVE):
+    for site in heapq.nlargest(_GROUPED, largest, key=itemgetter(LIVE)):
         name = group_of(site[KEY])
         found[name] = found.get(name, 0) + site[LIVE]
         found[""] -= site[LIVE]
     return dict(sorted(((name, size) for name, size in found.items() if size), key=lambda item: -item[1]))
 
 
-def add_up(rows: Iterable[results.NativeTotals], peak_bytes: int) -> results.NativeTotals:
-    """The sum of rows; a peak does not add up, so it is given."""
-    total = results.NativeTotals(peak_bytes=peak_bytes)
-    for row in rows:
-        for name in _ADDED:
-            setattr(total, name, getattr(total, name) + getattr(row, name))
-    return total
-
-
-_ADDED = ("allocated_bytes", "allocations", "freed_bytes", "held_bytes", "live_bytes", "file_backed_bytes")
-
-
-def _totals(tally: Tally, own: Sifted, ambient: Sifted, file_backed: int) -> results.NativeTotals:
-    return results.NativeTotals(
-        allocated_bytes=own.asked + ambient.asked,
-        allocations=own.times + ambient.times,
-        freed_bytes=tally.freed,
-        held_bytes=tally.held,
-        live_bytes=tally.own.now,
-        peak_bytes=tally.own.top,
-        file_backed_bytes=file_backed,
-    )
-
-
-def _with_inner(tally: Tally, own: dict[PhasePath, results.NativeTotals]) -> results.NativeTotals:
-    inside = is_inside if tally.path else eq
-    rows = [totals for path, totals in own.items() if inside(path, tally.path)]
-    total = add_up(rows, tally.whole.top)
-    total.held_bytes = tally.whole_held
-    return total
-
-
-def _joined(tally: Tally, own: Sifted, ambient: Sifted) -> tuple[list[Site], list[Site]]:
-    """What is live and what was at the peak, sites of ambient threads added to the others of the same stacks."""
-    if tally.sites.keys().isdisjoint(tally.ambient):
-        return [*own.live, *ambient.live], [*own.at_peak, *ambient.at_peak]
-    merged: dict[Any, Site] = dict(tally.sites)
-    for key, site in tally.ambient.items():
-        other = merged.get(key)
-        merged[key] = site if other is None else [*(a + b for a, b in zip(other[:KEY], site[:KEY], strict=True)), key]
-    return [site for site in merged.values() if site[LIVE]], [site for site in merged.values() if site[AT_PEAK]]
-
-
-def _site(site: Site, resolve: Resolve) -> results.NativeSite:
+def _site(site: Site, peak_field: int, resolve: Resolve) -> results.NativeSite:
     stack = resolve(site[KEY])
     return results.NativeSite(
         live_bytes=site[LIVE],
-        allocated_bytes=site[ASKED],
+        allocated_bytes=site[ALLOCATED],
         allocations=site[COUNT],
         library=stack.library,
         stack=[results.Frame(*frame) for frame in stack.frames],
-        at_peak_bytes=site[AT_PEAK],
+        at_peak_bytes=site[peak_field],
         operator=stack.operator,
         package=stack.package,
         caller=None if stack.caller is None else results.Frame(*stack.caller),

@@ -1,4 +1,4 @@
-"""Shortens the symbols of C, C++ and Rust functions to what people call them."""
+"""Shortens the symbols of C, C++ and Rust functions to the names that people know them by."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import re
 from contextlib import redirect_stdout
 from functools import lru_cache
 
-_KEPT = 4096  # names: the same functions are in most stacks
-# Rust's older mangling comes through a C++ demangler with these in it, and with a hash at the end.
+_CACHED = 4096  # names: the same functions are in most stacks
+# Symbols of Rust's older mangling leave a C++ demangler with these escapes, and with a hash at the end.
 _HASH = re.compile(r"::h[0-9a-f]{16}$")
 _ESCAPES = (("..", "::"), ("$LT$", "<"), ("$GT$", ">"), ("$u20$", " "), ("$RF$", "&"), ("$BP$", "*"), ("$C$", ","))
-_NEWER = "_R"  # what its newer mangling begins with, which C++ demanglers leave alone
+_NEWER = "_R"  # the prefix of its newer mangling, which C++ demanglers leave alone
 _NAMELESS, _BRACED = "(anonymous namespace)", "{anonymous}"
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHED)
 def short_name(symbol: str) -> str:
-    """A symbol without template arguments, parameters and return type, as people call the function.
+    """Return a symbol without template arguments, parameters and return type.
 
     Args:
-        symbol: demangled, but for Rust's.
+        symbol: a demangled symbol; Rust's may be mangled.
 
     >>> short_name("void at::native::fill_<long>(at::Tensor&, c10::Scalar const&)")
     'at::native::fill_'
@@ -48,7 +48,7 @@ def short_name(symbol: str) -> str:
 
 
 def _outside(text: str) -> str:
-    """What is outside of angle brackets, up to the first parenthesis there."""
+    """Return the text outside of angle brackets, up to the first parenthesis there."""
     kept = []
     depth = 0
     for char in text:
@@ -67,22 +67,22 @@ def _demangled(symbol: str) -> str:
     try:
         from rust_demangler import demangle
 
-        with redirect_stdout(None):  # it prints what it cannot make out
+        with redirect_stdout(None):  # it prints symbols that it cannot demangle
             return str(demangle(symbol))
-    except Exception:  # it is not installed, or does not know this one
+    except Exception:  # not installed, or not able to demangle this one
         return symbol
 
 
 def _rust(symbol: str) -> str:
-    """A path of Rust's without type arguments; a method of a trait by the type that it is implemented for."""
-    while symbol.startswith("<"):  # the type may be one of such a method's, as closures are
+    """Return a Rust path without type arguments; a trait's method by the type that it is implemented for."""
+    while symbol.startswith("<"):  # a closure's type is itself inside such a method
         own, rest = _bracketed(symbol)
         symbol = own + rest
     return _outside(symbol.replace("::<", "<")).strip() or symbol
 
 
 def _bracketed(symbol: str) -> tuple[str, str]:
-    """What is in the angle brackets at the beginning, up to " as ", and what is behind them."""
+    """Return the text in the angle brackets at the beginning, up to " as ", and the text behind them."""
     depth = trait = 0
     for place, char in enumerate(symbol):
         depth += (char == "<") - (char == ">" and symbol[place - 1] != "-")

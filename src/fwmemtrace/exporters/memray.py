@@ -1,4 +1,4 @@
-"""memray's own capture, byte for byte, so that every reporter of memray works on it."""
+"""Exports memray's own capture unchanged, for the reporters of memray."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .base import TraceLike
 
 
 class MemrayExporter:
-    """Gives back the capture of a session with the probe `native`."""
+    """Writes the capture of a session with the `native` probe."""
 
     def export(self, trace: TraceLike, out_path: Path) -> None:
         with trace.capture() as capture:

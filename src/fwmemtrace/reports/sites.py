@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import results
-from ..capture.stacks import telling
+from ..capture.stacks import informative_frames
 from ..packages import PACKAGE_FOLDERS
 
 _FRAMES = 3  # of a stack
@@ -14,7 +14,7 @@ def stack_words(site: results.NativeSite) -> str:
 
     The program's own line is among them, also if it is further out.
     """
-    shown = telling(site.stack, _FRAMES)
+    shown = informative_frames(site.stack, _FRAMES)
     frames = [_frame(frame, site.library) for frame in shown]
     if site.caller is not None and site.caller not in shown:
         frames.append(f"... {_frame(site.caller, None)}")

@@ -10,23 +10,23 @@ from typing import BinaryIO, TypeAlias
 
 from ..analysis.growth import GrowthFold
 from ..analysis.process_analysis import CaptureResults
+from ..capture.readers import reader_for
 from ..errors import CaptureError
 from ..records import CaptureChunk, MappedLibrary
 from ..system.elf import build_of
-from ..tracefile.layout import CAPTURE_SUFFIX
 from ..tracefile.reader import TraceFile
 
 Progress: TypeAlias = Callable[[int, int], None]  # records of a capture that were read, and all records
 
 
-def capture_beside(file: TraceFile) -> Path:
+def capture_beside(file: TraceFile, tool: str = "memray") -> Path:
     """Return where a capture that is not in the trace file lies: next to it."""
-    return file.path.with_name(file.path.name + CAPTURE_SUFFIX)
+    return file.path.with_name(file.path.name + reader_for(tool).suffix)
 
 
 @contextmanager
-def capture_of(file: TraceFile) -> Iterator[Path | None]:
-    """Provide a process's capture as a file for as long as the block lasts; None if it has none.
+def capture_of(file: TraceFile, tool: str = "memray") -> Iterator[Path | None]:
+    """Provide the capture that a tool made of a process, as a file for as long as the block lasts; None for no capture.
 
     The capture lies next to the trace file while the process runs and after a crash. An orderly stop moves it into the
     trace file.
@@ -35,14 +35,14 @@ def capture_of(file: TraceFile) -> Iterator[Path | None]:
     if session is not None and "native" not in session.probes:
         yield None
         return
-    beside = capture_beside(file)
+    beside = capture_beside(file, tool)
     if beside.exists():
         yield beside
         return
     with tempfile.TemporaryDirectory(prefix="fwmemtrace-") as folder:
         path = Path(folder) / beside.name
         with path.open("wb") as copy:
-            complete = _extract(file, copy)
+            complete = _extract(file, tool, copy)
         yield path if complete else None
 
 
@@ -57,11 +57,9 @@ def analyse_capture(file: TraceFile, top: int, progress: Progress | None = None)
     with capture_of(file) as path:
         if path is None:
             return None
-        from ..capture.by_phase import read_capture
-
         growth = GrowthFold()
         try:
-            capture = read_capture(
+            capture = reader_for("memray").rows(
                 path,
                 top=top,
                 other_builds=_other_builds(file),
@@ -75,11 +73,11 @@ def analyse_capture(file: TraceFile, top: int, progress: Progress | None = None)
     )
 
 
-def _extract(file: TraceFile, copy: BinaryIO) -> bool:
-    """Write the capture in a trace file to another file, and return whether all of it was there."""
+def _extract(file: TraceFile, tool: str, copy: BinaryIO) -> bool:
+    """Write a tool's capture in a trace file to another file, and return whether all of it was there."""
     written = total = 0
     for record in file:
-        if isinstance(record, CaptureChunk):
+        if isinstance(record, CaptureChunk) and record.tool == tool:
             copy.seek(record.offset)
             written += copy.write(record.data)
             total = record.total

@@ -1,1 +1,1 @@
-"""The trace.bin format: how records become bytes, and how bytes, whole or damaged, become records again."""
+"""The trace.bin format: encodes records as bytes, and decodes them again, as far as the bytes are undamaged."""

@@ -1,4 +1,4 @@
-"""The constants of trace.bin, which docs/trace-format.md is made from.
+"""The constants of trace.bin. docs/trace-format.md is generated from them.
 
 A file is a header, then frames:
 
@@ -12,10 +12,10 @@ import struct
 
 MAGIC = b"fwmtrace"
 FORMAT_VERSION = 1
-BYTE_ORDER_MARK = 0xFEFF  # reads 0xFFFE where a file was written in the other order
+BYTE_ORDER_MARK = 0xFEFF  # 0xFFFE in a file of the other byte order
 HEADER = struct.Struct("<8sHHII")  # magic, format version, byte-order mark, pid, reserved (0)
 FRAME_HEAD = struct.Struct("<IH")  # payload length, kind
 FRAME_CRC = struct.Struct("<I")
 FRAME_OVERHEAD = FRAME_HEAD.size + FRAME_CRC.size
 MAX_PAYLOAD = 64 * 2**20  # a longer length is damage
-CAPTURE_SUFFIX = ".memray"  # of the capture beside a trace file
+CAPTURE_SUFFIX = ".memray"  # of memray's capture next to a trace file

@@ -1,4 +1,4 @@
-"""Opens a trace file and gives its records."""
+"""Opens a trace file and yields its records."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ from ..records import Record, SessionBegin
 from .decode import FrameDecoder
 from .layout import BYTE_ORDER_MARK, FORMAT_VERSION, HEADER, MAGIC
 
-_ADVICE = "give a file that a fwmemtrace session wrote, such as trace.bin"
-
 
 @dataclass
 class Health:
     """How much of a file could be read.
 
     Attributes:
-        damaged_bytes: bytes that belong to no whole frame.
-        unknown_records: whole records of a kind that this version does not know.
+        damaged_bytes: bytes that are in no whole frame.
+        unknown_records: number of whole records of a kind that this version does not know.
     """
 
     damaged_bytes: int = 0
@@ -31,13 +29,13 @@ class Health:
 
 @dataclass
 class TraceFile:
-    """The trace of one process. Iterate over it as often as you like: each time reads the file anew.
+    """The trace of one process. Each iteration reads the file again.
 
     Attributes:
         path: the file.
         pid: of the process that wrote it.
         version: of the format.
-        health: what the latest iteration found.
+        health: how much of the file the latest iteration could read.
     """
 
     path: Path
@@ -54,33 +52,31 @@ class TraceFile:
             self.health = Health(frames.damaged_bytes, frames.unknown)
 
     def session(self) -> SessionBegin | None:
-        """The record that tells of the process; None where damage took it."""
+        """Return the record about the process, None if it was lost to damage."""
         return next((record for record in self if isinstance(record, SessionBegin)), None)
 
 
 def open_trace_file(path: Path) -> TraceFile:
-    """Look at a file's header.
+    """Open a trace file and check its header.
 
     Raises:
-        TraceFileError: if there is no such file, it is empty, a folder, no trace, or of a newer format.
+        TraceFileError: if the file is missing, empty, a folder, not a trace, or of a newer format.
     """
     with _open(path) as file:
         header = file.read(HEADER.size)
     if not header:
-        raise TraceFileError(f"found {path} empty, expected a trace: {_ADVICE}")
+        raise TraceFileError(f"{path} is empty, not a fwmemtrace trace")
     if not header.startswith(MAGIC[: len(header)]):
-        raise TraceFileError(f"found {header[:12]!r} at the start of {path}, expected {MAGIC!r}: {_ADVICE}")
+        raise TraceFileError(f"{path} is not a fwmemtrace trace")
     if len(header) < HEADER.size:
-        raise TraceFileError(f"found {path} cut off within its header, expected at least one record: nothing is left")
+        raise TraceFileError(f"{path} is cut off within its header; it has no records")
     _, version, mark, pid, _ = HEADER.unpack(header)
     if mark != BYTE_ORDER_MARK:
-        raise TraceFileError(
-            f"found the byte order {mark:#06x} in {path}, expected {BYTE_ORDER_MARK:#06x}: its header is damaged"
-        )
+        raise TraceFileError(f"{path} has a damaged header (byte order {mark:#06x})")
     if version > FORMAT_VERSION:
         raise TraceFileError(
-            f"found format version {version} in {path}, expected {FORMAT_VERSION} or older: "
-            "read it with a newer fwmemtrace"
+            f"{path} has trace format version {version}, but this fwmemtrace reads versions up to {FORMAT_VERSION}; "
+            "update fwmemtrace"
         )
     return TraceFile(path, pid, version)
 
@@ -89,13 +85,11 @@ def open_trace_file(path: Path) -> TraceFile:
 def _open(path: Path) -> Iterator[BinaryIO]:
     try:
         file = path.open("rb")
-    except IsADirectoryError as error:
-        raise TraceFileError(f"found that {path} is a folder, expected a trace file: {_ADVICE}") from error
     except FileNotFoundError as error:
-        raise TraceFileError(f"found no file {path}, expected a trace file: {_ADVICE}") from error
+        raise TraceFileError(f"{path}: no such file") from error
     except OSError as error:
-        if path.is_dir():  # Windows answers "permission denied" for a folder
-            raise TraceFileError(f"found that {path} is a folder, expected a trace file: {_ADVICE}") from error
-        raise TraceFileError(f"found that {path} cannot be read ({error.strerror}): check its permissions") from error
+        if path.is_dir():  # Windows reports "permission denied" for a folder
+            raise TraceFileError(f"{path} is a folder, not a trace file") from error
+        raise TraceFileError(f"{path} cannot be read: {error.strerror}") from error
     with file:
         yield file

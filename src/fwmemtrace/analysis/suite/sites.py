@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ... import results
-from ...capture.stacks import telling
+from ...capture.stacks import informative_frames
 from ...results.suite import SuiteSite
 from .reading import SuiteProcess
 from .stages import STAGES, in_a_stage
@@ -32,7 +32,7 @@ def allocation_sites(processes: Sequence[SuiteProcess]) -> list[SuiteSite]:
 
 
 def _native_site(phase: str, site: results.NativeSite) -> SuiteSite:
-    shown = telling(site.stack, 2)
+    shown = informative_frames(site.stack, 2)
     frames = " < ".join(
         f"{frame.function} {frame.file}:{frame.line}" if frame.file else frame.function for frame in shown
     )

@@ -1,1 +1,1 @@
-"""The probe `native`: a memray tracker, with phase markers in its capture."""
+"""The `native` probe: a memray tracker, with markers of phases in its capture."""

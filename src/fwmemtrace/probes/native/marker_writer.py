@@ -1,7 +1,7 @@
-"""Leaves marks in a memray capture: which run of which phase each thread is in, from when on.
+"""Leaves markers in a memray capture: which run of which phase each thread is in, and from when on.
 
-A mark costs about a microsecond with a tracker running, and half of one without. What each thread was last marked as is
-kept here by the very rules that the reader of captures goes by, so that a mark is left only where the two would differ.
+A marker takes about a microsecond while a tracker runs, and half of that without one. What the reader of captures takes
+each thread to be in is tracked here by the same rules, so that a marker is left only where the reader would be wrong.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from ...tracing.span import Span
 
 Leave: TypeAlias = Callable[[int], object]
 
-# Each name of a mark is a code object of about half a kilobyte, kept as long as a tracker may refer to it. A program
-# with more phases than this many names can hold has its further ones spelled out, half a byte a mark. A path has three.
-MOST_NAMES = 4 * MOST_PATHS
-# Trackers that are not ours may outlive the session: what was left in their captures must keep its names.
+# Each name of a marker is a code object of about half a kilobyte, kept as long as a tracker may refer to it. Once there
+# are this many, further phases have their paths spelled out, half a byte in each marker.
+MAX_NAMES = 4 * MOST_PATHS  # a path has three, and "own" and the like are few
+# Trackers of other tools may outlive the session, and their captures refer to the names of markers.
 _kept: list[Leave] = []
 
 
@@ -31,7 +31,7 @@ def _by_malloc(size: int) -> None:
     b"\0" * size
 
 
-_mmap: Any = None  # found in the function's own globals, where it is set
+_mmap: Any = None  # for the type checker: the function below runs with globals of its own
 
 
 def _by_mmap(size: int) -> None:
@@ -39,9 +39,9 @@ def _by_mmap(size: int) -> None:
 
 
 def _template() -> tuple[CodeType, dict[str, Any], int]:
-    """What leaves a mark here, its globals, and what its argument has to be less than the block's recorded size."""
+    """Return the code that leaves a marker here, its globals, and by how much a block is larger than its argument."""
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
-        # A free-threaded build takes the block from mimalloc, which memray does not see.
+        # A free-threaded build would take the block from mimalloc, which memray does not see.
         from mmap import mmap
 
         return _by_mmap.__code__, {"_mmap": mmap}, 0
@@ -49,16 +49,16 @@ def _template() -> tuple[CodeType, dict[str, Any], int]:
 
 
 class _Thread(threading.local):
-    """What the calling thread was last marked as; None: in no phase of its own."""
+    """What the reader takes the calling thread to be in; the run is None where it has no phase of its own."""
 
-    run: Run | None = None
-    away: bool = False
+    run: MarkedRun | None = None
+    in_overhead: bool = False
 
 
 class _Node:
-    """A phase's path, and the marks that name it."""
+    """The path of a phase, and the markers that name it."""
 
-    __slots__ = ("children", "free", "lasting", "leave", "path", "slots")
+    __slots__ = ("children", "free", "lasting", "markers", "path", "slots")
 
     def __init__(self, path: PhasePath) -> None:
         self.path = path
@@ -66,30 +66,30 @@ class _Node:
         self.children: dict[str, _Node] = {}
         self.free: list[int] = []
         self.slots = count()
-        self.leave: dict[int, tuple[Leave, Leave, Leave]] = {}  # begin, end, switch by the high part of the slot
+        self.markers: dict[int, tuple[Leave, Leave, Leave]] = {}  # begin, end, switch by the high part of the slot
 
 
-class Run:
-    """One run of a phase, as the capture knows it."""
+class MarkedRun:
+    """One run of a phase, with the markers that tell the reader about it."""
 
     __slots__ = ("begin", "end", "node", "open", "outer", "size", "slot", "switch")
 
-    # `MarkerWriter.began` sets all of them: every phase pays for a constructor's call.
+    # `MarkerWriter.begin` sets all of them, because a constructor's call would cost every phase.
     node: _Node
     slot: int
-    size: int  # that makes the mark say the slot's low part
+    size: int  # argument of the markers that encodes the low part of the slot
     open: bool
-    outer: Run | None  # what its thread was marked as before
+    outer: MarkedRun | None  # what its thread was in before
     begin: Leave
     end: Leave
     switch: Leave
 
 
 class MarkerWriter:
-    """Leaves the marks of one process.
+    """Leaves the markers of one process.
 
     Args:
-        keep: whether the names stay for good, because a tracker that is not ours refers to them.
+        keep: whether to keep the names for good, because another tool's tracker refers to them.
     """
 
     def __init__(self, *, keep: bool = False) -> None:
@@ -98,15 +98,15 @@ class MarkerWriter:
         self._thread = _Thread()
         self._roots: dict[str, _Node] = {}
         self._nodes: dict[PhasePath, _Node] = {}
-        self._passing = _Node(OUTSIDE)  # where phases that there is no room for have their slots
-        self._runs: dict[int, Run] = {}
+        self._overflow = _Node(OUTSIDE)  # has the slots of all phases beyond the number of names
+        self._runs: dict[int, MarkedRun] = {}  # by span
         self._names: dict[str, Leave] = {}
         self._first = markers.SMALLEST - less
         self._home = self._named("home")
         self._away = self._named("away")
 
-    def say(self, word: str, text: str | None = None) -> None:
-        """Leave a mark about nothing in particular, such as "own"."""
+    def leave(self, word: str, text: str | None = None) -> None:
+        """Leave a marker that is not about a phase, such as "own"."""
         name = markers.name_of(word, text)
         leave = self._names.get(name)
         if leave is None:
@@ -119,10 +119,10 @@ class MarkerWriter:
     @property
     def room(self) -> bool:
         """Whether more names may be made."""
-        return len(self._names) < MOST_NAMES and len(self._nodes) < MOST_NAMES
+        return len(self._names) < MAX_NAMES and len(self._nodes) < MAX_NAMES
 
-    def began(self, span: Span) -> None:
-        """A phase begins in this thread."""
+    def begin(self, span: Span) -> None:
+        """Leave the marker of a span that begins in this thread."""
         parent, name = span.parent, span.phase.name
         children = self._roots
         if parent is not None:
@@ -137,31 +137,31 @@ class MarkerWriter:
             slot = node.free.pop()
         except IndexError:
             slot = next(node.slots)
-        run = Run()
+        run = MarkedRun()
         run.node = node
         run.slot = slot
         run.size = self._first + slot % markers.SIZES
-        run.begin, run.end, run.switch = node.leave.get(slot // markers.SIZES) or self._for_slot(node, slot)
+        run.begin, run.end, run.switch = node.markers.get(slot // markers.SIZES) or self._for_slot(node, slot)
         run.open = True
         thread = self._thread
         run.outer = _innermost(thread.run)
         self._runs[span.id] = run
         run.begin(run.size)
         thread.run = run
-        thread.away = False
+        thread.in_overhead = False
 
-    def ended(self, span: Span, current: Span | None) -> None:
-        """A phase ended in this thread, which is inside `current` now."""
+    def end(self, span: Span, current: Span | None) -> None:
+        """Leave the marker of a span that ended in this thread, which is inside `current` now."""
         run = self._runs.pop(span.id, None)
         if run is None:
             return
         run.end(run.size)
         run.open = False
         run.node.free.append(run.slot)
-        self.mark(current)
+        self.switch(current)
 
-    def mark(self, span: Span | None) -> None:
-        """This thread goes on inside a phase that began before, or in none."""
+    def switch(self, span: Span | None) -> None:
+        """Leave a marker, where one is needed, that this thread goes on inside a span that began before, or in none."""
         runs = self._runs
         target = None
         while span is not None:
@@ -173,18 +173,18 @@ class MarkerWriter:
         now = thread.run
         if now is not None and not now.open:
             now = _innermost(now)
-        if now is target and not thread.away:
+        if now is target and not thread.in_overhead:
             return
         thread.run = target
-        thread.away = False
+        thread.in_overhead = False
         if target is None:
             self._home(self._first)
         else:
             target.switch(target.size)
 
-    def away(self) -> None:
-        """This thread does the tracer's own work until its next mark."""
-        self._thread.away = True
+    def begin_overhead(self) -> None:
+        """Leave the marker that this thread does the tracer's own work until its next marker."""
+        self._thread.in_overhead = True
         self._thread.run = None
         self._away(self._first)
 
@@ -194,15 +194,15 @@ class MarkerWriter:
             node = _Node(path)
             if self.room:
                 self._nodes[path] = node
-            else:  # it goes with its run, so that a name for each request cannot fill the memory
+            else:  # it goes with its run, so that a program with a new name for each request does not run out of memory
                 node.lasting = False
-                node.free, node.slots = self._passing.free, self._passing.slots
+                node.free, node.slots = self._overflow.free, self._overflow.slots
         return node
 
     def _for_slot(self, node: _Node, slot: int) -> tuple[Leave, Leave, Leave]:
         high = slot // markers.SIZES
         begin, end, switch = (self._about(word, write(node.path), high) for word in ("begin", "end", "switch"))
-        node.leave[high] = begin, end, switch
+        node.markers[high] = begin, end, switch
         return begin, end, switch
 
     def _about(self, word: str, path: str, high: int) -> Leave:
@@ -238,7 +238,7 @@ class MarkerWriter:
         return leave
 
 
-def _innermost(run: Run | None) -> Run | None:
+def _innermost(run: MarkedRun | None) -> MarkedRun | None:
     while run is not None and not run.open:
         run = run.outer
     return run

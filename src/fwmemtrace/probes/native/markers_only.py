@@ -1,6 +1,6 @@
-"""Phases without a session that leave marks for whatever memray tracker runs: FWMEMTRACE_MARKERS=1.
+"""Leaves markers without a session, for any memray tracker that runs: FWMEMTRACE_MARKERS=1.
 
-So a capture made by `memray run`, `memray.Tracker` or pytest-memray of a program that uses `phase` can be cut by phase.
+So the capture that `memray run`, `memray.Tracker` or pytest-memray makes of a program with phases can be read by phase.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ if TYPE_CHECKING:
 
 
 class MarkersOnly:
-    """A tracer for phases that does nothing but leave markers. A session that starts takes its place."""
+    """A tracer that only leaves markers. A session that starts takes its place."""
 
     def __init__(self) -> None:
         self._ids = count(1)
         self._markers = MarkerWriter(keep=True)
-        self._tasks = TaskSwitches(self._markers.mark)
+        self._tasks = TaskSwitches(self._markers.switch)
 
     def begin(self, phase: NamedPhase, /) -> Span:
-        """A phase begins in this thread and context."""
+        """Begin a run of a phase in this thread and context."""
         span = new_span(self, next(self._ids), phase)
         if span.closed:
             return span
         set_current(span)
-        self._tasks.look()
-        self._markers.began(span)
+        self._tasks.follow()
+        self._markers.begin(span)
         return span
 
     def end(self, span: Span, error: type[BaseException] | None, /) -> None:
-        """The span's phase ended."""
+        """End the run."""
         if span.closed:
             return
         span.closed = True
         leave(span)
-        self._markers.ended(span, current.get())
+        self._markers.end(span, current.get())
 
     def switch(self, span: Span | None, /) -> None:
-        """This thread goes on inside another phase, which began before, or in none."""
-        self._markers.mark(span)
+        """Go on in this thread inside a run that began before, or in none."""
+        self._markers.switch(span)
 
 
 def install() -> None:
-    """Let every phase of this process leave markers."""
+    """Make every phase of this process leave markers."""
     phases.install(MarkersOnly())

@@ -1,7 +1,7 @@
-"""What native code allocates: one memray tracker for the whole session, and marks in its capture at the phases' edges.
+"""Records native allocations: one memray tracker for the whole session, and a marker in its capture at each phase edge.
 
-The capture is an ordinary one that every reporter of memray reads. It is written beside the trace file; a clean stop
-moves it into the trace, after a crash the reader finds it where it is.
+The capture is an ordinary one that every reporter of memray can read. It is written next to the trace file; a clean
+stop moves it into the trace, and after a crash the reader finds it where it is.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from .marker_writer import MarkerWriter
 from .task_switches import TaskSwitches
 
 _PIECE = 1024 * 1024
-_OLDEST = (1, 19)  # memray's
+_OLDEST = (1, 19)  # version of memray
 
 
 class NativeProbe(Probe):
-    """Runs memray's tracker. Where one is on already, leaves its marks in that one's capture."""
+    """Runs a memray tracker. Where one is running already, leaves its markers in the capture of that one."""
 
     name: ClassVar[str] = "native"
     rank: ClassVar[int] = 70
@@ -51,52 +51,52 @@ class NativeProbe(Probe):
             )
         except Exception as error:
             raise ProbeUnavailable(
-                f"found that memray cannot write its capture {path} ({error}), expected a path it can: give a trace "
-                "file in a folder that exists, can be written, and is on a file system that memory can be mapped from"
+                f"memray cannot write its capture {path} ({error}); choose a trace file in an existing, writable "
+                "folder, on a file system that supports memory mapping"
             ) from error
         try:
             _in_a_thread(tracker.__enter__)
         except RuntimeError as error:
             os.unlink(path)
             if "active" not in str(error):
-                raise ProbeUnavailable(f"found that memray's tracker does not start here: {error}") from error
+                raise ProbeUnavailable(f"memray's tracker does not start: {error}") from error
             self._context.note(
-                "a memray tracker was on already: the phases are marked in its capture, and this trace has none"
+                "a memray tracker was running already: its capture has the phases, and this trace has none"
             )
         else:
             self._tracker = tracker
             self._capture = path
-        self._begin_marks()
+        self._begin_markers()
 
-    def _begin_marks(self) -> None:
+    def _begin_markers(self) -> None:
         self._markers = MarkerWriter(keep=self._tracker is None)
-        self._markers.say("own")
-        self._tasks = TaskSwitches(self._markers.mark)
-        self._tasks.look()
+        self._markers.leave("own")
+        self._tasks = TaskSwitches(self._markers.switch)
+        self._tasks.follow()
         if self._tracker is None:
             return
         try:
             libraries = MappedLibraries(self._context.emit) if self._context.settings.native_traces else None
             self._maps = MapsWatch(self._markers, self._context.meter, libraries)
         except OSError as error:
-            self._context.note(f"mapped files cannot be told from memory here: {error}")
-        self._markers.mark(current.get())
+            self._context.note(f"mapped files cannot be told apart from memory: {error}")
+        self._markers.switch(current.get())
 
     def phase_began(self, span: Span) -> None:
         if self._tasks is not None:
-            self._tasks.look()
-        self._markers.began(span)
+            self._tasks.follow()
+        self._markers.begin(span)
 
     def phase_ended(self, span: Span, state: None) -> None:
         if self._maps is not None:
             self._maps.at_edge()
-        self._markers.ended(span, current.get())
+        self._markers.end(span, current.get())
 
     def switched(self, span: Span | None) -> None:
-        self._markers.mark(span)
+        self._markers.switch(span)
 
     def after_fork(self, context: ProbeContext) -> None:
-        # The parent's tracker went off with the fork, but what it did to Python's threads is still here to be undone.
+        # The fork switched the parent's tracker off here, but its hooks in Python's threads are still to be removed.
         if self._tracker is not None:
             self._tracker.__exit__(None, None, None)
         self._tracker = self._maps = None
@@ -109,8 +109,8 @@ class NativeProbe(Probe):
             self._tasks.stop()
             if (loop := self._tasks.foreign_loop) is not None:
                 self._context.note(
-                    f"the event loop {loop} does not tell when it switches tasks: what they allocate between two "
-                    "edges of phases counts toward the phase whose edge came last in their thread"
+                    f"task switches of the event loop {loop} are not visible: what a task allocates counts toward the "
+                    "phase that began or ended last in its thread"
                 )
             self._tasks = None
         if self._maps is not None:
@@ -119,7 +119,7 @@ class NativeProbe(Probe):
         tracker, self._tracker = self._tracker, None
         if tracker is None:
             return
-        self._markers.say("over")
+        self._markers.leave("over")
         tracker.__exit__(None, None, None)
         self._move_capture()
 
@@ -144,14 +144,13 @@ def _import_memray() -> Any:
         import memray
     except ImportError as error:
         raise ProbeUnavailable(
-            f"found that memray cannot be imported ({error}), expected it for native allocations: install "
-            "fwmemtrace[native] (on Linux or macOS; there is no memray for Windows)"
+            f"native allocations need memray ({error}); install fwmemtrace[native] (Linux and macOS only)"
         ) from error
     version: str = vars(memray)["__version__"]  # public, but not in its stubs
     if _number(version) < _OLDEST:
         raise ProbeUnavailable(
-            f"found memray {version}, expected 1.19 or newer: an older tracker sees no Python frames of "
-            "threads that were there before it, and so no phases. Run: pip install -U memray"
+            f"memray {version} is too old, because it does not record the phases of threads that started before it; "
+            "install 1.19 or newer: pip install -U memray"
         )
     return memray
 
@@ -171,10 +170,10 @@ def _capture_path(trace_path: str | None) -> str:
 
 
 def _in_a_thread(function: Callable[[], object]) -> None:
-    """Call it in a thread of its own.
+    """Call a function in a thread of its own.
 
-    memray leaves out as many of the outermost frames, in the thread that starts a tracker, as there are at that moment.
-    In the program's own thread those would be the session's inner ones, and later, with those gone, the program's.
+    In the thread that starts a tracker, memray hides as many outermost frames as there are at that moment. In the
+    program's own thread these are the session's inner frames, and once those are gone, it would hide the program's.
     """
     errors: list[BaseException] = []
 

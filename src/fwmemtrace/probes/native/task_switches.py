@@ -1,7 +1,7 @@
-"""Tells which phase a thread goes on in when asyncio switches tasks.
+"""Follows asyncio's task switches, each of which may take a thread into another phase.
 
-The phase is a context variable, and every step of a task runs in the task's own context, by way of `asyncio.Handle`. So
-its `_run` is wrapped while a session is on. Event loops with handles of their own (uvloop) do not pass here.
+The phase is a context variable, and every step of a task runs in the task's own context, through `asyncio.Handle`. So
+its `_run` is wrapped while a session is on. Event loops with handles of their own (uvloop) cannot be followed.
 """
 
 from __future__ import annotations
@@ -17,42 +17,42 @@ class TaskSwitches:
     """Wraps `asyncio.events.Handle._run`, once asyncio is imported.
 
     Args:
-        mark: told which phase the calling thread goes on in.
+        switched: called with the span that the calling thread goes on in.
     """
 
-    def __init__(self, mark: Callable[[Span | None], None]) -> None:
-        self._mark = mark
+    def __init__(self, switched: Callable[[Span | None], None]) -> None:
+        self._switched = switched
         self._handle: Any = None
         self._original: Any = None
         self._wrapper: Any = None
 
-    def look(self) -> None:
-        """Wrap it if asyncio was imported by now."""
+    def follow(self) -> None:
+        """Wrap it if asyncio has been imported."""
         if self._handle is not None or (events := sys.modules.get("asyncio.events")) is None:
             return
         handle = getattr(events, "Handle", None)  # a module that is still being imported has none yet
         if handle is None:
             return
-        mark, original, get = self._mark, handle._run, current.get
+        switched, original, get = self._switched, handle._run, current.get
 
         def _run(handle: Any) -> Any:
-            mark(handle._context.get(current))
+            switched(handle._context.get(current))
             try:
                 return original(handle)
             finally:
-                # Outside of the handle's context: what the loop itself does belongs to whoever runs the loop.
-                mark(get())
+                # Outside the handle's context: the loop's own work belongs to the phase that runs the loop.
+                switched(get())
 
         self._handle, self._original, self._wrapper = handle, original, _run
         handle._run = _run
 
     @property
     def foreign_loop(self) -> str | None:
-        """The name of an imported event loop whose tasks cannot be followed, if there is one."""
+        """The name of an imported event loop whose tasks cannot be followed, None if there is none."""
         return "uvloop" if "uvloop" in sys.modules else None
 
     def stop(self) -> None:
-        """Put the original back, unless somebody else wrapped it since."""
+        """Restore the original, unless other code has wrapped it since."""
         if self._handle is not None and self._handle._run is self._wrapper:
             self._handle._run = self._original
         self._handle = None

@@ -1,0 +1,76 @@
+"""The tools whose captures can be read, by the name that `CaptureChunk.tool` gives them in a trace file.
+
+A tool's reader is imported when it is first used. To read the captures of another tool, add an entry to `_READERS`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from ..errors import CaptureError
+from ..tracefile.layout import CAPTURE_SUFFIX
+
+if TYPE_CHECKING:
+    from .by_phase import Progress
+    from .rows import CaptureSummary
+    from .samples import StackSample
+    from .thread_phases import RunEnded
+
+
+class ReadRows(Protocol):
+    """Reads a capture as rows by phase; see `by_phase.read_capture`."""
+
+    def __call__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        top: int = 10,
+        other_builds: Collection[str] = (),
+        progress: Progress | None = None,
+        run_ended: RunEnded | None = None,
+    ) -> CaptureSummary: ...
+
+
+class ReadSamples(Protocol):
+    """Reads a capture as samples of all stacks; see `by_phase.samples_of`."""
+
+    def __call__(
+        self, path: str | os.PathLike[str], *, other_builds: Collection[str] = (), progress: Progress | None = None
+    ) -> Iterator[StackSample]: ...
+
+
+class CaptureReader(NamedTuple):
+    """How the captures of one tool are found and read.
+
+    Attributes:
+        suffix: of the capture beside a trace file, as a process that was killed leaves it.
+        rows: reads a capture as rows by phase.
+        samples: reads a capture as samples of all stacks.
+    """
+
+    suffix: str
+    rows: ReadRows
+    samples: ReadSamples
+
+
+def reader_for(tool: str) -> CaptureReader:
+    """Return the reader for the captures of a tool.
+
+    Raises:
+        CaptureError: if this version has none.
+    """
+    make = _READERS.get(tool)
+    if make is None:
+        raise CaptureError(f"captures of {tool!r} cannot be read by this version; update fwmemtrace")
+    return make()
+
+
+def _memray() -> CaptureReader:
+    from .by_phase import read_capture, samples_of
+
+    return CaptureReader(CAPTURE_SUFFIX, read_capture, samples_of)
+
+
+_READERS = {"memray": _memray}
