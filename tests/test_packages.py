@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fwmemtrace.capture.library_names import library_of
-from fwmemtrace.capture.stacks import package_of_stack, readable
+from fwmemtrace.capture.stacks import make_readable, package_of_stack
 from fwmemtrace.packages import is_interpreter, package_of
 from fwmemtrace.probes.mappings.owners import owner_of
 from fwmemtrace.probes.python_heap.source_packages import SourcePackages
@@ -32,7 +32,7 @@ def test_every_part_of_the_package_agrees(path, package):
     assert owner_of(path) == ("file", package)
     assert SourcePackages().of(((path, 1),)) == package
     assert package_of_stack([("f", path, 1)]) == package
-    assert readable([("f", path, 1)]).package == package
+    assert make_readable([("f", path, 1)]).package == package
     assert not is_interpreter(path)
 
 
