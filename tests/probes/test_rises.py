@@ -205,8 +205,8 @@ def test_a_session_charges_the_function_that_allocates_and_leaves_imports_out(tm
 
 
 @pytest.mark.skipif(not page_faults(), reason="needs /proc/self/task")
-def test_page_faults_count_what_a_thread_touches():
+def test_page_faults_count_what_a_thread_touches(new_memory):
     before = page_faults()[threading.get_ident()]
-    block = bytearray(8_000_000)
+    block = new_memory(8_000_000)
     assert page_faults()[threading.get_ident()] - before > 0
-    del block
+    block.close()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import mmap
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -265,14 +266,16 @@ def test_a_cell_is_a_value_or_several() -> None:
     assert list(parts(["a", Code("b")])) == ["a", Code("b")]
 
 
-def test_names_with_a_slash_are_siblings_and_the_outermost_rows_add_up(tmp_path: Path) -> None:
+def test_names_with_a_slash_are_siblings_and_the_outermost_rows_add_up(
+    tmp_path: Path, new_memory: Callable[[int], mmap.mmap]
+) -> None:
     path = tmp_path / "route.bin"
     kept = []
     with fwmemtrace.session(path):
         with phase("GET /users"):
-            kept.append(bytearray(40 * MB))
+            kept.append(new_memory(40 * MB))
         with phase("GET /users/{id}"):
-            kept.append(bytearray(20 * MB))
+            kept.append(new_memory(20 * MB))
     trace = fwmemtrace.read(path)
     made = json.loads(trace.report("json"))
     rows = {row["name"]: row for row in made["phases"] if row["path"]}

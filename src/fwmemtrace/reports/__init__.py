@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .base import Options, Report
+    from .base import Options, Report, TraceReport
     from .blocks import (
         Bytes,
         Chart,
@@ -58,6 +58,7 @@ __all__ = [
     "Section",
     "Table",
     "TerminalReport",
+    "TraceReport",
     "document_of",
     "write_html",
     "write_markdown",
@@ -71,6 +72,7 @@ _MODULES = {
     "Options": "base",
     "Report": "base",
     "TerminalReport": "terminal",
+    "TraceReport": "base",
     "document_of": "document",
     "write_html": "html",
     "write_markdown": "markdown",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from .. import results
+from ..results import TraceReport
+
+__all__ = ["Options", "Report", "TraceReport"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Options:
 class Report(Protocol):
     """Turns results into text. Registered as an entry point of the group `fwmemtrace.reports`."""
 
-    def render(self, report: results.TraceReport, options: Options) -> str:
+    def render(self, report: TraceReport, options: Options) -> str:
         """Return the whole report, ending with a line break.
 
         Args:
