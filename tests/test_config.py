@@ -118,6 +118,13 @@ def test_a_bad_size_is_an_error(text: str) -> None:
         parse_bytes(text)
 
 
+def test_a_small_size_without_a_unit_is_an_error() -> None:
+    with pytest.raises(SettingsError, match=r"^300: missing unit, for example 300MB$"):
+        parse_bytes("300")
+    assert parse_bytes("300000000") == parse_bytes(300_000_000) == 300_000_000
+    assert parse_bytes(300) == 300
+
+
 def test_sizes_and_durations_have_units() -> None:
     assert [parse_bytes(text) for text in ("300MB", "300 mb", "1KiB", "0", "2g")] == [300_000_000] * 2 + [
         1024,

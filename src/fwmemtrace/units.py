@@ -26,6 +26,8 @@ _SIZES = {
     "TI": 2**40,
     "TIB": 2**40,
 }
+# A smaller number without a unit is more likely a mistake than a size in bytes.
+_SMALLEST_WITHOUT_UNIT = 1_000_000
 _DURATIONS = {"": 10**9, "S": 10**9, "MS": 10**6, "US": 10**3, "NS": 1, "M": 60 * 10**9}
 
 
@@ -33,14 +35,14 @@ def parse_bytes(text: str | int) -> int:
     """Parse a size such as `"300MB"`, `"1.5 GiB"` or `300000000`.
 
     Args:
-        text: a number with an optional unit: B, kB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, TiB (powers of
-            1024), in upper or lower case.
+        text: a number and a unit: B, kB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, TiB (powers of 1024), in upper
+            or lower case. A number alone is bytes, in text only from a million on.
 
     Returns:
         The size in bytes.
 
     Raises:
-        SettingsError: if there is no number, the unit is unknown, or the size is negative.
+        SettingsError: if there is no number, the unit is missing or unknown, or the size is negative.
 
     >>> parse_bytes("300MB"), parse_bytes("1.5 GiB"), parse_bytes(4096)
     (300000000, 1610612736, 4096)
@@ -48,6 +50,8 @@ def parse_bytes(text: str | int) -> int:
     size = float(text) if isinstance(text, int) else _scaled(text, _SIZES, "a size, such as 300MB or 1.5GiB")
     if size < 0:
         raise SettingsError(f"a size cannot be negative: {text!r}")
+    if isinstance(text, str) and 0 < size < _SMALLEST_WITHOUT_UNIT and text.strip()[-1].isdigit():
+        raise SettingsError(f"{text}: missing unit, for example {text.strip()}MB")
     return round(size)
 
 
