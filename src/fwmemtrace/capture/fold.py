@@ -29,7 +29,7 @@ class CaptureFold:
             it.
         ended: called at the end of each run with its path, the bytes that all runs of that path hold then, and those
             that this one holds, both with the runs inside them.
-        native: whether stacks are told apart by their C and C++ frames too.
+        native: whether C and C++ frames distinguish stacks too.
 
     Attributes:
         phases: the runs of phases so far, and their tallies.
