@@ -182,14 +182,10 @@ class CaptureFold:
 
         Runs and tallies refer to each other, so that only the collector would find their millions of blocks and sites.
         """
-        self.release_blocks()
+        self._live.clear()
         for tally in self.phases.tallies.values():
             tally.sites.clear()
             tally.ambient.clear()
-
-    def release_blocks(self) -> None:
-        """Free the blocks, which only further records need."""
-        self._live.clear()
 
     # -- what is rare ------------------------------------------------------------------------------------------------
 
