@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "fwmemtrace.probes": {
-        "resident": "fwmemtrace.probes.resident:ResidentProbe",
+        "resident": "fwmemtrace.probes.resident.probe:ResidentProbe",
         "python_heap": "fwmemtrace.probes.python_heap.probe:PythonHeapProbe",
         "native": "fwmemtrace.probes.native.probe:NativeProbe",
         "objects": "fwmemtrace.probes.objects.probe:ObjectsProbe",

@@ -38,7 +38,9 @@ __all__ = [
     "PhaseEnd",
     "PythonHeap",
     "Record",
+    "RssChange",
     "Sample",
+    "SampledStack",
     "SessionBegin",
     "SessionEnd",
     "StackRow",
@@ -348,6 +350,30 @@ class MappingsEdge(Record, frozen=True, gc=False):
     span: int
     edge: str  # "begin" or "end"
     reading: int
+
+
+class RssChange(Record, frozen=True, gc=False):
+    """RSS has changed since the record of this kind before it, other than by imports that a probe measures.
+
+    All of them add up to the change of RSS over the session, less that of the imports.
+    """
+
+    kind: ClassVar[int] = 60
+
+    time_ns: int
+    rss_bytes: int  # after the change
+    delta_bytes: int
+    thread_id: int  # the thread that most likely made it rise; 0 if it fell, or if no thread is known
+    stack: int  # what that thread was running, a number of `SampledStack`; 0 for none
+
+
+class SampledStack(Record, frozen=True, gc=False):
+    """A Python stack that was running while RSS rose."""
+
+    kind: ClassVar[int] = 61
+
+    stack: int  # its number, unique in the process
+    frames: list[tuple[str, str, int]]  # qualified name, file and line; innermost first
 
 
 class SuiteBegin(Record, frozen=True, gc=False):

@@ -3,6 +3,7 @@ from hypothesis import strategies as st
 
 from fwmemtrace import results
 from fwmemtrace.analysis.import_tree import lines, squeeze, tree
+from fwmemtrace.reports.tree import guide
 
 
 def module(name, parent=None, own=0, cumulative=None):
@@ -30,7 +31,7 @@ def drawn(rows, top=99, depth=None, **squeezing):
     if squeezing:
         roots = [squeeze(root) for root in roots]
     return [
-        f"{line.guide}{line.node.row.module if line.node else f'{line.hidden} more, {line.hidden_bytes}'}"
+        f"{guide(line.ends).text}{line.node.row.module if line.node else f'{line.hidden} more, {line.hidden_bytes}'}"
         for line in lines(roots, top, depth)
     ]
 

@@ -22,6 +22,7 @@ from fwmemtrace.reports.blocks import plain
 from fwmemtrace.reports.holder_words import holder_words
 
 KEPT = []
+NO_LIMIT = 10**18  # a search ends by itself, however slow the machine is
 
 
 class Thing:
@@ -40,7 +41,7 @@ class Owner:
 
 
 def chain(thing):
-    found = reference_chains.chain_to(thing, 10 * 10**9)
+    found = reference_chains.chain_to(thing, NO_LIMIT)
     return found.root, [step.link for step in found.steps][1:], found.steps[0].name
 
 
@@ -89,7 +90,7 @@ def test_a_cycle():
 
     one, two = Node(), Node()
     one.peer, two.peer = two, one
-    found = reference_chains.chain_to(one, 10 * 10**9)
+    found = reference_chains.chain_to(one, NO_LIMIT)
     assert found.root == "cycle"
     assert [step.link for step in found.steps] == ["", ".peer", ".peer"]
     assert "Node has a __del__" in found.note
@@ -98,7 +99,7 @@ def test_a_cycle():
 
 def test_a_local_variable_is_unseen():
     local = [Thing()]
-    found = reference_chains.chain_to(local[0], 10 * 10**9)
+    found = reference_chains.chain_to(local[0], NO_LIMIT)
     assert found.root == "unseen"
     assert [step.type for step in found.steps] == ["builtins.list", f"{__name__}.Thing"]
 
@@ -150,7 +151,7 @@ def test_types_that_grow_run_after_run():
 
 
 def test_growing_types_take_bounded_memory(monkeypatch):
-    monkeypatch.setattr(grown_types, "_MOST_PATHS", 20)
+    monkeypatch.setattr(grown_types, "MOST_PATHS", 20)
     monkeypatch.setattr(grown_types, "_MOST_PAIRS", 50)
     grown = GrownTypes()
     for number in range(200):
@@ -188,6 +189,8 @@ PROGRAM = """
         one, two = InCycle(), InCycle()
         one.peer, two.peer = two, one
 
+    from fwmemtrace.probes.objects import probe
+    probe._HOLDER_LIMIT_NS = 10**18
     gc.disable()  # the cycles stay
     with fwmemtrace.session(sys.argv[1], sink="jsonl", probes=["objects"], interval=0, detail_share=1, holders=4):
         for _ in range(10):
@@ -256,12 +259,13 @@ def test_chains_as_a_graph():
 
 
 @pytest.mark.slow
-def test_the_chains_are_exported_as_a_graph(tmp_path):
+def test_the_chains_are_exported_as_a_graph(tmp_path, monkeypatch):
     from fwmemtrace import plugins
     from fwmemtrace.errors import TraceFileError
 
+    monkeypatch.setattr("fwmemtrace.probes.objects.probe._HOLDER_LIMIT_NS", NO_LIMIT)
     kept = []
-    with fwmemtrace.session(tmp_path / "trace.bin", probes=["objects"], interval=0, detail_share=1.0):
+    with fwmemtrace.session(tmp_path / "trace.bin", probes=["objects"], interval=0, detail_share=1.0, holders=1):
         for _ in range(6):
             with fwmemtrace.phase("request"):
                 kept.extend(Thing() for _ in range(50))

@@ -165,7 +165,7 @@ def test_a_reading_of_the_mappings_gives_the_footprint_too(
 @pytest.mark.skipif(not psutil.LINUX, reason="there is no budget to keep elsewhere: psutil is always slow")
 def test_hot_outer_phases_have_no_footprint_each(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = count(0, 100_000)  # a tenth of a millisecond from one look at it to the next
-    monkeypatch.setattr("fwmemtrace.probes.resident.perf_counter_ns", lambda: next(clock))
+    monkeypatch.setattr("fwmemtrace.probes.resident.probe.perf_counter_ns", lambda: next(clock))
     monkeypatch.setattr(Governor.__init__, "__defaults__", (None, lambda: next(clock)))
     sink = MemorySink()
     with fwmemtrace.session(sink, interval=0):

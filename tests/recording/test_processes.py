@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import fwmemtrace
+from fwmemtrace.recording.child_environment import untraced_environment
 from fwmemtrace.records import PhaseBegin, PhaseEnd
 
 linux = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -20,11 +21,10 @@ linux = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def run(folder: Path, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
     script = folder / "program.py"
     script.write_text(textwrap.dedent(code))
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("FWMEMTRACE")}
     return subprocess.run(
         [sys.executable, str(script)],
         cwd=folder,
-        env={**environ, **variables},
+        env={**untraced_environment(), **variables},
         capture_output=True,
         text=True,
         timeout=600,

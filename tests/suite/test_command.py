@@ -144,5 +144,5 @@ def test_each_run_keeps_its_report_and_trace_in_a_dated_folder(small):
     assert done.returncode == 0, done.stderr
     (kept,) = (small / "reports").iterdir()
     assert kept.name.endswith("-small")
-    assert "## Executive summary" in (kept / "report.md").read_text()
+    assert "## Summary" in (kept / "report.md").read_text()
     assert (kept / "trace.bin").exists()

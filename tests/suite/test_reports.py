@@ -12,7 +12,7 @@ import fwmemtrace
 pytestmark = pytest.mark.slow
 
 SECTIONS = [
-    "Executive summary",
+    "Summary",
     "Timeline of snapshots",
     "Component profiles",
     "Shared and own memory",
@@ -24,7 +24,7 @@ SECTIONS = [
 
 def test_the_first_sentence_names_the_largest_holder(faults):
     text = fwmemtrace.read(faults.trace).report("markdown")
-    summary = text.partition("## Executive summary\n\n")[2]
+    summary = text.partition("## Summary\n\n")[2]
     assert summary.startswith("`retains` holds the most memory: 1")
 
 

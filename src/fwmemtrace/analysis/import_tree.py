@@ -54,14 +54,14 @@ class ImportLine:
     """One line of the tree.
 
     Attributes:
-        guide: the lines of the tree in front of the name.
+        ends: for each level below the outermost, whether the line belongs to the last entry of that level.
         node: the module; None for a line that sums up modules that are not shown.
         hidden: how many modules that line sums up.
         hidden_bytes: their own bytes.
         hidden_ns: their own time.
     """
 
-    guide: str
+    ends: tuple[bool, ...]
     node: Node | None
     hidden: int = 0
     hidden_bytes: int = 0
@@ -110,20 +110,20 @@ def lines(roots: Sequence[Node], top: int, depth: int | None = None) -> list[Imp
         depth: how many levels to show; None for all.
     """
     shown = _most_expensive(roots, top, depth)
-    drawn: list[ImportLine] = []
+    collected: list[ImportLine] = []
 
-    def draw(nodes: Sequence[Node], below: str, *, outermost: bool = False) -> None:
+    def collect(nodes: Sequence[Node], around: tuple[bool, ...] | None) -> None:
         visible = [node for node in nodes if node.row.module in shown]
         hidden = [node for node in nodes if node.row.module not in shown]
         for number, node in enumerate(visible):
-            last = number == len(visible) - 1 and not hidden
-            drawn.append(ImportLine("" if outermost else below + ("└ " if last else "├ "), node))
-            draw(node.children, "" if outermost else below + ("  " if last else "│ "))
+            ends = () if around is None else (*around, number == len(visible) - 1 and not hidden)
+            collected.append(ImportLine(ends, node))
+            collect(node.children, ends)
         if hidden:
-            drawn.append(_sum_of("" if outermost else below + "└ ", hidden))
+            collected.append(_sum_of(() if around is None else (*around, True), hidden))
 
-    draw(roots, "", outermost=True)
-    return drawn
+    collect(roots, None)
+    return collected
 
 
 def _most_expensive(roots: Sequence[Node], top: int, depth: int | None) -> set[str]:
@@ -139,10 +139,10 @@ def _most_expensive(roots: Sequence[Node], top: int, depth: int | None) -> set[s
     return shown
 
 
-def _sum_of(guide: str, nodes: Sequence[Node]) -> ImportLine:
+def _sum_of(ends: tuple[bool, ...], nodes: Sequence[Node]) -> ImportLine:
     every = [each for node in nodes for each in (node, *node.descendants())]
     return ImportLine(
-        guide,
+        ends,
         None,
         sum(1 + len(node.through) for node in every),
         sum(node.own_bytes for node in every),

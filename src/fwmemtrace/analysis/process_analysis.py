@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from .. import results
+from ..capture.own_frames import is_program_code
 from ..paths import PhasePath, write
 from ..records import Record
 from .collector import CollectorFold
@@ -19,6 +20,7 @@ from .ledger_native import name_native_heap
 from .objects import ObjectsFold
 from .process_fold import Fold, ProcessFold
 from .python_heap import PythonHeapFold
+from .rises import RisesFold
 from .suite.reading import SuiteRecords
 from .tensors import TensorsFold
 from .worker_forecast import several
@@ -77,6 +79,7 @@ class ProcessAnalysis:
         self._holders = HoldersFold()
         self._imports = ImportFold()
         self._ledger = LedgerFold()
+        self._rises = RisesFold(is_program_code)
         folds: list[Fold] = [
             self._python_heap,
             self._objects,
@@ -84,6 +87,7 @@ class ProcessAnalysis:
             self._collector,
             self._growth,
             self._holders,
+            self._rises,
             self.suite,
         ]
         # These two take the edges of every phase, for nothing if their probe is off.
@@ -151,6 +155,7 @@ class ProcessAnalysis:
                 phases = _with_native(rows, capture.rows, pid)
         for trend in growth:
             trend.pid = pid
+        rises = self._rises.result(pid)
         compositions = self._ledger.compositions(pid) if self._ledger.any else None
         report = results.TraceReport(
             trace=results.TraceInfo(
@@ -168,6 +173,7 @@ class ProcessAnalysis:
             composition=compositions,
             workers=several(compositions or []) or None,
             growth=growth or None,
+            rises=None if rises is None else [rises],
             overhead=fold.overhead(pid),
             timeline=fold.timeline(pid, self.began_ns or 0),
         )

@@ -87,6 +87,7 @@ def _merged(reports: Sequence[results.TraceReport]) -> results.TraceReport:
         composition=_joined([report.composition for report in reports]),
         workers=next((report.workers for report in reports if report.workers is not None), None),
         growth=_joined([report.growth for report in reports]),
+        rises=_joined([report.rises for report in reports]),
         overhead=[cost for report in reports for cost in report.overhead],
     )
 

@@ -6,9 +6,12 @@ import re
 from functools import cache, lru_cache
 from pathlib import Path
 
+from ..packages import package_of
 from .markers import FILE as MARKER_FILE
 
 _PACKAGE = Path(__file__).parents[1]
+_STANDARD = re.compile(r".*/lib(?:64)?/python3\.\d+/|<frozen |<string>|<__array_function__")
+_FILES = 4096  # the same files are in most stacks
 # The files of version 0.1 that could be in a stack: its captures are still read.
 _EARLIER = re.compile(
     r"(phases|edges|session|spans|context|program|marks|elf|cgroup|referents|local_variables|"
@@ -16,13 +19,19 @@ _EARLIER = re.compile(
 )
 
 
-@lru_cache(4096)  # files: the same ones are in most stacks
+@lru_cache(_FILES)
 def is_ours(file: str) -> bool:
     """Tell whether a source file is one of fwmemtrace's, wherever the traced process had it installed."""
     _, found, inside = file.rpartition(f"/{_PACKAGE.name}/")
     if not found:
         return file == MARKER_FILE
     return inside in _own_files() or _EARLIER.fullmatch(inside) is not None
+
+
+@lru_cache(_FILES)
+def is_program_code(file: str) -> bool:
+    """Tell whether a source file is the program's own: neither installed, nor of the standard library, nor ours."""
+    return not (package_of(file) or _STANDARD.match(file) or is_ours(file))
 
 
 @cache

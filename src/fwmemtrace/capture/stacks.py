@@ -12,7 +12,7 @@ from .. import results
 from ..packages import package_of
 from .frames import UNKNOWN, HybridFrame, PythonFrame
 from .library_names import ARENAS, is_general, library_by_name, library_of
-from .own_frames import is_ours
+from .own_frames import is_ours, is_program_code
 from .short_names import short_name
 
 IMPORT: HybridFrame = ("<import>", "<frozen importlib>", 0, None)
@@ -39,7 +39,6 @@ _CALLS = re.compile(
 )
 _OPERATOR = re.compile(r"at::_ops::(\w+?)::(call|redispatch)\(")
 _OVERLOAD = re.compile(r"_(?=[A-Z]).*|_(memory_format|out|vec|default|self|int|dim)$")
-_STANDARD = re.compile(r".*/lib(?:64)?/python3\.\d+/|<frozen |<string>|<__array_function__")
 
 
 class ReadableStack(NamedTuple):
@@ -76,7 +75,7 @@ def make_readable(python: Iterable[PythonFrame], hybrid: Iterable[HybridFrame] |
         library=requesting_library(native),
         operator=f"aten::{_OVERLOAD.sub('', operators[-1][1])}" if operators else None,
         package=next(filter(None, (package_of(file) for _, file, _ in python)), None),
-        caller=next((frame for frame in python if _is_own(frame[1])), None),
+        caller=next((frame for frame in python if is_program_code(frame[1])), None),
     )
 
 
@@ -177,15 +176,10 @@ def package_of_stack(python: Iterable[PythonFrame]) -> str:
         package = package_of(file)
         if package:
             return package
-        if _is_own(file):
+        if is_program_code(file):
             return "program"
     return "python"
 
 
 def _library(name: str, file: str, path: str | None) -> str | None:
     return library_by_name(name, file) if path is None else library_of(path)
-
-
-@lru_cache(_CACHED)
-def _is_own(file: str) -> bool:
-    return not (package_of(file) or _STANDARD.match(file) or is_ours(file))

@@ -16,7 +16,7 @@ from sys import getsizeof
 from types import FrameType
 from typing import Any, NamedTuple, TypeAlias
 
-from ..system.garbage_collector import CollectorPaused
+from ..system.garbage_collector import pause_collector, resume_collector
 from .referents import referents
 
 Census: TypeAlias = dict[str, tuple[int, int]]  # by type: objects, bytes
@@ -38,14 +38,15 @@ def take_census() -> Census:
         Counts by module and qualified name; classes of one name, such as those that each call of a function creates,
         share a row. None of the objects is kept alive.
     """
-    with CollectorPaused():
+    was_enabled = pause_collector()  # a `with` block would make objects that this counts
+    try:
         tracked = gc.get_objects()
         referred = list(filterfalse(gc.is_tracked, referents(*tracked)))
         untracked = dict(zip(map(id, referred), referred, strict=True))
         del referred
-        census = census_of(tracked, untracked.values())
-    census.pop(type_name(CollectorPaused), None)  # it exists only while this counts
-    return census
+        return census_of(tracked, untracked.values())
+    finally:
+        resume_collector(was_enabled)
 
 
 def census_of(*groups: Iterable[Any]) -> Census:

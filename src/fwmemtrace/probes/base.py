@@ -12,6 +12,7 @@ from ..config import Settings
 from ..records import Note, Record
 from ..system.meter import Meter
 from ..tracing.span import Span
+from .attribution import Attribution
 from .governor import Governor
 
 Emit: TypeAlias = Callable[[Record], None]
@@ -27,6 +28,7 @@ class ProbeContext(msgspec.Struct, frozen=True):  # `dataclasses` would bring `i
             writes no file.
         meter: reads the memory of this process.
         governor: limits the time that expensive readings take.
+        attribution: the changes of RSS that probes account for exactly, such as imports.
         delivered: tells whether every record so far has reached the trace file at `trace_path`.
         source: the name that `note` puts on its notes; the session sets it to the probe's name.
     """
@@ -36,6 +38,7 @@ class ProbeContext(msgspec.Struct, frozen=True):  # `dataclasses` would bring `i
     trace_path: str | None
     meter: Meter
     governor: Governor
+    attribution: Attribution
     delivered: Callable[[], bool] = lambda: False
     source: str = ""
 

@@ -12,9 +12,12 @@ import threading
 from collections.abc import Callable
 from time import perf_counter_ns
 
-from ..paths import PhasePath
 from ..tracing.phases import MOST_PATHS
 from .path_table import PathTable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..paths import PhasePath
 
 
 class Governor:

@@ -75,6 +75,7 @@ class ImportsProbe(Probe):
         self._open: dict[int, list[_Open]] = {}  # by thread
         self._lock = threading.RLock()  # a finaliser that runs inside may import something
         self._last_rss = 0
+        self._accounted = 0  # bytes, of all closed windows
         self._own_spans: list[Span] = []  # open in the session's own thread and measured, the innermost last
         self._replaced: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {}
 
@@ -83,6 +84,7 @@ class ImportsProbe(Probe):
         self._rss = context.meter.rss
         self._own_thread = _get_thread_id()
         self._on = True
+        context.attribution.add(self._accounted_at)
         self._replace(_FIND_AND_LOAD, _around_find_and_load)
         self._replace(_EXEC, _around_exec)
 
@@ -109,6 +111,11 @@ class ImportsProbe(Probe):
         if span is None and self._own_spans:
             span = self._own_spans[-1]
         return 0 if span is None or span.closed else span.id
+
+    def _accounted_at(self, rss: int) -> int:
+        """Return the bytes that imports account for so far, with the window that is open now."""
+        with self._lock:
+            return self._accounted + (rss - self._last_rss if self._on and any(self._open.values()) else 0)
 
     def stop(self) -> None:
         self._on = False
@@ -212,13 +219,10 @@ class ImportsProbe(Probe):
     def _close_window(self, stack: list[_Open]) -> None:
         """Add the change in RSS since the latest edge to the module that was being imported."""
         rss = self._rss()
-        if stack:
-            stack[-1].own_bytes += rss - self._last_rss
-        else:
-            for other in self._open.values():
-                if other:
-                    other[-1].own_bytes += rss - self._last_rss
-                    break
+        importing = next((other for other in (stack, *self._open.values()) if other), None)
+        if importing is not None:
+            importing[-1].own_bytes += rss - self._last_rss
+            self._accounted += rss - self._last_rss
         self._last_rss = rss
 
     def _switch_off(self, error: Exception) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from ..paths import PhasePath
 from ..tracing.phases import MOST_PATHS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..paths import PhasePath
 
 V = TypeVar("V")
 
 
-class PathTable(dict[PhasePath, V]):
+class PathTable(dict["PhasePath", V]):
     """A dict by phase path that takes no new paths once it is full.
 
     A program may put an id into the names of its phases. What the tracer keeps for each must not become a leak.

@@ -13,6 +13,7 @@ from .. import config
 from .._version import __version__
 from ..config import Settings
 from ..errors import SessionError, warn
+from ..probes.attribution import Attribution
 from ..probes.base import Probe, ProbeContext
 from ..probes.governor import Governor
 from ..records import SCHEMA_VERSION, Note, Record, SessionBegin, SessionEnd
@@ -49,6 +50,7 @@ class Session:
         self._sink = SinkGuard(sink)
         self._meter = open_meter(exact_peak=settings.exact_peak)
         self._governor = Governor()
+        self._attribution = Attribution()
         self._probes = ProbeSet(warn)
         self._probe_names = [probe.name for probe in probes]
         self._record_begin()
@@ -143,7 +145,9 @@ class Session:
         def delivered() -> bool:
             return self._sink.failure is None and self._sink.path == path
 
-        return ProbeContext(self._sink.emit, self._settings, path, self._meter, self._governor, delivered)
+        return ProbeContext(
+            self._sink.emit, self._settings, path, self._meter, self._governor, self._attribution, delivered
+        )
 
     def _after_fork(self) -> None:
         """This is a forked worker: go on in a trace of its own, inside the phases that were open at the fork."""

@@ -16,7 +16,6 @@ from .blocks import (
     Count,
     Document,
     Duration,
-    Guide,
     Inline,
     Listing,
     Percent,
@@ -29,6 +28,7 @@ from .blocks import (
 )
 from .ledger_sections import workers_blocks
 from .ledger_words import UNEXPLAINED, category_words
+from .tree import guide
 
 _EXTENSION = (".so", ".pyd")
 _MIN_SHARE = 0.005  # of the whole cost: what is smaller is not worth a row
@@ -80,7 +80,7 @@ def _tree(cost: ImportCost, top: int, depth: int | None) -> Table:
     for line in lines([squeeze(root) for root in tree(cost.imports)], top, depth):
         node = line.node
         if node is None:
-            more = [Guide(line.guide), *counted(line.hidden, "more module")]
+            more = [guide(line.ends), *counted(line.hidden, "more module")]
             rows.append([Bytes(line.hidden_bytes), None, Duration(line.hidden_ns), None, more])
             continue
         rows.append(
@@ -89,7 +89,7 @@ def _tree(cost: ImportCost, top: int, depth: int | None) -> Table:
                 Bytes(node.whole.cumulative_bytes),
                 Duration(node.own_ns),
                 Duration(node.whole.wall_ns),
-                [Guide(line.guide), Code(_name(node)), *_remark(node.row)],
+                [guide(line.ends), Code(_name(node)), *_remark(node.row)],
             ]
         )
     return Table("modules", [*(Column(head, "right") for head in heads), Column("module")], rows)

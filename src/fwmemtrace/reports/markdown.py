@@ -101,7 +101,7 @@ def code(text: str, *, in_table: bool = False) -> str:
         return ""
     if in_table and "\\|" in text:
         return escaped(text)  # parsers do not agree on where a cell ends that has this in a code span
-    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    fence = "`" * (max(map(len, re.findall("`+", text))) + 1) if "`" in text else "`"
     edges = text[0] + text[-1]
     pad = " " if "`" in edges or (edges == "  " and text.strip()) else ""
     if in_table:

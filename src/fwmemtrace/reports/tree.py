@@ -1,4 +1,4 @@
-"""Draws the phases of a process as a tree, for every table that shows one."""
+"""Draws trees, for every table that shows one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from .. import results
 from ..analysis.phase_tree import phase_tree
-from ..paths import OUTSIDE, write
+from ..paths import OUTSIDE, PhasePath, write
 from .blocks import Code, Guide, Inline
 
 
@@ -17,18 +17,22 @@ def drawn(phases: Sequence[results.PhaseRow]) -> Iterator[tuple[results.PhaseRow
     """
     tree = phase_tree(phases)
     # A stack of its own: a trace may nest phases deeper than Python lets functions call each other.
-    waiting = [(path, OUTSIDE, "", "") for path in reversed(tree.children.get(OUTSIDE, []))]
+    waiting: list[tuple[PhasePath, PhasePath, tuple[bool, ...]]] = [
+        (path, OUTSIDE, ()) for path in reversed(tree.children.get(OUTSIDE, []))
+    ]
     while waiting:
-        path, around, guide, below = waiting.pop()
+        path, around, ends = waiting.pop()
         name = path[-1] if len(path) == len(around) + 1 else write(path[len(around) :])
-        yield tree.rows[path], [Guide(guide), Code(name)]
+        yield tree.rows[path], [guide(ends), Code(name)]
         inside = tree.children.get(path, [])
-        waiting += [
-            (
-                child,
-                path,
-                below + ("└ " if child == inside[-1] else "├ "),
-                below + ("  " if child == inside[-1] else "│ "),
-            )
-            for child in reversed(inside)
-        ]
+        waiting += [(child, path, (*ends, child == inside[-1])) for child in reversed(inside)]
+
+
+def guide(ends: Sequence[bool]) -> Guide:
+    """Returns what stands in front of an entry of a tree.
+
+    Args:
+        ends: for each level below the outermost, whether the entry belongs to the last one of that level.
+    """
+    above = "".join("  " if end else "│ " for end in ends[:-1])
+    return Guide(above + ("└ " if ends[-1] else "├ ") if ends else "")

@@ -15,6 +15,7 @@ from .phases import PhaseRow, Resident
 from .process import Cgroup, Overhead, Process, TimelinePoint, TraceInfo
 from .python_heap import HeapLine, HeapPackage, HeapSite, HeapStack, PythonHeap
 from .report import REPORT_FORMAT, REPORT_VERSION, Advice, Budget, TraceReport
+from .rises import Rise, Rises
 from .tensors import Accelerator, TensorGroup, Tensors, TensorStorage
 
 __all__ = [
@@ -51,6 +52,8 @@ __all__ = [
     "PythonHeap",
     "Resident",
     "Result",
+    "Rise",
+    "Rises",
     "TensorGroup",
     "TensorStorage",
     "Tensors",

@@ -10,6 +10,7 @@ from .imports import Import, ImportPackage, ImportPhase
 from .ledger import Composition, Ledger, Workers
 from .phases import PhaseRow
 from .process import Overhead, TimelinePoint, TraceInfo
+from .rises import Rises
 from .suite import Suite
 
 REPORT_FORMAT = "fwmemtrace-report"
@@ -48,6 +49,7 @@ class TraceReport(Result, kw_only=True):
     composition: list[Composition] | None = None  # what RSS consists of at three moments; from the probe `mappings`
     workers: list[Workers] | None = None  # estimated totals for workers like the first process
     growth: list[Growth] | None = None  # a row for each phase and metric
+    rises: list[Rises] | None = None  # where RSS rose, a row for each process; null if there is no timeline
     advice: list[Advice] = []  # what to do, computed from this trace
     budget: Budget | None = None  # the check against a limit; null if none was given
     overhead: list[Overhead] = []  # the cost of the probes

@@ -1,22 +1,37 @@
-"""Keeps Python's garbage collector from running while large temporary lists exist."""
+"""Keeps Python's garbage collector from running while large temporary lists exist.
+
+Millions of new tuples, or a list of all objects, would make it walk over the program's whole heap again and again.
+"""
 
 from __future__ import annotations
 
 import gc
 
 
-class CollectorPaused:
-    """Switches the collector off for a `with` block, and back on afterwards if it was on.
+def pause_collector() -> bool:
+    """Switch the collector off.
 
-    Millions of new tuples, or a list of all objects, would make it walk over the program's whole heap again and again.
+    Returns:
+        Whether it was on, for `resume_collector`.
     """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    return was_enabled
+
+
+def resume_collector(was_enabled: bool) -> None:
+    """Restore what `pause_collector` changed."""
+    if was_enabled:
+        gc.enable()
+
+
+class CollectorPaused:
+    """Does both around a `with` block."""
 
     __slots__ = ("_was_enabled",)
 
     def __enter__(self) -> None:
-        self._was_enabled = gc.isenabled()
-        gc.disable()
+        self._was_enabled = pause_collector()
 
     def __exit__(self, *exception: object) -> None:
-        if self._was_enabled:
-            gc.enable()
+        resume_collector(self._was_enabled)

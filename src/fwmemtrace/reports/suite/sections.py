@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...results.suite import Suite, SuiteLever
 from ..blocks import Block, Bytes, Code, Column, Listing, Prose, Section, Sentence, Table, counted
 from .components import allocations_section, component_section, profiles, snapshots
-from .summary import executive_summary, failures, recommendations, sharing_sentence
+from .summary import failures, recommendations, sharing_sentence, summary_sentences
 from .words import fact_words, joined, lever_words, savings
 
 _RECOMMENDED = 10
@@ -24,7 +24,7 @@ def suite_sections(suite: Suite, *, top: int = 5) -> list[Section]:
     """
     measured = [component for component in suite.components if component.phases]
     sections = [
-        Section("summary", "Executive summary", [Prose("summary", executive_summary(suite))]),
+        Section("summary", "Summary", [Prose("summary", summary_sentences(suite))]),
         Section("method", "Method", [Prose("method", _method(suite))]),
     ]
     if measured:

@@ -1,4 +1,4 @@
-"""The conclusions of a suite in sentences: the executive summary, failures and recommendations."""
+"""The conclusions of a suite in sentences: the summary, failures and recommendations."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _OUTCOMES = {
 _GROWING_STAGES = ("import", "init", "first request", "batch")
 
 
-def executive_summary(suite: Suite) -> list[Sentence]:
+def summary_sentences(suite: Suite) -> list[Sentence]:
     """Returns the largest holder, the service against its budget, the best lever, and the failures."""
     measured = [component for component in suite.components if component.held is not None]
     sentences: list[Sentence] = []

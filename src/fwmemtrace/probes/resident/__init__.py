@@ -1,0 +1,1 @@
+"""The probe `resident`: what the operating system counts, over time and by the stack that made it rise."""

@@ -1,0 +1,31 @@
+"""Where RSS rose: the stacks that were running while it did."""
+
+from __future__ import annotations
+
+from .base import PhaseResult, Result
+from .native import Frame
+
+
+class Rise(PhaseResult, kw_only=True):
+    """What one stack made RSS rise by in a phase."""
+
+    bytes: int  # the sum of its rises
+    looks: int  # the number of rises
+    line: Frame | None  # the innermost frame of the program's own code; null if there is none
+    package: str  # the installed package of the innermost frame, such as "numpy"; "" if it is in none
+    stack: list[Frame]  # innermost first
+
+
+class Rises(Result, kw_only=True):
+    """How the RSS of a process changed over the session.
+
+    `rss_delta_bytes` is the sum of `imported_bytes`, `risen_bytes`, `fallen_bytes` and `unattributed_bytes`.
+    """
+
+    pid: int  # process id
+    rss_delta_bytes: int  # change in RSS from the start of the session to its end, or to the last reading
+    imported_bytes: int  # of that, what imports account for; from the probe `imports`
+    risen_bytes: int  # of that, the rises below
+    fallen_bytes: int  # of that, what was given back; negative or 0
+    unattributed_bytes: int  # of that, what belongs to no stack, such as changes too small to look at
+    stacks: list[Rise]  # the largest first

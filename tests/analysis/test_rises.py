@@ -1,0 +1,75 @@
+"""Rises of RSS, folded by phase and stack."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fwmemtrace.analysis.rises import RisesFold
+from fwmemtrace.paths import OUTSIDE
+from fwmemtrace.records import PhaseBegin, PhaseEnd, RssChange, SampledStack, SessionBegin, SessionEnd
+
+MB = 1_000_000
+OWN = "/srv/app.py"
+NUMPY = "/venv/lib/python3.11/site-packages/numpy/core.py"
+
+
+def begin(rss):
+    return SessionBegin(1, "id", 1, 0, "0", "3.11", "linux", [], 0, 0, rss, rss, "kernel", [], {})
+
+
+def fold(*records):
+    made = RisesFold(lambda file: file == OWN)
+    for record, path in records:
+        made.add(record, path)
+    return made
+
+
+def test_rises_of_a_phase_add_up_by_stack():
+    made = fold(
+        (begin(100), OUTSIDE),
+        (SampledStack(1, [("ones", NUMPY, 5), ("load", OWN, 7), ("main", OWN, 9)]), OUTSIDE),
+        (PhaseBegin(1, 0, "init", 11, 0, 100), ("init",)),
+        (RssChange(1, 130, 30, 11, 1), OUTSIDE),
+        (RssChange(2, 150, 20, 11, 1), OUTSIDE),
+        (PhaseEnd(1, 3, 150, 150), ("init",)),
+        (RssChange(4, 155, 5, 11, 1), OUTSIDE),
+        (RssChange(5, 140, -15, 0, 0), OUTSIDE),
+        (SessionEnd(6, 141, 155, 0), OUTSIDE),
+    )
+    result = made.result(7)
+    assert [(rise.path, rise.bytes, rise.looks, rise.package) for rise in result.stacks] == [
+        ("init", 50, 2, "numpy"),
+        ("", 5, 1, "numpy"),
+    ]
+    line = result.stacks[0].line
+    assert (line.function, line.file, line.line) == ("load", OWN, 7)
+    assert (result.pid, result.rss_delta_bytes, result.risen_bytes, result.fallen_bytes) == (7, 41, 55, -15)
+    assert result.unattributed_bytes == 1
+
+
+def test_a_rise_belongs_to_the_phase_that_is_open_in_its_thread():
+    made = fold(
+        (begin(0), OUTSIDE),
+        (SampledStack(1, [("f", OWN, 1)]), OUTSIDE),
+        (PhaseBegin(1, 0, "a", 11, 0, 0), ("a",)),
+        (PhaseBegin(2, 0, "b", 22, 0, 0), ("b",)),
+        (RssChange(1, 10, 10, 11, 1), OUTSIDE),
+        (RssChange(2, 30, 20, 22, 1), OUTSIDE),
+        (RssChange(3, 60, 30, 33, 1), OUTSIDE),  # a thread without a phase: with the latest
+    )
+    assert {rise.path: rise.bytes for rise in made.result(1).stacks} == {"a": 10, "b": 50}
+
+
+def test_without_a_sample_there_is_no_result():
+    assert fold((begin(0), OUTSIDE)).result(1) is None
+
+
+@given(st.lists(st.tuples(st.integers(-(10**9), 10**9), st.integers(0, 3)), min_size=1), st.integers(0, 10**9))
+def test_the_parts_add_up(steps, last):
+    records = [(begin(5), OUTSIDE), (SampledStack(1, [("f", OWN, 1)]), OUTSIDE)]
+    records += [(RssChange(at, 0, delta, 1, stack), OUTSIDE) for at, (delta, stack) in enumerate(steps)]
+    result = fold(*records, (SessionEnd(10, last, last, 0), OUTSIDE)).result(1)
+    parts = result.imported_bytes + result.risen_bytes + result.fallen_bytes + result.unattributed_bytes
+    assert parts == result.rss_delta_bytes == last - 5
+    assert result.risen_bytes == sum(rise.bytes for rise in result.stacks)
