@@ -1,1 +1,1 @@
-"""Reads memray's captures: records, stacks and libraries, cut by phase."""
+"""Reads captures of memray, split by phase: their records, stacks and libraries."""

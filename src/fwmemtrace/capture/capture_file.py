@@ -43,7 +43,7 @@ class CaptureFile:
             are not those of the capture.
 
     Attributes:
-        native: whether stacks are told apart and resolved by their C and C++ frames too: the capture has them, and
+        native: whether C and C++ frames distinguish stacks, and are resolved: the capture has them, and
             wrong names can be kept out of them.
         records: number of records, allocations and frees.
         own_thread: memray's number of the thread that started the tracker.

@@ -29,7 +29,7 @@ class CaptureFold:
             it.
         ended: called at the end of each run with its path, the bytes that all runs of that path hold then, and those
             that this one holds, both with the runs inside them.
-        native: whether stacks are told apart by their C and C++ frames too.
+        native: whether C and C++ frames distinguish stacks too.
 
     Attributes:
         phases: the runs of phases so far, and their tallies.
@@ -182,14 +182,10 @@ class CaptureFold:
 
         Runs and tallies refer to each other, so that only the collector would find their millions of blocks and sites.
         """
-        self.release_blocks()
+        self._live.clear()
         for tally in self.phases.tallies.values():
             tally.sites.clear()
             tally.ambient.clear()
-
-    def release_blocks(self) -> None:
-        """Free the blocks, which only further records need."""
-        self._live.clear()
 
     # -- what is rare ------------------------------------------------------------------------------------------------
 

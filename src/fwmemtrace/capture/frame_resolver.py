@@ -18,7 +18,7 @@ class FrameResolver:
             finds in them are those of other functions.
 
     Attributes:
-        usable: whether native frames can be told at all. They cannot where the interpreter is another build, because
+        usable: whether native frames can be shown at all. They cannot where the interpreter is another build, because
             memray puts Python's frames in their places by the interpreter's names; nor where any library is, and memray
             does not tell which frames are in it.
     """

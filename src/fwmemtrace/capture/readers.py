@@ -45,7 +45,7 @@ class CaptureReader(NamedTuple):
     """How the captures of one tool are found and read.
 
     Attributes:
-        suffix: of the capture beside a trace file, as a process that was killed leaves it.
+        suffix: of the capture next to a trace file, as a process that was killed leaves it.
         rows: reads a capture as rows by phase.
         samples: reads a capture as samples of all stacks.
     """

@@ -20,7 +20,7 @@ class PhaseRun:
         self.lineage: tuple[PhaseRun, ...] = (self, *(parent.lineage if parent is not None else ()))
         self.outer = outer  # what its thread was in before
         self.open = True
-        self.live = 0  # bytes that it allocated and nobody freed
+        self.live = 0  # bytes that it allocated and that are not freed
         self.whole = 0  # the same with the runs inside it
         # Mappings of unknown kind made in it, or in a run inside it; None for none yet.
         self.unsettled: dict[TracedMapping, None] | None = None

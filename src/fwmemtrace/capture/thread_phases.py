@@ -22,7 +22,7 @@ class ThreadPhases:
     Args:
         own_thread: memray's number of the thread that threads without a phase are counted with, until a marker names
             it.
-        mapped: takes what markers say of mappings.
+        mapped: takes the markers about mappings.
         ended: called at the end of each run.
 
     Attributes:
@@ -61,7 +61,7 @@ class ThreadPhases:
         return (*self._open.values(), self.outside)
 
     def apply(self, marker: Marker, thread: int, size: int) -> None:
-        """Do what a marker says that a thread left as a block of that size."""
+        """Follow a marker that a thread left, as a block of that size."""
         word, high, text = marker
         if word == "spell":
             self._spelled.setdefault(thread, []).append(size - SMALLEST)
