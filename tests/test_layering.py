@@ -118,6 +118,8 @@ LAYERS: dict[str, list[set[str]]] = {
             "reports.ledger_words",
             "reports.sites",
             "reports.tree",
+        },
+        {
             "reports.timeline",
             "reports.summary",
             "reports.import_section",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .base import PhaseResult, Result
 from .growth import Growth
-from .imports import Import, ImportCost, ImportPackage, ImportPhase
+from .imports import Import, ImportCost, ImportPackage, ImportPhase, OwnImport
 from .ledger import Composition, Ledger, LedgerItem, Workers
 from .native import Frame, Native, NativeSite, NativeTotals
 from .objects import Collector, Holder, HolderStep, Objects, TypeGrowth
@@ -46,6 +46,7 @@ __all__ = [
     "NativeTotals",
     "Objects",
     "Overhead",
+    "OwnImport",
     "PhaseResult",
     "PhaseRow",
     "Process",
