@@ -16,6 +16,7 @@ from .process import Cgroup, Overhead, Process, TimelinePoint, TraceInfo
 from .python_heap import HeapLine, HeapPackage, HeapSite, HeapStack, PythonHeap
 from .report import REPORT_FORMAT, REPORT_VERSION, Advice, Budget, TraceReport
 from .rises import Rise, Rises
+from .summary import Cause, ImportedPackages, NextRun, Summary, Untouched
 from .tensors import Accelerator, TensorGroup, Tensors, TensorStorage
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Accelerator",
     "Advice",
     "Budget",
+    "Cause",
     "Cgroup",
     "Collector",
     "Composition",
@@ -39,11 +41,13 @@ __all__ = [
     "ImportCost",
     "ImportPackage",
     "ImportPhase",
+    "ImportedPackages",
     "Ledger",
     "LedgerItem",
     "Native",
     "NativeSite",
     "NativeTotals",
+    "NextRun",
     "Objects",
     "Overhead",
     "OwnImport",
@@ -55,6 +59,7 @@ __all__ = [
     "Result",
     "Rise",
     "Rises",
+    "Summary",
     "TensorGroup",
     "TensorStorage",
     "Tensors",
@@ -62,5 +67,6 @@ __all__ = [
     "TraceInfo",
     "TraceReport",
     "TypeGrowth",
+    "Untouched",
     "Workers",
 ]
