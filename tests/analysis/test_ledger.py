@@ -126,6 +126,50 @@ def test_the_change_over_calls_that_were_not_read_is_unexplained():
     assert (ledger.rss_delta_bytes, ledger.unexplained_bytes, ledger.unread_bytes) == (4 * MB, 3 * MB, 3 * MB)
 
 
+def unread(fold, span, path, begin_rss, end_rss):
+    fold.add(PhaseBegin(span, 0, path, 1, 0, begin_rss), read(path))
+    fold.add(PhaseEnd(span, 0, end_rss, end_rss), read(path))
+
+
+def test_calls_between_two_readings_are_split_as_the_change_between_them():
+    fold = LedgerFold()
+    first = reading(1, [row("malloc", "heap", 50 * MB)])
+    run(fold, 1, "p", first, reading(2, [row("malloc", "heap", 51 * MB)]), 50 * MB, 51 * MB)
+    for span in range(2, 12):
+        unread(fold, span, "p", (49 + span) * MB, (50 + span) * MB)
+        unread(fold, span + 100, "neighbour", (50 + span) * MB, (50 + span) * MB)
+    fold.add(reading(3, [row("malloc", "heap", 53 * MB), row("python", "arenas", 8 * MB)]), OUTSIDE)
+    ledger, neighbour = fold.ledgers()
+    assert (ledger.calls, ledger.read_calls, ledger.spanned_calls) == (11, 1, 10)
+    assert (ledger.rss_delta_bytes, ledger.unexplained_bytes, ledger.unread_bytes) == (11 * MB, 0, 0)
+    assert {(item.category, item.bytes) for item in ledger.items} == {("python heap", 8 * MB), ("native heap", 3 * MB)}
+    assert (neighbour.spanned_calls, neighbour.items) == (0, [])
+
+
+def test_calls_of_two_paths_between_two_readings_are_not_split():
+    fold = LedgerFold()
+    run(fold, 1, "p", reading(1, []), reading(2, []), 0, 0)
+    unread(fold, 2, "p", 0, 5 * MB)
+    unread(fold, 3, "q", 5 * MB, 10 * MB)
+    fold.add(reading(3, [row("malloc", "heap", 10 * MB)]), OUTSIDE)
+    for ledger in fold.ledgers():
+        assert (ledger.spanned_calls, ledger.items) == (0, [])
+        assert (ledger.unread_bytes, ledger.unexplained_bytes) == (5 * MB, 5 * MB)
+
+
+def test_the_end_of_a_call_may_be_read_without_its_begin():
+    fold = LedgerFold()
+    run(fold, 1, "p", reading(1, []), reading(2, []), 0, 0)
+    unread(fold, 2, "p", 0, 4 * MB)
+    fold.add(PhaseBegin(3, 0, "p", 1, 0, 4 * MB), ("p",))
+    fold.add(reading(3, [row("python", "arenas", 10 * MB)]), ("p",))
+    fold.add(MappingsEdge(3, "end", 3), ("p",))
+    fold.add(PhaseEnd(3, 0, 10 * MB, 10 * MB), ("p",))
+    (ledger,) = fold.ledgers()
+    assert (ledger.read_calls, ledger.spanned_calls, ledger.unread_bytes) == (1, 2, 0)
+    assert [(item.category, item.bytes) for item in ledger.items] == [("python heap", 10 * MB)]
+
+
 def test_a_call_whose_reading_is_damaged_counts_as_not_read():
     fold = LedgerFold()
     fold.add(MappingsEdge(1, "begin", 5), OUTSIDE)

@@ -254,6 +254,31 @@ def test_phases_around_a_growing_one_are_read_too(tmp_path):
     assert traced.ledgers["outer/flat"].read_calls == 2
 
 
+LEAK = """
+    kept = []
+    def requests():
+        for n in range(60):
+            with phase("request"):
+                kept.append([bytes(2000) for _ in range(500)])
+                kept.append([(each,) for each in range(1000)])
+"""
+
+
+@pytest.mark.parametrize("inside", ["", "with phase('main'): "], ids=["outermost", "inside another phase"])
+def test_a_leak_over_many_calls_is_named_though_few_of_them_are_read(tmp_path, inside):
+    # No time for more than the first runs.
+    budget = "probe._SHARE = 0.0; probe._ADVANCE_NS = 0"
+    traced = run(tmp_path, textwrap.dedent(LEAK) + f"{inside}requests()\n", before_start=budget)
+    path = "main/request" if inside else "request"
+    ledger = traced.ledgers[path]
+    assert ledger.calls == 60
+    assert ledger.read_calls < 10
+    assert ledger.rss_delta_bytes > 60 * MB
+    assert traced.bytes_of(path, "native heap", "malloc") > 0.85 * 60 * 500 * 2048
+    assert abs(ledger.unexplained_bytes) < 0.05 * ledger.rss_delta_bytes
+    assert ledger.spanned_calls + ledger.read_calls >= 57
+
+
 def test_each_reading_adds_up_to_smaps(tmp_path):
     traced = run(tmp_path, "with phase('x'):\n    import json, sqlite3, decimal")
     readings = [record for record in traced.records if isinstance(record, MappingsReading) and record.rows]

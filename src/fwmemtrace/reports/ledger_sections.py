@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from .. import results
 from ..paths import nearest, write
 from .blocks import Block, Bytes, Code, Column, Count, Inline, Percent, Prose, Section, Sentence, Table, counted
-from .ledger_words import UNEXPLAINED, ledger_words
+from .ledger_words import UNEXPLAINED, ledger_words, spanned_words, unread_words
 
 _MIN_SHARE = 0.02  # of the process's RSS: a smaller change is not worth a table
 
@@ -42,9 +42,17 @@ def ledger_sections(
     yield Section(key, "Ledger", list(tables))
     for number, one in enumerate(ledgers, 1):
         columns = [Column("RSS change", "right"), Column("share", "right"), Column("memory")]
-        rows = shares(one.items, one.unexplained_bytes, one.rss_delta_bytes, top, signed=True)
+        unexplained = one.unexplained_bytes - one.unread_bytes
+        rows = shares(one.items, unexplained, one.rss_delta_bytes, top, signed=True)
+        not_read = one.calls - one.read_calls - one.spanned_calls
+        if not_read:
+            share = Percent(one.unread_bytes / one.rss_delta_bytes, 1) if one.rss_delta_bytes else None
+            rows.append([Bytes(one.unread_bytes, True), share, unread_words(not_read, one.calls)])
+        blocks: list[Block] = [Table("items", columns, rows)]
+        if one.spanned_calls:
+            blocks.append(Prose("spanned", [spanned_words(one.spanned_calls, one.calls)]))
         title = Code(one.path) if one.path else "Outside any phase"
-        yield Section(f"{key}-{number}", title, [Table("items", columns, rows)], level=3)
+        yield Section(f"{key}-{number}", title, blocks, level=3)
 
 
 _MOMENTS = {"begin": "the beginning", "largest": "the largest reading", "end": "the end"}

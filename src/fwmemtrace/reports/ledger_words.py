@@ -58,3 +58,23 @@ def ledger_words(category: str, owner: str) -> Sentence:
     if category == "allocator free":
         return [Code(owner), f": {category_words(category)}"]
     return [f"{category_words(category)}: ", Code(owner)]
+
+
+def unread_words(unread: int, calls: int) -> str:
+    """Returns what the change over calls that were not read is called.
+
+    >>> unread_words(59, 61), unread_words(1, 1)
+    ('not read: 59 of 61 calls', 'not read: 1 of 1 call')
+    """
+    return f"not read: {unread} of {calls} {'call' if calls == 1 else 'calls'}"
+
+
+def spanned_words(spanned: int, calls: int) -> str:
+    """Returns how the change over calls was split that have no reading of their own.
+
+    >>> spanned_words(56, 60)
+    '56 of the 60 calls had no reading of their own; their change is split as between the readings around them.'
+    """
+    their = "reading of its own; its" if spanned == 1 else "reading of their own; their"
+    around = "it" if spanned == 1 else "them"
+    return f"{spanned} of the {calls} calls had no {their} change is split as between the readings around {around}."

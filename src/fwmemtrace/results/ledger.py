@@ -27,7 +27,8 @@ class Ledger(PhaseResult, kw_only=True):
     pid: int = 0  # process id
     calls: int = 0  # number of calls of the phase
     read_calls: int = 0  # number of calls with a reading of the mappings at both edges
-    unread_bytes: int = 0  # part of `unexplained_bytes`: the change over the other calls
+    spanned_calls: int = 0  # number of other calls whose change is split as that between the readings around them
+    unread_bytes: int = 0  # part of `unexplained_bytes`: the change over the calls that are neither
 
 
 class Composition(Result, kw_only=True):

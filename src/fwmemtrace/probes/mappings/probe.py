@@ -47,7 +47,7 @@ class _OpenRun:
 
 
 class MappingsProbe(Probe):
-    """Reads smaps at the edges of phases: both edges of a run or none."""
+    """Reads smaps at the edges of phases: both edges of a run, its end if RSS has moved, or none."""
 
     name: ClassVar[str] = "mappings"
     rank: ClassVar[int] = 50  # close to the phase, but outside of the probes whose memory would show in its rows
@@ -120,6 +120,9 @@ class MappingsProbe(Probe):
 
     def phase_ended(self, span: Span, state: _OpenRun | None) -> None:
         if state is None:
+            # The reading before the run is too long ago for its begin, but not for the run and what else came since.
+            if abs(self._context.meter.rss() - self._rows_rss) > _WORTH_A_LOOK and self._can_afford(span):
+                self._take(span.id, "end")
             return
         moved = abs(self._context.meter.rss() - state.rss)
         if state.first or (self._can_afford(span) and not (state.reading and moved <= _SAME_BYTES)):
