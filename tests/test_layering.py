@@ -180,10 +180,10 @@ LAYERS: dict[str, list[set[str]]] = {
         },
         {"analysis.memory_kinds"},
         {"analysis.causes", "analysis.next_runs"},
-        {"analysis.findings", "analysis.process_analysis"},
+        {"analysis.findings", "analysis.further_runs", "analysis.process_analysis"},
         {"analysis.summary"},
     ],
-    "trace": [{"trace.capture"}, {"trace.process"}, {"trace.trace"}],
+    "trace": [{"trace.capture", "trace.deep"}, {"trace.process"}, {"trace.trace"}],
 }
 
 

@@ -57,7 +57,7 @@ PROGRAM = """
 
 @pytest.fixture
 def traced(tmp_path: Path) -> Path:
-    done = fwmemtrace("run", "--probes", "resident", script(tmp_path, PROGRAM), "--flag", "x", folder=tmp_path)
+    done = fwmemtrace("run", "--only-probes", "resident", script(tmp_path, PROGRAM), "--flag", "x", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "What it does. __main__ ['program.py', '--flag', 'x'] program.py\n"
     return tmp_path
@@ -97,7 +97,7 @@ def test_the_markdown_report_has_its_sections(traced: Path) -> None:
 
 
 def test_run_can_print_the_report_when_the_program_ends(tmp_path: Path) -> None:
-    done = fwmemtrace("run", "--report", "--probes", "resident", script(tmp_path, PROGRAM), folder=tmp_path)
+    done = fwmemtrace("run", "--report", "--only-probes", "resident", script(tmp_path, PROGRAM), folder=tmp_path)
     assert done.stdout.startswith("What it does.")
     assert "├ init" in done.stdout
 
@@ -125,7 +125,7 @@ def test_a_module_runs_as_it_does_under_the_interpreter(tmp_path: Path) -> None:
     script(
         package, "from . import loaded\nimport sys\nprint(loaded, __name__, __package__, sys.argv[1:])\n", "__main__.py"
     )
-    done = fwmemtrace("run", "--probes", "resident", "-m", "service", "a", "-m", folder=tmp_path)
+    done = fwmemtrace("run", "--only-probes", "resident", "-m", "service", "a", "-m", folder=tmp_path)
     assert (done.returncode, done.stdout) == (0, "True __main__ service ['a', '-m']\n"), done.stderr
 
 
@@ -141,7 +141,7 @@ def test_a_module_runs_as_it_does_under_the_interpreter(tmp_path: Path) -> None:
 def test_the_exit_status_is_the_program_s_and_the_trace_is_complete(
     tmp_path: Path, text: str, status: int, stderr: str | None
 ) -> None:
-    done = fwmemtrace("run", "--probes", "resident", script(tmp_path, text), folder=tmp_path)
+    done = fwmemtrace("run", "--only-probes", "resident", script(tmp_path, text), folder=tmp_path)
     assert done.returncode == status
     if stderr is not None:
         assert done.stderr == stderr
@@ -159,7 +159,7 @@ def test_a_killed_program_leaves_its_trace(tmp_path: Path) -> None:
     text = (
         "import os, signal\nfrom fwmemtrace import phase\nwith phase('load'):\n    os.kill(os.getpid(), signal.SIGKILL)"
     )
-    done = fwmemtrace("run", "--probes", "resident", script(tmp_path, text), folder=tmp_path)
+    done = fwmemtrace("run", "--only-probes", "resident", script(tmp_path, text), folder=tmp_path)
     assert done.returncode == -signal.SIGKILL
     report = json.loads(fwmemtrace("report", "trace.bin", "--format", "json", folder=tmp_path).stdout)
     (process,) = report["trace"]["processes"]

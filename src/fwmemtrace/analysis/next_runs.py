@@ -29,10 +29,11 @@ def find_next_runs(
         process: the process.
         causes: what its peak came from.
     """
+    on = {*process.probes, *(name for run in report.runs for name in run.tables)}
     worth = [
         run
         for run in _candidates(report, process, causes)
-        if run.probe not in process.probes and run.bytes >= max(_MIN_SHARE * process.peak_bytes, _MIN_BYTES)
+        if run.probe not in on and run.bytes >= max(_MIN_SHARE * process.peak_bytes, _MIN_BYTES)
     ]
     best: dict[str, results.NextRun] = {}
     for run in sorted(worth, key=lambda run: -run.bytes):

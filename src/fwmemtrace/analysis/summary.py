@@ -92,6 +92,7 @@ def _merged(reports: Sequence[results.TraceReport]) -> results.TraceReport:
         workers=next((report.workers for report in reports if report.workers is not None), None),
         growth=_joined([report.growth for report in reports]),
         rises=_joined([report.rises for report in reports]),
+        runs=[run for report in reports for run in report.runs],
         overhead=[cost for report in reports for cost in report.overhead],
     )
 

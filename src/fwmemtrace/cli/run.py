@@ -20,18 +20,25 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser = subparsers.add_parser(
         "run",
         help="run a program and trace it",
-        usage="fwmemtrace run [-o trace.bin] [--probes NAME,...] [--report] script.py|-m module [args ...]",
+        usage="fwmemtrace run [-o trace.bin] [--probes NAME,...] [--report | --deep] script.py|-m module [args ...]",
         description="Run a program in a session. Its imports and definitions run in the phase `import`, the rest in "
         "the phase `main`; its own phases lie within these. The exit status is the program's.",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="the trace file to write (default: trace.bin)")
-    parser.add_argument(
+    probes = parser.add_mutually_exclusive_group()
+    probes.add_argument(
         "--probes",
         metavar="NAME,...",
-        help=f"the probes to use (default: {','.join(_PROBES)}); `all` for every probe that works on this machine",
+        help=f"probes to use besides {','.join(_PROBES)}; `all` for every probe that works on this machine",
     )
+    probes.add_argument("--only-probes", metavar="NAME,...", help="probes to use instead")
     parser.add_argument("--native-traces", action="store_true", default=None, help="record C and C++ stack frames")
     parser.add_argument("--report", action="store_true", help="print the text report when the program ends")
+    parser.add_argument(
+        "--deep",
+        action="store_true",
+        help="run the program again with each probe that the first run asks for, and print one report of all",
+    )
     parser.add_argument("-m", dest="module", action="store_true", help="run a module, as `python -m` does")
     parser.add_argument("program", metavar="script.py|module", help="the program to run")
     parser.add_argument("args", metavar="args", nargs=argparse.REMAINDER, help="its arguments")
@@ -40,10 +47,14 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(arguments: argparse.Namespace) -> int:
     """Trace the program; the status is the program's."""
+    if arguments.deep:
+        from .deep import run_deep
+
+        return run_deep(arguments)
     program = (load_module if arguments.module else load_script)(arguments.program)
     tracing = session(
         arguments.output,
-        probes=arguments.probes or _PROBES,
+        probes=_probes(arguments),
         native_traces=arguments.native_traces,
     )
     try:
@@ -57,6 +68,12 @@ def run(arguments: argparse.Namespace) -> int:
 
         print_report([tracing.path])
     return status
+
+
+def _probes(arguments: argparse.Namespace) -> list[str]:
+    only: str | None = arguments.only_probes
+    named: str = only if only is not None else arguments.probes or ""
+    return [*(_PROBES if only is None else ()), *named.replace(",", " ").split()]
 
 
 @contextmanager

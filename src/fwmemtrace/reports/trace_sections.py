@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from .. import results
 from .allocations import allocation_sections
-from .blocks import Bytes, Column, Count, Duration, Listing, Prose, Section, Sentence, Table, plain
+from .blocks import Bytes, Code, Column, Count, Duration, Listing, Prose, Section, Sentence, Table, plain
 from .growth_section import growth_sections
 from .import_section import import_sections
 from .ledger_sections import ledger_sections, workers_blocks
@@ -34,6 +34,7 @@ def trace_sections(report: results.TraceReport, *, top: int, timeline: bool = Tr
     if workers:
         sections.append(Section("workers", "Workers", workers))
     sections += _overhead(report)
+    sections += _runs(report)
     return sections
 
 
@@ -65,6 +66,18 @@ def _overhead(report: results.TraceReport) -> Iterator[Section]:
     table = Table("probes", [Column("probe"), *(Column(title, "right") for title in titles)], rows)
     what = "Time spent at phase boundaries, start and stop, and RSS that stayed."
     yield Section("overhead", "Profiler overhead", [Prose("basis", [what]), table])
+
+
+def _runs(report: results.TraceReport) -> Iterator[Section]:
+    """Which figures are of further runs of the program."""
+    if not report.runs:
+        return
+    rows: list[list[Sentence]] = [
+        [", ".join(run.tables), Code(run.file), str(run.pid), Bytes(run.peak_bytes)] for run in report.runs
+    ]
+    columns = [Column("figures of"), Column("trace"), Column("pid", "right"), Column("peak RSS", "right")]
+    what = "These figures are of further runs of the program. All others, and all RSS, are of the first run."
+    yield Section("runs", "Runs", [Prose("basis", [what]), Table("runs", columns, rows)])
 
 
 def notes(report: results.TraceReport) -> list[Section]:

@@ -14,7 +14,7 @@ from .objects import Collector, Holder, HolderStep, Objects, TypeGrowth
 from .phases import PhaseRow, Resident
 from .process import Cgroup, Overhead, Process, TimelinePoint, TraceInfo
 from .python_heap import HeapLine, HeapPackage, HeapSite, HeapStack, PythonHeap
-from .report import REPORT_FORMAT, REPORT_VERSION, Advice, Budget, TraceReport
+from .report import REPORT_FORMAT, REPORT_VERSION, Advice, Budget, Run, TraceReport
 from .rises import Rise, Rises
 from .summary import Cause, ImportedPackages, NextRun, Summary, Untouched
 from .tensors import Accelerator, TensorGroup, Tensors, TensorStorage
@@ -59,6 +59,7 @@ __all__ = [
     "Result",
     "Rise",
     "Rises",
+    "Run",
     "Summary",
     "TensorGroup",
     "TensorStorage",

@@ -36,6 +36,16 @@ class Budget(Result, kw_only=True):
     exceeded: bool  # whether the peak is above the limit
 
 
+class Run(Result, kw_only=True):
+    """Another run of the program, which `run --deep` made with one probe. Its RSS is in no other table."""
+
+    file: str  # name of its trace file
+    pid: int  # process id
+    probes: list[str]  # its probes
+    tables: list[str]  # the probes whose figures here are of this run
+    peak_bytes: int  # its peak RSS, which the probe raises
+
+
 class TraceReport(Result, kw_only=True):
     """The whole report."""
 
@@ -56,4 +66,5 @@ class TraceReport(Result, kw_only=True):
     overhead: list[Overhead] = []  # the cost of the probes
     timeline: list[TimelinePoint] = []  # RSS over time, thinned out
     summary: Summary | None = None  # what holds most of the memory; null for a suite
+    runs: list[Run] = []  # further runs of the program whose figures are in this report
     suite: Suite | None = None  # results of a component suite; null if the trace is not of a suite

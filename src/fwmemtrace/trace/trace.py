@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from .. import plugins, results
+from ..analysis.further_runs import with_further_runs
 from ..analysis.summary import ProcessInput, summarise
 from ..errors import FwmemtraceError
 from ..paths import PhasePath
@@ -17,6 +18,7 @@ from ..reports.base import Options, Report
 from ..tracefile.reader import TraceFile, open_trace_file
 from ..units import parse_bytes
 from .capture import Progress
+from .deep import further_runs
 from .process import DEFAULT_TOP, TracedProcess, find_phase
 
 
@@ -30,10 +32,12 @@ class Trace:
 
     Attributes:
         processes: the processes of the session, the one of the file that `read` was given first.
+        deep: the traces of further runs that `run --deep` made; `summary` has the figures of their probes.
     """
 
-    def __init__(self, processes: list[TracedProcess]) -> None:
+    def __init__(self, processes: list[TracedProcess], deep: Sequence[Trace] = ()) -> None:
         self.processes = processes
+        self.deep = list(deep)
 
     @property
     def files(self) -> list[TraceFile]:
@@ -103,9 +107,13 @@ class Trace:
             TraceFileError: if a file cannot be read any more.
         """
         limit = None if budget is None else parse_bytes(budget)
+        reports = [process.report(top, progress) for process in self.processes]
+        if self.deep:
+            further = [(run.processes[0].path.name, run.processes[0].report(top, progress)) for run in self.deep]
+            reports[0] = with_further_runs(reports[0], further)
         inputs = [
-            ProcessInput(process.analysis(), process.report(top, progress), process.suite_records)
-            for process in self.processes
+            ProcessInput(process.analysis(), report, process.suite_records)
+            for process, report in zip(self.processes, reports, strict=True)
         ]
         return summarise(inputs, budget_bytes=limit)
 
@@ -144,7 +152,7 @@ class Trace:
 
 
 def read(path: str | os.PathLike[str], *more: str | os.PathLike[str]) -> Trace:
-    """Open a trace. The files of worker processes next to it are included.
+    """Open a trace. The files of worker processes next to it are included, and those of `run --deep`.
 
     Args:
         path: the trace file of the session's first process.
@@ -159,7 +167,9 @@ def read(path: str | os.PathLike[str], *more: str | os.PathLike[str]) -> Trace:
         first = open_trace_file(Path(given))
         for file in (first, *_workers(first)):
             files.setdefault(file.path.resolve(), file)
-    return Trace([TracedProcess(file) for file in files.values()])
+    first = next(iter(files.values()))
+    deep = [Trace([TracedProcess(file)]) for file in further_runs(first)]
+    return Trace([TracedProcess(file) for file in files.values()], deep)
 
 
 def _workers(first: TraceFile) -> list[TraceFile]:
