@@ -153,6 +153,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "analysis": [
         {
             "analysis.call_series",
+            "analysis.growth_sharing",
             "analysis.open_phases",
             "analysis.rss_breakdown",
             "analysis.theil_sen",
