@@ -157,6 +157,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "analysis": [
         {
             "analysis.call_series",
+            "analysis.growth_sharing",
             "analysis.open_phases",
             "analysis.program_command",
             "analysis.rss_breakdown",

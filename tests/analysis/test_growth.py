@@ -135,6 +135,124 @@ def test_growth_elsewhere_is_not_growth_of_this_phase():
     assert verdicts == {"leaks": "growing", "other": "flat"}
 
 
+def test_a_steady_leak_whose_slopes_differ_by_a_rounding_is_growing():
+    """The calls of a real program: 200,092.4 bytes in the first two thirds, then 200,092 bytes each."""
+    values = [200_092.4 * min(call, 270) + 200_092 * max(call - 270, 0) for call in range(400)]
+    row = verdict_of(values)
+    assert row.verdict == "growing"
+    assert row.remaining_slope_bytes_per_call == pytest.approx(200_092, abs=1)
+
+
+def test_a_cache_that_fills_partly_in_the_warm_up_is_saturating():
+    for seed in range(10):
+        row = verdict_of([100 * KB * min(call, 60) + extra for call, extra in enumerate(noise(400, seed, 20 * KB))])
+        assert row.verdict == "saturating", seed
+        assert row.rise_bytes == pytest.approx(6 * MB, rel=0.03)
+        assert row.warm_up_bytes == pytest.approx(4 * MB, rel=0.05)
+        assert 52 <= row.rise_calls <= 62
+        assert row.remaining_low < 0 < row.remaining_high
+
+
+def test_what_fills_in_the_warm_up_is_told_though_the_verdict_is_flat():
+    row = verdict_of([100 * KB * min(call, 30) for call in range(400)])
+    assert (row.verdict, row.rise_bytes, row.warm_up_bytes) == ("flat", 3 * MB, 3 * MB)
+    assert 26 <= row.rise_calls <= 30
+
+
+def test_the_slope_that_remains():
+    leak = verdict_of([KB * call + extra for call, extra in enumerate(noise(500, 1, KB))])
+    assert leak.remaining_low <= KB <= leak.remaining_high
+    slower = verdict_of([20 * KB * min(call, 250) + KB * call for call in range(500)])
+    assert (slower.verdict, slower.remaining_slope_bytes_per_call) == ("saturating", KB)
+    assert verdict_of([1.0] * 10).remaining_slope_bytes_per_call is None
+
+
+def test_a_neighbour_whose_result_is_freed_after_it_is_flat():
+    """`load` returns rows that its caller drops, `leak` keeps 5 kB: the level rises by 5 kB at the end of both."""
+    fold = GrowthFold()
+    for call in range(100):
+        level = 10 * MB + call * 5 * KB
+        fold.call(("load",), "python_heap", level + 121 * KB, 121 * KB)
+        fold.call(("leak",), "python_heap", level + 121 * KB + 5 * KB, 5 * KB)
+    load, leak = fold.result()
+    assert (load.verdict, leak.verdict) == ("flat", "growing")
+    assert load.slope_bytes_per_call == pytest.approx(0, abs=1)
+    assert leak.slope_bytes_per_call == 5 * KB
+
+
+def test_a_phase_that_frees_part_of_what_it_adds_later_is_growing():
+    fold = GrowthFold()
+    for call in range(100):
+        fold.call(("load",), "python_heap", 10 * MB + call * 5 * KB + 121 * KB, 121 * KB)
+        fold.call(("other",), "python_heap", 10 * MB + call * 5 * KB + 121 * KB, 0)
+    assert [row.verdict for row in fold.result()] == ["growing", "flat"]
+
+
+# -- phases that overlap -----------------------------------------------------------------------------------------------
+
+
+def overlapping(added_at_begin, added_while_running, lasts, seed=1, horizon=1000.0, pause=0.01, around=False):
+    """Read a simulated process, in which each phase is called again and again, and return the rows by path.
+
+    Args:
+        added_at_begin: bytes that a call adds as it begins, by phase.
+        added_while_running: bytes that a call adds in the course of its time.
+        lasts: its mean time.
+        horizon: when no call begins any more.
+        pause: the time between two calls of a phase.
+        around: whether all calls are inside one call of `serve` that lasts as long as the process.
+    """
+    chance, fold = random.Random(seed), GrowthFold()
+    rss, now, span = 100.0 * MB, 0.0, 1
+    prefix = ("serve",) if around else ()
+    if around:
+        fold.add(PhaseBegin(1, 0, "serve", 1, 0, int(rss)), prefix)
+    running = {}  # by phase: its span, its end, and what it adds per unit of time
+    idle = {name: chance.random() for name in lasts}  # when the next call begins
+    while running or idle:
+        name = min([*running, *idle], key=lambda each: running[each][1] if each in running else idle[each])
+        then = running[name][1] if name in running else idle[name]
+        rss += sum(rate for _, _, rate in running.values()) * (then - now)
+        now = then
+        if name in running:
+            fold.add(PhaseEnd(running.pop(name)[0], int(now * 1e6), int(rss), 0), (*prefix, name))
+            if now < horizon:
+                idle[name] = now + pause
+        else:
+            del idle[name]
+            span += 1
+            fold.add(PhaseBegin(span, int(around), name, 1, int(now * 1e6), int(rss)), (*prefix, name))
+            rss += added_at_begin.get(name, 0)
+            time = lasts[name] * chance.uniform(0.5, 1.5)
+            running[name] = span, now + time, added_while_running.get(name, 0) / time
+    if around:
+        fold.add(PhaseEnd(1, int(now * 1e6), int(rss), 0), prefix)
+    return {row.path: row for row in fold.result()}
+
+
+@pytest.mark.parametrize("around", [False, True])
+def test_a_task_that_overlaps_with_a_leak_is_flat(around):
+    prefix = "serve/" if around else ""
+    rows = overlapping({"leaky": 50 * KB}, {}, {"leaky": 2, "clean": 4}, around=around)
+    leaky, clean = rows[f"{prefix}leaky"], rows[f"{prefix}clean"]
+    assert (leaky.verdict, clean.verdict) == ("growing", "flat")
+    assert leaky.slope_bytes_per_call == pytest.approx(50 * KB, rel=0.1)
+    assert abs(clean.slope_bytes_per_call) < KB
+
+
+def test_a_thread_that_overlaps_with_a_leak_is_flat():
+    rows = overlapping({}, {"leaky": 50 * KB}, {"leaky": 2, "clean": 3, "other": 5}, pause=0.1)
+    assert {path: row.verdict for path, row in rows.items()} == {"leaky": "growing", "clean": "flat", "other": "flat"}
+
+
+def test_two_leaks_that_overlap_add_up_to_what_the_process_grew_by():
+    rows = overlapping({"one": 60 * KB, "two": 20 * KB}, {}, {"one": 2, "two": 3})
+    assert {row.verdict for row in rows.values()} == {"growing"}
+    one, two = rows["one"], rows["two"]
+    assert one.rise_bytes + two.rise_bytes == pytest.approx(one.calls * 60 * KB + two.calls * 20 * KB, rel=0.05)
+    assert one.rise_bytes == pytest.approx(one.calls * 60 * KB, rel=0.1)
+
+
 # -- from records ------------------------------------------------------------------------------------------------------
 
 

@@ -51,11 +51,26 @@ def test_the_most_expensive_modules_are_shown_wherever_they_are():
 
 
 def test_a_chain_of_modules_that_only_import_the_next_is_one_line():
-    rows = [module("a", None, 1, 103), module("b", "a", 1, 101), module("c", "b", 100), module("d", "b", 1)]
+    rows = [module("a", None, 1, 102), module("b", "a", 1, 101), module("c", "b", 99, 100), module("d", "c", 1)]
     (root,) = [squeeze(node) for node in tree(rows)]
     assert [row.module for row in root.through] == ["a", "b"]
-    assert (root.row.module, root.own_bytes, root.whole.cumulative_bytes) == ("c", 102, 103)
+    assert (root.row.module, root.own_bytes, root.whole.cumulative_bytes) == ("c", 101, 102)
     assert drawn(rows, squeezing=True) == ["c", "└ d"]
+
+
+def test_a_module_stands_under_the_one_that_imported_it():
+    rows = [
+        module("app", None, 1, 109),
+        module("app.guard", "app", 1, 101),
+        module("vendor", "app.guard", 100),
+        module("app.sessions", "app", 7),
+    ]
+    (app,) = [squeeze(node) for node in tree(rows)]
+    guard, sessions = app.children
+    assert (app.row.module, app.through, app.whole.cumulative_bytes) == ("app", [], 109)
+    assert (guard.row.module, [row.module for row in guard.through]) == ("vendor", ["app.guard"])
+    assert (guard.children, guard.own_bytes, guard.whole.cumulative_bytes) == ([], 101, 101)
+    assert (sessions.row.module, sessions.own_bytes) == ("app.sessions", 7)
 
 
 def test_a_ring_or_a_missing_parent_hides_no_module():

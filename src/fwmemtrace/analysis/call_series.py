@@ -10,6 +10,7 @@ class CallSeries:
 
     Args:
         size: the number of points at which their number is halved.
+        calls: the number of calls that have passed already, with the value 0.
 
     Attributes:
         calls: the number of values.
@@ -18,13 +19,15 @@ class CallSeries:
 
     __slots__ = ("_points", "_size", "_sum", "_summed", "calls", "stride")
 
-    def __init__(self, size: int = 256) -> None:
+    def __init__(self, size: int = 256, calls: int = 0) -> None:
         self._size = size
         self._points: list[float] = []
         self._sum = 0.0
         self._summed = 0
         self.calls = 0
         self.stride = 1
+        for _ in range(calls):
+            self.add(0.0)
 
     def add(self, value: float) -> None:
         """Add the value of the next call."""

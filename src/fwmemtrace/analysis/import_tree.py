@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from .. import results
 
-_PASSES_ON = 0.9  # a module and one of its imports share a line if the import has this share of the cumulative bytes
+_PASSES_ON = 0.9  # a module and its only import share a line if the import has this share of the cumulative bytes
 
 
 @dataclass(slots=True)
@@ -17,7 +17,7 @@ class Node:
     Attributes:
         row: the module.
         children: the modules that it imported.
-        through: modules that share its line, outermost first: each one imported the next, the last one imported
+        through: modules that share its line, outermost first: each one imported only the next, the last one imported
             `row`, and they did little else.
     """
 
@@ -84,19 +84,21 @@ def tree(rows: Sequence[results.Import]) -> list[Node]:
 
 
 def squeeze(node: Node) -> Node:
-    """Return the same tree with one line for each chain of modules that do little but import the next one."""
+    """Return the same tree with one line for each chain of modules that do little but import the next one.
+
+    A module with several imports keeps a line of its own: folded into one of them, it would show the others below a
+    module that never imported them.
+    """
     through: list[results.Import] = []
-    children = node.children
     while (
-        children
-        and children[0].row.cumulative_bytes > 0
-        and children[0].row.cumulative_bytes >= _PASSES_ON * node.row.cumulative_bytes
+        len(node.children) == 1
+        and node.children[0].row.cumulative_bytes > 0
+        and node.children[0].row.cumulative_bytes >= _PASSES_ON * node.row.cumulative_bytes
         and node.row.own_bytes < (1 - _PASSES_ON) * node.row.cumulative_bytes
     ):
         through.append(node.row)
-        node, others = children[0], children[1:]
-        children = sorted([*node.children, *others], key=_weight)
-    return Node(node.row, [squeeze(child) for child in children], through)
+        node = node.children[0]
+    return Node(node.row, [squeeze(child) for child in node.children], through)
 
 
 def lines(roots: Sequence[Node], top: int, depth: int | None = None) -> list[ImportLine]:

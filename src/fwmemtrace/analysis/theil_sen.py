@@ -27,6 +27,10 @@ class SlopeEstimate(NamedTuple):
     low: float
     high: float
 
+    def less(self, slope: float) -> SlopeEstimate:
+        """Return the estimate for the series less a line of that slope."""
+        return SlopeEstimate(self.slope - slope, self.low - slope, self.high - slope)
+
 
 def estimate_slope(values: Sequence[float], step: float = 1.0) -> SlopeEstimate:
     """Return the Theil-Sen slope of values at even steps.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .. import results
-from .blocks import Block, Bytes, Code, Column, Count, Listing, Prose, Range, Section, Sentence, Table, plain
+from .blocks import Block, Bytes, Code, Column, Count, Listing, Prose, Range, Section, Sentence, Table, counted, plain
 from .holder_words import holder_words
 
 _VERDICTS = ("growing", "saturating")
@@ -49,6 +49,7 @@ def _table(trends: Sequence[results.Growth]) -> Table:
         Column("calls", "right"),
         Column("growth per call", "right"),
         Column("99% CI", "right"),
+        Column("at the end", "right"),
         Column("verdict"),
     ]
     return Table("trends", columns, [_row(trend) for trend in trends])
@@ -57,7 +58,17 @@ def _table(trends: Sequence[results.Growth]) -> Table:
 def _row(trend: results.Growth) -> list[Sentence]:
     slope, low, high = (_figure(value, trend.unit) for value in (trend.slope_bytes_per_call, trend.low, trend.high))
     metric = _METRICS.get(trend.metric, trend.metric)
-    return [Code(trend.path), metric, Count(trend.calls), slope, Range(low, high), trend.verdict]
+    end = trend.remaining_slope_bytes_per_call
+    remaining = None if end is None else _figure(end, trend.unit)
+    return [Code(trend.path), metric, Count(trend.calls), slope, Range(low, high), remaining, _outcome(trend)]
+
+
+def _outcome(trend: results.Growth) -> Sentence:
+    """The verdict; for a rise that stopped, with the calls in which most of it came."""
+    if trend.verdict != "saturating" or not 0 < trend.rise_calls < trend.calls:
+        return trend.verdict
+    rise = _figure(trend.rise_bytes, trend.unit)
+    return ["saturating: ", rise, ", nine tenths of it in the first ", *counted(trend.rise_calls, "call")]
 
 
 def _figure(value: float, unit: str) -> Bytes | Count:
