@@ -33,7 +33,9 @@ from fwmemtrace.results import (
     process,
     python_heap,
     report,
+    rises,
     suite,
+    summary,
     tensors,
 )
 from fwmemtrace.tracefile import encode, layout
@@ -52,7 +54,21 @@ def report_schema() -> str:
 
 def report_page() -> str:
     """docs/report.md: the JSON report key by key, from the types' docstrings and the comments behind their fields."""
-    modules = (report, process, phases, native, python_heap, objects, tensors, imports, ledger, growth, suite)
+    modules = (
+        report,
+        process,
+        phases,
+        native,
+        python_heap,
+        objects,
+        tensors,
+        imports,
+        ledger,
+        growth,
+        rises,
+        summary,
+        suite,
+    )
     base = importlib.import_module(f"{report.__package__}.base")
     return "\n".join([_REPORT, *(table for module in modules for table in _tables(module)), *_tables(base)])
 

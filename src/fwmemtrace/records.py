@@ -301,6 +301,8 @@ class ModuleImport(Record, frozen=True, gc=False):
     file: str | None = None
     error: str | None = None  # the exception's type
     reload: bool = False
+    own_file: str = ""  # the nearest line of the program's own code that led to it; "" for the same as `parent`'s
+    own_line: int = 0
 
 
 class MappingRow(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -1,16 +1,21 @@
-"""The facts of a report's first paragraph, and the parts that each phase adds by itself."""
+"""The facts of the summary: what the peak came from, in which order, and what to run next."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from fwmemtrace import results
-from fwmemtrace.analysis.findings import Contributor, MemoryLimit, findings
+from fwmemtrace.analysis.causes import function_name
+from fwmemtrace.analysis.findings import find
 from fwmemtrace.analysis.phase_tree import own_changes, phase_tree
 
 MB = 10**6
+APP = "/srv/app/guard.py"
+NUMPY = "/venv/lib/python3.11/site-packages/numpy/core.py"
 
 
-def process(**changes: object) -> results.Process:
-    fields: dict[str, object] = {
+def process(**changes: Any) -> results.Process:
+    fields: dict[str, Any] = {
         "pid": 7,
         "parent_pid": 1,
         "python": "3.11.7",
@@ -29,7 +34,7 @@ def process(**changes: object) -> results.Process:
         "overlap_bytes": 0,
         "lost_records": 0,
     }
-    return results.Process(**{**fields, **changes})  # type: ignore[arg-type]
+    return results.Process(**{**fields, **changes})
 
 
 def row(path: str, delta: int, peak: int = 0) -> results.PhaseRow:
@@ -37,30 +42,263 @@ def row(path: str, delta: int, peak: int = 0) -> results.PhaseRow:
     return results.PhaseRow(path=path, pid=7, calls=1, errors=0, wall_ns=1, resident=resident)
 
 
-def report(*phases: results.PhaseRow, processes: list[results.Process]) -> results.TraceReport:
-    info = results.TraceInfo(complete=True, lost_records=0, damaged_bytes=0, notes=[], processes=processes)
-    return results.TraceReport(trace=info, phases=list(phases))
+def report(*phases: results.PhaseRow, process: results.Process, **tables: Any) -> results.TraceReport:
+    closed = process.ended == "closed"
+    info = results.TraceInfo(complete=closed, lost_records=0, damaged_bytes=0, notes=[], processes=[process])
+    return results.TraceReport(trace=info, phases=list(phases), **tables)
+
+
+def summary(*phases: results.PhaseRow, **values: Any) -> results.Summary:
+    """Of one process; values are its fields, or tables of the report."""
+    fields = {name: value for name, value in values.items() if name in results.Process.__struct_fields__}
+    tables = {name: value for name, value in values.items() if name not in fields}
+    found = find([report(*phases, process=process(**fields), **tables)])
+    assert found is not None
+    return found
+
+
+def rise(function: str, size: int, *, line: int = 1, path: str = "main", kept: int | None = None) -> results.Rise:
+    own = results.Frame(function=function, file=APP, line=line)
+    return results.Rise(
+        path=path,
+        bytes=size,
+        looks=1,
+        line=own,
+        package="numpy",
+        stack=[results.Frame(function="ones", file=NUMPY, line=5), own],
+        at_peak_bytes=size,
+        kept_bytes=size if kept is None else kept,
+    )
+
+
+def rises(*stacks: results.Rise, **fields: int) -> list[results.Rises]:
+    total = sum(one.bytes for one in stacks)
+    made = results.Rises(
+        pid=7,
+        rss_delta_bytes=total,
+        imported_bytes=0,
+        risen_bytes=total,
+        fallen_bytes=0,
+        unattributed_bytes=0,
+        stacks=list(stacks),
+        **fields,
+    )
+    return [made]
+
+
+def imported(module: str, size: int, line: int = 0, phase: str = "import") -> results.Import:
+    own = results.OwnImport(file=APP, line=line, module="sentence_transformers") if line else None
+    return results.Import(
+        module=module, parent=None, own_bytes=size, cumulative_bytes=size, wall_ns=0, phase=phase, nearest_own=own
+    )
+
+
+KINDS = {
+    "blocks": ("native heap", "malloc, large blocks"),
+    "malloc": ("native heap", "malloc"),
+    "objects": ("python heap", "objects in arenas"),
+    "torch": ("file", "torch"),
+}
+
+
+def moments(rss: int, **sizes: int) -> list[results.Composition]:
+    """Of a process that consists of this, and had nothing of it at first."""
+    items = [
+        results.LedgerItem(
+            category=KINDS[name][0],
+            owner=KINDS[name][1],
+            bytes=size,
+            evictable_bytes=size if name == "torch" else 0,
+            anonymous_bytes=0 if name == "torch" else size,
+        )
+        for name, size in sizes.items()
+    ]
+    begin = results.Composition(pid=7, moment="begin", path="", rss_bytes=0, unexplained_bytes=0, items=[])
+    largest = results.Composition(pid=7, moment="largest", path="", rss_bytes=rss, unexplained_bytes=0, items=items)
+    end = results.Composition(pid=7, moment="end", path="", rss_bytes=rss, unexplained_bytes=0, items=items)
+    return [begin, largest, end]
+
+
+def probes(found: results.Summary) -> list[str]:
+    return [run.probe for run in found.next_runs]
 
 
 def test_a_trace_without_a_process_has_none() -> None:
-    assert findings(report(processes=[])) is None
+    assert find([]) is None
 
 
-def test_contributors_are_the_largest_and_small_ones_are_left_out() -> None:
-    phases = [row("init", 60 * MB), row("init/load", 50 * MB), row("tiny", MB), row("request", 19 * MB)]
-    found = findings(report(*phases, processes=[process()]))
-    assert found is not None
-    assert list(found.contributors) == [
-        Contributor("phase", "init/load", 50 * MB, 0.5),
-        Contributor("before session", "", 20 * MB, 0.2),
-        Contributor("phase", "request", 19 * MB, 0.19),
+def test_the_function_that_made_most_comes_first_with_its_line_and_kind_of_memory() -> None:
+    found = summary(
+        rises=rises(rise("handle.<locals>.<listcomp>", 15 * MB, line=6), rise("load", 80 * MB, line=4)),
+        composition=moments(120 * MB, blocks=81 * MB, objects=16 * MB),
+    )
+    first, second, third = found.causes
+    assert (first.kind, first.bytes, first.package) == ("code", 80 * MB, "numpy")
+    assert first.location == results.Frame(function="load", file=APP, line=4)
+    assert (first.category, first.owner) == KINDS["blocks"]
+    assert (second.kind, second.bytes) == ("before session", 20 * MB)
+    assert third.location is not None
+    assert (third.location.function, third.category) == ("handle", "python heap")
+
+
+def test_the_kind_of_memory_is_left_open_where_two_kinds_have_room() -> None:
+    found = summary(rises=rises(rise("load", 50 * MB)), composition=moments(120 * MB, blocks=50 * MB, objects=50 * MB))
+    assert found.causes[0].category == ""
+
+
+def test_the_ledger_of_the_phase_tells_two_kinds_apart() -> None:
+    items = [results.LedgerItem(category="python heap", owner="objects in arenas", bytes=50 * MB)]
+    ledger = results.Ledger(path="load", rss_delta_bytes=50 * MB, unexplained_bytes=0, items=items)
+    found = summary(
+        rises=rises(rise("load", 50 * MB, path="load")),
+        composition=moments(120 * MB, blocks=50 * MB, objects=50 * MB),
+        ledger=[ledger],
+    )
+    assert found.causes[0].category == "python heap"
+
+
+def test_shares_are_of_the_peak_and_never_above_1() -> None:
+    found = summary(rises=rises(rise("load", 434 * MB, kept=0)), peak_bytes=440 * MB, end_bytes=32 * MB)
+    assert [cause.kind for cause in found.causes] == ["code", "before session"]
+    assert found.causes[0].share == 434 / 440
+    assert summary(rises=rises(rise("load", 434 * MB)), peak_bytes=100 * MB).causes[0].share == 1
+
+
+def test_imports_are_one_sum_by_the_lines_of_the_program_that_are_nearest() -> None:
+    found = summary(
+        imports=[
+            imported("torch", 40 * MB, 109),
+            imported("scipy", 20 * MB, 109),
+            imported("torch.nn", 10 * MB, 109),
+            imported("requests", 3 * MB, 12),
+        ],
+    )
+    cause = found.causes[0]
+    assert (cause.kind, cause.bytes, cause.path) == ("imports", 73 * MB, "import")
+    first, second = cause.imports
+    assert first.nearest_own == results.OwnImport(file=APP, line=109, module="sentence_transformers")
+    assert (first.bytes, list(first.packages.items())) == (70 * MB, [("torch", 50 * MB), ("scipy", 20 * MB)])
+    assert second.packages == {"requests": 3 * MB}
+
+
+def test_without_rises_the_program_s_own_phases_are_causes_less_their_imports() -> None:
+    phases = [row("main", 90 * MB), row("main/load", 60 * MB), row("main/load/read", 50 * MB)]
+    found = summary(*phases, imports=[imported("torch", 30 * MB, 5, phase="main/load/read")])
+    assert {(cause.kind, cause.path, cause.bytes) for cause in found.causes} == {
+        ("imports", "main/load/read", 30 * MB),
+        ("phase", "main/load/read", 20 * MB),
+        ("before session", "", 20 * MB),
+        ("phase", "main/load", 10 * MB),
+    }
+
+
+def test_a_kind_of_memory_is_a_cause_where_nothing_closer_is_known() -> None:
+    found = summary(row("main", 80 * MB), composition=moments(120 * MB, blocks=70 * MB, malloc=10 * MB))
+    assert [(cause.kind, cause.owner, cause.bytes) for cause in found.causes] == [
+        ("memory", "malloc, large blocks", 70 * MB),
+        ("before session", "", 20 * MB),
     ]
 
 
-def test_a_process_without_rss_has_no_contributors() -> None:
-    found = findings(report(row("init", 60 * MB), processes=[process(end_bytes=0)]))
-    assert found is not None
-    assert list(found.contributors) == []
+def test_a_phase_of_the_program_s_own_has_its_calls_its_growth_and_what_holds_it() -> None:
+    steps = [results.HolderStep(type="builtins.module", link="", name="app")]
+    holder = results.Holder(type="Item", count=60, delta_count=60, path="request", root="module", chain=steps)
+    trend = results.Growth(
+        path="request",
+        calls=60,
+        slope_bytes_per_call=float(MB),
+        low=0.9 * MB,
+        high=1.1 * MB,
+        verdict="growing",
+        held_by=[holder],
+    )
+    request = row("request", 60 * MB)
+    request.calls = 60
+    found = summary(request, rises=rises(rise("request", 60 * MB, path="request")), growth=[trend])
+    cause = found.causes[0]
+    assert (cause.calls, cause.bytes_per_call, cause.held_by) == (60, MB, holder)
+    assert "objects" in probes(found)
+
+
+def test_tensors_are_named_by_their_model() -> None:
+    load = row("load", 80 * MB)
+    kind: dict[str, Any] = {"library": "torch", "dtype": "float32", "device": "cpu", "backing": "private"}
+    group = results.TensorGroup(**kind, role="parameter", count=9, size_bytes=80 * MB, delta_bytes=80 * MB)
+    storage = results.TensorStorage(
+        **kind, role="parameter", owner="weight", model="BertModel", shape=[1], size_bytes=60 * MB
+    )
+    load.tensors = results.Tensors(
+        live_bytes=80 * MB, delta_bytes=80 * MB, by_dtype={}, file_backed_bytes=0, groups=[group], top=[storage]
+    )
+    found = summary(load, rises=rises(rise("load", 80 * MB, path="load")))
+    assert found.causes[0].tensors == "BertModel"
+
+
+def test_what_the_kernel_can_evict_is_told_apart() -> None:
+    assert summary(composition=moments(120 * MB, torch=70 * MB, malloc=30 * MB)).evictable_bytes == 70 * MB
+    assert summary().evictable_bytes is None
+
+
+def test_what_was_never_touched_is_known_from_malloc_alone() -> None:
+    taken = moments(120 * MB, malloc=30 * MB)
+    taken[1].untouched_bytes = 900 * MB
+    assert summary(composition=taken).untouched == results.Untouched(bytes=900 * MB)
+    taken[1].untouched_bytes = MB
+    assert summary(composition=taken).untouched is None
+
+
+def test_what_was_never_touched_has_its_site_from_the_native_probe() -> None:
+    caller = results.Frame(function="work", file=APP, line=5)
+    site = results.NativeSite(
+        live_bytes=1000 * MB, allocated_bytes=1000 * MB, allocations=1, library=None, stack=[caller], caller=caller
+    )
+    phase = row("work", 0)
+    phase.native = results.Native(
+        live_bytes=1010 * MB, reserved_bytes=10 * MB, including_inner=results.NativeTotals(), top=[site]
+    )
+    found = summary(phase, composition=moments(120 * MB, malloc=30 * MB, torch=60 * MB)).untouched
+    assert found == results.Untouched(bytes=970 * MB, live_bytes=1000 * MB, location=caller)
+
+
+def test_the_next_run_follows_from_the_composition() -> None:
+    assert probes(summary(composition=moments(120 * MB, malloc=60 * MB))) == ["native"]
+    assert probes(summary(composition=moments(120 * MB, blocks=60 * MB))) == ["native"]
+    assert probes(summary(composition=moments(120 * MB, blocks=60 * MB, torch=30 * MB))) == ["tensors"]
+    assert probes(summary(composition=moments(120 * MB, objects=60 * MB, malloc=20 * MB))) == ["python_heap", "native"]
+    assert probes(summary(composition=moments(120 * MB, torch=60 * MB))) == []
+
+
+def test_the_next_run_follows_from_the_code_where_the_mappings_were_not_read_at_the_peak() -> None:
+    assert probes(summary(rises=rises(rise("spike", 90 * MB)))) == ["tensors"]  # it is numpy's
+    small = moments(30 * MB, objects=5 * MB)
+    assert probes(summary(rises=rises(rise("spike", 90 * MB)), composition=small)) == ["tensors"]
+
+
+def test_a_large_fall_that_takes_back_what_many_calls_left_asks_for_the_collector() -> None:
+    one_call = rises(largest_fall_bytes=100 * MB, largest_fall_calls=1)
+    assert probes(summary(rises=one_call)) == []
+    many_calls = rises(largest_fall_bytes=100 * MB, largest_fall_calls=50)
+    assert probes(summary(rises=many_calls)) == ["collector"]
+
+
+def test_a_probe_that_was_on_is_not_suggested() -> None:
+    assert probes(summary(composition=moments(120 * MB, malloc=60 * MB), probes=["resident", "native"])) == []
+
+
+def test_the_next_run_is_the_program_s_own_command() -> None:
+    command = ["/usr/bin/python3", "-m", "fwmemtrace", "run", "-o", "a.bin", "--probes", "tensors", "-m", "app", "-x"]
+    (run,) = summary(composition=moments(120 * MB, malloc=60 * MB), command=command).next_runs
+    assert run.command == [
+        *["/usr/bin/python3", "-m", "fwmemtrace", "run", "--report"],
+        *["--probes", "native", "--native-traces", "-m", "app", "-x"],
+    ]
+    (other,) = summary(composition=moments(120 * MB, malloc=60 * MB)).next_runs
+    assert other.command == []
+
+
+def test_a_comprehension_counts_for_its_function() -> None:
+    assert function_name("f.<locals>.<listcomp>.<lambda>") == "f"
+    assert function_name("<module>") == "<module>"
 
 
 def test_the_peak_is_in_the_innermost_phase_that_reached_it() -> None:
@@ -70,28 +308,20 @@ def test_the_peak_is_in_the_innermost_phase_that_reached_it() -> None:
         row("a/b\\/c/d", 0, 100 * MB),
         row("", 0, 120 * MB),
     ]
-    found = findings(report(*phases, processes=[process()]))
-    assert found is not None
-    assert found.peak_phase == "a/b\\/c"
-    outside = findings(report(row("a", 0, 90 * MB), processes=[process()]))
-    assert outside is not None
-    assert outside.peak_phase is None
+    assert summary(*phases).peak_phase == "a/b\\/c"
+    assert summary(row("a", 0, 90 * MB)).peak_phase is None
 
 
 def test_the_largest_process_is_described_and_all_are_counted() -> None:
-    found = findings(report(processes=[process(), process(pid=8, peak_bytes=300 * MB, end_bytes=200 * MB)]))
+    other = report(process=process(pid=8, peak_bytes=300 * MB, end_bytes=200 * MB))
+    found = find([report(process=process()), other])
     assert found is not None
-    assert (found.process.pid, found.processes, found.total_bytes) == (8, 2, 300 * MB)
+    assert (found.pid, found.total_bytes) == (8, 300 * MB)
 
 
-def test_a_limit_may_have_killed_a_process_that_did_not_end_its_session() -> None:
-    group = results.Cgroup(current_bytes=90 * MB, peak_bytes=None, limit_bytes=100 * MB)
-    killed = findings(report(processes=[process(ended="not closed", last_phase="init", cgroup=group)]))
-    closed = findings(report(processes=[process(cgroup=group)]))
-    assert killed is not None
-    assert closed is not None
-    assert killed.possible_kill == MemoryLimit(100 * MB, None, 90 * MB)
-    assert closed.possible_kill is None
+def test_a_session_that_was_not_closed_makes_the_summary_incomplete() -> None:
+    assert not summary().incomplete
+    assert summary(ended="not closed").incomplete
 
 
 def test_own_changes_add_up_to_the_outermost_phases() -> None:

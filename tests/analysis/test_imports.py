@@ -1,9 +1,12 @@
 from fwmemtrace.analysis.imports import ImportFold
 from fwmemtrace.paths import read
 from fwmemtrace.records import ModuleImport, PhaseBegin, PhaseEnd
+from fwmemtrace.results import OwnImport
 
 
-def imported(module, parent=None, own=10, cumulative=None, *, at=0, asked_by="main:1", error=None, reload=False):
+def imported(
+    module, parent=None, own=10, cumulative=None, *, at=0, asked_by="main:1", error=None, reload=False, line=0
+):
     return ModuleImport(
         span=0,
         module=module,
@@ -18,6 +21,8 @@ def imported(module, parent=None, own=10, cumulative=None, *, at=0, asked_by="ma
         cumulative_ns=own if cumulative is None else cumulative,
         error=error,
         reload=reload,
+        own_file="app.py" if line else "",
+        own_line=line,
     )
 
 
@@ -82,3 +87,18 @@ def test_a_module_whose_import_failed_has_the_error():
 def test_a_ring_of_parents_gives_finite_chains():
     result = fold(imported("a", "b"), imported("b", "a"))
     assert {row.module: row.chain for row in result.imports()} == {"a": ["b"], "b": ["a"]}
+
+
+def test_an_import_has_the_nearest_line_of_the_program_s_own_code():
+    result = fold(
+        imported("scipy.sparse", "sklearn", 50, at=3),
+        imported("sklearn", "app.guard", 5, 55, at=2, line=4),
+        imported("app.guard", None, 1, 56, at=1, line=9),
+        imported("six", None, 1, at=4),
+    )
+    nearest = {row.module: row.nearest_own for row in result.imports()}
+    assert nearest["scipy.sparse"] == nearest["sklearn"] == OwnImport(file="app.py", line=4, module="sklearn")
+    assert nearest["app.guard"] == OwnImport(file="app.py", line=9, module="app.guard")
+    assert nearest["six"] is None
+    packages = {row.package: row.nearest_own for row in result.packages()}
+    assert packages["scipy"] == nearest["sklearn"]

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import traceback
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +60,46 @@ def traced():
     gc.collect()  # the modules of the test before hold memory, which may not go while this one's comes
     with fwmemtrace.session(sink, probes=["imports"], interval=0):
         yield sink
+
+
+def own_code(record):
+    return Path(record.own_file).name, record.own_line
+
+
+def test_the_nearest_line_of_the_program_s_own_code(package, traced, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path / "site-packages"))
+    package(
+        {
+            "site-packages/fw_vendor": """
+                import fw_vendor_part
+                def lazy():
+                    import fw_vendor_lazy
+            """,
+            "site-packages/fw_vendor_part": "",
+            "site-packages/fw_vendor_lazy": "",
+        },
+        fw_app="import fw_guard",
+        fw_guard="import json\nimport fw_vendor\nfw_vendor.lazy()",
+    )
+    import fw_app  # noqa: F401
+
+    imports = traced.imports
+    assert own_code(imports["fw_app"])[0] == Path(__file__).name
+    assert own_code(imports["fw_guard"]) == ("fw_app.py", 1)
+    assert own_code(imports["fw_vendor"]) == ("fw_guard.py", 2)
+    assert own_code(imports["fw_vendor_part"]) == ("", 0)  # as its parent
+    assert own_code(imports["fw_vendor_lazy"]) == ("fw_guard.py", 3)
+
+
+def test_a_lazy_import_of_a_library_has_the_line_that_called_it(package, traced, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path / "site-packages"))
+    package({"site-packages/fw_vendor": "def lazy():\n    import fw_lazy", "site-packages/fw_lazy": ""})
+    import fw_vendor
+
+    fw_vendor.lazy()
+    line = sys._getframe().f_lineno - 1
+    assert traced.imports["fw_lazy"].asked_by == "fw_vendor:2"
+    assert own_code(traced.imports["fw_lazy"]) == (Path(__file__).name, line)
 
 
 def test_own_and_cumulative(package, traced):

@@ -119,6 +119,19 @@ def test_the_end_of_a_rise_that_the_next_function_shows_belongs_to_the_one_befor
     assert all("Elsewhere.busy" in functions_of(records, change) for change in changes(records))
 
 
+def test_a_rise_much_larger_than_the_one_before_is_not_its_end(elsewhere):
+    records = []
+    with elsewhere() as other:
+        rises = sampler(records)
+        rises.look(101 * MB, 1)
+        other.leave_busy.set()
+        other.in_idle.wait()
+        rises.look(251 * MB, 2)
+        rises.look(251 * MB, 3)
+    assert [change.delta_bytes for change in changes(records)] == [MB, 150 * MB]
+    assert "Elsewhere.idle" in functions_of(records, changes(records)[1])
+
+
 def test_a_function_that_goes_on_rising_is_charged_from_its_first_rise(elsewhere):
     records = []
     with elsewhere() as other:

@@ -1,99 +1,41 @@
-"""What a reader wants to know first of a trace, as facts: the largest process, its peak, what its memory came from."""
+"""Finds what a reader wants to know first of a trace: what its largest process held at its peak."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 from .. import results
-from .phase_tree import own_changes, phase_tree
+from .causes import find_causes
+from .next_runs import find_next_runs
 
-_NAMED = 3  # contributors
 _SAME_PEAK = 0.005  # of the peak: the kernel's counters differ by less
-_MIN_SHARE = 0.02  # of RSS: what is smaller explains nothing
+_MIN_UNTOUCHED = 0.1  # of the peak; less needs no mention
 
 
-@dataclass(frozen=True, slots=True)
-class Contributor:
-    """Something that a part of the RSS came from.
+def find(reports: Sequence[results.TraceReport]) -> results.Summary | None:
+    """Returns the summary of a trace; None if it has no process.
 
-    Attributes:
-        kind: a phase, what was there when the session began, or what happened outside any phase.
-        path: of the phase; "" for the others.
-        bytes: how much of the RSS.
-        share: the same as a fraction.
+    Args:
+        reports: of each process alone.
     """
-
-    kind: Literal["phase", "before session", "outside phases"]
-    path: str
-    bytes: int
-    share: float
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryLimit:
-    """The limit of a control group.
-
-    Attributes:
-        limit_bytes: the limit.
-        group: the enclosing group that has it; None for the process's own.
-        usage_bytes: the highest usage of that group that was read; None if it was never read.
-    """
-
-    limit_bytes: int
-    group: str | None
-    usage_bytes: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """The facts of a report's first paragraph.
-
-    Attributes:
-        process: the one with the highest peak.
-        peak_phase: the innermost phase in which it was reached; None outside any phase.
-        contributors: what its RSS came from, the largest first; small ones are left out.
-        possible_kill: the limit that the process may have exceeded, if its trace ends without the session's end.
-        processes: how many the session had.
-        total_bytes: the sum of their RSS when each was last read; pages that they share count in each.
-        budget: the peak against a limit, if one was given.
-    """
-
-    process: results.Process
-    peak_phase: str | None
-    contributors: Sequence[Contributor]
-    possible_kill: MemoryLimit | None
-    processes: int
-    total_bytes: int
-    budget: results.Budget | None
-
-
-def findings(report: results.TraceReport) -> Findings | None:
-    """Returns the facts, None for a trace without a process."""
-    processes = report.trace.processes
-    if not processes:
+    with_process = [(report, report.trace.processes[0]) for report in reports if report.trace.processes]
+    if not with_process:
         return None
-    largest = max(processes, key=lambda process: process.peak_bytes)
-    phases = [phase for phase in report.phases if phase.pid == largest.pid]
-    return Findings(
-        process=largest,
-        peak_phase=_peak_phase(largest, phases),
-        contributors=_contributors(largest, phases),
-        possible_kill=None if largest.ended == "closed" else memory_limit(largest),
-        processes=len(processes),
-        total_bytes=sum(process.end_bytes for process in processes),
-        budget=report.budget,
+    report, process = max(with_process, key=lambda one: one[1].peak_bytes)
+    largest = next((one for one in report.composition or [] if one.moment == "largest"), None)
+    causes = find_causes(report, process)
+    return results.Summary(
+        pid=process.pid,
+        peak_bytes=process.peak_bytes,
+        peak_phase=_peak_phase(process, report.phases),
+        end_bytes=process.end_bytes,
+        incomplete=any(one.trace.interrupted or not one.trace.complete for one in reports),
+        causes=causes,
+        evictable_bytes=None if largest is None else sum(item.evictable_bytes for item in largest.items),
+        untouched=_untouched(report, process, largest),
+        next_runs=find_next_runs(report, process, causes),
+        total_bytes=sum(process.end_bytes for _, process in with_process),
     )
-
-
-def memory_limit(process: results.Process) -> MemoryLimit | None:
-    """Returns the limit of the process's control group or of one around it; None if there is none."""
-    group = process.cgroup
-    if group is None or group.limit_bytes is None:
-        return None
-    usage = group.current_bytes if group.limit_group is None else group.limit_current_bytes
-    return MemoryLimit(group.limit_bytes, group.limit_group, usage)
 
 
 def _peak_phase(process: results.Process, phases: Sequence[results.PhaseRow]) -> str | None:
@@ -105,14 +47,27 @@ def _peak_phase(process: results.Process, phases: Sequence[results.PhaseRow]) ->
     return None if innermost is None else innermost.path
 
 
-def _contributors(process: results.Process, phases: Sequence[results.PhaseRow]) -> list[Contributor]:
-    rss = process.end_bytes
-    if rss <= 0:
-        return []
-    every = [
-        *(Contributor("phase", path, size, size / rss) for path, size in own_changes(phase_tree(phases))),
-        Contributor("before session", "", process.before_session_bytes, process.before_session_bytes / rss),
-        Contributor("outside phases", "", process.outside_phases_bytes, process.outside_phases_bytes / rss),
-    ]
-    worth = [one for one in every if one.share >= _MIN_SHARE]
-    return sorted(worth, key=lambda one: one.bytes, reverse=True)[:_NAMED]
+def _untouched(
+    report: results.TraceReport, process: results.Process, largest: results.Composition | None
+) -> results.Untouched | None:
+    """Returns what is allocated and not resident, if it is much.
+
+    malloc says how large its mapped blocks are, memray how much native memory is live. What of that is not resident
+    was never touched, or was swapped out.
+    """
+    native = [phase.native for phase in report.phases if phase.native is not None]
+    if native:
+        live = sum(one.live_bytes - one.reserved_bytes for one in native)
+        untouched = live - (process.end_bytes if largest is None else _anonymous_bytes(report))
+        site = max((site for one in native for site in one.top), key=lambda site: site.live_bytes, default=None)
+        location = None if site is None or site.live_bytes < untouched / 2 else site.caller
+        found = results.Untouched(bytes=untouched, live_bytes=live, location=location)
+    else:
+        found = results.Untouched(bytes=max((one.untouched_bytes for one in report.composition or []), default=0))
+    return found if found.bytes > _MIN_UNTOUCHED * process.peak_bytes else None
+
+
+def _anonymous_bytes(report: results.TraceReport) -> int:
+    """Returns the anonymous memory that was resident at the end, named or not."""
+    end = next(one for one in reversed(report.composition or []))
+    return sum(item.anonymous_bytes for item in end.items) + max(0, end.unexplained_bytes)

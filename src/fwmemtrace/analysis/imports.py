@@ -107,6 +107,7 @@ class ImportFold:
                 file=module.first.file,
                 error=module.error,
                 loads=module.loads,
+                nearest_own=self._nearest_own(module),
             )
             for name, module in self._modules.items()
         ]
@@ -129,6 +130,7 @@ class ImportFold:
                     phase=write(first.phase),
                     chain=self._chain(first),
                     asked_by=self._outermost(first).asked_by,
+                    nearest_own=self._nearest_own(first),
                 )
             )
         return sorted(rows, key=lambda row: -row.own_bytes)
@@ -166,3 +168,10 @@ class ImportFold:
         for ancestor in self._ancestors(module):
             first = ancestor.first
         return first
+
+    def _nearest_own(self, module: _Module) -> results.OwnImport | None:
+        for imported in (module, *self._ancestors(module)):
+            first = imported.first
+            if first.own_file:
+                return results.OwnImport(file=first.own_file, line=first.own_line, module=first.module)
+        return None

@@ -134,6 +134,7 @@ class LedgerFold:
                         rss_bytes=breakdown.total_bytes,
                         unexplained_bytes=breakdown.unexplained[0],
                         items=_items(breakdown.items),
+                        untouched_bytes=breakdown.untouched_bytes,
                     )
                 )
         return rows

@@ -164,6 +164,7 @@ class ProcessAnalysis:
                 damaged_bytes=self.damaged_bytes,
                 notes=notes,
                 processes=[process],
+                interrupted=capture is not None and not capture.complete,
             ),
             phases=phases,
             imports=self._imports.imports() if self._imports.any else None,

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
 
 from .. import results
 from ..packages import package_of
 from ..paths import OUTSIDE, PhasePath, write
 from ..records import ModuleImport, PhaseBegin, PhaseEnd, Record, RssChange, SampledStack, SessionBegin, SessionEnd
+from .standing_rises import StandingRises
+
+_Key: TypeAlias = tuple[PhasePath, int]  # the path of a phase and the number of a stack
+
+
+@dataclass(slots=True)
+class _Rises:
+    """What one stack made RSS rise by in one phase."""
+
+    first_ns: int
+    last_ns: int = 0
+    bytes: int = 0
+    looks: int = 0
 
 
 class RisesFold:
@@ -36,7 +49,9 @@ class RisesFold:
         self._is_own = is_own
         self._stacks: dict[int, list[tuple[str, str, int]]] = {}
         self._open: dict[int, tuple[int, PhasePath]] = {}  # thread and path of each open span, in the order they began
-        self._rises: defaultdict[tuple[PhasePath, int], tuple[int, int]] = defaultdict(lambda: (0, 0))
+        self._rises: dict[_Key, _Rises] = {}
+        self._standing: StandingRises[_Key] = StandingRises()
+        self._began_ns = 0
         self._first: int | None = None
         self._last = 0
         self._imported = self._fallen = 0
@@ -58,33 +73,43 @@ class RisesFold:
             self._last = record.rss_bytes
             if self._first is None:
                 self._first = record.rss_bytes
+                self._began_ns = record.time_ns
 
     def _change(self, record: RssChange) -> None:
         self.any = True
-        self._last = record.rss_bytes
-        if record.delta_bytes < 0:
-            self._fallen += record.delta_bytes
-        elif record.stack:
-            key = self._phase_of(record.thread_id), record.stack
-            size, looks = self._rises[key]
-            self._rises[key] = size + record.delta_bytes, looks + 1
+        before, self._last = self._last, record.rss_bytes
+        size = record.delta_bytes
+        if size < 0:
+            self._fallen += size
+            self._standing.fall(-size, before)
+            return
+        call, path = self._phase_of(record.thread_id)
+        key = path, record.stack
+        self._standing.rise(key, call, size)
+        if record.stack:
+            rises = self._rises.setdefault(key, _Rises(record.time_ns))
+            rises.last_ns = record.time_ns
+            rises.bytes += size
+            rises.looks += 1
 
-    def _phase_of(self, thread_id: int) -> PhasePath:
-        latest = OUTSIDE
-        for thread, path in reversed(self._open.values()):
+    def _phase_of(self, thread_id: int) -> tuple[int, PhasePath]:
+        """Return the span and path of the phase that a thread is in."""
+        latest = 0, OUTSIDE
+        for span, (thread, path) in reversed(self._open.items()):
             if thread == thread_id:
-                return path
-            latest = latest or path
+                return span, path
+            latest = latest if latest[0] else (span, path)
         return latest
 
     def result(self, pid: int) -> results.Rises | None:
         """Return what is known so far; None if nothing was sampled."""
         if not self.any:
             return None
+        at_peak, now = self._standing.at_peak(self._last), self._standing.now
         rises = [
-            self._rise(path, self._stacks[stack], size, looks)
-            for (path, stack), (size, looks) in self._rises.items()
-            if stack in self._stacks  # else damage took it
+            self._rise(key, rises, at_peak.get(key, 0), now[key])
+            for key, rises in self._rises.items()
+            if key[1] in self._stacks  # else damage took it
         ]
         delta = self._last - (self._first or 0)
         risen = sum(rise.bytes for rise in rises)
@@ -96,15 +121,24 @@ class RisesFold:
             fallen_bytes=self._fallen,
             unattributed_bytes=delta - self._imported - risen - self._fallen,
             stacks=sorted(rises, key=lambda rise: -rise.bytes),
+            largest_fall_bytes=self._standing.largest_fall_bytes,
+            largest_fall_calls=self._standing.largest_fall_calls,
         )
 
-    def _rise(self, path: PhasePath, stack: list[tuple[str, str, int]], size: int, looks: int) -> results.Rise:
-        frames = [results.Frame(function=function, file=file, line=line) for function, file, line in stack]
+    def _rise(self, key: _Key, rises: _Rises, at_peak: int, kept: int) -> results.Rise:
+        path, stack = key
+        frames = [
+            results.Frame(function=function, file=file, line=line) for function, file, line in self._stacks[stack]
+        ]
         return results.Rise(
             path=write(path),
-            bytes=size,
-            looks=looks,
+            bytes=rises.bytes,
+            looks=rises.looks,
             line=next((frame for frame in frames if self._is_own(frame.file)), None),
             package=next((package for frame in frames if (package := package_of(frame.file))), ""),
             stack=frames,
+            at_peak_bytes=at_peak,
+            kept_bytes=kept,
+            first_ns=rises.first_ns - self._began_ns,
+            last_ns=rises.last_ns - self._began_ns,
         )

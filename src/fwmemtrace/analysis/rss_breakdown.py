@@ -13,6 +13,7 @@ from ..records import MappingRow, MappingsReading
 
 FILE, MODEL_FILE, SHARED_MEMORY, TRACER = "file", "model file", "shared memory", "tracer"
 NATIVE_HEAP, PYTHON_HEAP, ALLOCATOR_FREE = "native heap", "python heap", "allocator free"
+LARGE_BLOCKS = "malloc, large blocks"  # an owner: blocks with a mapping of their own
 STACKS, NAMED, COUNTER = "thread stacks", "named memory", "kernel counter"
 
 Key: TypeAlias = tuple[str, str]  # category and owner
@@ -29,12 +30,14 @@ class RssBreakdown:
         unexplained: sizes of anonymous memory without a known owner.
         total_bytes: RSS by smaps: the sum of the items and what is unexplained.
         counter_bytes: RSS by the kernel's counter, at the same time.
+        untouched_bytes: large blocks of malloc that are not resident.
     """
 
     items: dict[Key, Sizes]
     unexplained: Sizes
     total_bytes: int
     counter_bytes: int
+    untouched_bytes: int = 0
 
 
 def break_down(reading: MappingsReading, rows: list[MappingRow], moved_bytes: int = 0) -> RssBreakdown:
@@ -56,7 +59,7 @@ def break_down(reading: MappingsReading, rows: list[MappingRow], moved_bytes: in
         sizes = [row.rss_bytes, row.private_bytes, row.evictable_bytes, row.anonymous_bytes]
         match row.category, row.owner:
             case "malloc", "mapped blocks":
-                add_to(items, (NATIVE_HEAP, "malloc, large blocks"), sizes)
+                add_to(items, (NATIVE_HEAP, LARGE_BLOCKS), sizes)
             case "malloc", _:
                 _increase(malloc, sizes)
             case "python", _:
@@ -88,7 +91,9 @@ def break_down(reading: MappingsReading, rows: list[MappingRow], moved_bytes: in
     )
     _increase(unexplained, [moved_bytes, moved_bytes, 0, moved_bytes])
     total_bytes = sum(row.rss_bytes for row in rows) + moved_bytes
-    return RssBreakdown(items, unexplained, total_bytes, reading.rss_bytes)
+    large_blocks = items.get((NATIVE_HEAP, LARGE_BLOCKS), [0])[0]
+    untouched = max(0, (figures.malloc_mapped_bytes or 0) - large_blocks)
+    return RssBreakdown(items, unexplained, total_bytes, reading.rss_bytes, untouched)
 
 
 def add_to(items: dict[Key, Sizes], key: Key, sizes: Sizes) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from .. import results
 from ..results.suite import Suite
+from .findings import find
 from .process_analysis import ProcessAnalysis
 from .suite.build import build
 from .suite.reading import SuiteProcess, SuiteRecords
@@ -47,7 +48,9 @@ def summarise(inputs: Sequence[ProcessInput], *, budget_bytes: int | None = None
     if budget_bytes is not None:
         report.budget = check_budget(report.trace.processes, budget_bytes)
     suite = next((given.analysis.suite for given in inputs if given.analysis.suite.begin is not None), None)
-    if suite is not None:
+    if suite is None:
+        report.summary = find([given.report for given in inputs])
+    else:
         report.suite = _suite(suite, inputs, budget_bytes)
         if report.suite is not None and report.suite.budget is not None:
             # What the service needs, not what a heavy probe made one of the suite's processes need.
@@ -78,6 +81,7 @@ def _merged(reports: Sequence[results.TraceReport]) -> results.TraceReport:
             damaged_bytes=sum(info.damaged_bytes for info in infos),
             notes=list(dict.fromkeys(note for info in infos for note in info.notes)),
             processes=[process for info in infos for process in info.processes],
+            interrupted=any(info.interrupted for info in infos),
         ),
         phases=[phase for report in reports for phase in report.phases],
         imports=_joined([report.imports for report in reports]),

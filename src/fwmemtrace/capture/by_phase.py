@@ -255,6 +255,7 @@ def report_capture(
         damaged_bytes=0,
         notes=summary.notes,
         processes=[process],
+        interrupted=not summary.complete,
     )
     return results.TraceReport(trace=info, phases=phases)
 

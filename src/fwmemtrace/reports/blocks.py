@@ -6,6 +6,7 @@ name that holds markup cannot break a page: formats escape whatever they are giv
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -20,6 +21,7 @@ __all__ = [
     "Chart",
     "Code",
     "Column",
+    "Command",
     "Count",
     "Document",
     "Duration",
@@ -33,6 +35,7 @@ __all__ = [
     "Section",
     "Sentence",
     "Table",
+    "command_lines",
     "counted",
     "enumerate_words",
     "parts",
@@ -169,7 +172,20 @@ class Chart:
     levels: Sequence[tuple[str, int]] = ()
 
 
-Block: TypeAlias = Prose | Table | Listing | Chart
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command for a shell, ready to be pasted.
+
+    Attributes:
+        id: unique in its section.
+        words: its words, not quoted yet.
+    """
+
+    id: str
+    words: Sequence[str]
+
+
+Block: TypeAlias = Prose | Table | Listing | Chart | Command
 
 
 @dataclass(slots=True)
@@ -234,6 +250,27 @@ def enumerate_words(items: Sequence[Sequence[Inline]]) -> list[Inline]:
             joined.append(" and " if number == len(items) - 1 else ", ")
         joined.extend(item)
     return joined
+
+
+def command_lines(command: Command, width: int | None = None) -> list[str]:
+    r"""Returns a command in lines that a shell reads as one.
+
+    Args:
+        command: the command.
+        width: characters per line, as far as no word is longer; None for one line.
+
+    >>> print(*command_lines(Command("run", ["python", "my app.py", "--port", "8000"]), 24), sep="\n")
+    python 'my app.py' \
+      --port 8000
+    """
+    lines = [""]
+    for word in command.words:
+        quoted = visible(shlex.quote(word))
+        if width is not None and lines[-1].strip() and len(lines[-1]) + len(quoted) + 3 > width:
+            lines[-1] += " \\"
+            lines.append("  ")
+        lines[-1] += quoted if not lines[-1].strip() else f" {quoted}"
+    return lines
 
 
 def inline_text(value: Inline) -> str:

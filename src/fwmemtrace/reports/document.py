@@ -6,6 +6,7 @@ from .. import results
 from .base import Options
 from .blocks import Document
 from .suite.sections import suite_sections
+from .summary import next_run_section
 from .trace_sections import notes, trace_sections
 
 
@@ -20,4 +21,4 @@ def document_of(report: results.TraceReport, options: Options, *, timeline: bool
     if report.suite is not None:
         return Document("Memory report of a suite", [*suite_sections(report.suite, top=options.top), *notes(report)])
     sections = trace_sections(report, top=options.top, timeline=timeline)
-    return Document("Memory report", [*sections, *notes(report)])
+    return Document("Memory report", [*sections, *notes(report), *next_run_section(report)])

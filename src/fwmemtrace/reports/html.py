@@ -12,6 +12,7 @@ from .blocks import (
     Block,
     Chart,
     Code,
+    Command,
     Document,
     Guide,
     Inline,
@@ -20,6 +21,7 @@ from .blocks import (
     Section,
     Sentence,
     Table,
+    command_lines,
     inline_text,
     parts,
     plain,
@@ -76,6 +78,8 @@ def _block(block: Block) -> str:
         case Listing(items=items, ordered=ordered):
             tag = "ol" if ordered else "ul"
             return f"<{tag}>{''.join(f'<li>{_inline(item)}</li>' for item in items)}</{tag}>"
+        case Command():
+            return f"<pre>{escape(' '.join(command_lines(block)))}</pre>"
         case Chart():
             return _curve(block)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from .. import results
 from .blocks import Bytes, Code, Column, Count, Inline, Section, Sentence, Table
+from .sites import short
 
 
 def import_sections(report: results.TraceReport, top: int) -> Iterator[Section]:
@@ -29,7 +30,10 @@ def _package(package: results.ImportPackage) -> list[Inline]:
     words: list[Inline] = [Code(" > ".join([*_by_package(package.chain), package.package]))]
     if package.phase:
         words += [" in ", Code(package.phase)]
-    if package.asked_by:
+    own = package.nearest_own
+    if own is not None:
+        words += [", imported by ", Code(f"{short(own.file)}:{own.line}")]
+    elif package.asked_by:
         words += [", imported by ", Code(package.asked_by)]
     return words
 

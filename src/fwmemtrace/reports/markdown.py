@@ -7,7 +7,22 @@ from collections.abc import Iterator, Sequence
 
 from .. import results
 from .base import Options
-from .blocks import Block, Code, Document, Guide, Inline, Listing, Prose, Section, Sentence, Table, inline_text, parts
+from .blocks import (
+    Block,
+    Code,
+    Command,
+    Document,
+    Guide,
+    Inline,
+    Listing,
+    Prose,
+    Section,
+    Sentence,
+    Table,
+    command_lines,
+    inline_text,
+    parts,
+)
 from .document import document_of
 
 # A character that markdown reads as markup somewhere in a line; a "_" between letters it leaves alone.
@@ -51,6 +66,8 @@ def _block(block: Block) -> Iterator[str]:
         case Listing(items=items, ordered=ordered):
             marks = (f"{number}." if ordered else "-" for number in range(1, len(items) + 1))
             yield "\n".join(f"{mark} {_inline(item)}" for mark, item in zip(marks, items, strict=True))
+        case Command():
+            yield "\n".join(f"    {line}" for line in command_lines(block))
 
 
 def _table(table: Table) -> str:

@@ -1,81 +1,165 @@
-"""The summary of a trace's report, worded from `analysis.findings`."""
+"""The summary of a trace's report, worded from `results.Summary`: the causes first, then what else a reader needs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from .. import results
-from ..analysis.findings import Contributor, Findings, MemoryLimit, findings
-from .blocks import Bytes, Code, Inline, Percent, Prose, Section, Sentence, enumerate_words
+from ..analysis.causes import is_own_phase
+from .blocks import Block, Bytes, Code, Command, Inline, Prose, Section, Sentence
+from .cause_words import another_cause, cause_at_end, cause_name, first_cause, location_words
+
+_MIN_SECOND = 0.05  # of the peak: a smaller second cause is left out
+_MIN_EVICTABLE = 0.1  # of the peak
 
 
 def summary_section(report: results.TraceReport) -> Section:
-    """Returns the section: the largest process's RSS, what it came from, what limit it meets."""
-    found = findings(report)
-    sentences = ["The trace has no process."] if found is None else list(_sentences(found))
-    return Section("summary", "Summary", [Prose("findings", sentences)])
+    """Returns the section: what holds most of the memory of the largest process, then its figures as a whole."""
+    summary = report.summary
+    if summary is None:
+        return Section("summary", "Summary", [Prose("findings", ["The trace has no process."])])
+    return Section(
+        "summary",
+        "Summary",
+        [Prose("findings", list(_findings(report, summary))), Prose("figures", list(_figures(report, summary)))],
+    )
 
 
-def _sentences(found: Findings) -> Iterator[Sentence]:
-    yield _state(found)
-    if found.contributors:
-        yield _contributors(found)
-    if found.possible_kill is not None:
-        yield _limit(found.possible_kill)
-    if found.processes > 1:
+def _findings(report: results.TraceReport, summary: results.Summary) -> Iterator[Sentence]:
+    if summary.incomplete:
+        yield from _incomplete(report.trace)
+    budget = report.budget
+    if budget is not None and budget.exceeded:
+        yield budget_sentence(budget)
+        yield from _what_would_do(budget, summary)
+    causes = summary.causes
+    stayed_known = _process(report, summary).ended == "closed"
+    if causes:
+        yield first_cause(causes[0], summary.peak_bytes, stayed_known=stayed_known)
+    least = _MIN_SECOND * summary.peak_bytes
+    second = next((cause for cause in causes[1:] if cause.kind != "before session" and cause.bytes >= least), None)
+    later = max(causes, key=lambda cause: (cause.kept_bytes or 0) - cause.bytes, default=None)
+    if later is not None and (later.kept_bytes or 0) - later.bytes > max(least, second.bytes if second else 0):
+        yield cause_at_end(later, summary.end_bytes)
+    elif second is not None:
+        yield another_cause(second, stayed_known=stayed_known)
+    if summary.next_runs:
+        yield ["The probe ", Code(summary.next_runs[0].probe), " shows more; see the end of this report."]
+    if budget is not None and not budget.exceeded:
+        yield budget_sentence(budget)
+
+
+def _figures(report: results.TraceReport, summary: results.Summary) -> Iterator[Sentence]:
+    yield _state(_process(report, summary), summary)
+    evictable = summary.evictable_bytes or 0
+    if evictable >= _MIN_EVICTABLE * summary.peak_bytes:
+        yield ["Of that, ", Bytes(evictable), " are file pages that the kernel can evict."]
+    if summary.untouched is not None:
+        yield _untouched(summary.untouched)
+    limit = _possible_kill(_process(report, summary))
+    if limit is not None:
+        yield limit
+    if len(report.trace.processes) > 1:
         yield [
-            f"The {found.processes} processes of the session had a total RSS of ",
-            Bytes(found.total_bytes),
+            f"The {len(report.trace.processes)} processes of the session had a total RSS of ",
+            Bytes(summary.total_bytes),
             " at their last readings; shared pages count in each process.",
         ]
-    if found.budget is not None:
-        yield budget_sentence(found.budget)
 
 
-def _state(found: Findings) -> list[Inline]:
-    process = found.process
-    rss, peak = Bytes(process.end_bytes), Bytes(process.peak_bytes)
-    where: list[Inline] = [" outside any phase."] if found.peak_phase is None else [" in ", Code(found.peak_phase), "."]
-    if process.ended == "closed":
-        start: list[Inline] = [f"Process {process.pid} ended its session with an RSS of ", rss]
-    else:
-        last: list[Inline] = [" in ", Code(process.last_phase)] if process.last_phase else [" outside any phase"]
-        start = [f"The session of process {process.pid} was not closed: its records end", *last, ", at an RSS of ", rss]
-    return [*start, "; the peak was ", peak, *where]
+def _process(report: results.TraceReport, summary: results.Summary) -> results.Process:
+    return next(process for process in report.trace.processes if process.pid == summary.pid)
 
 
-def _contributors(found: Findings) -> list[Inline]:
-    total = sum(one.bytes for one in found.contributors)
-    named = enumerate_words([_contributor(one) for one in found.contributors])
-    if len(found.contributors) == 1:
-        return ["The largest contributor is ", *named, "."]
-    share = Percent(total / found.process.end_bytes)
-    return ["The largest contributors are ", *named, "; together ", Bytes(total), " or ", share, "."]
+def _incomplete(info: results.TraceInfo) -> Iterator[Sentence]:
+    if info.interrupted:
+        yield "This report is partial: reading the capture was interrupted, so native figures are too small."
+    for process in info.processes:
+        if process.ended != "closed":
+            where: list[Inline] = [" in ", Code(process.last_phase)] if process.last_phase else [" outside any phase"]
+            yield [f"The session of process {process.pid} was not closed: its records end", *where, "."]
+    if info.damaged_bytes or info.lost_records:
+        yield "The trace is incomplete; the notes say what is missing."
 
 
-def _contributor(one: Contributor) -> list[Inline]:
-    names: dict[str, Inline] = {
-        "phase": Code(one.path),
-        "before session": "memory from before the session",
-        "outside phases": "memory from outside any phase",
-    }
-    return [names[one.kind], " (", Bytes(one.bytes), ", ", Percent(one.share), ")"]
+def _what_would_do(budget: results.Budget, summary: results.Summary) -> Iterator[Sentence]:
+    """What would have to go to keep the budget."""
+    excess = budget.peak_bytes - budget.limit_bytes
+    going: list[results.Cause] = []
+    for cause in summary.causes:
+        if sum(one.bytes for one in going) < excess and cause.kind != "before session":
+            going.append(cause)
+    enough = next((cause for cause in reversed(going) if cause.bytes >= excess), None)
+    if enough is not None:
+        yield ["It would be kept without ", *cause_name(enough), " (", Bytes(enough.bytes), ")."]
+    elif going and sum(cause.bytes for cause in going) >= excess:
+        words: list[Inline] = []
+        for number, cause in enumerate(going):
+            words += [" and " if number else "", *cause_name(cause), " (", Bytes(cause.bytes), ")"]
+        yield ["It would be kept without ", *words, "."]
 
 
-def _limit(limit: MemoryLimit) -> list[Inline]:
+def _state(process: results.Process, summary: results.Summary) -> list[Inline]:
+    where: list[Inline] = []
+    if summary.peak_phase is not None and is_own_phase(summary.peak_phase):
+        where = [" in ", Code(summary.peak_phase)]
+    when = "at the end of the session" if process.ended == "closed" else "at its last reading"
+    end: list[Inline] = [", and ", Bytes(summary.end_bytes), f" {when}"]
+    return [f"The peak RSS of process {process.pid} was ", Bytes(summary.peak_bytes), *where, *end, "."]
+
+
+def _untouched(untouched: results.Untouched) -> list[Inline]:
+    words: list[Inline] = ["At least ", Bytes(untouched.bytes)]
+    if untouched.live_bytes is not None:
+        words += [" of ", Bytes(untouched.live_bytes), " live native memory"]
+    where: list[Inline] = []
+    if untouched.location is not None:
+        where = [" by ", *location_words(untouched.location)]
+    return [*words, " were allocated", *where, " and never touched, or were swapped out: they are not in RSS."]
+
+
+def _possible_kill(process: results.Process) -> list[Inline] | None:
+    """The limit that the process may have exceeded, if its trace ends without the session's end."""
+    group = process.cgroup
+    if process.ended == "closed" or group is None or group.limit_bytes is None:
+        return None
     whose: list[Inline] = ["Its control group"]
-    if limit.group is not None:
-        whose = ["The control group ", Code(limit.group), " around it"]
-    usage: list[Inline] = []
-    if limit.usage_bytes is not None:
-        usage = [" and used at most ", Bytes(limit.usage_bytes), " when it was read"]
+    usage = group.current_bytes if group.limit_group is None else group.limit_current_bytes
+    if group.limit_group is not None:
+        whose = ["The control group ", Code(group.limit_group), " around it"]
+    used: list[Inline] = []
+    if usage is not None:
+        used = [" and used at most ", Bytes(usage), " when it was read"]
     return [
         *whose,
         " has a limit of ",
-        Bytes(limit.limit_bytes),
-        *usage,
+        Bytes(group.limit_bytes),
+        *used,
         ". The kernel kills a process that exceeds the limit, which leaves no record in the trace.",
     ]
+
+
+def next_run_section(report: results.TraceReport) -> list[Section]:
+    """Returns the last section: what to run next, if another probe would show more."""
+    runs = [] if report.summary is None else report.summary.next_runs
+    if not runs:
+        return []
+    first = runs[0]
+    what: list[Inline] = ["To see ", _SHOWS.get(first.probe, "more")]
+    if first.command:
+        blocks: list[Block] = [Prose("reason", [[*what, ":"]]), Command("command", first.command)]
+    else:
+        blocks = [Prose("reason", [[*what, ", add the probe ", Code(first.probe), " to the session."]])]
+    return [Section("next", "Next step", blocks)]
+
+
+_SHOWS = {
+    "native": "which native code allocates",
+    "tensors": "which arrays and tensors these are",
+    "python_heap": "which lines allocate Python objects",
+    "objects": "which objects a growing phase leaves behind, and what holds them",
+    "collector": "what only the garbage collector frees",
+}
 
 
 def budget_sentence(budget: results.Budget) -> list[Inline]:

@@ -12,7 +12,21 @@ from rich.text import Text
 
 from .. import results
 from .base import Options
-from .blocks import Block, Code, Document, Guide, Listing, Prose, Sentence, Table, inline_text, parts, plain
+from .blocks import (
+    Block,
+    Code,
+    Command,
+    Document,
+    Guide,
+    Listing,
+    Prose,
+    Sentence,
+    Table,
+    command_lines,
+    inline_text,
+    parts,
+    plain,
+)
 from .console import printed
 from .document import document_of
 from .fitting import FittedTable, TextTable, fit, is_of_figures, text_table, with_broken_heads
@@ -57,6 +71,9 @@ def _write_blocks(console: Console, blocks: Sequence[Block], indent: int) -> Non
                 _write_table(console, block, indent)
             case Listing():
                 _write_listing(console, block)
+            case Command():
+                for line in command_lines(block, console.width):
+                    console.print(Text(line, style=_NAME), soft_wrap=True)
 
 
 def _text(sentence: Sentence) -> Text:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .base import PhaseResult, Result
 from .growth import Growth
-from .imports import Import, ImportCost, ImportPackage, ImportPhase
+from .imports import Import, ImportCost, ImportPackage, ImportPhase, OwnImport
 from .ledger import Composition, Ledger, LedgerItem, Workers
 from .native import Frame, Native, NativeSite, NativeTotals
 from .objects import Collector, Holder, HolderStep, Objects, TypeGrowth
@@ -16,6 +16,7 @@ from .process import Cgroup, Overhead, Process, TimelinePoint, TraceInfo
 from .python_heap import HeapLine, HeapPackage, HeapSite, HeapStack, PythonHeap
 from .report import REPORT_FORMAT, REPORT_VERSION, Advice, Budget, TraceReport
 from .rises import Rise, Rises
+from .summary import Cause, ImportedPackages, NextRun, Summary, Untouched
 from .tensors import Accelerator, TensorGroup, Tensors, TensorStorage
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Accelerator",
     "Advice",
     "Budget",
+    "Cause",
     "Cgroup",
     "Collector",
     "Composition",
@@ -39,13 +41,16 @@ __all__ = [
     "ImportCost",
     "ImportPackage",
     "ImportPhase",
+    "ImportedPackages",
     "Ledger",
     "LedgerItem",
     "Native",
     "NativeSite",
     "NativeTotals",
+    "NextRun",
     "Objects",
     "Overhead",
+    "OwnImport",
     "PhaseResult",
     "PhaseRow",
     "Process",
@@ -54,6 +59,7 @@ __all__ = [
     "Result",
     "Rise",
     "Rises",
+    "Summary",
     "TensorGroup",
     "TensorStorage",
     "Tensors",
@@ -61,5 +67,6 @@ __all__ = [
     "TraceInfo",
     "TraceReport",
     "TypeGrowth",
+    "Untouched",
     "Workers",
 ]

@@ -8,6 +8,14 @@ from .base import PhaseResult, Result
 from .ledger import Ledger, LedgerItem, Workers
 
 
+class OwnImport(Result, kw_only=True):
+    """The line of the program's own code that is nearest to an import: where it can be changed."""
+
+    file: str  # path of the source file
+    line: int  # line number
+    module: str  # the module imported there; it led to the import
+
+
 class Import(Result, kw_only=True):
     """One imported module."""
 
@@ -23,6 +31,7 @@ class Import(Result, kw_only=True):
     file: str | None = None  # path of its code
     error: str | None = None  # type of the exception if its latest import failed
     loads: int = 1  # how often its code ran
+    nearest_own: OwnImport | None = None  # null if no code of the program's own led to it
 
 
 class ImportPackage(Result, kw_only=True):
@@ -35,6 +44,7 @@ class ImportPackage(Result, kw_only=True):
     phase: str  # path of the phase in which the first of them was imported
     chain: list[str]  # the modules that led to that import, outermost first
     asked_by: str = ""  # "module:line" of the import statement that began the chain
+    nearest_own: OwnImport | None = None  # null if no code of the program's own led to it
 
 
 class ImportPhase(PhaseResult, kw_only=True):

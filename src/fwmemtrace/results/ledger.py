@@ -39,6 +39,7 @@ class Composition(Result, kw_only=True):
     rss_bytes: int  # RSS at that moment
     unexplained_bytes: int  # anonymous memory without a known owner
     items: list[LedgerItem]  # the largest first
+    untouched_bytes: int = 0  # not in RSS: large blocks of malloc that were never touched, or are swapped out
 
 
 class Workers(Result, kw_only=True):

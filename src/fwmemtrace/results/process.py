@@ -53,6 +53,7 @@ class TraceInfo(Result, kw_only=True):
     damaged_bytes: int  # bytes of the files that belong to no whole record
     notes: list[str]  # messages of probes, sinks and readers
     processes: list[Process]  # the first process of the session, then its workers
+    interrupted: bool = False  # reading a capture was interrupted: native figures cover only a part of it
 
 
 class Overhead(Result, kw_only=True):

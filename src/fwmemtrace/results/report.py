@@ -12,6 +12,7 @@ from .phases import PhaseRow
 from .process import Overhead, TimelinePoint, TraceInfo
 from .rises import Rises
 from .suite import Suite
+from .summary import Summary
 
 REPORT_FORMAT = "fwmemtrace-report"
 REPORT_VERSION = 1
@@ -54,4 +55,5 @@ class TraceReport(Result, kw_only=True):
     budget: Budget | None = None  # the check against a limit; null if none was given
     overhead: list[Overhead] = []  # the cost of the probes
     timeline: list[TimelinePoint] = []  # RSS over time, thinned out
+    summary: Summary | None = None  # what holds most of the memory; null for a suite
     suite: Suite | None = None  # results of a component suite; null if the trace is not of a suite

@@ -14,6 +14,10 @@ class Rise(PhaseResult, kw_only=True):
     line: Frame | None  # the innermost frame of the program's own code; null if there is none
     package: str  # the installed package of the innermost frame, such as "numpy"; "" if it is in none
     stack: list[Frame]  # innermost first
+    at_peak_bytes: int = 0  # part of `bytes`: not given back when RSS was at its largest; a fall takes what rose last
+    kept_bytes: int = 0  # part of `bytes`: not given back at the end
+    first_ns: int = 0  # time of its first rise, since the session began
+    last_ns: int = 0  # time of its last rise
 
 
 class Rises(Result, kw_only=True):
@@ -29,3 +33,5 @@ class Rises(Result, kw_only=True):
     fallen_bytes: int  # of that, what was given back; negative or 0
     unattributed_bytes: int  # of that, what belongs to no stack, such as changes too small to look at
     stacks: list[Rise]  # the largest first
+    largest_fall_bytes: int = 0  # the most that was given back at once
+    largest_fall_calls: int = 0  # the number of calls of phases whose rises that took back

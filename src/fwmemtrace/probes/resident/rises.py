@@ -24,6 +24,8 @@ _SMALLEST_CHANGE = 128 * 1024
 _DEEPEST = 100  # frames of a stack, the innermost ones; recursion may be deeper
 # A program that generates code must not fill its memory with our table.
 _MOST_STACKS = 4096
+# The end of a rise that the next look shows is not much more than the part that the look before it has seen.
+_END_OF_A_RISE = 8
 _RESUME = opmap.get("RESUME", -1)
 
 # Code and line of each frame, innermost first. Code objects, not frames: a frame would keep its variables alive.
@@ -53,10 +55,10 @@ class RiseSampler:
         self._stacks: dict[_Stack, int] = {}
         self._faults_before: dict[int, int] = {}
         self._level = rss - attributed(rss)  # RSS without what others account for
-        # The stack at the latest look, its thread, and whether RSS was rising; None while it does not rise.
-        self._previous: tuple[_Stack, int, bool] | None = None
+        # The stack at the latest look, its thread, and by how much RSS had risen; None while it does not rise.
+        self._previous: tuple[_Stack, int, int] | None = None
         # A rise that one of two functions made, with its stack and what `_previous` was.
-        self._doubtful: tuple[RssChange, _Stack, tuple[_Stack, int, bool]] | None = None
+        self._doubtful: tuple[RssChange, _Stack, tuple[_Stack, int, int]] | None = None
 
     def look(self, rss: int, time_ns: int) -> bool:
         """Take in a reading of RSS in bytes; runs in the thread of the timeline.
@@ -72,7 +74,7 @@ class RiseSampler:
             self._settle(stack, rising)
             if rising:
                 self._charge(RssChange(time_ns, rss, change, thread, self._number_of(stack)), stack)
-            self._previous = stack, thread, rising
+            self._previous = stack, thread, change if rising else 0
         elif self._previous is not None:
             self._previous = None
         if rising or change <= -_SMALLEST_CHANGE:
@@ -93,10 +95,14 @@ class RiseSampler:
         """Emit a rise, or wait for the next look if two functions may have made it.
 
         If the function that ran at the look before was rising and is no longer the one that runs, the rise since then
-        may be the end of its own.
+        may be the end of its own, unless it is much larger.
         """
         before = self._previous
-        if before is not None and before[2] and not _same_function(before[0], stack):
+        if (
+            before is not None
+            and change.delta_bytes <= _END_OF_A_RISE * before[2]
+            and not _same_function(before[0], stack)
+        ):
             self._doubtful = change, stack, before
         else:
             self._emit(change)

@@ -50,7 +50,7 @@ class Timeline:
     def _sample(self) -> None:
         last_rss, last_ns = 0, 0
         group_rss, group_ns = 0, perf_counter_ns()
-        pause, spent = self._interval, thread_time_ns()
+        pause, spent = min(self._interval, _SHORTEST_PAUSE_S), thread_time_ns()
         while not self._stopped.wait(pause):
             rss, now = self._meter.rss(), perf_counter_ns()
             rose = self._rises.look(rss, now)

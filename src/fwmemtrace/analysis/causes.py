@@ -1,0 +1,176 @@
+"""Finds what the RSS of a process at its peak came from: imports, functions of the program's own, or phases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .. import results
+from ..paths import is_inside, read
+from .memory_kinds import added_memory, find_kinds
+from .phase_tree import own_changes, phase_tree
+
+_PROGRAM_PHASES = ("", "import", "main")  # no phases of the program's own: `run` makes them
+_MIN_SHARE = 0.02  # of the peak: what is smaller explains nothing
+_MOST = 0.5  # of a cause: what one package or model has to account for to stand for all of it
+
+
+def is_own_phase(path: str) -> bool:
+    """Tells whether a phase is one of the program's own; the outermost ones of `run` say nothing about it."""
+    return path not in _PROGRAM_PHASES
+
+
+def find_causes(report: results.TraceReport, process: results.Process) -> list[results.Cause]:
+    """Returns what the peak came from, the largest first; small causes are left out.
+
+    Args:
+        report: of this process alone.
+        process: the process.
+    """
+    whole = process.peak_bytes
+    rises = [rise for one in report.rises or [] for rise in one.stacks]
+    causes = [*_imports(report), *(_code(rises) if rises else _phases(report))]
+    causes += _remainder(report, whole - process.before_session_bytes, causes)
+    causes.append(results.Cause(kind="before session", path="", bytes=process.before_session_bytes, share=0))
+    for cause in causes:
+        cause.bytes = min(cause.bytes, whole)
+        cause.share = cause.bytes / whole if whole else 0.0
+    worth = [cause for cause in causes if max(cause.bytes, cause.kept_bytes or 0) >= _MIN_SHARE * whole]
+    causes = sorted(worth, key=lambda cause: -cause.bytes)
+    find_kinds([cause for cause in causes if cause.kind in ("code", "phase")], report)
+    for cause in causes:
+        if cause.kind in ("code", "phase"):
+            _add_calls(cause, report)
+            _add_tensors(cause, report)
+    return causes
+
+
+def _imports(report: results.TraceReport) -> list[results.Cause]:
+    """Returns all imports as one cause."""
+    rows = report.imports or []
+    total = sum(row.own_bytes for row in rows)
+    if total <= 0:
+        return []
+    lines: dict[tuple[str, int], results.ImportedPackages] = {}
+    phases: dict[str, int] = {}
+    for row in rows:
+        own = row.nearest_own
+        line = lines.setdefault(
+            ("", 0) if own is None else (own.file, own.line),
+            results.ImportedPackages(nearest_own=own, bytes=0, packages={}),
+        )
+        package = row.module.partition(".")[0]
+        line.bytes += row.own_bytes
+        line.packages[package] = line.packages.get(package, 0) + row.own_bytes
+        phases[row.phase] = phases.get(row.phase, 0) + row.own_bytes
+    for line in lines.values():
+        line.packages = dict(sorted(line.packages.items(), key=lambda item: -item[1]))
+    phase = max(phases, key=lambda path: phases[path])
+    return [
+        results.Cause(
+            kind="imports",
+            path=phase,
+            bytes=total,
+            share=0,
+            imports=sorted(lines.values(), key=lambda line: -line.bytes),
+        )
+    ]
+
+
+def _code(rises: Iterable[results.Rise]) -> list[results.Cause]:
+    """Returns a cause for each function of the program's own, and for each package that none of these called."""
+    grouped: dict[tuple[str, str], list[results.Rise]] = {}
+    for rise in rises:
+        if rise.line is not None:
+            key = rise.line.file, function_name(rise.line.function)
+        elif rise.package:
+            key = "", rise.package
+        else:  # the tracer itself
+            continue
+        grouped.setdefault(key, []).append(rise)
+    causes = []
+    for group in grouped.values():
+        largest = max(group, key=lambda rise: rise.at_peak_bytes)
+        total = sum(rise.at_peak_bytes for rise in group)
+        packages: dict[str, int] = {}
+        for rise in group:
+            packages[rise.package] = packages.get(rise.package, 0) + rise.at_peak_bytes
+        package = max(packages, key=lambda name: packages[name])
+        line = largest.line
+        causes.append(
+            results.Cause(
+                kind="code",
+                path=largest.path,
+                bytes=total,
+                share=0,
+                location=line and results.Frame(function=function_name(line.function), file=line.file, line=line.line),
+                package=package if packages[package] >= _MOST * total else "",
+                duration_ns=max(rise.last_ns for rise in group) - min(rise.first_ns for rise in group),
+                kept_bytes=sum(rise.kept_bytes for rise in group),
+            )
+        )
+    return causes
+
+
+def function_name(qualified: str) -> str:
+    """Returns the function that a comprehension or lambda is in; others by their qualified names.
+
+    >>> function_name("Guard.load.<locals>.<listcomp>"), function_name("make.<locals>.inner")
+    ('Guard.load', 'make.<locals>.inner')
+    """
+    parts = qualified.split(".")
+    while len(parts) > 1 and parts[-1].startswith("<"):
+        parts.pop()
+    return ".".join(parts)
+
+
+def _phases(report: results.TraceReport) -> list[results.Cause]:
+    """Returns a cause for each phase of the program's own, less what was imported in it."""
+    imported: dict[str, int] = {}
+    for row in report.imports or []:
+        imported[row.phase] = imported.get(row.phase, 0) + row.own_bytes
+    return [
+        results.Cause(kind="phase", path=path, bytes=size - imported.get(path, 0), share=0)
+        for path, size in own_changes(phase_tree(report.phases))
+        if is_own_phase(path)
+    ]
+
+
+def _remainder(report: results.TraceReport, whole: int, causes: list[results.Cause]) -> list[results.Cause]:
+    """Returns the kind of memory that explains most of what the causes leave open, if that is more than any of them."""
+    known = [max(0, cause.bytes) for cause in causes]
+    added = added_memory(report)
+    if not added:
+        return []
+    (category, owner), size = max(added.items(), key=lambda item: item[1])
+    size = min(size, whole - sum(known))
+    if size <= max(known, default=0):
+        return []
+    return [results.Cause(kind="memory", path="", bytes=size, share=0, category=category, owner=owner)]
+
+
+def _add_calls(cause: results.Cause, report: results.TraceReport) -> None:
+    """Adds how often the cause's phase was called, and whether it grows from call to call."""
+    for phase in report.phases:
+        if phase.path == cause.path and is_own_phase(phase.path):
+            cause.calls = phase.calls
+    names = read(cause.path)
+    grown = [trend for trend in report.growth or [] if trend.path and is_inside(names, trend.names)]
+    for trend in grown:
+        if trend.metric == "rss" and trend.verdict == "growing":
+            cause.bytes_per_call = trend.slope_bytes_per_call
+    cause.held_by = next((held for trend in grown for held in trend.held_by if held.root), None)
+
+
+def _add_tensors(cause: results.Cause, report: results.TraceReport) -> None:
+    """Adds whose tensors the cause mostly is."""
+    names = read(cause.path)
+    for phase in report.phases:
+        tensors = phase.tensors
+        if tensors is None or phase.names != names:
+            continue
+        groups = [group for group in tensors.groups if group.device == "cpu" and group.delta_bytes > 0]
+        if sum(group.delta_bytes for group in groups) < _MOST * cause.bytes:
+            continue
+        model = next((storage.model for storage in tensors.top if storage.model), "")
+        largest = max(groups, key=lambda group: group.delta_bytes)
+        cause.tensors = model if model and largest.role != "other" else largest.library

@@ -1,0 +1,78 @@
+"""The summary: what holds the memory of the largest process at its peak, as facts. Reports put them into words."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .base import PhaseResult, Result
+from .imports import OwnImport
+from .native import Frame
+from .objects import Holder
+
+
+class ImportedPackages(Result, kw_only=True):
+    """What one line of the program's own code imported, directly and through other modules."""
+
+    nearest_own: OwnImport | None  # the line; null if no code of the program's own led to the imports
+    bytes: int  # the sum over the modules
+    packages: dict[str, int]  # bytes by top-level package, the largest first
+
+
+class Cause(PhaseResult, kw_only=True):
+    """Something that a part of RSS at the peak came from. `path` is the phase in which it came.
+
+    `kind` says what: "imports" (all of them), "code" (a function of the program's own, or a library without one),
+    "phase" (a phase, where nothing closer is known), "memory" (a kind of memory, where not even a phase is known) or
+    "before session" (the interpreter, and all that it had loaded when the session began).
+    """
+
+    kind: Literal["imports", "code", "phase", "memory", "before session"]
+    bytes: int  # how much of the RSS at the peak
+    share: float  # the same as a fraction of it, at most 1
+    category: str = ""  # the kind of memory that it mostly is, as in the ledger; "" if it is mixed or not known
+    owner: str = ""  # the owner of that memory, as in the ledger
+    location: Frame | None = None  # of code: the innermost frame of the program's own
+    package: str = ""  # of code: the package through which it allocated
+    calls: int = 0  # of code and phases: calls of the phase; 0 if the program's own code has no phase there
+    duration_ns: int = 0  # of code: time from its first rise to its last
+    kept_bytes: int | None = None  # how much of it was still there at the end; null if that is not known
+    bytes_per_call: float | None = None  # the growth of its phase; null if it does not grow
+    held_by: Holder | None = None  # what retains objects of a type that grows in its phase
+    tensors: str = ""  # the model or library whose tensors it mostly is; from the probe `tensors`
+    imports: list[ImportedPackages] = []  # of imports: a row for each line, the largest first
+
+
+class NextRun(Result, kw_only=True):
+    """A probe that would show more of a cause."""
+
+    probe: str  # its name
+    options: list[str]  # of the command `run`
+    category: str  # the kind of memory that it is for, as in the ledger; "growth" or "garbage" for these
+    bytes: int  # how much of that there is
+    command: list[str]  # the words of the command; empty if the program starts its session itself
+
+
+class Untouched(Result, kw_only=True):
+    """Memory that was allocated and is not resident."""
+
+    bytes: int  # at least; it is not in RSS
+    live_bytes: int | None = None  # all live native memory; from the probe `native`
+    location: Frame | None = None  # the largest site of live memory; from the probe `native`
+
+
+class Summary(Result, kw_only=True):
+    """What holds the memory of the process with the largest peak.
+
+    The causes do not add up to `peak_bytes`: small ones are left out.
+    """
+
+    pid: int  # process id
+    peak_bytes: int  # its peak RSS
+    peak_phase: str | None  # path of the innermost phase in which it was reached; null outside any phase
+    end_bytes: int  # RSS at the end, or the latest reading
+    incomplete: bool  # whether figures are missing: see `trace`
+    causes: list[Cause]  # the largest first
+    evictable_bytes: int | None  # at the largest reading: file pages that the kernel can evict; from `mappings`
+    untouched: Untouched | None  # null if it is little, or not known
+    next_runs: list[NextRun]  # what to run next, the most useful first
+    total_bytes: int  # the sum of the RSS of all processes at their last readings; shared pages count in each
