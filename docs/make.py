@@ -1,4 +1,4 @@
-"""Generates pages of docs/ from the code's own constants and types, and tables of benchmarks from docs/benchmarks.json.
+"""Generates pages of docs/ from the code's own constants and types, and tables from benchmarks.json and causes.json.
 
 Run it from the repository after a change: `python docs/make.py`. A test fails while a page is stale.
 """
@@ -45,6 +45,7 @@ DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS / "benchmarks.json"
 sys.path.insert(0, str(DOCS.parent))
 from benchmarks import results as results_of_benchmarks  # noqa: E402 - it is no installed package
+from causes import table as table_of_causes  # noqa: E402 - nor is this
 
 
 def report_schema() -> str:
@@ -303,6 +304,17 @@ def with_benchmarks(page: str) -> str:
     return _BENCHMARKS.sub(block, (DOCS / page).read_text(encoding="utf-8"))
 
 
+_CAUSES = re.compile(r"(?ms)^<!-- causes -->\n.*?^<!-- end of causes -->\n")
+
+
+def causes_page() -> str:
+    """docs/causes.md, with the tables between its marks made from docs/causes.json."""
+    verdicts = table_of_causes.load(DOCS / "causes.json")
+    tables = "\n".join(table_of_causes.markdown(kind, list(rows.values())) for kind, rows in verdicts.items())
+    block = f"<!-- causes -->\n\n{tables}\n<!-- end of causes -->\n"
+    return _CAUSES.sub(lambda _: block, (DOCS / "causes.md").read_text(encoding="utf-8"))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "report.schema.json": report_schema,
     "report.md": report_page,
@@ -311,6 +323,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "command-line.md": command_line_page,
     "design.md": partial(with_benchmarks, "design.md"),
     "native.md": partial(with_benchmarks, "native.md"),
+    "causes.md": causes_page,
 }
 
 
