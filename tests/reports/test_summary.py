@@ -119,6 +119,10 @@ def test_the_cause_has_its_memory_its_code_its_library_and_whether_it_stayed() -
             "1.5 MB more with each call; they stayed.",
         ),
         (
+            {"location": results.Frame(function="main", file="app.py", line=3)},
+            "100.0 MB of the 3.48 GB came while app.py:3 ran at once; it stayed.",
+        ),
+        (
             {"location": None, "package": "numpy"},
             "100.0 MB of the 3.48 GB came while numpy ran at once; it stayed.",
         ),

@@ -87,6 +87,7 @@ def _code(rises: Iterable[results.Rise]) -> list[results.Cause]:
         else:  # the tracer itself
             continue
         grouped.setdefault(key, []).append(rise)
+    _join_callers(grouped)
     causes = []
     for group in grouped.values():
         largest = max(group, key=lambda rise: rise.at_peak_bytes)
@@ -109,6 +110,24 @@ def _code(rises: Iterable[results.Rise]) -> list[results.Cause]:
             )
         )
     return causes
+
+
+def _join_callers(grouped: dict[tuple[str, str], list[results.Rise]]) -> None:
+    """Joins what a phase's caller seems to have made in it with what was made inside.
+
+    A function is seen to run only from its first line on, so a part of its rise is charged to the line that calls it.
+    """
+    for key in sorted(grouped, key=lambda key: sum(rise.at_peak_bytes for rise in grouped[key])):
+        small = grouped[key]
+        paths = {rise.path for rise in small}
+        if len(paths) > 1 or not is_own_phase(*paths):
+            continue
+        for other, large in grouped.items():
+            callers = {(frame.file, function_name(frame.function)) for rise in large for frame in rise.stack}
+            if other != key and key in callers and {rise.path for rise in large} == paths:
+                large += small
+                del grouped[key]
+                break
 
 
 def function_name(qualified: str) -> str:

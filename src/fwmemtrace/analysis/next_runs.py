@@ -16,6 +16,7 @@ _MIN_SHARE, _MIN_BYTES = 0.1, 10_000_000  # of the peak, and in all: less is not
 _FALL_SHARE, _FALL_CALLS = 0.2, 5
 
 _NATIVE = ("--native-traces",)
+GROWTH = "growth"
 NATIVE, TENSORS, PYTHON, OBJECTS, COLLECTOR = "native", "tensors", "python_heap", "objects", "collector"
 
 
@@ -36,7 +37,7 @@ def find_next_runs(
         if run.probe not in on and run.bytes >= max(_MIN_SHARE * process.peak_bytes, _MIN_BYTES)
     ]
     best: dict[str, results.NextRun] = {}
-    for run in sorted(worth, key=lambda run: -run.bytes):
+    for run in sorted(worth, key=lambda run: (run.category != GROWTH, -run.bytes)):  # a leak before all else
         best.setdefault(run.probe, run)
     return list(best.values())
 
@@ -64,7 +65,7 @@ def _candidates(
         yield run(NATIVE, "", sum(cause.bytes for cause in causes if cause.kind == "code") - arrays_bytes, *_NATIVE)
     for trend in report.growth or []:
         if trend.metric == "rss" and trend.verdict == "growing":
-            yield run(OBJECTS, "growth", trend.slope_bytes_per_call * trend.calls)
+            yield run(OBJECTS, GROWTH, trend.slope_bytes_per_call * trend.calls)
     for rises in report.rises or []:
         if rises.largest_fall_calls >= _FALL_CALLS and rises.largest_fall_bytes >= _FALL_SHARE * process.peak_bytes:
             yield run(COLLECTOR, "garbage", rises.largest_fall_bytes)

@@ -76,9 +76,13 @@ def cause_name(cause: results.Cause) -> list[Inline]:
 
 
 def location_words(frame: results.Frame) -> list[Inline]:
-    """Returns a function and its line."""
+    """Returns a function and its line; only the line where the name says nothing."""
     place = f"{short(frame.file)}:{frame.line}"
-    return [Code(place)] if frame.function.startswith("<") else [Code(frame.function), " (", Code(place), ")"]
+    return (
+        [Code(place)]
+        if frame.function == "main" or frame.function.startswith("<")
+        else [Code(frame.function), " (", Code(place), ")"]
+    )
 
 
 def _told(cause: results.Cause, *, stayed_known: bool) -> list[Inline]:
