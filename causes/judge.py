@@ -61,7 +61,7 @@ def judge(program: Program, run: Run) -> Verdict:
     if not program.planted:
         complaints = list(_complaints(program, run.report, sentences))
         return Verdict(program.name, "", sentences[:FIRST], complaints=complaints)
-    truth = json.loads(run.output.strip().rpartition("\n")[2])
+    truth = truth_of(run)
     names = _names(program, truth["names"])
     naming = [number for number, sentence in enumerate(sentences, 1) if names.search(sentence)]
     words = re.compile(truth["words"], re.IGNORECASE)
@@ -75,6 +75,13 @@ def judge(program: Program, run: Run) -> Verdict:
         sizes = [size for number in naming if number <= max(FIRST, naming[0]) for size in _sizes(sentences[number - 1])]
         verdict.said_bytes = min(sizes, key=lambda size: abs(size - truth["bytes"]), default=None)
     return verdict
+
+
+def truth_of(run: Run) -> dict[str, Any]:
+    """Returns what the program printed with `causes.truth.tell`, in the first of the runs of `--deep`."""
+    line = next(line for line in run.output.splitlines() if line.startswith('{"kind"'))
+    truth: dict[str, Any] = json.loads(line)
+    return truth
 
 
 def summary_sentences(text: str) -> list[str]:
