@@ -79,7 +79,9 @@ def print_report(
 
             report = read(*traces).summary(budget=budget, top=top, progress=progress)
         else:
+            from ..analysis.findings import find
             from ..capture.by_phase import report_capture
 
             report = report_capture(native, top=top, progress=progress)
+            report.summary = find([report])
     out.write(renderer.render(report, out.options(output, top)), output)
