@@ -61,7 +61,7 @@ def judge(program: Program, run: Run) -> Verdict:
     if not program.planted:
         complaints = list(_complaints(program, run.report, sentences))
         return Verdict(program.name, "", sentences[:FIRST], complaints=complaints)
-    truth = json.loads(run.output.strip().rpartition("\n")[2])
+    truth = truth_of(run)
     names = _names(program, truth["names"])
     naming = [number for number, sentence in enumerate(sentences, 1) if names.search(sentence)]
     words = re.compile(truth["words"], re.IGNORECASE)
@@ -77,9 +77,16 @@ def judge(program: Program, run: Run) -> Verdict:
     return verdict
 
 
+def truth_of(run: Run) -> dict[str, Any]:
+    """Returns what the program printed with `causes.truth.tell`, in the first of the runs of `--deep`."""
+    line = next(line for line in run.output.splitlines() if line.startswith('{"kind"'))
+    truth: dict[str, Any] = json.loads(line)
+    return truth
+
+
 def summary_sentences(text: str) -> list[str]:
     """Returns the sentences of a text report's summary."""
-    summary = text.partition("Summary\n")[2].partition("\nPhases\n")[0]
+    summary = re.split(r"\nPhases(?: \(pid \d+\))?\n", text.partition("Summary\n")[2])[0]
     return [part for part in re.split(r"(?<=\.)\s+(?=[A-Z`\d])", " ".join(summary.split())) if part]
 
 
@@ -96,7 +103,7 @@ def _sizes(sentence: str) -> list[int]:
 def _elsewhere(
     program: Program, report: dict[str, Any], names: re.Pattern[str], memory: re.Pattern[str]
 ) -> Iterator[str]:
-    """The largest rows of tables that are of the cause, with their rank."""
+    """Figures of the cause in tables, with the rank of the largest row."""
     rises = [row for process in report["rises"] or [] for row in process["stacks"]]
     rises.sort(key=lambda row: -row["bytes"])
     blamed = [(rank, row["bytes"]) for rank, row in enumerate(rises, 1) if _in_cause(program, row["line"])]
@@ -107,11 +114,14 @@ def _elsewhere(
         if names.search(row["package"]):
             yield f"import_packages #{rank}: {row['own_bytes'] / 1e6:.1f} MB"
     largest = [one for one in report["composition"] or [] if one["moment"] == "largest"]
-    items = [item for one in largest for item in one["items"]]
-    for rank, item in enumerate(sorted(items, key=lambda item: -item["bytes"])[:10], 1):
-        label = f"{item['category']} {item['owner']}"
-        if memory.search(label):
-            yield f"composition #{rank}: {label.strip()}: {item['bytes'] / 1e6:.1f} MB"
+    sizes = [
+        item["bytes"]
+        for one in largest
+        for item in one["items"]
+        if memory.search(f"{item['category']} {item['owner']}")
+    ]
+    if sizes:
+        yield f"composition, items that match: {sum(sizes) / 1e6:.1f} MB"
 
 
 def _in_cause(program: Program, line: dict[str, Any] | None) -> bool:

@@ -46,6 +46,9 @@ def markdown(kind: str, verdicts: Sequence[Verdict]) -> str:
             "| program | cause | truth | report | named first | bytes | first sentence |\n"
             "| --- | --- | --: | --: | --- | --- | --- |\n" + "".join(map(_planted, planted))
         )
+        misses = [verdict for verdict in ran if not verdict.right]
+        if misses:
+            parts.append("What the reports of the others have:\n\n" + "".join(map(_miss, misses)))
     if controls:
         ran = [verdict for verdict in controls if not verdict.skipped]
         parts.append(
@@ -68,6 +71,11 @@ def _planted(verdict: Verdict) -> str:
         "right" if verdict.bytes_right else "wrong" if said else "",
         next(iter(verdict.first_sentences), ""),
     )
+
+
+def _miss(verdict: Verdict) -> str:
+    where = "in no sentence" if verdict.sentence is None else f"in sentence {verdict.sentence}"
+    return f"- `{verdict.name}`: {'; '.join([where, *verdict.elsewhere])}\n"
 
 
 def _control(verdict: Verdict) -> str:

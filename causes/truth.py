@@ -61,7 +61,7 @@ def _mallinfo() -> tuple[int, int, int]:
 
 
 def tell(kind: str, size: int, names: tuple[str, ...] = (), words: str = "") -> None:
-    """Print the truth as JSON, on the last line of the program's output.
+    """Print the truth as JSON, on a line of its own.
 
     Args:
         kind: what holds the memory, in words.
