@@ -78,7 +78,8 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "heap": [
         {"heap.accelerators", "heap.local_variables", "heap.referents", "heap.tensor_names"},
-        {"heap.census", "heap.storages"},
+        {"heap.storages"},
+        {"heap.census"},
         {"heap.array_names", "heap.chain_steps", "heap.deep_size", "heap.live_storages"},
         {"heap.reference_chains"},
     ],

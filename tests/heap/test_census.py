@@ -60,7 +60,15 @@ class Plain:
 
 def by_pympler():
     found = {}
-    for thing in muppy.get_objects():
+    objects = muppy.get_objects()
+    seen = {id(thing) for thing in objects}
+    for thing in objects:  # also what only untracked objects refer to, which muppy leaves out
+        if type(thing) in (dict, tuple) and not gc.is_tracked(thing):
+            more = [inner for inner in gc.get_referents(thing) if not gc.is_tracked(inner) and id(inner) not in seen]
+            more = list({id(inner): inner for inner in more}.values())
+            seen.update(map(id, more))
+            objects += more
+    for thing in objects:
         name = type_name(type(thing))
         count, size = found.get(name, (0, 0))
         found[name] = (count + 1, size + muppy.getsizeof(thing))

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ import fwmemtrace
 from fwmemtrace.analysis.holders import HoldersFold
 from fwmemtrace.exporters.dot import dot
 from fwmemtrace.heap import reference_chains
+from fwmemtrace.heap.reference_chains import Example, examples
 from fwmemtrace.probes.objects import grown_types
 from fwmemtrace.probes.objects.grown_types import Grown, GrownTypes
 from fwmemtrace.records import HolderStep, ObjectHolder, ObjectRow
@@ -41,7 +43,7 @@ class Owner:
 
 
 def chain(thing):
-    found = reference_chains.chain_to(thing, NO_LIMIT)
+    found = reference_chains.chain_to(Example((thing,)), NO_LIMIT)
     return found.root, [step.link for step in found.steps][1:], found.steps[0].name
 
 
@@ -90,7 +92,7 @@ def test_a_cycle():
 
     one, two = Node(), Node()
     one.peer, two.peer = two, one
-    found = reference_chains.chain_to(one, NO_LIMIT)
+    found = reference_chains.chain_to(Example((one,)), NO_LIMIT)
     assert found.root == "cycle"
     assert [step.link for step in found.steps] == ["", ".peer", ".peer"]
     assert "Node has a __del__" in found.note
@@ -99,7 +101,7 @@ def test_a_cycle():
 
 def test_a_local_variable_is_unseen():
     local = [Thing()]
-    found = reference_chains.chain_to(local[0], NO_LIMIT)
+    found = reference_chains.chain_to(Example((local[0],)), NO_LIMIT)
     assert found.root == "unseen"
     assert [step.type for step in found.steps] == ["builtins.list", f"{__name__}.Thing"]
 
@@ -109,26 +111,46 @@ def test_a_search_that_takes_too_long_ends():
     thing = Thing()
     KEPT.append(thing)
     try:
-        found = reference_chains.chain_to(thing, 1, lambda: next(ticks) * 10)
+        found = reference_chains.chain_to(Example((thing,)), 1, lambda: next(ticks) * 10)
     finally:
         KEPT.clear()
     assert found.root == ""
     assert "took too long" in found.note
 
 
-def test_the_newest_of_a_type():
+def test_the_youngest_of_a_type_come_first_and_the_newest_last():
     kept = [Thing() for _ in range(10)]
     gc.collect()
-    kept.append(Thing())
-    assert reference_chains.newest(f"{__name__}.Thing") is kept[-1]
-    assert reference_chains.newest("nothing.of_this_name") is None
+    kept += [Thing() for _ in range(3)]
+    found = [example.path[-1] for example in examples(f"{__name__}.Thing", number=3)]
+    assert [kept.index(thing) for thing in found] == [11, 10, 9]
+    two = [example.path[-1] for example in examples(f"{__name__}.Thing", number=99)]
+    assert len(two) == 13
+    assert two[-1] is kept[-1]
+    assert examples("nothing.of_this_name") == []
 
 
-def test_the_newest_of_an_untracked_type():
+def test_examples_of_an_untracked_type_come_from_the_object_with_the_most_of_them():
     many = [bytearray(1) for _ in range(5000)]
     few = [bytearray(2)]
-    assert reference_chains.newest("builtins.bytearray") in many
+    for example in examples("builtins.bytearray"):
+        assert example.path[0] is many
+        assert example.path[1] in many
     assert few
+
+
+def test_examples_are_of_about_the_size_of_the_growth():
+    KEPT.append({f"number {number}": b"x" * 200_000 for number in range(20)})
+    others = [b"%d" % number for number in range(1000)]
+    try:
+        for example in examples("builtins.bytes", 200_033):
+            assert len(example.path[-1]) == 200_000
+            assert example.path[-2] is KEPT[0]
+            found = reference_chains.chain_to(example, NO_LIMIT)
+            assert [step.link for step in found.steps] == ["", ".KEPT", "[0]", "[a str]"]
+    finally:
+        KEPT.clear()
+    assert others
 
 
 def test_types_that_grow_run_after_run():
@@ -144,10 +166,25 @@ def test_types_that_grow_run_after_run():
         grown.add("request/inner", rows)
         grown.add("request", rows)
     assert grown.largest(5) == [
-        Grown("app.Leak", "request/inner", 8, 400),
-        Grown("builtins.dict", "request/inner", 8, 4000),
+        Grown("app.Leak", "request/inner", 8, 400, 4),
+        Grown("builtins.dict", "request/inner", 8, 4000, 4),
     ]
     assert [found.kind for found in grown.largest(1)] == ["app.Leak"]
+
+
+def test_types_whose_objects_are_freed_after_the_phase_do_not_grow():
+    grown = GrownTypes()
+    for run in range(5):
+        grown.add("request", [ObjectRow("app.Leak", 10 + run, 1, 1, 100), ObjectRow("app.Result", 50, 1, 50, 5000)])
+    live = {"app.Leak": (14, 1400), "app.Result": (50, 5000)}
+    assert [found.kind for found in grown.largest(5, live)] == ["app.Leak"]
+
+
+def test_types_that_grow_by_about_one_a_run_come_first():
+    grown = GrownTypes()
+    for _ in range(5):
+        grown.add("request", [ObjectRow("app.Piece", 1, 1, 40, 4000), ObjectRow("app.Whole", 1, 1, 1, 100)])
+    assert [found.kind for found in grown.largest(5)] == ["app.Whole", "app.Piece"]
 
 
 def test_growing_types_take_bounded_memory(monkeypatch):
@@ -220,6 +257,103 @@ def test_each_planted_leak_gets_its_chain(leaks):
     assert "__del__" in leaks["__main__.InCycle"]["note"]
     assert leaks["__main__.InCycle"]["delta_count"] == 18
     assert {leak["path"] for leak in leaks.values()} == {"request"}
+
+
+AT_DEFAULTS = """
+    import gc, sys, fwmemtrace
+    from fwmemtrace import phase
+
+    class Node: pass
+    class Job:
+        def __init__(self):
+            self.done = self.finish
+        def finish(self): pass
+
+    CACHE, RESPONSES = {}, {}
+
+    with fwmemtrace.session(sys.argv[1], sink="jsonl", probes=["objects"], interval=0):
+        for number in range(200):
+            with phase("held"):
+                last = Node()
+                last.self = last
+                CACHE[number] = [last]
+            with phase("answer"):
+                RESPONSES[f"/user/{number}"] = b"%d" % number * 20_000
+            with phase("cycle"):
+                Job()
+"""
+
+
+@pytest.fixture(scope="module")
+def at_defaults(tmp_path_factory):
+    target = tmp_path_factory.mktemp("defaults") / "trace.jsonl"
+    subprocess.run([sys.executable, "-c", textwrap.dedent(AT_DEFAULTS), str(target)], check=True, timeout=600)
+    return [msgspec.json.decode(line) for line in target.read_bytes().splitlines()]
+
+
+def holders_of(records):
+    return {
+        record["type"]: (
+            record["root"],
+            [step[1] if isinstance(step, list) else step["link"] for step in record["chain"]],
+        )
+        for record in records
+        if record["record"] == "ObjectHolder"
+    }
+
+
+def test_the_holder_is_the_cache_and_not_a_variable(at_defaults):
+    root, links = holders_of(at_defaults)["__main__.Node"]
+    assert (root, links) == ("module", ["", ".CACHE", "[a int]", "[0]"])
+
+
+def test_a_dict_that_the_collector_does_not_track_is_a_holder(at_defaults):
+    assert holders_of(at_defaults)["builtins.bytes"] == ("module", ["", ".RESPONSES", "[a str]"])
+
+
+def test_a_cycle_is_still_there_when_the_session_ends(at_defaults):
+    assert holders_of(at_defaults)["__main__.Job"][0] == "cycle"
+
+
+def test_the_calls_that_are_looked_at_are_spaced(at_defaults):
+    names = {record["span"]: record["name"] for record in at_defaults if record["record"] == "PhaseBegin"}
+    calls = Counter()
+    looked_at = {record["span"] for record in at_defaults if record["record"] == "ObjectCensus"}
+    seen = set()
+    for span, name in names.items():
+        calls[name] += 1
+        if span in looked_at:
+            seen.add((name, calls[name]))
+    for name in ("held", "answer", "cycle"):
+        assert {(name, 2**power) for power in range(5)} <= seen
+
+
+VIEWS = """
+    import sys, numpy, fwmemtrace
+    from fwmemtrace import phase
+
+    CACHE = {}
+
+    with fwmemtrace.session(sys.argv[1], sink="jsonl", probes=["objects"], interval=0):
+        for number in range(60):
+            with phase("request"):
+                frame = numpy.ones(50_000)
+                CACHE[number] = frame[:16]
+                del frame
+"""
+
+
+def test_a_view_holds_its_base(tmp_path):
+    pytest.importorskip("numpy")
+    target = tmp_path / "trace.jsonl"
+    subprocess.run([sys.executable, "-c", textwrap.dedent(VIEWS), str(target)], check=True, timeout=600)
+    records = [msgspec.json.decode(line) for line in target.read_bytes().splitlines()]
+    assert holders_of(records)["numpy.ndarray"] == ("module", ["", ".CACHE", "[a int]", ".base"])
+    [*_, last] = [record for record in records if record["record"] == "ObjectCensus"]
+    rows = {row[0] if isinstance(row, list) else row["type"]: row for row in last["top"]}
+    row = rows["numpy.ndarray"]
+    added = row[4] if isinstance(row, list) else row["delta_bytes"]
+    assert 400_000 <= added <= 410_000
 
 
 # -- in words and as a graph -----------------------------------------------------------------------------------------

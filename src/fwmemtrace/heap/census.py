@@ -1,23 +1,28 @@
 """Counts every live Python object by type, in one pass whose loops all run in C.
 
-The objects are those of pympler's `muppy.get_objects()`: what the garbage collector tracks, except frames, and the
-untracked objects that those refer to directly (numbers, strings, bytes, and tuples or dicts of nothing else), each
-once. Sizes are `sys.getsizeof`: the object itself with the collector's header, without what it refers to. An untracked
-object that only untracked ones refer to is not seen, as in pympler.
+The objects are what the garbage collector tracks, except frames, and the untracked objects that those lead to (numbers,
+strings, bytes, arrays, and tuples or dicts of nothing else), each once. Sizes are `sys.getsizeof`: the object itself
+with the collector's header, without what it refers to. pympler's `muppy.get_objects()` finds the same, but for what
+only untracked objects refer to: the values of a dict of strings, the array below a view.
 """
 
 from __future__ import annotations
 
 import gc
+import sys
 from collections import Counter
-from collections.abc import Iterable
-from itertools import chain, filterfalse, repeat
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, compress, filterfalse, repeat
 from sys import getsizeof
 from types import FrameType
 from typing import Any, NamedTuple, TypeAlias
 
 from ..system.garbage_collector import pause_collector, resume_collector
 from .referents import referents
+from .storages import library_of
+
+_CONTAINERS = frozenset((dict, tuple))  # which the collector leaves alone while they contain nothing that it tracks
+_DEEPEST = 10  # untracked containers inside each other
 
 Census: TypeAlias = dict[str, tuple[int, int]]  # by type: objects, bytes
 
@@ -43,10 +48,51 @@ def take_census() -> Census:
         tracked = gc.get_objects()
         referred = list(filterfalse(gc.is_tracked, referents(*tracked)))
         untracked = dict(zip(map(id, referred), referred, strict=True))
+        level = [*_untracked_content(tracked, arrays_only=True), *_untracked_content(referred)]
         del referred
+        while level:
+            inner = {id(thing): thing for thing in level if id(thing) not in untracked}
+            untracked.update(inner)
+            level = _untracked_content(list(inner.values()))
         return census_of(tracked, untracked.values())
     finally:
         resume_collector(was_enabled)
+
+
+def untracked_below(container: Any) -> Iterator[tuple[tuple[Any, ...], list[Any]]]:
+    """Yield the untracked objects that a tracked one leads to, with the path of objects that refer to them."""
+    waiting: list[tuple[Any, ...]] = [(container,)]
+    while waiting:
+        path = waiting.pop()
+        above = path[-1]
+        if library_of(type(above)) == "numpy":
+            things = _untracked_content([above])
+        else:
+            things = list(filterfalse(gc.is_tracked, referents(above)))
+        if things:
+            yield path, things
+            if len(path) < _DEEPEST:
+                waiting += [(*path, thing) for thing in things if _leads_on(type(thing))]
+
+
+def _untracked_content(things: Sequence[Any], *, arrays_only: bool = False) -> list[Any]:
+    """Return the untracked objects that untracked containers among the things, and views of arrays, refer to."""
+    kinds = set(map(type, things))
+    arrays = {kind for kind in kinds if library_of(kind) == "numpy"}
+    found: list[Any] = []
+    if not arrays_only:
+        containers = compress(things, map(_CONTAINERS.__contains__, map(type, things)))
+        found += filterfalse(gc.is_tracked, referents(*containers))
+    if arrays:
+        views = compress(things, map(arrays.__contains__, map(type, things)))
+        base_of = sys.modules["numpy"].ndarray.base.__get__
+        bases = (base for base in map(base_of, views) if base is not None)
+        found += filterfalse(gc.is_tracked, bases)
+    return found
+
+
+def _leads_on(kind: type) -> bool:
+    return kind in _CONTAINERS or library_of(kind) == "numpy"
 
 
 def census_of(*groups: Iterable[Any]) -> Census:

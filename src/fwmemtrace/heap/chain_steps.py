@@ -12,6 +12,7 @@ from typing import Any
 from ..records import HolderStep
 from .census import type_name
 from .referents import referents
+from .storages import library_of
 
 _LONGEST_KEY = 40  # characters
 _UNKNOWN_KEY = "[...]"
@@ -85,6 +86,8 @@ def _link(source: Any, thing: Any) -> str:
         for number, item in enumerate(source):
             if item is thing:
                 return f"[{number}]"
+    if library_of(type(source)) == "numpy" and source.base is thing:
+        return ".base"
     if isinstance(source, MethodType):
         return ".__self__" if source.__self__ is thing else ".__func__"
     if isinstance(source, CellType):

@@ -1,23 +1,28 @@
-"""Finds what keeps an object alive: the shortest chain of references to it from a module, with objgraph."""
+"""Finds what keeps an object alive: the shortest chain of references to it from a module.
+
+The search collects nothing: garbage in reference cycles is evidence.
+"""
 
 from __future__ import annotations
 
 import gc
 import sys
 from collections.abc import Callable
-from itertools import filterfalse
+from sys import getsizeof
 from time import perf_counter_ns
-from types import CellType, FrameType, FunctionType
+from types import FrameType, ModuleType
 from typing import Any, NamedTuple
 
 from ..records import HolderStep
-from .census import type_name
+from .census import type_name, untracked_below
 from .chain_steps import describe
 from .referents import referents
 
 MODULE, CYCLE, UNSEEN, NOT_FOUND = "module", "cycle", "unseen", ""
 _DEEPEST = 20  # steps of a chain
-_CYCLES_TRIED = 3
+_WIDEST = 20_000  # objects at one distance from the object
+_NEAR = 2.0  # factor between the size of an example and the growth of its type per object
+_OWN = __name__.partition(".")[0]
 
 
 class ReferenceChain(NamedTuple):
@@ -27,29 +32,75 @@ class ReferenceChain(NamedTuple):
     steps: list[HolderStep]  # from the root to the object
     note: str
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it leads to a holder of the program's."""
+        steps = self.steps
+        return self.root in (MODULE, CYCLE) or (
+            self.root == UNSEEN and len(steps) > 1 and not any(step.type.startswith(f"{_OWN}.") for step in steps)
+        )
 
-class _OutOfTimeError(Exception):
-    """The search takes longer than it may."""
+    @property
+    def holder(self) -> tuple[object, ...]:
+        """What the chains of objects with the same holder have in common: all but positions and keys of containers."""
+        return self.root, *((step.type, "[" if step.link.startswith("[") else step.link) for step in self.steps)
 
 
-def newest(kind: str) -> Any:
-    """Return an object of the type with that name, or None if there is none.
+class Example(NamedTuple):
+    """An object of a type.
 
-    It is one of the youngest that the collector tracks; the collector's lists are in the order of age only until it has
-    gone through them. Of an untracked type, it is one from the container with the most of them.
+    Attributes:
+        path: the object last. The collector knows of no reference between the objects before it: each is an untracked
+            container or view that refers to the next.
     """
+
+    path: tuple[Any, ...]
+
+
+def examples(kind: str, size_bytes: float | None = None, number: int = 5) -> list[Example]:
+    """Return objects of the type with that name: young ones, and of an untracked type from the largest holder of them.
+
+    The youngest of all comes last: it is what the program worked with just now, and a variable may still refer to it.
+    The collector's lists are in the order of age only until it has gone through them.
+
+    Args:
+        kind: the type, as `census.type_name` writes it.
+        size_bytes: the growth per object; objects of about that size are preferred.
+        number: of examples at most.
+    """
+    for fits in (_near(size_bytes), None) if size_bytes else (None,):
+        found = _tracked(kind, fits, number + 1) or _untracked(kind, fits, number + 1)
+        if found:
+            return [*found[1:], found[0]][:number]
+    return []
+
+
+def _near(size_bytes: float) -> Callable[[Any], bool]:
+    return lambda thing: size_bytes / _NEAR <= getsizeof(thing, 0) <= size_bytes * _NEAR
+
+
+def _tracked(kind: str, fits: Callable[[Any], bool] | None, number: int) -> list[Example]:
+    found: list[Example] = []
     for generation in range(3):  # the youngest generation first; in each, the newest object comes last
         for thing in reversed(gc.get_objects(generation)):
-            if type_name(type(thing)) == kind:
-                return thing
-    best: tuple[int, Any] = (0, None)
+            if type_is(thing, kind) and (fits is None or fits(thing)):
+                found.append(Example((thing,)))
+                if len(found) == number:
+                    return found
+    return found
+
+
+def _untracked(kind: str, fits: Callable[[Any], bool] | None, number: int) -> list[Example]:
+    """Return examples from the object that refers to the most of them, directly or through untracked objects."""
+    best: list[Example] = []
     for container in gc.get_objects():
-        if type(container) is FrameType:
+        if type(container) is FrameType or type(container) is ModuleType:
             continue
-        inside = [thing for thing in filterfalse(gc.is_tracked, referents(container)) if type_is(thing, kind)]
-        if len(inside) > best[0]:
-            best = (len(inside), inside[0])
-    return best[1]
+        for path, things in untracked_below(container):
+            inside = [thing for thing in things if type_is(thing, kind) and (fits is None or fits(thing))]
+            if len(inside) > len(best):
+                best = [Example((*path, thing)) for thing in inside]
+    return best[: -number - 1 : -1]
 
 
 def type_is(thing: Any, kind: str) -> bool:
@@ -58,82 +109,80 @@ def type_is(thing: Any, kind: str) -> bool:
     return kind.endswith(own.__name__) and type_name(own) == kind
 
 
-def chain_to(thing: Any, limit_ns: int, clock: Callable[[], int] = perf_counter_ns) -> ReferenceChain:
+def chain_to(example: Example, limit_ns: int, clock: Callable[[], int] = perf_counter_ns) -> ReferenceChain:
     """Find the shortest chain of references that keeps an object alive.
 
+    The search goes up from the object, one step of all chains at a time: a single walk over the heap finds all that
+    refer to any of the objects at one distance. Running functions and the tracer's own modules are left out.
+
     Args:
-        thing: the object. The caller's own references to it must be local variables, which the search does not see.
+        example: the object.
         limit_ns: gives up after this time; one step of the search, a walk over the heap, is always made.
         clock: nanoseconds of a monotonic clock.
-
-    Raises:
-        ImportError: if objgraph is not installed.
     """
-    import objgraph
-
+    thing = example.path[0]
+    below: dict[int, Any] = {id(thing): None}  # what each object found refers to, on the way down to the thing
+    level = [thing]
+    circle: Any = None
     deadline = clock() + limit_ns
-
-    def within_time(wanted: Callable[[Any], bool]) -> Callable[[Any], bool]:
-        def predicate(candidate: Any) -> bool:
-            if clock() > deadline:
-                raise _OutOfTimeError
-            return wanted(candidate)
-
-        return predicate
-
-    try:
-        chain = objgraph.find_backref_chain(thing, within_time(objgraph.is_proper_module), _DEEPEST)
-        if len(chain) > 1:
-            return ReferenceChain(MODULE, describe(chain), "")
-        circle = _circle(thing, within_time(lambda candidate: candidate is thing))
-        if circle:
-            return ReferenceChain(CYCLE, describe([*circle, thing]), _finaliser(circle))
-    except _OutOfTimeError:
-        return ReferenceChain(NOT_FOUND, describe([thing]), "the search took too long: too many objects lead to it")
-    del chain, circle  # they refer to the object, too
-    return ReferenceChain(UNSEEN, describe(_upwards(thing)), "")
-
-
-def _circle(thing: Any, is_thing: Callable[[Any], bool]) -> list[Any]:
-    """Return the object and what it refers to, up to what refers to it; empty if it is in no such circle."""
-    import objgraph
-
-    for referrer in _referrers(thing)[:_CYCLES_TRIED]:
-        chain: list[Any] = objgraph.find_backref_chain(referrer, is_thing, _DEEPEST)
-        if chain[0] is thing:
-            return chain
-    return []
-
-
-def _referrers(thing: Any) -> list[Any]:
-    here = sys._getframe()
-    return [
-        referrer
-        for referrer in gc.get_referrers(thing)
-        if type(referrer) is not FrameType and referrer is not here and type(referrer) is not CellType
-    ] or [referrer for referrer in gc.get_referrers(thing) if type(referrer) is CellType and not _is_own(referrer)]
-
-
-def _is_own(cell: Any) -> bool:
-    """Tell whether a cell is a variable of a function in this module."""
-    for owner in gc.get_referrers(cell):
-        for function in gc.get_referrers(owner) if type(owner) is tuple else []:
-            if type(function) is FunctionType and function.__module__ == __name__:
-                return True
-    return False
-
-
-def _upwards(thing: Any) -> list[Any]:
-    """Return a chain upwards, to an object that nothing the collector tracks refers to."""
-    chain, seen = [thing], {id(thing)}
-    while len(chain) < _DEEPEST:
-        above = [referrer for referrer in _referrers(chain[0]) if id(referrer) not in seen and referrer is not chain]
+    ours = {id(example), id(example.path), id(below)}
+    for _ in range(_DEEPEST):
+        ours.add(id(level))
+        above: list[Any] = []
+        ours.add(id(above))
+        targets = {id(target): target for target in level}
+        ours.add(id(targets))
+        found = gc.get_referrers(*level)
+        for referrer in found:
+            if id(referrer) in ours or type(referrer) is FrameType or _is_own(referrer):
+                continue
+            if id(referrer) in below and referrer is not thing:
+                continue
+            target = next((target for target in referents(referrer) if id(target) in targets), None)
+            if target is None:
+                continue
+            if referrer is thing:
+                circle = circle or target
+                continue
+            below[id(referrer)] = target
+            if type(referrer) is ModuleType and _is_imported(referrer):
+                return ReferenceChain(MODULE, describe(_downwards(referrer, below, example)), "")
+            above.append(referrer)
+        del found
         if not above:
             break
-        chain.insert(0, above[0])
-        seen.add(id(above[0]))
-        del above
-    return chain
+        level = above
+        if clock() > deadline or len(level) > _WIDEST:
+            note = "the search took too long: too many objects lead to it"
+            return ReferenceChain(NOT_FOUND, describe([example.path[-1]]), note)
+    if circle is not None:
+        chain = _downwards(circle, below, example)
+        # `circle` refers to nothing but what leads to the thing; the thing refers to it.
+        return ReferenceChain(CYCLE, describe([thing, *chain]), _finaliser(chain))
+    return ReferenceChain(UNSEEN, describe(_downwards(level[0], below, example)), "")
+
+
+def _downwards(top: Any, below: dict[int, Any], example: Example) -> list[Any]:
+    """Return the chain from an object that the search found down to the example."""
+    chain, current = [], top
+    while current is not None:
+        chain.append(current)
+        current = below[id(current)]
+    return [*chain, *example.path[1:]]
+
+
+def _is_imported(module: ModuleType) -> bool:
+    name = ModuleType.__getattribute__(module, "__dict__").get("__name__")
+    return type(name) is str and sys.modules.get(name) is module
+
+
+def _is_own(referrer: Any) -> bool:
+    """Return whether an object is a module of the tracer's, or its namespace."""
+    namespace = ModuleType.__getattribute__(referrer, "__dict__") if type(referrer) is ModuleType else referrer
+    if type(namespace) is not dict or "__spec__" not in namespace:
+        return False
+    name = namespace.get("__name__")
+    return type(name) is str and name.partition(".")[0] == _OWN
 
 
 def _finaliser(circle: list[Any]) -> str:

@@ -132,9 +132,9 @@ class Budget:
             return False
         return self._runs.put(path, runs + 1)
 
-    def affords(self, part: float = 1.0) -> bool:
-        """Whether the readings so far have taken less than the share, or than this part of it."""
-        return self._is_within(self._share * part, self._advance_ns) and self._governor.within_limit
+    def affords(self, part: float = 1.0, extra_ns: int = 0) -> bool:
+        """Whether the readings so far have taken less than the share, or than this part of it, and the extra time."""
+        return self._is_within(self._share * part, self._advance_ns + extra_ns) and self._governor.within_limit
 
     def spend(self, wall_ns: int) -> None:
         """Add the time that a reading took, in nanoseconds."""

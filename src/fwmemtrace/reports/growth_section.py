@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from .. import results
 from .blocks import Block, Bytes, Code, Column, Count, Listing, Prose, Range, Section, Sentence, Table, counted, plain
@@ -25,7 +25,18 @@ def growth_sections(report: results.TraceReport, process: results.Process) -> It
     holders = {plain(words): words for trend in rising for words in map(holder_words, trend.held_by)}
     if holders:
         blocks.append(Listing("holders", list(holders.values()), ordered=False))
+    looks = list(_looks(report, process.pid, {trend.path for trend in rising}))
+    if looks:
+        blocks.append(Prose("looks", looks))
     yield Section(f"growth-{process.pid}", "Growth", blocks)
+
+
+def _looks(report: results.TraceReport, pid: int, paths: Collection[str]) -> Iterator[Sentence]:
+    """Yields how many calls of each of the phases the probe `objects` looked at."""
+    for row in report.phases:
+        if row.pid == pid and row.path in paths and row.objects is not None:
+            calls = counted(row.calls, "call")
+            yield ["Objects were counted in ", Count(row.objects.calls), " of ", *calls, " of ", Code(row.path), "."]
 
 
 def _verdict(phases: int, growing: int) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import marshal
 from collections.abc import Sequence
+from math import log2
 from typing import NamedTuple, TypeAlias
 
+from ...heap.census import Census
 from ...paths import PhasePath
 from ...records import ObjectRow
 from ...tracing.phases import MOST_PATHS
@@ -14,8 +16,9 @@ _MOST_PAIRS = 8 * MOST_PATHS  # of a type and a path
 # Growth in one run may be the result that the program computed; growth in several is a pattern.
 _LEAST_RUNS = 3
 
-# By type and path: growth in objects and bytes, and the number of runs in which there was growth.
-Sums: TypeAlias = dict[tuple[str, PhasePath], tuple[int, int, int]]
+# By type and path: growth in objects and bytes, the number of runs in which there was growth, and the number of live
+# objects after the first of them.
+Sums: TypeAlias = dict[tuple[str, PhasePath], tuple[int, int, int, int]]
 
 
 class Grown(NamedTuple):
@@ -25,6 +28,13 @@ class Grown(NamedTuple):
     path: PhasePath
     objects: int
     size_bytes: int
+    runs: int  # with a census in which it grew
+
+    @property
+    def rank(self) -> tuple[bool, bool, int, str]:
+        """The program's own types first, then those that grow by about one object a run, then the largest."""
+        evenness = abs(log2(self.objects / self.runs))
+        return self.kind.startswith("builtins."), evenness > 1, -self.size_bytes, self.kind
 
 
 class GrownTypes:
@@ -43,8 +53,8 @@ class GrownTypes:
             for row in rows:
                 pair = (row.type, path)
                 if pair in sums or len(sums) < _MOST_PAIRS:
-                    count, size, runs = sums.get(pair, (0, 0, 0))
-                    sums[pair] = count + row.delta_count, size + row.delta_bytes, runs + (row.delta_count > 0)
+                    count, size, runs, first = sums.get(pair, (0, 0, 0, row.count))
+                    sums[pair] = count + row.delta_count, size + row.delta_bytes, runs + (row.delta_count > 0), first
         elif len(paths) < MOST_PATHS:
             paths.add(path)
         self._packed = marshal.dumps((paths, sums))
@@ -53,16 +63,22 @@ class GrownTypes:
         paths, sums = marshal.loads(self._packed)
         return paths, sums
 
-    def largest(self, number: int) -> list[Grown]:
-        """Return types that grew in at least three runs and on the whole, the program's own first, largest first."""
+    def largest(self, number: int, live: Census | None = None) -> list[Grown]:
+        """Return types that grew in at least three runs and on the whole, in the order of `Grown.rank`.
+
+        Args:
+            number: of types.
+            live: a census of now; types that have not become more since the first of these runs are left out, since
+                their objects are freed after the phase.
+        """
         best: dict[str, Grown] = {}
-        for (kind, path), (count, size, runs) in self._unpacked()[1].items():
+        for (kind, path), (count, size, runs, first) in self._unpacked()[1].items():
             if count < runs or runs < _LEAST_RUNS:
+                continue
+            if live is not None and live.get(kind, (0, 0))[0] - first < runs - 1:
                 continue
             known = best.get(kind)
             # If nested phases grew alike, the innermost is closest to the cause.
             if known is None or (count, len(path)) > (known.objects, len(known.path)):
-                best[kind] = Grown(kind, path, count, size)
-        return sorted(
-            best.values(), key=lambda grown: (grown.kind.startswith("builtins."), -grown.size_bytes, grown.kind)
-        )[:number]
+                best[kind] = Grown(kind, path, count, size, runs)
+        return sorted(best.values(), key=lambda grown: grown.rank)[:number]

@@ -8,17 +8,21 @@ from time import perf_counter_ns
 from typing import ClassVar
 
 from ...heap.census import Census, take_census, totals, type_name
-from ...heap.reference_chains import chain_to, newest
-from ...paths import write
+from ...heap.reference_chains import ReferenceChain, chain_to, examples
+from ...paths import PhasePath, write
 from ...records import ObjectCensus, ObjectHolder, ObjectRow
+from ...system.garbage_collector import CollectorPaused
+from ...tracing.phases import MOST_PATHS
 from ...tracing.span import Span
 from ..base import Probe, ProbeContext
 from ..exclusion import ExcludedData, excluded, own_objects
+from ..path_table import PathTable
 from .grown_types import Grown, GrownTypes
 
 _OWN_TYPES = __name__.partition(".")[0] + "."
 _BYTES = "builtins.bytes"
 _HOLDER_LIMIT_NS = 2_000_000_000
+_SPACED_NS = 2_000_000_000  # that censuses of runs 2, 4, 8, 16, ... may take on top of their share of the time
 
 
 class ObjectsProbe(Probe):
@@ -26,7 +30,9 @@ class ObjectsProbe(Probe):
 
     Objects of the tracer's own types are left out, and so is what the probes keep from begin to end of a phase. Garbage
     in reference cycles counts until it is collected, as it does in RSS: a collection before the census would change
-    what is measured. When the session ends, the probe looks for what keeps alive the types that grew from run to run.
+    what is measured. The runs 2, 4, 8, 16, ... of a phase have a census even if those before took their share of the
+    time, so that growth over many runs shows. When the session ends, the probe looks for what keeps alive the types
+    that grew from run to run.
     """
 
     name: ClassVar[str] = "objects"
@@ -34,16 +40,17 @@ class ObjectsProbe(Probe):
 
     def __init__(self) -> None:
         self._grown = GrownTypes()
+        self._runs: PathTable[int] = PathTable(MOST_PATHS)
 
     def start(self, context: ProbeContext) -> None:
         self._context = context
         self._budget = context.governor.for_probe(context.settings.detail_share)
 
     def phase_began(self, span: Span) -> ExcludedData | None:
-        if not self._budget.grants(span.path):
+        if not self._is_wanted(span.path):
             return None
         began = perf_counter_ns()
-        with excluded():
+        with excluded(), CollectorPaused():  # a census makes so many objects that the collector would run after it
             # Packed, so that the next census finds one object and its bytes.
             packed = ExcludedData(marshal.dumps(self._take_census(span)))
         self._budget.spend(perf_counter_ns() - began)
@@ -53,7 +60,7 @@ class ObjectsProbe(Probe):
         if state is None:
             return
         began = perf_counter_ns()
-        with excluded():
+        with excluded(), CollectorPaused():
             after = self._take_census(span)
             count, size = after[_BYTES]
             after[_BYTES] = count - 1, size - state.size
@@ -71,17 +78,21 @@ class ObjectsProbe(Probe):
 
     def stop(self) -> None:
         wanted = self._context.settings.holders
-        for grown in self._grown.largest(wanted) if wanted else []:
-            try:
-                found = find_holder(grown)
-            except ImportError:
-                self._context.note(
-                    "objgraph is not installed: nothing was looked for that keeps growing types alive; "
-                    "pip install 'fwmemtrace[objects]'"
-                )
-                return
-            if found is not None:
-                self._context.emit(found)
+        if not wanted:
+            return
+        with CollectorPaused():  # it would free the cycles that are looked for
+            census = take_census()
+            for grown in self._grown.largest(wanted, census):
+                found = find_holder(grown, census)
+                if found is not None:
+                    self._context.emit(found)
+
+    def _is_wanted(self, path: PhasePath) -> bool:
+        """Return whether this run of a phase has a census. Counts it."""
+        run = self._runs.get(path, 0) + 1
+        is_spaced = self._runs.put(path, run) and not run & (run - 1)
+        share = self._context.settings.detail_share
+        return self._budget.grants(path) or (is_spaced and share > 0 and self._budget.affords(extra_ns=_SPACED_NS))
 
     def _take_census(self, span: Span) -> Census:
         census = {kind: found for kind, found in take_census().items() if not kind.startswith(_OWN_TYPES)}
@@ -94,17 +105,29 @@ class ObjectsProbe(Probe):
         return census
 
 
-def find_holder(grown: Grown) -> ObjectHolder | None:
-    """Find what keeps an object of a type alive; None if no such object is left.
+def find_holder(grown: Grown, census: Census) -> ObjectHolder | None:
+    """Find what keeps objects of a type alive; None if no such object is left.
 
-    Raises:
-        ImportError: if objgraph is not installed.
+    Several objects are looked at, and the holder that most of them have is taken: one may be in a variable as well. Of
+    a builtin type, one that has no holder may be the tracer's own, so nothing is said.
+
+    Args:
+        grown: the type.
+        census: of all objects.
     """
-    thing = newest(grown.kind)
-    if thing is None:
+    found: list[ReferenceChain] = []
+    started = perf_counter_ns()
+    for example in examples(grown.kind, grown.size_bytes / grown.objects):
+        left = _HOLDER_LIMIT_NS - (perf_counter_ns() - started)
+        if found and left <= 0:
+            break
+        found.append(chain_to(example, left))
+    known = [chain for chain in found if chain.is_known]
+    if not known and (not found or grown.kind.startswith("builtins.")):
         return None
-    count = take_census().get(grown.kind, (0, 0))[0]
-    root, steps, note = chain_to(thing, _HOLDER_LIMIT_NS)
+    holders = [chain.holder for chain in known or found]
+    root, steps, note = max(known or found, key=lambda chain: holders.count(chain.holder))
+    count = census.get(grown.kind, (0, 0))[0]
     return ObjectHolder(grown.kind, count, grown.objects, write(grown.path), root, steps, note)
 
 
