@@ -279,6 +279,35 @@ def test_a_leak_over_many_calls_is_named_though_few_of_them_are_read(tmp_path, i
     assert ledger.spanned_calls + ledger.read_calls >= 57
 
 
+TRACED = """
+    import tracemalloc
+    tracemalloc.start(25)
+    kept = []
+    def make(depth, n):
+        return make(depth - 1, n) if depth else {"user": f"user {n}", "roles": [f"r{n}", f"s{n}"], "n": n * 1000}
+    before = tracemalloc.get_traced_memory()[0], tracemalloc.get_tracemalloc_memory()
+    with phase("requests"):
+        for n in range(60_000):
+            kept.append(make(n % 20, n))
+    print(tracemalloc.get_traced_memory()[0] - before[0], tracemalloc.get_tracemalloc_memory() - before[1])
+"""
+
+
+@pytest.mark.parametrize("started_by", ["the program", "the probe python_heap"])
+def test_live_objects_are_not_called_free_while_tracemalloc_is_on(tmp_path, started_by):
+    program, probes = (
+        (TRACED, "mappings")
+        if started_by == "the program"
+        else (TRACED.replace("tracemalloc.start(25)", ""), "mappings,python_heap")
+    )
+    traced = run(tmp_path, program, probes=probes)
+    objects, tables = map(int, traced.stdout.split())
+    # Blocks of more than 512 bytes, here only the list, are in malloc's memory.
+    assert close(traced.bytes_of("requests", "python heap", "objects in arenas"), objects, 0.1)
+    assert close(traced.bytes_of("requests", "tracer", "tracemalloc"), tables, 0.1)
+    assert abs(traced.bytes_of("requests", "allocator free", "Python's arenas")) < 2 * MB
+
+
 def test_each_reading_adds_up_to_smaps(tmp_path):
     traced = run(tmp_path, "with phase('x'):\n    import json, sqlite3, decimal")
     readings = [record for record in traced.records if isinstance(record, MappingsReading) and record.rows]

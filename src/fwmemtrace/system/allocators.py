@@ -95,6 +95,9 @@ def _debug_malloc_stats() -> Callable[[], bytes] | None:
         if not stream:
             return b""
         try:
+            # While tracemalloc or another hook stands before the allocator, it prints nothing, and `fclose` leaves the
+            # buffer as it was.
+            buffer[0] = b"\0"
             stats(stream)
         finally:
             fclose(stream)

@@ -8,6 +8,7 @@ thread descriptor (`struct pthread`) at the top of a stack points to itself. Lay
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 from ...system.proc import PAGE_SIZE
 
@@ -23,19 +24,36 @@ _CHUNK = struct.Struct("=QQ")  # prev_size, size with its flags
 _IS_MMAPPED = 2
 
 
-def is_pool(header: bytes) -> bool:
-    """Tell whether these bytes are the header of an obmalloc pool, whose fields depend on each other."""
+def bytes_in_pool(header: bytes) -> int | None:
+    """Return the size of the blocks in use of the obmalloc pool with this header; None if it is not one.
+
+    The fields of the header depend on each other.
+    """
     if len(header) < _POOL_HEADER.size:
-        return False
+        return None
+    used: int
     used, _, _, _, _, size_class, next_offset, last_offset = _POOL_HEADER.unpack_from(header)
-    size = (size_class + 1) * 16
-    return bool(
+    size: int = (size_class + 1) * 16
+    is_pool = (
         size_class < _SIZE_CLASSES
         and last_offset == POOL - size
         and used <= POOL // size
         and _POOL_HEADER.size <= next_offset <= POOL
         and (next_offset - _POOL_HEADER.size) % size == 0
     )
+    return used * size if is_pool else None
+
+
+def bytes_in_arena(arena: int, peek: Callable[[int, int], bytes]) -> int:
+    """Return the size of the objects in the obmalloc arena at this address, in bytes.
+
+    Args:
+        arena: the address.
+        peek: reads bytes of this process at an address.
+    """
+    first = -(-arena // POOL) * POOL
+    pools = range(first, arena + ARENA - POOL + 1, POOL)
+    return sum(bytes_in_pool(peek(pool, HEADER_SIZE)) or 0 for pool in pools)
 
 
 def thread_heap_size(address: int, header: bytes) -> int:

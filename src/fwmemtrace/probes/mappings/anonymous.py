@@ -20,8 +20,8 @@ from .allocator_marks import (
     DESCRIPTOR_SIZE,
     HEADER_SIZE,
     POOL,
+    bytes_in_pool,
     has_thread_descriptor,
-    is_pool,
     large_block_size,
     thread_heap_size,
 )
@@ -48,6 +48,9 @@ class AnonymousMemory:
         pages: returns which pages between two addresses are resident; empty flags where that cannot be read.
         threads: addresses inside the stacks of threads, such as their identifiers (`pthread_self`).
         stack_size: the size of a new thread's stack, in bytes.
+
+    Attributes:
+        arenas: addresses of the arenas of Python's allocator in the mappings so far.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class AnonymousMemory:
         self._threads = sorted(threads)
         self._stack_size = stack_size
         self._searches_left = _PAGES_SEARCHED
+        self.arenas: list[int] = []
         self._block_end = 0  # of the latest large block that extends beyond the mapping in which it starts
 
     def divide(self, mapping: AnonymousMapping, below: MappingBelow | None) -> list[tuple[OwnedRange, int]]:
@@ -75,6 +79,7 @@ class AnonymousMemory:
             Its ranges, each with its resident bytes, which add up to the mapping's.
         """
         ranges = list(self._ranges(mapping, below))
+        self.arenas += [each.start for each in ranges if each.category == PYTHON]
         if len({(each.category, each.owner) for each in ranges}) == 1:
             return [(ranges[0], mapping.rss)]
         if mapping.rss == mapping.end - mapping.start:
@@ -181,7 +186,7 @@ class AnonymousMemory:
             return OwnedRange(at, min(end, at + size), MALLOC, LARGE_BLOCKS)
         if at + ARENA <= end:
             pool = -(-at // POOL) * POOL
-            if is_pool(header if pool == at else self._peek(pool, HEADER_SIZE)):
+            if bytes_in_pool(header if pool == at else self._peek(pool, HEADER_SIZE)) is not None:
                 return OwnedRange(at, at + ARENA, PYTHON, ARENAS)
         return None
 

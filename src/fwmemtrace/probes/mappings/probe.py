@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from time import perf_counter_ns
 from typing import ClassVar
 
+import msgspec
+
 from ...errors import ProbeUnavailable
 from ...records import MappingRow, MappingsEdge, MappingsReading
 from ...system import proc, smaps
@@ -16,6 +18,7 @@ from ...system.meter import MemoryUsage
 from ...system.own_memory import OwnMemory
 from ...tracing.span import Span
 from ..base import Probe, ProbeContext
+from .allocator_marks import bytes_in_arena
 from .anonymous import AnonymousMemory
 from .rows import Owner, rows_by_owner
 
@@ -61,6 +64,7 @@ class MappingsProbe(Probe):
         self._waiting: dict[int, _OpenRun] = {}  # open runs whose begin has no record yet, by span
         self._swapped = 0  # by the latest reading that looked at the mappings
         self._known: dict[str, Owner] = {}
+        self._arenas: list[int] = []  # addresses of Python's, as of the latest reading that looked at the mappings
 
     def start(self, context: ProbeContext) -> None:
         try:
@@ -162,6 +166,8 @@ class MappingsProbe(Probe):
             uss, pss = sum(row.private_bytes for row in rows), sum(row.pss_bytes for row in rows)
             meter.learn(MemoryUsage(rss, meter.vms(), uss, pss, self._swapped))
             self._rows_of = self._number + 1
+        if allocators.python_in_use_bytes is None and self._arenas:
+            allocators = msgspec.structs.replace(allocators, python_in_use_bytes=self._count_pools())
         self._number += 1
         ended = perf_counter_ns()
         self._budget.spend(ended - began)
@@ -177,7 +183,14 @@ class MappingsProbe(Probe):
         with OwnMemory() as memory:
             threads = [thread.ident for thread in threading.enumerate() if thread.ident is not None]
             anonymous = AnonymousMemory(memory.peek, memory.pages, threads, _stack_size())
-            return rows_by_owner(self._pieces(), anonymous, self._known, self._own_files)
+            rows = rows_by_owner(self._pieces(), anonymous, self._known, self._own_files)
+            self._arenas = anonymous.arenas
+            return rows
+
+    def _count_pools(self) -> int:
+        """Count the objects in Python's arenas, as its allocator does not while tracemalloc stands before it."""
+        with OwnMemory() as memory:
+            return sum(bytes_in_arena(arena, memory.peek) for arena in self._arenas)
 
     def _pieces(self) -> Iterator[bytes]:
         self._swapped = 0
