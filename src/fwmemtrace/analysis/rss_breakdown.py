@@ -30,6 +30,8 @@ class RssBreakdown:
         unexplained: sizes of anonymous memory without a known owner.
         total_bytes: RSS by smaps: the sum of the items and what is unexplained.
         counter_bytes: RSS by the kernel's counter, at the same time.
+        private_bytes: what no other process maps of `total_bytes`.
+        pss_bytes: `total_bytes` with shared pages divided among the processes that map them.
         untouched_bytes: large blocks of malloc that are not resident.
     """
 
@@ -37,6 +39,8 @@ class RssBreakdown:
     unexplained: Sizes
     total_bytes: int
     counter_bytes: int
+    private_bytes: int
+    pss_bytes: int
     untouched_bytes: int = 0
 
 
@@ -93,7 +97,9 @@ def break_down(reading: MappingsReading, rows: list[MappingRow], moved_bytes: in
     total_bytes = sum(row.rss_bytes for row in rows) + moved_bytes
     large_blocks = items.get((NATIVE_HEAP, LARGE_BLOCKS), [0])[0]
     untouched = max(0, (figures.malloc_mapped_bytes or 0) - large_blocks)
-    return RssBreakdown(items, unexplained, total_bytes, reading.rss_bytes, untouched)
+    private_bytes = sum(row.private_bytes for row in rows) + moved_bytes
+    pss_bytes = sum(row.pss_bytes for row in rows) + moved_bytes
+    return RssBreakdown(items, unexplained, total_bytes, reading.rss_bytes, private_bytes, pss_bytes, untouched)
 
 
 def add_to(items: dict[Key, Sizes], key: Key, sizes: Sizes) -> None:
