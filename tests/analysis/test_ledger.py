@@ -8,7 +8,15 @@ from fwmemtrace.analysis.ledger import LedgerFold, categories
 from fwmemtrace.analysis.rss_breakdown import break_down
 from fwmemtrace.analysis.worker_forecast import like_forked, several, with_workers
 from fwmemtrace.paths import OUTSIDE, read
-from fwmemtrace.records import AllocatorFigures, MappingRow, MappingsEdge, MappingsReading, PhaseBegin, PhaseEnd
+from fwmemtrace.records import (
+    AllocatorFigures,
+    MappingRow,
+    MappingsEdge,
+    MappingsReading,
+    PhaseBegin,
+    PhaseEnd,
+    PoolFigures,
+)
 
 MB = 10**6
 
@@ -337,6 +345,36 @@ def test_an_allocator_that_replaces_malloc_is_named(heap, nameless):
         ("native heap", "malloc"): MB,
     }
     assert breakdown.unexplained[0] == 3 * MB
+
+
+@pytest.mark.parametrize(
+    ("category", "owner", "free"),
+    [("pool", "mimalloc", 60), ("anonymous", "", 30)],
+    ids=["its arenas are known", "as much as at its peak"],
+)
+def test_the_pool_of_a_library_is_in_use_or_free(category, owner, free):
+    rows = [row(category, owner, 80 * MB)]
+    figures = AllocatorFigures(pools=[PoolFigures("Arrow", "mimalloc", 20 * MB, 50 * MB)])
+    breakdown = break_down(MappingsReading(1, 0, 0, 80 * MB, rows, figures), rows)
+    sizes = {key: figures[0] for key, figures in breakdown.items.items() if figures[0]}
+    assert sizes == {("native heap", "Arrow's mimalloc"): 20 * MB, ("allocator free", "Arrow's mimalloc"): free * MB}
+    assert breakdown.unexplained[0] == (60 - free) * MB
+
+
+def test_an_allocator_that_replaces_malloc_takes_the_mappings_that_have_its_name_first():
+    rows = [row("pool", "jemalloc", 60 * MB), row("anonymous", "", 30 * MB)]
+    breakdown = break_down(
+        reading(1, rows, other="jemalloc", other_in_use_bytes=50 * MB, other_held_bytes=70 * MB), rows
+    )
+    sizes = {key: figures[0] for key, figures in breakdown.items.items() if figures[0]}
+    assert sizes == {("native heap", "jemalloc"): 50 * MB, ("allocator free", "jemalloc"): 20 * MB}
+    assert breakdown.unexplained[0] == 20 * MB
+
+
+def test_a_pool_that_nobody_answers_for_has_the_name_of_its_allocator():
+    rows = [row("pool", "jemalloc", 8 * MB)]
+    breakdown = break_down(reading(1, rows), rows)
+    assert breakdown.items["native heap", "jemalloc"][0] == 8 * MB
 
 
 def test_the_tables_of_tracemalloc_are_in_the_heap_of_the_allocator_that_is_used():

@@ -14,7 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fwmemtrace
-from fwmemtrace.probes.mappings.allocator_marks import ARENA, POOL, bytes_in_pool
+from fwmemtrace.probes.mappings.allocator_marks import (
+    ARENA,
+    POOL,
+    bytes_in_pool,
+    frame_chunk_size,
+    mimalloc_arena_size,
+)
 from fwmemtrace.probes.mappings.anonymous import AnonymousMemory, apportion
 from fwmemtrace.system.own_memory import PageFlags
 from fwmemtrace.system.proc import PAGE_SIZE as PAGE
@@ -188,6 +194,41 @@ def test_a_library_s_zeroed_data_is_the_library_s(monkeypatch):
     memory.nameless(5)
     below = MappingBelow("rw-p", "/v/site-packages/torch/lib/libtorch.so", is_file=True, file_end=7 * PAGE)
     assert memory.shares(below) == [("file", "torch", 2 * PAGE), ("anonymous", "", 3 * PAGE)]
+
+
+def test_an_arena_of_mimalloc_is_the_pool_of_a_library():
+    memory = Memory()
+    memory.block(2)
+    start, size = memory.end, 1 << 20
+    memory._put(start, struct.pack("=QQQQQQ", start, size, 0x0400000000010100, BASE, 0, size >> 16))
+    memory.end += size
+    memory.block(3)
+    assert memory.shares() == [
+        ("malloc", "mapped blocks", 2 * PAGE),
+        ("pool", "mimalloc", size),
+        ("malloc", "mapped blocks", 3 * PAGE),
+    ]
+
+
+def test_another_address_at_the_start_is_not_an_arena_of_mimalloc():
+    assert not mimalloc_arena_size(BASE, struct.pack("=QQQQQQ", BASE + PAGE, 1 << 20, 0, 0, 0, 16))
+    assert not mimalloc_arena_size(BASE, struct.pack("=QQQQQQ", BASE, 1 << 20, 0, 0, 0, 15))
+
+
+@pytest.mark.parametrize(
+    ("header", "size"),
+    [
+        ((0, 1 << 14, 0), 1 << 14),
+        ((BASE, 1 << 15, 1 << 12), 1 << 15),
+        ((BASE + 8, 1 << 14, 0), 0),
+        ((0, (1 << 14) + 4096, 0), 0),
+        ((0, 1 << 14, 1 << 12), 0),
+        ((0, 1 << 13, 0), 0),
+    ],
+    ids=["first", "later", "previous is no page", "size", "top", "too small"],
+)
+def test_a_chunk_of_python_frames(header, size):
+    assert frame_chunk_size(struct.pack("=QQQ", *header)) == size
 
 
 def test_a_size_beyond_the_mapping_is_not_a_block():

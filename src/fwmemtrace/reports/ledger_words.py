@@ -28,6 +28,7 @@ _OWNERS = {
     ("python heap", "objects in arenas"): "Python heap: objects",
     ("thread stacks", "main thread"): "thread stacks: main thread",
     ("thread stacks", "threads"): "thread stacks: other threads",
+    ("thread stacks", "Python frames"): "thread stacks: Python frames",
     ("tracer", "tracemalloc"): "profiler overhead: tracemalloc",
     ("tracer", "at the edges of phases"): "profiler overhead: at phase boundaries",
     ("kernel counter", "less what smaps adds up to"): "RSS counter less smaps",

@@ -21,11 +21,25 @@ from .allocator_marks import (
     HEADER_SIZE,
     POOL,
     bytes_in_pool,
+    frame_chunk_size,
     has_thread_descriptor,
     large_block_size,
+    mimalloc_arena_size,
     thread_heap_size,
 )
-from .owners import ARENAS, LARGE_BLOCKS, MALLOC, PYTHON, STACK, THREAD_HEAPS, THREADS, owner_of
+from .owners import (
+    ARENAS,
+    FRAMES,
+    LARGE_BLOCKS,
+    MALLOC,
+    MIMALLOC,
+    PYTHON,
+    STACK,
+    THREAD_HEAPS,
+    THREADS,
+    owner_of,
+)
+from .owners import POOL as LIBRARY_POOL
 
 _WINDOW = 65536 * PAGE_SIZE  # read at a time: for a heap of gigabytes the page map would take megabytes
 _PAGES_SEARCHED = 4096  # pages without an owner that are searched for headers in one reading, a microsecond each
@@ -184,6 +198,12 @@ class AnonymousMemory:
         # second page of a large array on.
         if size and (at + size <= end or self._peek(at + size - 1, 1)):
             return OwnedRange(at, min(end, at + size), MALLOC, LARGE_BLOCKS)
+        size = mimalloc_arena_size(at, header)
+        if size:
+            return OwnedRange(at, min(end, at + size), LIBRARY_POOL, MIMALLOC)
+        size = frame_chunk_size(header)
+        if size and at + size <= end:
+            return OwnedRange(at, at + size, STACK, FRAMES)
         if at + ARENA <= end:
             pool = -(-at // POOL) * POOL
             if bytes_in_pool(header if pool == at else self._peek(pool, HEADER_SIZE)) is not None:
