@@ -317,6 +317,15 @@ class MappingRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     anonymous_bytes: int  # not of a file: each process needs its own, except for pages unchanged since a fork
 
 
+class PoolFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The figures of a memory pool that a package keeps for itself, as its own functions report them."""
+
+    owner: str  # such as "Arrow"
+    allocator: str  # that the pool takes its memory from, such as "mimalloc"
+    in_use_bytes: int
+    peak_bytes: int  # the most that was in use
+
+
 class AllocatorFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The figures of the allocators; None if an allocator cannot be asked."""
 
@@ -328,6 +337,7 @@ class AllocatorFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
     other: str | None = None  # an allocator that replaces malloc, such as "jemalloc"
     other_in_use_bytes: int | None = None
     other_held_bytes: int = 0  # what it has from the kernel and has not returned
+    pools: list[PoolFigures] = []
 
 
 class MappingsReading(Record, frozen=True, gc=False):

@@ -3,11 +3,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fwmemtrace import results
 from fwmemtrace.analysis.ledger import LedgerFold, categories
 from fwmemtrace.analysis.rss_breakdown import break_down
-from fwmemtrace.analysis.worker_forecast import several, with_workers
+from fwmemtrace.analysis.worker_forecast import like_forked, several, with_workers
 from fwmemtrace.paths import OUTSIDE, read
-from fwmemtrace.records import AllocatorFigures, MappingRow, MappingsEdge, MappingsReading, PhaseBegin, PhaseEnd
+from fwmemtrace.records import (
+    AllocatorFigures,
+    MappingRow,
+    MappingsEdge,
+    MappingsReading,
+    PhaseBegin,
+    PhaseEnd,
+    PoolFigures,
+)
 
 MB = 10**6
 
@@ -210,6 +219,72 @@ def test_composition_and_workers():
         with_workers(largest, 0)
 
 
+def test_pages_that_were_copied_became_private_though_rss_stayed():
+    fold = LedgerFold()
+    before = reading(1, [row("python", "arenas", 50 * MB, private=2 * MB), row("anonymous", "", MB, private=0)])
+    after = reading(2, [row("python", "arenas", 50 * MB, private=45 * MB), row("anonymous", "", MB)])
+    run(fold, 1, "work", before, after, 51 * MB, 51 * MB)
+    (ledger,) = fold.ledgers()
+    assert (ledger.rss_delta_bytes, ledger.private_bytes) == (0, 44 * MB)
+    assert [(item.category, item.bytes, item.private_bytes) for item in ledger.items] == [("python heap", 0, 43 * MB)]
+    begin, _, end = fold.compositions()
+    assert (begin.private_bytes, end.private_bytes, end.pss_bytes) == (2 * MB, 46 * MB, 51 * MB)
+
+
+def process(pid, parent_pid, command):
+    return results.Process(
+        pid=pid,
+        parent_pid=parent_pid,
+        python="3.11",
+        platform="linux",
+        command=command,
+        started_unix_ns=0,
+        ended="closed",
+        last_phase=None,
+        peak_source="kernel",
+        probes=["mappings"],
+        wall_ns=0,
+        before_session_bytes=0,
+        end_bytes=0,
+        peak_bytes=0,
+        outside_phases_bytes=0,
+        overlap_bytes=0,
+        lost_records=0,
+    )
+
+
+def composition(pid, moment, rss, private):
+    return results.Composition(
+        pid=pid, moment=moment, path="", rss_bytes=rss, unexplained_bytes=rss, items=[], private_bytes=private
+    )
+
+
+def test_forked_workers_are_estimated_from_what_became_private():
+    processes = [
+        process(1, 0, ["server"]),
+        process(2, 1, ["server"]),
+        process(3, 1, ["server"]),
+        process(4, 1, ["python", "-c", "from multiprocessing.spawn import spawn_main"]),
+        process(5, 9, ["server"]),
+    ]
+    compositions = [
+        composition(1, "largest", 180 * MB, 170 * MB),
+        composition(1, "end", 20 * MB, 15 * MB),
+        composition(2, "begin", 170 * MB, 4 * MB),
+        composition(2, "end", 172 * MB, 160 * MB),
+        composition(3, "end", 170 * MB, 140 * MB),
+        composition(4, "end", 10 * MB, 10 * MB),
+        composition(5, "end", 10 * MB, 10 * MB),
+    ]
+    two, four, _ = like_forked(processes, compositions)
+    assert (two.pid, two.measured_workers) == (1, 2)
+    assert (four.once_bytes, four.each_bytes, four.total_bytes) == (180 * MB, 150 * MB, 780 * MB)
+    assert four.sum_of_rss_bytes == (180 + 4 * 171) * MB
+    assert like_forked([processes[0], processes[3]], compositions) == []
+    assert like_forked(processes, compositions[:2]) == []
+    assert like_forked([], []) == []
+
+
 CATEGORIES = st.sampled_from(
     [
         "malloc/heap",
@@ -270,6 +345,36 @@ def test_an_allocator_that_replaces_malloc_is_named(heap, nameless):
         ("native heap", "malloc"): MB,
     }
     assert breakdown.unexplained[0] == 3 * MB
+
+
+@pytest.mark.parametrize(
+    ("category", "owner", "free"),
+    [("pool", "mimalloc", 60), ("anonymous", "", 30)],
+    ids=["its arenas are known", "as much as at its peak"],
+)
+def test_the_pool_of_a_library_is_in_use_or_free(category, owner, free):
+    rows = [row(category, owner, 80 * MB)]
+    figures = AllocatorFigures(pools=[PoolFigures("Arrow", "mimalloc", 20 * MB, 50 * MB)])
+    breakdown = break_down(MappingsReading(1, 0, 0, 80 * MB, rows, figures), rows)
+    sizes = {key: figures[0] for key, figures in breakdown.items.items() if figures[0]}
+    assert sizes == {("native heap", "Arrow's mimalloc"): 20 * MB, ("allocator free", "Arrow's mimalloc"): free * MB}
+    assert breakdown.unexplained[0] == (60 - free) * MB
+
+
+def test_an_allocator_that_replaces_malloc_takes_the_mappings_that_have_its_name_first():
+    rows = [row("pool", "jemalloc", 60 * MB), row("anonymous", "", 30 * MB)]
+    breakdown = break_down(
+        reading(1, rows, other="jemalloc", other_in_use_bytes=50 * MB, other_held_bytes=70 * MB), rows
+    )
+    sizes = {key: figures[0] for key, figures in breakdown.items.items() if figures[0]}
+    assert sizes == {("native heap", "jemalloc"): 50 * MB, ("allocator free", "jemalloc"): 20 * MB}
+    assert breakdown.unexplained[0] == 20 * MB
+
+
+def test_a_pool_that_nobody_answers_for_has_the_name_of_its_allocator():
+    rows = [row("pool", "jemalloc", 8 * MB)]
+    breakdown = break_down(reading(1, rows), rows)
+    assert breakdown.items["native heap", "jemalloc"][0] == 8 * MB
 
 
 def test_the_tables_of_tracemalloc_are_in_the_heap_of_the_allocator_that_is_used():

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwmemtrace.probes.mappings.allocator_marks import ARENA, POOL, is_pool
+import fwmemtrace
+from fwmemtrace.probes.mappings.allocator_marks import (
+    ARENA,
+    POOL,
+    bytes_in_pool,
+    frame_chunk_size,
+    mimalloc_arena_size,
+)
 from fwmemtrace.probes.mappings.anonymous import AnonymousMemory, apportion
 from fwmemtrace.system.own_memory import PageFlags
 from fwmemtrace.system.proc import PAGE_SIZE as PAGE
@@ -185,6 +196,41 @@ def test_a_library_s_zeroed_data_is_the_library_s(monkeypatch):
     assert memory.shares(below) == [("file", "torch", 2 * PAGE), ("anonymous", "", 3 * PAGE)]
 
 
+def test_an_arena_of_mimalloc_is_the_pool_of_a_library():
+    memory = Memory()
+    memory.block(2)
+    start, size = memory.end, 1 << 20
+    memory._put(start, struct.pack("=QQQQQQ", start, size, 0x0400000000010100, BASE, 0, size >> 16))
+    memory.end += size
+    memory.block(3)
+    assert memory.shares() == [
+        ("malloc", "mapped blocks", 2 * PAGE),
+        ("pool", "mimalloc", size),
+        ("malloc", "mapped blocks", 3 * PAGE),
+    ]
+
+
+def test_another_address_at_the_start_is_not_an_arena_of_mimalloc():
+    assert not mimalloc_arena_size(BASE, struct.pack("=QQQQQQ", BASE + PAGE, 1 << 20, 0, 0, 0, 16))
+    assert not mimalloc_arena_size(BASE, struct.pack("=QQQQQQ", BASE, 1 << 20, 0, 0, 0, 15))
+
+
+@pytest.mark.parametrize(
+    ("header", "size"),
+    [
+        ((0, 1 << 14, 0), 1 << 14),
+        ((BASE, 1 << 15, 1 << 12), 1 << 15),
+        ((BASE + 8, 1 << 14, 0), 0),
+        ((0, (1 << 14) + 4096, 0), 0),
+        ((0, 1 << 14, 1 << 12), 0),
+        ((0, 1 << 13, 0), 0),
+    ],
+    ids=["first", "later", "previous is no page", "size", "top", "too small"],
+)
+def test_a_chunk_of_python_frames(header, size):
+    assert frame_chunk_size(struct.pack("=QQQ", *header)) == size
+
+
 def test_a_size_beyond_the_mapping_is_not_a_block():
     memory = Memory()
     memory.block(4)
@@ -194,7 +240,7 @@ def test_a_size_beyond_the_mapping_is_not_a_block():
 
 @pytest.mark.parametrize("content", [bytes(48), b"\xff" * 48, b"\x13\x37" * 24, struct.pack("=QQ", 3, 4096 | 2) * 3])
 def test_other_content_is_not_a_pool(content):
-    assert not is_pool(content)
+    assert bytes_in_pool(content) is None
 
 
 def test_the_search_in_unknown_memory_is_limited():
@@ -221,3 +267,30 @@ def test_without_the_page_map_nothing_is_guessed():
     mapping = AnonymousMapping(memory.base, memory.end, "rw-p", "", *[100 * PAGE] * 4)
     (share,) = AnonymousMemory(memory.peek, lambda start, end: PageFlags(b"", b"")).divide(mapping, None)
     assert (share[0].category, share[1]) == ("anonymous", 100 * PAGE)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc/self/smaps")
+def test_pools_add_up_to_what_the_allocator_says():
+    program = """
+import sys, threading
+from fwmemtrace.probes.mappings.allocator_marks import bytes_in_arena
+from fwmemtrace.probes.mappings.anonymous import AnonymousMemory
+from fwmemtrace.probes.mappings.rows import rows_by_owner
+from fwmemtrace.system import smaps
+from fwmemtrace.system.allocators import AllocatorReader
+from fwmemtrace.system.own_memory import OwnMemory
+
+kept = [[(n,) for n in range(300_000)], [f"{n:0100}" for n in range(100_000)]]
+del kept[0][::2]
+with OwnMemory() as memory:
+    anonymous = AnonymousMemory(memory.peek, memory.pages)
+    rows_by_owner(smaps.read(), anonymous, {})
+    counted = sum(bytes_in_arena(arena, memory.peek) for arena in anonymous.arenas)
+print(counted, AllocatorReader().read().python_in_use_bytes)
+"""
+    source = str(Path(fwmemtrace.__file__).parent.parent)
+    environment = {**os.environ, "PYTHONPATH": source}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    counted, said = map(int, done.stdout.split())
+    assert said > 20_000_000
+    assert abs(counted - said) < 0.02 * said

@@ -279,6 +279,100 @@ def test_a_leak_over_many_calls_is_named_though_few_of_them_are_read(tmp_path, i
     assert ledger.spanned_calls + ledger.read_calls >= 57
 
 
+TRACED = """
+    import tracemalloc
+    tracemalloc.start(25)
+    kept = []
+    def make(depth, n):
+        return make(depth - 1, n) if depth else {"user": f"user {n}", "roles": [f"r{n}", f"s{n}"], "n": n * 1000}
+    before = tracemalloc.get_traced_memory()[0], tracemalloc.get_tracemalloc_memory()
+    with phase("requests"):
+        for n in range(60_000):
+            kept.append(make(n % 20, n))
+    print(tracemalloc.get_traced_memory()[0] - before[0], tracemalloc.get_tracemalloc_memory() - before[1])
+"""
+
+
+@pytest.mark.parametrize("started_by", ["the program", "the probe python_heap"])
+def test_live_objects_are_not_called_free_while_tracemalloc_is_on(tmp_path, started_by):
+    program, probes = (
+        (TRACED, "mappings")
+        if started_by == "the program"
+        else (TRACED.replace("tracemalloc.start(25)", ""), "mappings,python_heap")
+    )
+    traced = run(tmp_path, program, probes=probes)
+    objects, tables = map(int, traced.stdout.split())
+    # Blocks of more than 512 bytes, here only the list, are in malloc's memory.
+    assert close(traced.bytes_of("requests", "python heap", "objects in arenas"), objects, 0.1)
+    assert close(traced.bytes_of("requests", "tracer", "tracemalloc"), tables, 0.1)
+    assert abs(traced.bytes_of("requests", "allocator free", "Python's arenas")) < 2 * MB
+
+
+def test_the_pool_of_arrow_is_told_by_the_header_of_its_arenas(tmp_path):
+    # As mimalloc 3 lays one out, with a part that was never touched.
+    program = """
+    import ctypes, mmap, struct, sys, types
+    size = 256 << 20
+    arena = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(arena))
+    pool = types.SimpleNamespace(
+        backend_name="mimalloc", bytes_allocated=lambda: 20_000_000, max_memory=lambda: 30_000_000
+    )
+    sys.modules["pyarrow.lib"] = types.SimpleNamespace(default_memory_pool=lambda: pool)
+    with phase("read table"):
+        arena[0:48] = struct.pack("=QQQQQQ", address, size, 0x0400000000010100, address, 0, size >> 16)
+        for page in range(4096, 60_000_000, 4096):
+            arena[page] = 1
+    """
+    traced = run(tmp_path, program)
+    live, free = (
+        traced.bytes_of("read table", category, "Arrow's mimalloc") for category in ("native heap", "allocator free")
+    )
+    assert close(live, 20 * MB)
+    assert close(free, 40 * MB)
+    assert abs(traced.ledgers["read table"].unexplained_bytes) < UNEXPLAINED
+
+
+def test_arrow_keeps_what_it_freed(tmp_path):
+    pytest.importorskip("pyarrow")
+    traced = run(
+        tmp_path,
+        """
+        import pyarrow
+        with phase("table"):
+            buffer = pyarrow.allocate_buffer(50_000_000)
+            memoryview(buffer).cast("B")[:] = bytes(50_000_000)
+        print(pyarrow.default_memory_pool().backend_name)
+        """,
+    )
+    if traced.stdout.strip() != "system":
+        assert close(traced.bytes_of("table", "native heap", f"Arrow's {traced.stdout.strip()}"), 50 * MB, 0.1)
+
+
+def test_the_frames_of_threads_have_a_name(tmp_path):
+    program = """
+    import threading
+    threads, deep, done = [], threading.Barrier(21), threading.Event()
+    def sink(n, *, a=0, b=0, c=0, d=0, e=0, f=0, g=0, h=0):
+        if n:
+            return sink(n - 1)
+        deep.wait()
+        done.wait()
+    with phase("start threads"):
+        for _ in range(20):
+            threads.append(threading.Thread(target=sink, args=(800,)))
+            threads[-1].start()
+        deep.wait()
+    done.set()
+    for each in threads:
+        each.join()
+    """
+    traced = run(tmp_path, program)
+    # 800 frames of 10 local variables and as much for the frame itself take more than 100 kB.
+    assert traced.bytes_of("start threads", "thread stacks", "Python frames") > 20 * 800 * 10 * 8
+    assert abs(traced.ledgers["start threads"].unexplained_bytes) < UNEXPLAINED
+
+
 def test_each_reading_adds_up_to_smaps(tmp_path):
     traced = run(tmp_path, "with phase('x'):\n    import json, sqlite3, decimal")
     readings = [record for record in traced.records if isinstance(record, MappingsReading) and record.rows]

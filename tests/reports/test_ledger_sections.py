@@ -36,6 +36,24 @@ def _rows(ledger: results.Ledger) -> list[list[str]]:
     return [[plain(cell) for cell in row] for row in table.rows]
 
 
+def test_memory_that_became_private_is_shown_though_rss_stayed() -> None:
+    item = results.LedgerItem(category="python heap", owner="objects in arenas", bytes=0, private_bytes=50 * MB)
+    ledger = results.Ledger(
+        path="work",
+        pid=1,
+        rss_delta_bytes=0,
+        unexplained_bytes=0,
+        items=[item],
+        calls=1,
+        read_calls=1,
+        private_bytes=52 * MB,
+    )
+    assert _rows(ledger) == [
+        ["+50.0 MB", "96.2%", "Python heap: objects"],
+        ["+2.0 MB", "3.8%", "unexplained"],
+    ]
+
+
 def _ledger(**figures: int) -> results.Ledger:
     item = results.LedgerItem(category="native heap", owner="malloc", bytes=3 * MB)
     return results.Ledger(path="request", pid=1, rss_delta_bytes=60 * MB, items=[item], **figures)

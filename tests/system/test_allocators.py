@@ -28,6 +28,20 @@ def test_allocators_see_what_is_allocated_and_write_nothing(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_python_does_not_say_what_is_in_use_while_tracemalloc_is_on():
+    import tracemalloc
+
+    allocators = AllocatorReader()
+    assert allocators.read().python_in_use_bytes > 0
+    tracemalloc.start()
+    try:
+        figures = allocators.read()
+    finally:
+        tracemalloc.stop()
+    assert (figures.python_arena_bytes, figures.python_in_use_bytes) == (None, None)
+    assert allocators.read().python_in_use_bytes > 0
+
+
 def test_tracemalloc_s_tables_are_read_while_it_traces():
     import tracemalloc
 

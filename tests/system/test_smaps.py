@@ -105,7 +105,12 @@ def test_anonymous_memory_without_a_header_has_no_owner():
 
 
 def test_names_given_by_the_program_are_kept():
-    assert ("named", "jemalloc_pages") in rows(entry(0x100000, 8, "[anon:jemalloc_pages]", pd=32, anonymous=32))
+    assert ("named", "a table") in rows(entry(0x100000, 8, "[anon:a table]", pd=32, anonymous=32))
+
+
+@pytest.mark.parametrize(("name", "allocator"), [("jemalloc_pg", "jemalloc"), ("mimalloc", "mimalloc")])
+def test_names_given_by_an_allocator_are_those_of_a_pool(name, allocator):
+    assert ("pool", allocator) in rows(entry(0x100000, 8, f"[anon:{name}]", pd=32, anonymous=32))
 
 
 def test_shared_memory_with_segment_number_zero_is_not_anonymous():

@@ -30,6 +30,7 @@ class _Totals:
     delta: int = 0
     unexplained: int = 0
     unread: int = 0
+    private: int = 0
     items: dict[Key, Sizes] = field(default_factory=dict)
 
 
@@ -129,6 +130,7 @@ class LedgerFold:
         before, after = call.before, call.after
         if before is not None and after is not None:
             totals.read_calls += 1
+            totals.private += after.private_bytes - before.private_bytes
             totals.unexplained += _add_difference(totals.items, before, after)
             counted = after.counter_bytes - before.counter_bytes
             add_to(totals.items, (TRACER, "at the edges of phases"), [delta - counted, 0, 0, 0])
@@ -170,6 +172,7 @@ class LedgerFold:
                 read_calls=totals.read_calls,
                 spanned_calls=totals.spanned_calls,
                 unread_bytes=totals.unread,
+                private_bytes=totals.private,
             )
             for path, totals in self._paths.items()
         ]
@@ -192,6 +195,8 @@ class LedgerFold:
                         path=write(path),
                         rss_bytes=breakdown.total_bytes,
                         unexplained_bytes=breakdown.unexplained[0],
+                        private_bytes=breakdown.private_bytes,
+                        pss_bytes=breakdown.pss_bytes,
                         items=_items(breakdown.items),
                         untouched_bytes=breakdown.untouched_bytes,
                     )

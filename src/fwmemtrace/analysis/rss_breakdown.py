@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..records import MappingRow, MappingsReading
+from ..records import MappingRow, MappingsReading, PoolFigures
 
 FILE, MODEL_FILE, SHARED_MEMORY, TRACER = "file", "model file", "shared memory", "tracer"
 NATIVE_HEAP, PYTHON_HEAP, ALLOCATOR_FREE = "native heap", "python heap", "allocator free"
@@ -30,6 +30,8 @@ class RssBreakdown:
         unexplained: sizes of anonymous memory without a known owner.
         total_bytes: RSS by smaps: the sum of the items and what is unexplained.
         counter_bytes: RSS by the kernel's counter, at the same time.
+        private_bytes: what no other process maps of `total_bytes`.
+        pss_bytes: `total_bytes` with shared pages divided among the processes that map them.
         untouched_bytes: large blocks of malloc that are not resident.
     """
 
@@ -37,6 +39,8 @@ class RssBreakdown:
     unexplained: Sizes
     total_bytes: int
     counter_bytes: int
+    private_bytes: int
+    pss_bytes: int
     untouched_bytes: int = 0
 
 
@@ -55,6 +59,7 @@ def break_down(reading: MappingsReading, rows: list[MappingRow], moved_bytes: in
     items: dict[Key, Sizes] = {}
     unexplained = [0] * _SIZES
     malloc, python = [0] * _SIZES, [0] * _SIZES
+    pools: dict[str, Sizes] = {}
     for row in rows:
         sizes = [row.rss_bytes, row.private_bytes, row.evictable_bytes, row.anonymous_bytes]
         match row.category, row.owner:
@@ -64,6 +69,8 @@ def break_down(reading: MappingsReading, rows: list[MappingRow], moved_bytes: in
                 _increase(malloc, sizes)
             case "python", _:
                 _increase(python, sizes)
+            case "pool", allocator:
+                _increase(pools.setdefault(allocator, [0] * _SIZES), sizes)
             case "anonymous", _:
                 _increase(unexplained, sizes)
             case "stack", owner:
@@ -76,11 +83,13 @@ def break_down(reading: MappingsReading, rows: list[MappingRow], moved_bytes: in
     tracemalloc_bytes = figures.tracemalloc_bytes
     if figures.other is not None:
         glibc = _take(malloc, figures.malloc_in_use_bytes or 0)
-        other = _take(malloc, figures.other_held_bytes)
-        _increase(other, _take(unexplained, figures.other_held_bytes - other[0]))
+        other = pools.pop(figures.other, [0] * _SIZES)
+        for pages in (malloc, unexplained):
+            _increase(other, _take(pages, max(0, figures.other_held_bytes - other[0])))
         _increase(malloc, glibc)
         _divide_heap(items, other, figures.other_in_use_bytes, figures.other, tracemalloc_bytes)
         tracemalloc_bytes = None  # its tables are in the other allocator's heap
+    _divide_pools(items, pools, unexplained, figures.pools)
     _divide_heap(items, malloc, figures.malloc_in_use_bytes, "malloc", tracemalloc_bytes)
     _divide(
         items,
@@ -93,12 +102,30 @@ def break_down(reading: MappingsReading, rows: list[MappingRow], moved_bytes: in
     total_bytes = sum(row.rss_bytes for row in rows) + moved_bytes
     large_blocks = items.get((NATIVE_HEAP, LARGE_BLOCKS), [0])[0]
     untouched = max(0, (figures.malloc_mapped_bytes or 0) - large_blocks)
-    return RssBreakdown(items, unexplained, total_bytes, reading.rss_bytes, untouched)
+    private_bytes = sum(row.private_bytes for row in rows) + moved_bytes
+    pss_bytes = sum(row.pss_bytes for row in rows) + moved_bytes
+    return RssBreakdown(items, unexplained, total_bytes, reading.rss_bytes, private_bytes, pss_bytes, untouched)
 
 
 def add_to(items: dict[Key, Sizes], key: Key, sizes: Sizes) -> None:
     """Add sizes to those of a category and owner."""
     _increase(items.setdefault(key, [0] * _SIZES), sizes)
+
+
+def _divide_pools(
+    items: dict[Key, Sizes], pools: dict[str, Sizes], unexplained: Sizes, figures: list[PoolFigures]
+) -> None:
+    """Divide the memory of libraries' own pools.
+
+    Where nothing in its memory identifies a pool, it is taken from the memory without a name: as much as the pool had
+    in use at its peak, since these allocators return pages late or never.
+    """
+    for pool in figures:
+        pages = pools.pop(pool.allocator, None) or _take(unexplained, pool.peak_bytes)
+        owner = f"{pool.owner}'s {pool.allocator}"
+        _divide(items, pages, pool.in_use_bytes, (NATIVE_HEAP, owner), (ALLOCATOR_FREE, owner))
+    for allocator, pages in pools.items():
+        add_to(items, (NATIVE_HEAP, allocator), pages)
 
 
 def _divide_heap(

@@ -14,6 +14,7 @@ from .findings import find
 from .process_analysis import ProcessAnalysis
 from .suite.build import build
 from .suite.reading import SuiteProcess, SuiteRecords
+from .worker_forecast import like_forked
 
 Row = TypeVar("Row")
 
@@ -74,13 +75,16 @@ def check_budget(processes: Sequence[results.Process], limit_bytes: int) -> resu
 
 def _merged(reports: Sequence[results.TraceReport]) -> results.TraceReport:
     infos = [report.trace for report in reports]
+    processes = [process for info in infos for process in info.processes]
+    composition = _joined([report.composition for report in reports])
+    forked = like_forked(processes, composition or [])
     return results.TraceReport(
         trace=results.TraceInfo(
             complete=all(info.complete for info in infos),
             lost_records=sum(info.lost_records for info in infos),
             damaged_bytes=sum(info.damaged_bytes for info in infos),
             notes=list(dict.fromkeys(note for info in infos for note in info.notes)),
-            processes=[process for info in infos for process in info.processes],
+            processes=processes,
             interrupted=any(info.interrupted for info in infos),
         ),
         phases=[phase for report in reports for phase in report.phases],
@@ -88,8 +92,8 @@ def _merged(reports: Sequence[results.TraceReport]) -> results.TraceReport:
         import_packages=_joined([report.import_packages for report in reports]),
         import_phases=_joined([report.import_phases for report in reports]),
         ledger=_joined([report.ledger for report in reports]),
-        composition=_joined([report.composition for report in reports]),
-        workers=next((report.workers for report in reports if report.workers is not None), None),
+        composition=composition,
+        workers=forked or next((report.workers for report in reports if report.workers is not None), None),
         growth=_joined([report.growth for report in reports]),
         rises=_joined([report.rises for report in reports]),
         runs=[run for report in reports for run in report.runs],

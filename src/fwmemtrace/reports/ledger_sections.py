@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from .. import results
 from ..paths import nearest, write
 from .blocks import Block, Bytes, Code, Column, Count, Inline, Percent, Prose, Section, Sentence, Table, counted
-from .ledger_words import UNEXPLAINED, ledger_words, spanned_words, unread_words
+from .ledger_words import UNEXPLAINED, ledger_words, private_words, spanned_words, unread_words
 
 _MIN_SHARE = 0.02  # of the process's RSS: a smaller change is not worth a table
 
@@ -33,7 +33,7 @@ def ledger_sections(
         for one in report.ledger or []
         if one.pid == process.pid
         and one.path not in repeated
-        and abs(one.rss_delta_bytes) >= _MIN_SHARE * process.peak_bytes
+        and max(abs(one.rss_delta_bytes), _copied(one)) >= _MIN_SHARE * process.peak_bytes
     ]
     tables = [_composition(one, top) for one in (largest, end) if one is not None]
     if not tables and not ledgers:
@@ -41,18 +41,44 @@ def ledger_sections(
     key = f"ledger-{process.pid}"
     yield Section(key, "Ledger", list(tables))
     for number, one in enumerate(ledgers, 1):
-        columns = [Column("RSS change", "right"), Column("share", "right"), Column("memory")]
-        unexplained = one.unexplained_bytes - one.unread_bytes
-        rows = shares(one.items, unexplained, one.rss_delta_bytes, top, signed=True)
-        not_read = one.calls - one.read_calls - one.spanned_calls
-        if not_read:
-            share = Percent(one.unread_bytes / one.rss_delta_bytes, 1) if one.rss_delta_bytes else None
-            rows.append([Bytes(one.unread_bytes, True), share, unread_words(not_read, one.calls)])
-        blocks: list[Block] = [Table("items", columns, rows)]
-        if one.spanned_calls:
-            blocks.append(Prose("spanned", [spanned_words(one.spanned_calls, one.calls)]))
+        blocks: list[Block] = []
+        if abs(one.rss_delta_bytes) >= _MIN_SHARE * process.peak_bytes:
+            blocks += _change(one, top)
+        if _copied(one) >= _MIN_SHARE * process.peak_bytes:
+            blocks += _became_private(one, top)
         title = Code(one.path) if one.path else "Outside any phase"
         yield Section(f"{key}-{number}", title, blocks, level=3)
+
+
+def _change(one: results.Ledger, top: int) -> list[Block]:
+    columns = [Column("RSS change", "right"), Column("share", "right"), Column("memory")]
+    unexplained = one.unexplained_bytes - one.unread_bytes
+    rows = shares(one.items, unexplained, one.rss_delta_bytes, top, signed=True)
+    not_read = one.calls - one.read_calls - one.spanned_calls
+    if not_read:
+        share = Percent(one.unread_bytes / one.rss_delta_bytes, 1) if one.rss_delta_bytes else None
+        rows.append([Bytes(one.unread_bytes, True), share, unread_words(not_read, one.calls)])
+    blocks: list[Block] = [Table("items", columns, rows)]
+    if one.spanned_calls:
+        blocks.append(Prose("spanned", [spanned_words(one.spanned_calls, one.calls)]))
+    return blocks
+
+
+def _became_private(one: results.Ledger, top: int) -> list[Block]:
+    columns = [Column("private", "right"), Column("share", "right"), Column("memory")]
+    items = [
+        results.LedgerItem(category=item.category, owner=item.owner, bytes=item.private_bytes)
+        for item in one.items
+        if item.private_bytes
+    ]
+    unexplained = one.private_bytes - sum(item.bytes for item in items)
+    rows = shares(items, unexplained, one.private_bytes, top, signed=True)
+    return [Prose("private", [private_words(Bytes(one.private_bytes))]), Table("became-private", columns, rows)]
+
+
+def _copied(one: results.Ledger) -> int:
+    """What became private, in bytes, beyond what RSS grew by."""
+    return one.private_bytes - max(0, one.rss_delta_bytes)
 
 
 _MOMENTS = {"begin": "the beginning", "largest": "the largest reading", "end": "the end"}
@@ -110,4 +136,33 @@ def workers_blocks(rows: Sequence[results.Workers]) -> list[Block]:
         for row in rows
     ]
     note = "Estimated total for N workers: file-backed pages are shared, anonymous memory is not."
+    measured = rows[0].measured_workers
+    if measured:
+        several = "the forked worker" if measured == 1 else f"the {measured} forked workers"
+        note = (
+            "Estimated total for N forked workers and their parent: each worker takes the private memory of "
+            f"{several} in this trace, and shares the rest with its parent."
+        )
     return [Prose("basis", [note]), Table("workers", columns, cells)]
+
+
+def processes_sections(report: results.TraceReport) -> Iterator[Section]:
+    """Yields the memory of each process of several: what is private, and what it shares."""
+    processes = report.trace.processes
+    if len(processes) < 2:
+        return
+    ends = {one.pid: one for one in report.composition or [] if one.moment == "end"}
+    rows: list[list[Sentence]] = []
+    for process in processes:
+        end = ends.get(process.pid)
+        if end is None:
+            continue
+        sizes = (end.rss_bytes, end.private_bytes, end.rss_bytes - end.private_bytes, end.pss_bytes)
+        rows.append([str(process.pid), *([Bytes(size)] for size in (process.peak_bytes, *sizes))])
+    if rows:
+        titles = ("peak RSS", "RSS at the end", "private", "shared", "PSS")
+        columns = [Column("pid"), *(Column(title, "right") for title in titles)]
+        note = (
+            "Private memory is mapped by no other process; PSS divides shared memory among the processes that map it."
+        )
+        yield Section("processes", "Processes", [Prose("basis", [note]), Table("processes", columns, rows)])

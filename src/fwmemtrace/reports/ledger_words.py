@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .blocks import Code, Sentence
+from .blocks import Bytes, Code, Sentence
 
 UNEXPLAINED = "unexplained"
 
@@ -28,6 +28,7 @@ _OWNERS = {
     ("python heap", "objects in arenas"): "Python heap: objects",
     ("thread stacks", "main thread"): "thread stacks: main thread",
     ("thread stacks", "threads"): "thread stacks: other threads",
+    ("thread stacks", "Python frames"): "thread stacks: Python frames",
     ("tracer", "tracemalloc"): "profiler overhead: tracemalloc",
     ("tracer", "at the edges of phases"): "profiler overhead: at phase boundaries",
     ("kernel counter", "less what smaps adds up to"): "RSS counter less smaps",
@@ -67,6 +68,20 @@ def unread_words(unread: int, calls: int) -> str:
     ('not read: 59 of 61 calls', 'not read: 1 of 1 call')
     """
     return f"not read: {unread} of {calls} {'call' if calls == 1 else 'calls'}"
+
+
+def private_words(private: Bytes) -> Sentence:
+    """Returns the sentence about memory that became private although RSS did not rise by as much.
+
+    >>> from fwmemtrace.reports.blocks import plain
+    >>> plain(private_words(Bytes(156_000_000)))
+    'Private memory grew by 156.0 MB: pages shared with other processes were copied when this process wrote to them.'
+    """
+    return [
+        "Private memory grew by ",
+        private,
+        ": pages shared with other processes were copied when this process wrote to them.",
+    ]
 
 
 def spanned_words(spanned: int, calls: int) -> str:

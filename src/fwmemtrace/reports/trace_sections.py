@@ -9,7 +9,7 @@ from .allocations import allocation_sections
 from .blocks import Bytes, Code, Column, Count, Duration, Listing, Prose, Section, Sentence, Table, plain
 from .growth_section import growth_sections
 from .import_section import import_sections
-from .ledger_sections import ledger_sections, workers_blocks
+from .ledger_sections import ledger_sections, processes_sections, workers_blocks
 from .phase_table import phase_table
 from .summary import process_sentences, summary_section
 from .timeline import timeline_sections
@@ -23,7 +23,7 @@ def trace_sections(report: results.TraceReport, *, top: int, timeline: bool = Tr
         top: rows of each table of top allocations.
         timeline: whether to show RSS over time.
     """
-    sections = [summary_section(report)]
+    sections = [summary_section(report), *processes_sections(report)]
     for process in report.trace.processes:
         for section in _process(report, process, top, timeline=timeline):
             if len(report.trace.processes) > 1 and section.level == 2:

@@ -29,6 +29,9 @@ class Ledger(PhaseResult, kw_only=True):
     read_calls: int = 0  # number of calls with a reading of the mappings at both edges
     spanned_calls: int = 0  # number of other calls whose change is split as that between the readings around them
     unread_bytes: int = 0  # part of `unexplained_bytes`: the change over the calls that are neither
+    private_bytes: int = (
+        0  # change over the read calls in pages that no other process maps; copied pages leave RSS as is
+    )
 
 
 class Composition(Result, kw_only=True):
@@ -41,14 +44,19 @@ class Composition(Result, kw_only=True):
     unexplained_bytes: int  # anonymous memory without a known owner
     items: list[LedgerItem]  # the largest first
     untouched_bytes: int = 0  # not in RSS: large blocks of malloc that were never touched, or are swapped out
+    private_bytes: int = 0  # part of `rss_bytes`: mapped by no other process
+    pss_bytes: int = 0  # `rss_bytes` with shared pages divided among the processes that map them
 
 
 class Workers(Result, kw_only=True):
-    """The estimated total for N workers like one process."""
+    """The estimated total for N workers like one process, or like the forked workers of the trace."""
 
     workers: int  # number of workers
-    once_bytes: int  # pages of files and shared memory, which all workers share
-    each_bytes: int  # anonymous memory, which each worker has for itself
+    once_bytes: (
+        int  # pages of files and shared memory, which all workers share; with forked ones, what the parent holds
+    )
+    each_bytes: int  # anonymous memory, which each worker has for itself; of forked ones, what became private
     total_bytes: int  # `once_bytes` and N times `each_bytes`
-    sum_of_rss_bytes: int  # N times the RSS of the process, which counts shared pages N times
-    pid: int = 0  # id of the process that they are like
+    sum_of_rss_bytes: int  # N times the RSS of the process, which counts shared pages N times; and a parent's
+    pid: int = 0  # id of the process that they are like, or whose forked workers they are like
+    measured_workers: int = 0  # number of forked workers in the trace that the figures are the mean of; 0 for none

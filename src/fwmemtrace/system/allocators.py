@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..records import AllocatorFigures
-from .other_allocators import find_other_allocator
+from .library_pools import read_pools
+from .other_allocators import HeapSize, find_other_allocator
 
 _TEXT = 32 * 1024  # bytes; CPython prints a few kB
 _ARENAS = re.compile(rb"^(\d+) arenas \* (\d+) bytes/arena", re.MULTILINE)
@@ -38,11 +39,11 @@ class AllocatorReader:
         if self._python is not None:
             arenas, in_use = parse_python_figures(self._python())
         traced = _tracemalloc_bytes()
-        if self._other is None:
-            return AllocatorFigures(malloc_in_use, malloc_mapped, arenas, in_use, traced)
-        other = self._other.read()
+        name, other = None, HeapSize(None, 0)
+        if self._other is not None:
+            name, other = self._other.name, self._other.read()
         return AllocatorFigures(
-            malloc_in_use, malloc_mapped, arenas, in_use, traced, self._other.name, other.in_use, other.retained
+            malloc_in_use, malloc_mapped, arenas, in_use, traced, name, other.in_use, other.retained, read_pools()
         )
 
 
@@ -95,6 +96,9 @@ def _debug_malloc_stats() -> Callable[[], bytes] | None:
         if not stream:
             return b""
         try:
+            # While tracemalloc or another hook stands before the allocator, it prints nothing, and `fclose` leaves the
+            # buffer as it was.
+            buffer[0] = b"\0"
             stats(stream)
         finally:
             fclose(stream)

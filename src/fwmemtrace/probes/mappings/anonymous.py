@@ -20,12 +20,26 @@ from .allocator_marks import (
     DESCRIPTOR_SIZE,
     HEADER_SIZE,
     POOL,
+    bytes_in_pool,
+    frame_chunk_size,
     has_thread_descriptor,
-    is_pool,
     large_block_size,
+    mimalloc_arena_size,
     thread_heap_size,
 )
-from .owners import ARENAS, LARGE_BLOCKS, MALLOC, PYTHON, STACK, THREAD_HEAPS, THREADS, owner_of
+from .owners import (
+    ARENAS,
+    FRAMES,
+    LARGE_BLOCKS,
+    MALLOC,
+    MIMALLOC,
+    PYTHON,
+    STACK,
+    THREAD_HEAPS,
+    THREADS,
+    owner_of,
+)
+from .owners import POOL as LIBRARY_POOL
 
 _WINDOW = 65536 * PAGE_SIZE  # read at a time: for a heap of gigabytes the page map would take megabytes
 _PAGES_SEARCHED = 4096  # pages without an owner that are searched for headers in one reading, a microsecond each
@@ -48,6 +62,9 @@ class AnonymousMemory:
         pages: returns which pages between two addresses are resident; empty flags where that cannot be read.
         threads: addresses inside the stacks of threads, such as their identifiers (`pthread_self`).
         stack_size: the size of a new thread's stack, in bytes.
+
+    Attributes:
+        arenas: addresses of the arenas of Python's allocator in the mappings so far.
     """
 
     def __init__(
@@ -62,6 +79,7 @@ class AnonymousMemory:
         self._threads = sorted(threads)
         self._stack_size = stack_size
         self._searches_left = _PAGES_SEARCHED
+        self.arenas: list[int] = []
         self._block_end = 0  # of the latest large block that extends beyond the mapping in which it starts
 
     def divide(self, mapping: AnonymousMapping, below: MappingBelow | None) -> list[tuple[OwnedRange, int]]:
@@ -75,6 +93,7 @@ class AnonymousMemory:
             Its ranges, each with its resident bytes, which add up to the mapping's.
         """
         ranges = list(self._ranges(mapping, below))
+        self.arenas += [each.start for each in ranges if each.category == PYTHON]
         if len({(each.category, each.owner) for each in ranges}) == 1:
             return [(ranges[0], mapping.rss)]
         if mapping.rss == mapping.end - mapping.start:
@@ -179,9 +198,15 @@ class AnonymousMemory:
         # second page of a large array on.
         if size and (at + size <= end or self._peek(at + size - 1, 1)):
             return OwnedRange(at, min(end, at + size), MALLOC, LARGE_BLOCKS)
+        size = mimalloc_arena_size(at, header)
+        if size:
+            return OwnedRange(at, min(end, at + size), LIBRARY_POOL, MIMALLOC)
+        size = frame_chunk_size(header)
+        if size and at + size <= end:
+            return OwnedRange(at, at + size, STACK, FRAMES)
         if at + ARENA <= end:
             pool = -(-at // POOL) * POOL
-            if is_pool(header if pool == at else self._peek(pool, HEADER_SIZE)):
+            if bytes_in_pool(header if pool == at else self._peek(pool, HEADER_SIZE)) is not None:
                 return OwnedRange(at, at + ARENA, PYTHON, ARENAS)
         return None
 

@@ -13,11 +13,15 @@ TRACER = "tracer"
 MALLOC = "malloc"
 PYTHON = "python"
 STACK = "stack"
+POOL = "pool"  # of a library; its owner is the allocator, by its own name
 NAMED = "named"
 
 HEAP, THREAD_HEAPS, LARGE_BLOCKS = "heap", "heaps of threads", "mapped blocks"  # of malloc
 ARENAS = "arenas"  # of Python's allocator
 THREADS, MAIN_THREAD = "threads", "main thread"  # whose stacks
+FRAMES = "Python frames"  # of all threads
+MIMALLOC = "mimalloc"
+_POOLS = ("jemalloc", MIMALLOC)  # allocators that name their mappings, where the kernel supports it
 
 _WEIGHTS = {".safetensors", ".gguf", ".ggml", ".onnx", ".pt", ".pth", ".bin", ".ckpt", ".npy", ".npz", ".h5", ".tflite"}
 _TRACERS = {"fwmemtrace", "memray"}
@@ -70,5 +74,7 @@ def _owner_of_named(path: str) -> tuple[str, str]:
     if path.startswith("[stack"):
         return STACK, MAIN_THREAD
     if path.startswith("[anon:"):
-        return NAMED, path[6:-1]
+        name = path[6:-1]
+        allocator = next((each for each in _POOLS if name.startswith(each)), None)
+        return (NAMED, name) if allocator is None else (POOL, allocator)
     return FILE, path  # code and data of the kernel's, such as [vdso]

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from time import perf_counter_ns
 from typing import ClassVar
 
+import msgspec
+
 from ...errors import ProbeUnavailable
 from ...records import MappingRow, MappingsEdge, MappingsReading
 from ...system import proc, smaps
@@ -16,6 +18,7 @@ from ...system.meter import MemoryUsage
 from ...system.own_memory import OwnMemory
 from ...tracing.span import Span
 from ..base import Probe, ProbeContext
+from .allocator_marks import bytes_in_arena
 from .anonymous import AnonymousMemory
 from .rows import Owner, rows_by_owner
 
@@ -38,12 +41,13 @@ _WORTH_A_LOOK = 1024 * 1024
 class _OpenRun:
     """What is kept from the begin of a phase until its end."""
 
-    __slots__ = ("first", "reading", "rss")
+    __slots__ = ("faults", "first", "reading", "rss")
 
-    def __init__(self, *, first: bool = False, reading: int = 0, rss: int = 0) -> None:
+    def __init__(self, *, first: bool = False, reading: int = 0, rss: int = 0, faults: int = 0) -> None:
         self.first = first  # read its end whatever it costs
         self.reading = reading  # the earlier reading that stands for its begin, which no record says yet
         self.rss = rss
+        self.faults = faults
 
 
 class MappingsProbe(Probe):
@@ -56,11 +60,14 @@ class MappingsProbe(Probe):
         self._number = 0  # of the latest reading
         self._rows_of = 0  # the latest that looked at the mappings
         self._rows_rss = 0
+        self._rows_faults = 0
+        self._forked = False
         self._lock = threading.RLock()  # phases of several threads; a finaliser may run one inside a reading
         self._reading = False
         self._waiting: dict[int, _OpenRun] = {}  # open runs whose begin has no record yet, by span
         self._swapped = 0  # by the latest reading that looked at the mappings
         self._known: dict[str, Owner] = {}
+        self._arenas: list[int] = []  # addresses of Python's, as of the latest reading that looked at the mappings
 
     def start(self, context: ProbeContext) -> None:
         try:
@@ -100,6 +107,7 @@ class MappingsProbe(Probe):
         self._lock = threading.RLock()
         self._reading = False
         self._number = self._rows_of = 0
+        self._forked = True
         self._waiting.clear()
         self._take(0, "begin")
 
@@ -109,9 +117,9 @@ class MappingsProbe(Probe):
             run = _OpenRun(first=True)
         else:
             rss = self._context.meter.rss()
-            if self._rows_of and abs(rss - self._rows_rss) <= _SAME_BYTES:
+            if self._rows_of and self._moved_since_rows(rss) <= _SAME_BYTES:
                 # The latest reading stands for the begin, should there be anything to record by the phase's end.
-                run = self._waiting[span.id] = _OpenRun(reading=self._number, rss=rss)
+                run = self._waiting[span.id] = _OpenRun(reading=self._number, rss=rss, faults=self._faults())
             elif self._can_afford(span):
                 run = _OpenRun()
         if run is not None and not run.reading:
@@ -119,12 +127,13 @@ class MappingsProbe(Probe):
         return run
 
     def phase_ended(self, span: Span, state: _OpenRun | None) -> None:
+        rss = self._context.meter.rss()
         if state is None:
             # The reading before the run is too long ago for its begin, but not for the run and what else came since.
-            if abs(self._context.meter.rss() - self._rows_rss) > _WORTH_A_LOOK and self._can_afford(span):
+            if self._moved_since_rows(rss) > _WORTH_A_LOOK and self._can_afford(span):
                 self._take(span.id, "end")
             return
-        moved = abs(self._context.meter.rss() - state.rss)
+        moved = max(abs(rss - state.rss), self._faults() - state.faults)
         if state.first or (self._can_afford(span) and not (state.reading and moved <= _SAME_BYTES)):
             self._take(span.id, "end")
         self._waiting.pop(span.id, None)
@@ -159,9 +168,12 @@ class MappingsProbe(Probe):
             rows = self._read_rows()
             meter = self._context.meter
             rss = self._rows_rss = meter.rss()
+            self._rows_faults = self._faults()
             uss, pss = sum(row.private_bytes for row in rows), sum(row.pss_bytes for row in rows)
             meter.learn(MemoryUsage(rss, meter.vms(), uss, pss, self._swapped))
             self._rows_of = self._number + 1
+        if allocators.python_in_use_bytes is None and self._arenas:
+            allocators = msgspec.structs.replace(allocators, python_in_use_bytes=self._count_pools())
         self._number += 1
         ended = perf_counter_ns()
         self._budget.spend(ended - began)
@@ -170,14 +182,35 @@ class MappingsProbe(Probe):
     def _rows_still_hold(self, rss: int) -> bool:
         if not self._rows_of:
             return False
-        moved = abs(rss - self._rows_rss)
+        moved = self._moved_since_rows(rss)
         return moved <= (_SAME_BYTES if self._budget.affords() else max(_WORTH_A_LOOK, rss // _SAME_PART))
+
+    def _moved_since_rows(self, rss: int) -> int:
+        return max(abs(rss - self._rows_rss), self._faults() - self._rows_faults)
+
+    def _faults(self) -> int:
+        """Return what page faults may have made private since the process was forked, in bytes; 0 if it was not.
+
+        A forked process that writes to a page gets a copy of its own, which leaves RSS where it is.
+        """
+        if not self._forked:
+            return 0
+        from resource import RUSAGE_SELF, getrusage  # not on Windows
+
+        return getrusage(RUSAGE_SELF).ru_minflt * proc.PAGE_SIZE
 
     def _read_rows(self) -> list[MappingRow]:
         with OwnMemory() as memory:
             threads = [thread.ident for thread in threading.enumerate() if thread.ident is not None]
             anonymous = AnonymousMemory(memory.peek, memory.pages, threads, _stack_size())
-            return rows_by_owner(self._pieces(), anonymous, self._known, self._own_files)
+            rows = rows_by_owner(self._pieces(), anonymous, self._known, self._own_files)
+            self._arenas = anonymous.arenas
+            return rows
+
+    def _count_pools(self) -> int:
+        """Count the objects in Python's arenas, as its allocator does not while tracemalloc stands before it."""
+        with OwnMemory() as memory:
+            return sum(bytes_in_arena(arena, memory.peek) for arena in self._arenas)
 
     def _pieces(self) -> Iterator[bytes]:
         self._swapped = 0

@@ -1,0 +1,59 @@
+"""The figures of memory pools that packages keep for themselves."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from fwmemtrace.records import PoolFigures
+from fwmemtrace.system.library_pools import read_pools
+
+
+class Pool:
+    """Like the class of the same job in pyarrow."""
+
+    def __init__(self, backend: str, in_use: int, peak: int) -> None:
+        self.backend_name = backend
+        self._figures = in_use, peak
+
+    def bytes_allocated(self) -> int:
+        return self._figures[0]
+
+    def max_memory(self) -> int:
+        return self._figures[1]
+
+
+def use(monkeypatch: pytest.MonkeyPatch, **attributes: Any) -> None:
+    module = ModuleType("pyarrow.lib")
+    vars(module).update(attributes)
+    monkeypatch.setitem(sys.modules, "pyarrow.lib", module)
+
+
+def test_the_default_pool_of_arrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, default_memory_pool=lambda: Pool("mimalloc", 5, 9))
+    assert read_pools() == [PoolFigures("Arrow", "mimalloc", 5, 9)]
+
+
+@pytest.mark.parametrize("pool", [Pool("system", 5, 9), Pool("mimalloc", 0, 0)], ids=["malloc's", "never used"])
+def test_pools_that_say_nothing_new(monkeypatch: pytest.MonkeyPatch, pool: Pool) -> None:
+    use(monkeypatch, default_memory_pool=lambda: pool)
+    assert read_pools() == []
+
+
+def test_a_package_that_is_half_imported_or_of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch)
+    assert read_pools() == []
+    use(monkeypatch, default_memory_pool=lambda: object())
+    assert read_pools() == []
+
+
+def test_nothing_is_imported() -> None:
+    program = (
+        "import sys; from fwmemtrace.system.library_pools import read_pools; before = set(sys.modules); "
+        "assert read_pools() == []; assert set(sys.modules) == before"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
