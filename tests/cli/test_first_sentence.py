@@ -56,7 +56,8 @@ def test_a_cache_of_large_blocks(tmp_path: Path) -> None:
         """,
     )
     cause = summary["causes"][0]
-    assert (cause["kind"], cause["location"]["function"], cause["location"]["line"]) == ("code", "load_model", 5)
+    assert (cause["kind"], cause["location"]["function"]) == ("code", "load_model")
+    assert cause["location"]["line"] in (5, 6)  # where it allocates, or where it pauses right after
     assert abs(cause["bytes"] - 150 * MB) < 15 * MB
     assert (cause["category"], cause["owner"]) == ("native heap", "malloc, large blocks")
     assert "are large native blocks that load_model (" in lines[1]
