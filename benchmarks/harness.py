@@ -21,7 +21,7 @@ from typing import Any, Literal, NamedTuple
 from fwmemtrace.units import format_bytes, format_count, format_duration
 
 ROOT = Path(__file__).parent.parent
-_NOT_BENCHMARKS = ("__main__", "harness", "results")
+_NOT_BENCHMARKS = ("__main__", "harness", "results", "undecorated")
 HEAD = ("benchmark", "ours", "peer", "ratio", "target", "")
 
 
@@ -37,7 +37,8 @@ class Row:
         target: the limit, by `kind`.
         unit: "B", "ns", or any other word for a plain number.
         kind: "ratio": the ratio is at most the target ("5x faster" is a target of 0.2); "added": ours is at most the
-            target above the peer, in `unit`; "at most" and "at least": ours alone against the target, in `unit`.
+            target above the peer, in `unit`; "within": the ratio is 1, give or take the target; "at most" and "at
+            least": ours alone against the target, in `unit`.
     """
 
     name: str
@@ -46,13 +47,15 @@ class Row:
     ratio: float
     target: float
     unit: str
-    kind: Literal["ratio", "added", "at most", "at least"] = "ratio"
+    kind: Literal["ratio", "within", "added", "at most", "at least"] = "ratio"
 
     @property
     def reached(self) -> bool:
         """Whether the target is reached."""
         if self.kind == "ratio":
             return self.ratio <= self.target
+        if self.kind == "within":
+            return abs(self.ratio - 1) <= self.target
         if self.kind == "added":
             return self.ours - self.peer <= self.target
         return self.ours <= self.target if self.kind == "at most" else self.ours >= self.target
@@ -161,6 +164,8 @@ def cells(row: Row) -> tuple[str, ...]:
 def _target(row: Row) -> str:
     if row.kind == "ratio":
         return f"<= {row.target:g}x"
+    if row.kind == "within":
+        return f"1x +- {row.target:g}"
     words = {"added": "peer +", "at most": "<=", "at least": ">="}
     return f"{words[row.kind]} {_figure(row.target, row.unit)}"
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
+import os
+import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -11,16 +15,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fwmemtrace
+from fwmemtrace.probes.attribution import Accounted
 from fwmemtrace.probes.resident.rises import RiseSampler
+from fwmemtrace.probes.resident.running_threads import RunningThreads, stack_of
 from fwmemtrace.records import ModuleImport, RssChange, SampledStack
 from fwmemtrace.sinks import MemorySink
-from fwmemtrace.system.threads import page_faults
+from fwmemtrace.system.held_reads import HeldReads
 
 MB = 1_000_000
 
 
-def sampler(records, rss=100 * MB, attributed=lambda rss: 0, faults=dict):
-    return RiseSampler(records.append, rss, attributed, faults)
+class Only:
+    """Looks at these threads alone: pytest and its plugins have threads of their own."""
+
+    def __init__(self, *threads):
+        self.idents = {thread.ident for thread in threads}
+        self.weights = {}
+
+    def advance(self):
+        pass
+
+    def stacks(self):
+        return {ident: stack_of(frame) for ident, frame in sys._current_frames().items() if ident in self.idents}
+
+    def shares(self):
+        return self.weights or dict.fromkeys(self.idents, 1.0)
+
+
+class Rises:
+    """A sampler whose readings of RSS are given."""
+
+    def __init__(self, records, *threads, accounted=lambda: Accounted(0)):
+        self.threads = Only(*threads)
+        self.sampler = RiseSampler(records.append, 100 * MB, accounted, self.threads)
+        self.look, self.finish = self.sampler.look, self.sampler.finish
 
 
 def changes(records):
@@ -55,60 +83,49 @@ class Elsewhere:
             time.sleep(0.001)
 
 
-@pytest.fixture
-def elsewhere(monkeypatch):
-    @contextmanager
-    def running():
-        other = Elsewhere()
-        other.thread.start()
-        other.in_busy.wait()
-        # The test's own thread is the one that looks, so it is never charged; further threads of pytest are left out.
-        import sys
-
-        real = sys._current_frames
-        monkeypatch.setattr(
-            sys, "_current_frames", lambda: {i: f for i, f in real().items() if i == other.thread.ident}
-        )
-        try:
-            yield other
-        finally:
-            other.leave_busy.set()
-            other.leave_idle.set()
-            other.thread.join()
-
-    return running
+@contextmanager
+def elsewhere():
+    other = Elsewhere()
+    other.thread.start()
+    other.in_busy.wait()
+    try:
+        yield other
+    finally:
+        other.leave_busy.set()
+        other.leave_idle.set()
+        other.thread.join()
 
 
-def test_a_rise_is_charged_to_the_stack_that_runs(elsewhere):
+def test_a_rise_is_charged_to_the_stack_that_runs():
     records = []
     with elsewhere() as other:
-        assert sampler(records).look(103 * MB, 1)
+        assert Rises(records, other.thread).look(103 * MB, 1)
     (change,) = changes(records)
     assert (change.delta_bytes, change.rss_bytes, change.thread_id) == (3 * MB, 103 * MB, other.thread.ident)
     assert "Elsewhere.busy" in functions_of(records, change)
 
 
-def test_a_fall_is_charged_to_nobody(elsewhere):
+def test_a_fall_is_charged_to_nobody():
     records = []
-    with elsewhere():
-        assert not sampler(records).look(90 * MB, 1)
+    with elsewhere() as other:
+        assert not Rises(records, other.thread).look(90 * MB, 1)
     (change,) = changes(records)
     assert (change.delta_bytes, change.stack) == (-10 * MB, 0)
 
 
-def test_small_changes_are_carried_over(elsewhere):
+def test_small_changes_are_carried_over():
     records = []
-    with elsewhere():
-        rises = sampler(records)
+    with elsewhere() as other:
+        rises = Rises(records, other.thread)
         for step in range(1, 21):
             rises.look(100 * MB + step * 10_000, step)
     assert sum(change.delta_bytes for change in changes(records)) in range(128 * 1024, 200_001)
 
 
-def test_the_end_of_a_rise_that_the_next_function_shows_belongs_to_the_one_before(elsewhere):
+def test_the_end_of_a_rise_that_the_next_function_shows_belongs_to_the_one_before():
     records = []
     with elsewhere() as other:
-        rises = sampler(records)
+        rises = Rises(records, other.thread)
         rises.look(110 * MB, 1)
         other.leave_busy.set()
         other.in_idle.wait()
@@ -119,10 +136,10 @@ def test_the_end_of_a_rise_that_the_next_function_shows_belongs_to_the_one_befor
     assert all("Elsewhere.busy" in functions_of(records, change) for change in changes(records))
 
 
-def test_a_rise_much_larger_than_the_one_before_is_not_its_end(elsewhere):
+def test_a_rise_much_larger_than_the_one_before_is_not_its_end():
     records = []
     with elsewhere() as other:
-        rises = sampler(records)
+        rises = Rises(records, other.thread)
         rises.look(101 * MB, 1)
         other.leave_busy.set()
         other.in_idle.wait()
@@ -132,10 +149,10 @@ def test_a_rise_much_larger_than_the_one_before_is_not_its_end(elsewhere):
     assert "Elsewhere.idle" in functions_of(records, changes(records)[1])
 
 
-def test_a_function_that_goes_on_rising_is_charged_from_its_first_rise(elsewhere):
+def test_a_function_that_goes_on_rising_is_charged_from_its_first_rise():
     records = []
     with elsewhere() as other:
-        rises = sampler(records)
+        rises = Rises(records, other.thread)
         rises.look(110 * MB, 1)
         other.leave_busy.set()
         other.in_idle.wait()
@@ -149,25 +166,19 @@ def test_a_function_that_goes_on_rising_is_charged_from_its_first_rise(elsewhere
     assert by_function == {"busy": 10 * MB, "idle": 10 * MB}
 
 
-def test_of_several_threads_the_one_with_most_page_faults_is_charged():
-    one, other = Elsewhere(), Elsewhere()
-    for each in (one, other):
-        each.thread.start()
-        each.in_busy.wait()
+def test_a_rise_is_divided_among_the_threads_that_made_it():
     records = []
-    try:
-        faults = {one.thread.ident: 1000, other.thread.ident: 10}
-        rises = sampler(records, faults=lambda: dict(faults))
+    with elsewhere() as one, elsewhere() as other:
+        rises = Rises(records, one.thread, other.thread)
+        rises.threads.weights = {one.thread.ident: 0.75, other.thread.ident: 0.25}
         rises.look(110 * MB, 1)
-        faults[other.thread.ident] += 5000
+        rises.threads.weights = {other.thread.ident: 1.0}
         rises.look(120 * MB, 2)
         rises.finish(120 * MB, 3)
-    finally:
-        for each in (one, other):
-            each.leave_busy.set()
-            each.leave_idle.set()
-            each.thread.join()
-    assert [change.thread_id for change in changes(records)] == [one.thread.ident, other.thread.ident]
+    by_thread = {one.thread.ident: 0, other.thread.ident: 0}
+    for change in changes(records):
+        by_thread[change.thread_id] += change.delta_bytes
+    assert by_thread == {one.thread.ident: 7_500_000, other.thread.ident: 12_500_000}
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**9), st.integers(-(10**6), 10**8)), min_size=1, max_size=30))
@@ -175,7 +186,7 @@ def test_all_changes_add_up(readings):
     """To the change of RSS, less what others account for."""
     total = [0]
     records = []
-    rises = sampler(records, attributed=lambda rss: total[0])
+    rises = Rises(records, threading.current_thread(), accounted=lambda: Accounted(total[0]))
     for at, (rss, imported) in enumerate(readings):
         total[0] += imported
         rises.look(rss, at)
@@ -217,9 +228,90 @@ def test_a_session_charges_the_function_that_allocates_and_leaves_imports_out(tm
     assert imported >= 55_000_000
 
 
-@pytest.mark.skipif(not page_faults(), reason="needs /proc/self/task")
-def test_page_faults_count_what_a_thread_touches(new_memory):
-    before = page_faults()[threading.get_ident()]
-    block = new_memory(8_000_000)
-    assert page_faults()[threading.get_ident()] - before > 0
-    block.close()
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc/self/task")
+
+
+@linux
+def test_a_thread_that_touches_memory_has_the_page_faults():
+    touch, touched, end = threading.Event(), threading.Event(), threading.Event()
+
+    def hungry(new_memory):
+        touch.wait()
+        block = new_memory()
+        touched.set()
+        end.wait()
+        block.close()
+
+    def memory():
+        block = mmap.mmap(-1, 40 * MB)
+        for start in range(0, len(block), mmap.PAGESIZE):
+            block[start] = 1
+        return block
+
+    thread = threading.Thread(target=hungry, args=(memory,))
+    thread.start()
+    files = HeldReads()
+    looked = {}
+
+    def look():
+        """In a thread of its own, as the timeline does: the main thread is one of those looked at."""
+        threads = RunningThreads(files, lambda: 0)
+        threads.advance()
+        touch.set()
+        touched.wait()
+        threads.advance()
+        looked["stacks"] = threads.stacks()
+        looked["shares"] = threads.shares()
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    looking.join()
+    end.set()
+    thread.join()
+    files.close()
+    assert thread.ident in looked["stacks"]
+    assert max(looked["shares"], key=looked["shares"].get) == thread.ident
+
+
+@linux
+def test_a_worker_without_code_of_the_program_is_charged_to_the_line_that_waits_for_it():
+    entered, end = threading.Event(), threading.Event()
+    frames = {}
+
+    def work():
+        entered.set()
+        end.wait()
+
+    # The worker's own frames are the standard library's alone.
+    with ThreadPoolExecutor(1) as pool:
+        waiting = threading.Thread(target=lambda: pool.submit(end.wait).result())
+        waiting.start()
+        work_began = threading.Thread(target=work)
+        work_began.start()
+        entered.wait()
+        while not any("_WorkItem.run" in names for names in frames.values()):
+            frames = {ident: names_of(frame) for ident, frame in sys._current_frames().items()}
+        worker = next(ident for ident, names in frames.items() if "_WorkItem.run" in names)
+        raw = {i: f for i, f in sys._current_frames().items() if i in (worker, waiting.ident)}
+        stack = RunningThreads(HeldReads(), lambda: 0)._with_waiter(stack_of(raw[worker]), raw)
+        del raw
+        end.set()
+        waiting.join()
+        work_began.join()
+    names = [code.co_qualname for code, _ in stack]
+    assert any("test_a_worker_without_code" in name for name in names)
+    assert names.index("_WorkItem.run") < len(names) - 1
+
+
+def names_of(frame):
+    return [code.co_qualname for code, _ in stack_of(frame)]
+
+
+def test_a_held_read_is_what_is_in_the_file():
+    if not os.path.exists("/proc/self/statm"):
+        pytest.skip("needs /proc")
+    files = HeldReads()
+    assert len(files.read("statm").split()) == 7
+    with pytest.raises(OSError, match="task/0"):
+        files.read("task/0/stat")
+    files.close()

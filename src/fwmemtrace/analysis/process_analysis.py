@@ -20,6 +20,7 @@ from .ledger_native import name_native_heap
 from .objects import ObjectsFold
 from .process_fold import Fold, ProcessFold
 from .python_heap import PythonHeapFold
+from .rise_lines import rise_lines
 from .rises import RisesFold
 from .suite.reading import SuiteRecords
 from .tensors import TensorsFold
@@ -179,6 +180,8 @@ class ProcessAnalysis:
             timeline=fold.timeline(pid, self.began_ns or 0),
         )
         name_native_heap(report.ledger or [], phases)
+        if rises is not None:
+            rises.lines = rise_lines(rises.stacks, report.ledger or [], report.import_phases or [])
         return report
 
 

@@ -12,6 +12,9 @@ from ..paths import OUTSIDE, PhasePath, write
 from ..records import ModuleImport, PhaseBegin, PhaseEnd, Record, RssChange, SampledStack, SessionBegin, SessionEnd
 from .standing_rises import StandingRises
 
+# Without the probe `imports`, what modules take shows as rises inside the import system.
+_IMPORT_SYSTEM = "<frozen importlib"
+
 _Key: TypeAlias = tuple[PhasePath, int]  # the path of a phase and the number of a stack
 
 
@@ -106,20 +109,24 @@ class RisesFold:
         if not self.any:
             return None
         at_peak, now = self._standing.at_peak(self._last), self._standing.now
-        rises = [
-            self._rise(key, rises, at_peak.get(key, 0), now[key])
-            for key, rises in self._rises.items()
-            if key[1] in self._stacks  # else damage took it
-        ]
+        imported, rises = self._imported, []
+        for key, sums in self._rises.items():
+            frames = self._stacks.get(key[1])
+            if frames is None:  # damage took it
+                continue
+            if any(file.startswith(_IMPORT_SYSTEM) for _, file, _ in frames):
+                imported += sums.bytes
+            else:
+                rises.append(self._rise(key, sums, at_peak.get(key, 0), now[key]))
         delta = self._last - (self._first or 0)
         risen = sum(rise.bytes for rise in rises)
         return results.Rises(
             pid=pid,
             rss_delta_bytes=delta,
-            imported_bytes=self._imported,
+            imported_bytes=imported,
             risen_bytes=risen,
             fallen_bytes=self._fallen,
-            unattributed_bytes=delta - self._imported - risen - self._fallen,
+            unattributed_bytes=delta - imported - risen - self._fallen,
             stacks=sorted(rises, key=lambda rise: -rise.bytes),
             largest_fall_bytes=self._standing.largest_fall_bytes,
             largest_fall_calls=self._standing.largest_fall_calls,
@@ -130,12 +137,13 @@ class RisesFold:
         frames = [
             results.Frame(function=function, file=file, line=line) for function, file, line in self._stacks[stack]
         ]
+        own = next((number for number, frame in enumerate(frames) if self._is_own(frame.file)), len(frames))
         return results.Rise(
             path=write(path),
             bytes=rises.bytes,
             looks=rises.looks,
-            line=next((frame for frame in frames if self._is_own(frame.file)), None),
-            package=next((package for frame in frames if (package := package_of(frame.file))), ""),
+            line=frames[own] if own < len(frames) else None,
+            package=next((package for frame in frames[:own] if (package := package_of(frame.file))), ""),
             stack=frames,
             at_peak_bytes=at_peak,
             kept_bytes=kept,

@@ -5,23 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
+class Accounted:
+    """What probes account for at one moment.
+
+    A probe may still be watching something, such as an import. All that RSS changes by while it does is its own.
+
+    Args:
+        closed_bytes: all changes that are settled.
+        open_since: RSS in bytes when what is being watched was last looked at; None if nothing is.
+    """
+
+    __slots__ = ("closed_bytes", "open_since")
+
+    def __init__(self, closed_bytes: int, open_since: int | None = None) -> None:
+        self.closed_bytes = closed_bytes
+        self.open_since = open_since
+
+    def bytes_at(self, rss: int) -> int:
+        """Return the bytes accounted for, given RSS at that same moment."""
+        return self.closed_bytes + (0 if self.open_since is None else rss - self.open_since)
+
+
 class Attribution:
     """What a session's probes account for, of all that RSS has changed by. Each session has one."""
 
-    __slots__ = ("_sources",)
+    __slots__ = ("_source",)
 
     def __init__(self) -> None:
-        self._sources: list[Callable[[int], int]] = []
+        self._source: Callable[[], Accounted] | None = None
 
-    def add(self, source: Callable[[int], int]) -> None:
-        """Ask this function from now on: given RSS now, it returns the bytes that it accounts for so far."""
-        self._sources.append(source)
+    def ask(self, source: Callable[[], Accounted]) -> None:
+        """From now on, ask this function for what is accounted for."""
+        self._source = source
 
-    def remove(self, source: Callable[[int], int]) -> None:
-        """Ask it no more."""
-        if source in self._sources:
-            self._sources.remove(source)
-
-    def bytes_at(self, rss: int) -> int:
-        """Return the bytes that all sources account for until now, at this RSS."""
-        return sum(source(rss) for source in self._sources)
+    def now(self) -> Accounted:
+        """Return what is accounted for at this moment. RSS has to be read right afterwards."""
+        return Accounted(0) if self._source is None else self._source()

@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 from ..packages import PACKAGE_FOLDERS
 from ..records import ModuleImport
 from ..tracing.span import Span, current
+from .attribution import Accounted
 from .base import Probe, ProbeContext
 
 _get_thread_id = threading.get_ident
@@ -93,7 +94,7 @@ class ImportsProbe(Probe):
         self._rss = context.meter.rss
         self._own_thread = _get_thread_id()
         self._on = True
-        context.attribution.add(self._accounted_at)
+        context.attribution.ask(self._accounted_now)
         self._replace(_FIND_AND_LOAD, _around_find_and_load)
         self._replace(_EXEC, _around_exec)
 
@@ -121,10 +122,9 @@ class ImportsProbe(Probe):
             span = self._own_spans[-1]
         return 0 if span is None or span.closed else span.id
 
-    def _accounted_at(self, rss: int) -> int:
-        """Return the bytes that imports account for so far, with the window that is open now."""
+    def _accounted_now(self) -> Accounted:
         with self._lock:
-            return self._accounted + (rss - self._last_rss if self._on and any(self._open.values()) else 0)
+            return Accounted(self._accounted, self._last_rss if self._on and any(self._open.values()) else None)
 
     def stop(self) -> None:
         self._on = False

@@ -11,6 +11,7 @@ from .growth_section import growth_sections
 from .import_section import import_sections
 from .ledger_sections import ledger_sections, processes_sections, workers_blocks
 from .phase_table import phase_table
+from .rises_section import rises_sections
 from .summary import process_sentences, summary_section
 from .timeline import timeline_sections
 
@@ -47,6 +48,7 @@ def _process(report: results.TraceReport, process: results.Process, top: int, *,
         "Phases",
         [Prose("process", process_sentences(process)), phase_table(process, phases)],
     )
+    yield from rises_sections(report, process, top)
     yield from ledger_sections(report, process, phases, top)
     yield from growth_sections(report, process)
     yield from allocation_sections(process, phases, top)

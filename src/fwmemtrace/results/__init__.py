@@ -15,7 +15,7 @@ from .phases import PhaseRow, Resident
 from .process import Cgroup, Overhead, Process, TimelinePoint, TraceInfo
 from .python_heap import HeapLine, HeapPackage, HeapSite, HeapStack, PythonHeap
 from .report import REPORT_FORMAT, REPORT_VERSION, Advice, Budget, Run, TraceReport
-from .rises import Rise, Rises
+from .rises import Rise, RiseLine, Rises
 from .summary import Cause, ImportedPackages, NextRun, Summary, Untouched
 from .tensors import Accelerator, TensorGroup, Tensors, TensorStorage
 
@@ -58,6 +58,7 @@ __all__ = [
     "Resident",
     "Result",
     "Rise",
+    "RiseLine",
     "Rises",
     "Run",
     "Summary",

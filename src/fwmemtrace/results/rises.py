@@ -12,12 +12,23 @@ class Rise(PhaseResult, kw_only=True):
     bytes: int  # the sum of its rises
     looks: int  # the number of rises
     line: Frame | None  # the innermost frame of the program's own code; null if there is none
-    package: str  # the installed package of the innermost frame, such as "numpy"; "" if it is in none
+    package: str  # the innermost installed package that `line` called, such as "numpy"; "" if it called none
     stack: list[Frame]  # innermost first
     at_peak_bytes: int = 0  # part of `bytes`: not given back when RSS was at its largest; a fall takes what rose last
     kept_bytes: int = 0  # part of `bytes`: not given back at the end
     first_ns: int = 0  # time of its first rise, since the session began
     last_ns: int = 0  # time of its last rise
+
+
+class RiseLine(Result, kw_only=True):
+    """What one line of the program's own code made RSS rise by, all phases together."""
+
+    bytes: int  # the sum of its rises
+    at_peak_bytes: int  # part of `bytes`: not given back when RSS was at its largest
+    line: Frame  # the line
+    package: str  # the package that ran, as in `Rise`
+    category: str | None = None  # kind of memory, a category of the ledger; null if the figures leave it open
+    owner: str | None = None  # owner in the ledger; null if `category` is
 
 
 class Rises(Result, kw_only=True):
@@ -28,10 +39,11 @@ class Rises(Result, kw_only=True):
 
     pid: int  # process id
     rss_delta_bytes: int  # change in RSS from the start of the session to its end, or to the last reading
-    imported_bytes: int  # of that, what imports account for; from the probe `imports`
+    imported_bytes: int  # of that, what imports account for, by the probe `imports` or else by their rises
     risen_bytes: int  # of that, the rises below
     fallen_bytes: int  # of that, what was given back; negative or 0
     unattributed_bytes: int  # of that, what belongs to no stack, such as changes too small to look at
     stacks: list[Rise]  # the largest first
     largest_fall_bytes: int = 0  # the most that was given back at once
     largest_fall_calls: int = 0  # the number of calls of phases whose rises that took back
+    lines: list[RiseLine] = []  # the same by line of the program's own code, the largest first

@@ -40,6 +40,9 @@ class Meter(Protocol):
     def rss(self) -> Callable[[], int]:
         """Return the resident bytes; the cheapest reading there is."""
 
+    def page_faults(self) -> int:
+        """Return the page faults of the process so far, without releasing the interpreter's lock; -1 if not counted."""
+
     def vms(self) -> int:
         """Return the bytes of address space."""
 
@@ -116,6 +119,10 @@ class ProcMeter:
         self._fds.append(fd)
         return fd
 
+    def page_faults(self) -> int:
+        usage = self._getrusage(0)  # RUSAGE_SELF
+        return int(usage.ru_minflt + usage.ru_majflt)
+
     def vms(self) -> int:
         return int(os.pread(self._statm, 64, 0).split(None, 1)[0]) * PAGE_SIZE
 
@@ -181,6 +188,9 @@ class PsutilMeter:
         rss: int = self._process.memory_info().rss
         self._largest = max(self._largest, rss)
         return rss
+
+    def page_faults(self) -> int:
+        return -1
 
     def vms(self) -> int:
         vms: int = self._process.memory_info().vms

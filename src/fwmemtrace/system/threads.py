@@ -1,29 +1,41 @@
-"""What the kernel counts for each thread of this process."""
+"""What the kernel counts for each thread of this process: page faults and processor time."""
 
 from __future__ import annotations
 
-import threading
+import sys
+import time
 
-from . import proc
+from .held_reads import HeldReads
 
 _MINOR_FAULTS, _MAJOR_FAULTS = 7, 9  # fields behind the thread's name; see proc_pid_stat(5)
+# The clock of a thread's processor time: MAKE_THREAD_CPUCLOCK in linux/posix-timers.h, of the kind CPUCLOCK_SCHED.
+_PER_THREAD_SCHED = 6
 
 
-def page_faults() -> dict[int, int]:
-    """Return the page faults of each Python thread since it started, by its `threading.get_ident()`.
+def processor_time_ns(native_id: int) -> int | None:
+    """Return the processor time of a thread of this process; None if it has ended, or where there is no such clock.
 
-    They come from /proc/self/task/*/stat. Threads that Python does not know, or that end meanwhile, are left out; the
-    result is empty where there is no /proc.
+    Args:
+        native_id: see `threading.Thread.native_id`.
     """
-    faults = {}
-    for thread in threading.enumerate():
-        if thread.ident is None or thread.native_id is None:
-            continue
-        try:
-            with open(proc.path_of(f"task/{thread.native_id}/stat"), "rb") as file:
-                # The name is in parentheses and may hold any character.
-                fields = file.read().rpartition(b")")[2].split()
-        except OSError:
-            continue
-        faults[thread.ident] = int(fields[_MINOR_FAULTS]) + int(fields[_MAJOR_FAULTS])
-    return faults
+    if sys.platform != "linux":
+        return None
+    try:
+        return time.clock_gettime_ns((~native_id << 3) | _PER_THREAD_SCHED)
+    except OSError:
+        return None
+
+
+def page_faults(native_id: int, files: HeldReads) -> int | None:
+    """Return the page faults of a thread since it began; None if it has ended, or where there is no /proc.
+
+    Args:
+        native_id: see `threading.Thread.native_id`.
+        files: reads /proc/self/task/*/stat.
+    """
+    try:
+        # The name is in parentheses and may hold any character.
+        fields = files.read(f"task/{native_id}/stat").rpartition(b")")[2].split()
+        return int(fields[_MINOR_FAULTS]) + int(fields[_MAJOR_FAULTS])
+    except (OSError, IndexError):
+        return None

@@ -100,5 +100,7 @@ class ResidentProbe(Probe):
         self._read_cgroup()
 
     def after_fork(self, context: ProbeContext) -> None:
-        self._timeline = None  # its thread stayed with the parent
+        if self._timeline is not None:
+            self._timeline.after_fork()
+            self._timeline = None
         self.start(context)

@@ -1,4 +1,4 @@
-"""Samples RSS over time in a thread of its own, more often while it rises."""
+"""Samples RSS over time in a thread of its own, and looks for who made it rise, more often while it rises."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Callable
 from time import perf_counter_ns, thread_time_ns
 
 from ...records import Sample
-from ...system.threads import page_faults
+from ...system.held_reads import HeldReads
+from ...system.proc import PAGE_SIZE
 from ..base import ProbeContext
 from .rises import RiseSampler
+from .running_threads import RunningThreads
 
 # A point of the timeline is worth its bytes only if RSS has moved; one per second shows that it has not.
 _WORTH_A_POINT = 64 * 1024
@@ -18,9 +20,12 @@ _QUIET_POINT_NS = 1_000_000_000
 # reads it too, and at once when the program grows: the reading before the end matters most.
 _GROUP_POINT_NS = 250_000_000
 _GROUP_POINT_GROWTH = 8_000_000
-# While RSS rises, the stack is looked at every millisecond. Each look without a rise makes the pause longer again. A
-# function that allocates and returns between two looks is missed, so the pause stays short as long as that is cheap.
-_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.001, 0.01
+# Pauses between two looks. A wake-up takes 50 to 200 us of processor time, so what is saved while nothing happens is
+# spent while RSS rises: a function that allocates and returns between two looks is missed. A thread that computes in
+# Python gives way after 5 ms anyway (sys.getswitchinterval); then the wait for it is the pause.
+_RISING_S, _STEADY_S, _SPARING_S = 0.001, 0.01, 0.02
+_AT_ONCE_S = 0.0001
+_WAITED_NS = 2_000_000
 _LONGER = 2
 _SHARE = 0.01  # of the time, at most, for the processor time of this thread
 _ADVANCE_NS = 20_000_000
@@ -34,10 +39,14 @@ class Timeline:
         self._context = context
         self._emit = context.emit
         self._meter = context.meter
-        self._interval = context.settings.interval / 1e9
+        self._interval_ns = context.settings.interval
         self._budget = context.governor.for_probe(_SHARE, advance_ns=_ADVANCE_NS)
-        self._rises = RiseSampler(context.emit, context.meter.rss(), context.attribution.bytes_at, page_faults)
-        self._stopped = threading.Event()
+        self._files = HeldReads()
+        self._rises = RiseSampler(
+            context.emit, self._rss(), context.attribution.now, RunningThreads(self._files, self._meter.page_faults)
+        )
+        self._stopped = threading.Lock()  # released to stop; an Event's wait takes five times as long
+        self._stopped.acquire()
         self._thread = threading.Thread(target=self._run, name="fwmemtrace timeline", daemon=True)
         self._thread.start()
 
@@ -50,31 +59,48 @@ class Timeline:
     def _sample(self) -> None:
         last_rss, last_ns = 0, 0
         group_rss, group_ns = 0, perf_counter_ns()
-        pause, spent = min(self._interval, _SHORTEST_PAUSE_S), thread_time_ns()
-        while not self._stopped.wait(pause):
-            rss, now = self._meter.rss(), perf_counter_ns()
-            rose = self._rises.look(rss, now)
-            if now - last_ns >= self._interval * 1e9 and (
-                abs(rss - last_rss) >= _WORTH_A_POINT or now - last_ns >= _QUIET_POINT_NS
+        pause, spent = _RISING_S, thread_time_ns()
+        while not self._stopped.acquire(timeout=pause):
+            began = perf_counter_ns()
+            rss = self._rss()
+            rose = self._rises.look(rss, began)
+            if began - last_ns >= self._interval_ns and (
+                abs(rss - last_rss) >= _WORTH_A_POINT or began - last_ns >= _QUIET_POINT_NS
             ):
-                self._emit(Sample(now, rss, self._meter.vms()))
-                last_rss, last_ns = rss, now
-                if now - group_ns >= _GROUP_POINT_NS or rss - group_rss >= _GROUP_POINT_GROWTH:
+                self._emit(Sample(began, rss, self._meter.vms()))
+                last_rss, last_ns = rss, began
+                if began - group_ns >= _GROUP_POINT_NS or rss - group_rss >= _GROUP_POINT_GROWTH:
                     self._read_group()
-                    group_rss, group_ns = rss, now
+                    group_rss, group_ns = rss, began
             before, spent = spent, thread_time_ns()
             self._budget.spend(spent - before)
-            pause = self._next_pause(pause, rose)
+            pause = self._next_pause(pause, rose=rose, waited=perf_counter_ns() - began >= _WAITED_NS)
 
-    def _next_pause(self, pause: float, rose: bool) -> float:
+    def _rss(self) -> int:
+        """Return RSS, before another thread runs on."""
+        try:
+            return int(self._files.read("statm", 64).split(None, 2)[1]) * PAGE_SIZE
+        except OSError:
+            return self._meter.rss()
+
+    def _next_pause(self, pause: float, *, rose: bool, waited: bool) -> float:
         if not self._budget.affords():
-            return self._interval
-        return min(self._interval, _LONGEST_PAUSE_S, _SHORTEST_PAUSE_S if rose else pause * _LONGER)
+            pause = _SPARING_S
+        elif rose:
+            pause = _AT_ONCE_S if waited else _RISING_S
+        else:
+            pause = min(_STEADY_S, pause * _LONGER)
+        return min(pause, self._interval_ns / 1e9)
 
     def stop(self) -> None:
         """Stop sampling; the changes of RSS since the last look are recorded."""
-        self._stopped.set()
+        self._stopped.release()
         if self._thread is not threading.current_thread():
             self._thread.join(timeout=1.0)
         if not self._thread.is_alive():
-            self._rises.finish(self._meter.rss(), perf_counter_ns())
+            self._rises.finish(self._rss(), perf_counter_ns())
+            self._files.close()
+
+    def after_fork(self) -> None:
+        """This is a forked child process: the thread stayed with the parent, the files did not."""
+        self._files.close()

@@ -1,0 +1,176 @@
+"""Finds the threads that may have made RSS rise, and each one's share of a rise.
+
+Processor time tells who ran, page faults who touched new memory; the kernel counts both for each thread. Faults of no
+Python thread are those of native threads, such as a library's pool. They count for the Python thread that waits for
+them.
+"""
+
+from __future__ import annotations
+
+import _thread
+import sys
+import threading
+from collections.abc import Callable
+from functools import cache
+from opcode import opmap
+from os.path import dirname
+from types import CodeType, FrameType
+from typing import TypeAlias
+
+from ...packages import package_of
+from ...system.held_reads import HeldReads
+from ...system.threads import page_faults, processor_time_ns
+
+# Code of each frame and its latest instruction, innermost first. Not frames: they would keep their variables alive. Not
+# lines: to find one takes longer than all the rest.
+Stack: TypeAlias = tuple[tuple[CodeType, int], ...]
+
+_DEEPEST = 100  # frames of a stack, the innermost ones; recursion may be deeper
+_MOST_CANDIDATES = 8
+# Of all page faults: with fewer, the two figures merely differ in what they count.
+_NATIVE_SHARE = 0.2
+_RAN_NS = 20_000  # processor time since the look before; a thread that is merely woken up takes less
+_STANDARD_LIBRARY, _OURS = dirname(threading.__file__), dirname(dirname(dirname(__file__)))
+_RESUME = opmap.get("RESUME", -1)
+_LATEST_RESUME = 2 * 64  # where the first one of a function is at most; cells are made before it
+# Where threads wait for work. One that waits anywhere else may wait for native threads that do its work.
+_IDLE_FILES = (
+    "/threading.py",
+    "/queue.py",
+    "/selectors.py",
+    "/socketserver.py",
+    "/futures/thread.py",
+    "/connection.py",
+)
+
+
+class RunningThreads:
+    """Knows which threads ran since the last look, all but the one that looks.
+
+    Args:
+        files: reads the figures of threads.
+        all_faults: returns the page faults of the process so far; -1 if they are not counted.
+    """
+
+    def __init__(self, files: HeldReads, all_faults: Callable[[], int]) -> None:
+        self._files = files
+        self._all_faults = all_faults
+        self._all_before = self._all_new = 0
+        self._main = threading.main_thread().ident or 0
+        self._processor_ns: dict[int, int] = {}
+        self._faults: dict[int, int] = {}
+        self._new_faults: dict[int, int] = {}  # since the look before
+        self._order: dict[int, None] = {}  # threads by when they ran last, the latest last
+        self._ran: list[int] = []
+        self._waits: int | None = None
+
+    def advance(self) -> None:
+        """Take note of who ran since the last call."""
+        self._new_faults, self._all_new = {}, 0
+        if _thread._count() == 1:  # the one that looks; the main thread is not counted
+            self._processor_ns, self._ran = {}, [self._main]
+            return
+        own = threading.get_ident()
+        native = {
+            thread.ident: thread.native_id
+            for thread in threading.enumerate()
+            if thread.ident is not None and thread.ident != own and thread.native_id is not None
+        }
+        before, is_first = self._processor_ns, not self._processor_ns
+        all_before, self._all_before = self._all_before, self._all_faults()
+        if not is_first:
+            self._all_new = self._all_before - all_before
+        self._processor_ns = {thread: processor_time_ns(number) or 0 for thread, number in native.items()}
+        took = {thread: now - before.get(thread, 0) for thread, now in self._processor_ns.items()}
+        ran = sorted((thread for thread in took if took[thread] >= _RAN_NS), key=lambda thread: -took[thread])
+        self._ran = ran[:_MOST_CANDIDATES]
+        for thread in self._ran:
+            faults = page_faults(native[thread], self._files)
+            if faults is not None:
+                self._new_faults[thread] = faults - self._faults.get(thread, faults if is_first else 0)
+                self._faults[thread] = faults
+        for thread in reversed(ran):
+            self._order.pop(thread, None)
+            self._order[thread] = None
+        for thread in [thread for thread in self._order if thread not in native]:
+            del self._order[thread]
+            self._faults.pop(thread, None)
+
+    def stacks(self) -> dict[int, Stack]:
+        """Return the stacks of the threads that may have made RSS rise before the last `advance`, by their identifiers.
+
+        Whoever has the interpreter's lock has just given it up, so the stacks are those of the very moment.
+        """
+        frames = sys._current_frames()
+        frames.pop(threading.get_ident(), None)
+        self._ran = [thread for thread in self._ran if thread in frames]
+        waiting = (thread for thread in reversed(self._order) if thread not in self._ran and thread in frames)
+        self._waits = next((thread for thread in waiting if not _idle(frames[thread])), None)
+        if not self._ran and self._waits is None:
+            self._ran = [*frames][:1]
+        chosen = self._ran if self._waits is None else [*self._ran, self._waits]
+        return {
+            thread: stack_of(frames[thread])
+            if thread == self._main
+            else self._with_waiter(stack_of(frames[thread]), frames)
+            for thread in chosen
+        }
+
+    def _with_waiter(self, stack: Stack, frames: dict[int, FrameType]) -> Stack:
+        """Return a stack, and below it that of the thread that waits for its result if only that is the program's."""
+        if any(_is_program_code(code.co_filename) for code, _ in stack):
+            return stack
+        for thread in reversed([*frames.keys() - self._order.keys(), *self._order]):
+            if _idle(frames[thread]):
+                waiter = stack_of(frames[thread])
+                if any(_is_program_code(code.co_filename) for code, _ in waiter):
+                    return (*stack, *waiter)
+        return stack
+
+    def shares(self) -> dict[int, float]:
+        """Return the share of each thread in `stacks` of the rise before the last `advance`; the shares add up to 1."""
+        weights: dict[int, float] = {
+            thread: faults for thread, faults in self._new_faults.items() if thread in self._ran
+        }
+        by_native_threads = self._all_new - sum(weights.values())
+        if self._waits is not None and by_native_threads > _NATIVE_SHARE * self._all_new:
+            weights[self._waits] = by_native_threads
+        total = sum(weights.values())
+        if not total:
+            alone = self._ran[0] if self._ran else self._waits or 0
+            return {alone: 1.0}
+        return {thread: weight / total for thread, weight in weights.items() if weight}
+
+
+def stack_of(innermost: FrameType) -> Stack:
+    """Return the stack of a thread, by its innermost frame."""
+    frame: FrameType | None = innermost
+    if _just_entered(innermost):
+        # The interpreter was handed over at the entry of a function, of which nothing has run: it was the caller.
+        frame = innermost.f_back or innermost
+    stack: list[tuple[CodeType, int]] = []
+    while frame is not None and len(stack) < _DEEPEST:
+        stack.append((frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    return tuple(stack)
+
+
+def line_of(code: CodeType, instruction: int) -> int:
+    """Return the line of an instruction, 0 if it has none."""
+    return next((line or 0 for start, end, line in code.co_lines() if start <= instruction < end), 0)
+
+
+def _just_entered(frame: FrameType) -> bool:
+    code = frame.f_code
+    if frame.f_lasti > _LATEST_RESUME:  # cheaper to ask than for the bytecode
+        return False
+    return 0 <= frame.f_lasti < len(code.co_code) and code.co_code[frame.f_lasti] == _RESUME
+
+
+@cache
+def _is_program_code(file: str) -> bool:
+    return not (file.startswith(("<", _STANDARD_LIBRARY, _OURS)) or package_of(file))
+
+
+def _idle(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.endswith(_IDLE_FILES)
