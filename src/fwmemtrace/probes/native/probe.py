@@ -7,7 +7,8 @@ stop moves it into the trace, and after a crash the reader finds it where it is.
 from __future__ import annotations
 
 import os
-import threading
+import sys
+from _thread import allocate_lock, get_ident, start_new_thread
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -37,6 +38,7 @@ class NativeProbe(Probe):
         self._capture: str | None = None
         self._maps: MapsWatch | None = None
         self._tasks: TaskSwitches | None = None
+        self._profile: tuple[int, Any] | None = None
 
     def start(self, context: ProbeContext) -> None:
         self._context = context
@@ -54,11 +56,12 @@ class NativeProbe(Probe):
                 f"memray cannot write its capture {path} ({error}); choose a trace file in an existing, writable "
                 "folder, on a file system that supports memory mapping"
             ) from error
+        profile = get_ident(), sys.getprofile()
         try:
             _in_a_thread(tracker.__enter__)
-        except RuntimeError as error:
+        except Exception as error:
             os.unlink(path)
-            if "active" not in str(error):
+            if not isinstance(error, RuntimeError) or "active" not in str(error):
                 raise ProbeUnavailable(f"memray's tracker does not start: {error}") from error
             self._context.note(
                 "a memray tracker was running already: its capture has the phases, and this trace has none"
@@ -66,6 +69,7 @@ class NativeProbe(Probe):
         else:
             self._tracker = tracker
             self._capture = path
+            self._profile = profile
         self._begin_markers()
 
     def _begin_markers(self) -> None:
@@ -98,7 +102,7 @@ class NativeProbe(Probe):
     def after_fork(self, context: ProbeContext) -> None:
         # The fork switched the parent's tracker off here, but its hooks in Python's threads are still to be removed.
         if self._tracker is not None:
-            self._tracker.__exit__(None, None, None)
+            self._exit(self._tracker)
         self._tracker = self._maps = None
         if self._tasks is not None:
             self._tasks.stop()
@@ -120,8 +124,18 @@ class NativeProbe(Probe):
         if tracker is None:
             return
         self._markers.leave("over")
-        tracker.__exit__(None, None, None)
+        self._exit(tracker)
         self._move_capture()
+
+    def _exit(self, tracker: Any) -> None:
+        """Stop the tracker, and give the program its profile function back.
+
+        memray restores that of the thread that started the tracker, which was one of our own.
+        """
+        tracker.__exit__(None, None, None)
+        thread, function = self._profile or (0, None)
+        if thread == get_ident():
+            sys.setprofile(function)
 
     def _move_capture(self) -> None:
         path = self._capture
@@ -174,17 +188,22 @@ def _in_a_thread(function: Callable[[], object]) -> None:
 
     In the thread that starts a tracker, memray hides as many outermost frames as there are at that moment. In the
     program's own thread these are the session's inner frames, and once those are gone, it would hide the program's.
+    It is not a `threading.Thread`, which would run the program's profile and trace functions for threads first: memray
+    would take the one for its own thread's, and one that raises would end the thread.
     """
     errors: list[BaseException] = []
+    running = allocate_lock()
 
     def call() -> None:
         try:
             function()
         except BaseException as error:
             errors.append(error)
+        finally:
+            running.release()
 
-    thread = threading.Thread(target=call, name="fwmemtrace start")
-    thread.start()
-    thread.join()
+    running.acquire()
+    start_new_thread(call, ())
+    running.acquire()
     if errors:
         raise errors[0]
