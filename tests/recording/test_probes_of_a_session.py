@@ -301,6 +301,74 @@ def test_a_probe_of_one_s_own_may_be_required() -> None:
         fwmemtrace.session(MemorySink(), probes=[Broken()], required=["broken"], interval=0)
 
 
+class Working(Probe):
+    """Makes more objects than it takes to set off a full collection, in every hook."""
+
+    name = "working"
+
+    def __init__(self) -> None:
+        self.kept: list[list[Any]] = []
+        self.worked = 0
+
+    def work(self) -> None:
+        self.worked += 1
+        self.kept += [[] for _ in range(200_000)]
+
+    def start(self, context: ProbeContext) -> None:
+        self.work()
+
+    def phase_began(self, span: Span) -> None:
+        self.work()
+
+    def phase_ended(self, span: Span, state: None) -> None:
+        self.work()
+
+    def stop(self) -> None:
+        self.work()
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_probes_set_off_no_collection(enabled: bool, tmp_path: Path) -> None:
+    during: list[Any] = []
+    working = Working()
+
+    def collecting(stage: str, info: dict[str, int]) -> None:
+        frame: Any = sys._getframe()
+        while frame is not None:
+            if frame.f_code is Working.work.__code__:
+                during.append(info)
+            frame = frame.f_back
+
+    (gc.enable if enabled else gc.disable)()
+    gc.callbacks.append(collecting)
+    try:
+        with fwmemtrace.session(tmp_path / "trace.bin", probes=[working]):
+            assert gc.isenabled() == enabled
+            with phase("a"):
+                assert gc.isenabled() == enabled
+            assert gc.isenabled() == enabled
+        assert gc.isenabled() == enabled
+        assert working.worked == 4
+        assert during == []
+        gc.enable()
+        working.work()
+        assert during  # it is enough for one where nothing is paused
+    finally:
+        gc.enable()
+        gc.callbacks.remove(collecting)
+
+
+def test_an_interrupt_in_a_probe_leaves_the_collector_on(tmp_path: Path) -> None:
+    class Interrupted(Keeps):
+        def phase_began(self, span: Span) -> None:
+            raise KeyboardInterrupt
+
+    with fwmemtrace.session(tmp_path / "trace.bin", probes=[Interrupted()]):
+        with pytest.raises(KeyboardInterrupt), phase("a"):
+            pass
+        assert gc.isenabled()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_worker_begins_its_open_phases_again_for_every_probe(tmp_path: Path) -> None:
     probe = Keeps()

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from ..heap.census import type_name
 from ..records import Collections, FullCollection
+from ..system.garbage_collector import is_collector_on
 from ..tracing.span import Span
 from .base import Probe, ProbeContext
 
@@ -100,7 +101,7 @@ class CollectorProbe(Probe):
         return _Totals(tuple(self._runs), self._wall_ns, self._collected, self._uncollectable)
 
     def _collect_all(self, span: Span) -> None:
-        if not gc.isenabled():
+        if not is_collector_on():
             if not self._noted_disabled:
                 self._noted_disabled = True
                 self._context.note("the program has switched the collector off: no full collection after its phases")
