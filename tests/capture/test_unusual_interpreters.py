@@ -9,6 +9,7 @@ import pytest
 
 import fwmemtrace
 from fwmemtrace import errors, phase
+from fwmemtrace.cli import main
 
 from .conftest import summary_of
 
@@ -139,3 +140,22 @@ def test_a_tracker_that_does_not_start_makes_the_probe_unavailable(tmp_path, mon
     monkeypatch.setattr(memray, "Tracker", Refusing)
     with pytest.raises(errors.ProbeUnavailable, match="does not start"):
         fwmemtrace.session(tmp_path / "trace.bin", probes=["native"], required=["native"])
+
+
+def test_a_program_that_has_tracemalloc_on_gets_a_note(run, tmp_path):
+    run(
+        "import fwmemtrace\n"
+        "with fwmemtrace.session('trace.bin', probes=['native']), fwmemtrace.phase('a'):\n"
+        "    kept = bytes(5_000_000)\n",
+        *("-X", "tracemalloc"),
+    )
+    notes = fwmemtrace.read(tmp_path / "trace.bin").summary().trace.notes
+    assert [note for note in notes if "tracemalloc is on" in note]
+
+
+def test_run_refuses_native_with_python_heap_before_the_program_runs(tmp_path, capsys):
+    (tmp_path / "program.py").write_text("raise AssertionError")
+    trace, program = tmp_path / "trace.bin", tmp_path / "program.py"
+    assert main(["run", "-o", str(trace), "--probes", "native,python_heap", str(program)]) == 2
+    assert "cannot run together" in capsys.readouterr().err
+    assert not trace.exists()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from _thread import allocate_lock, get_ident, start_new_thread
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from ...errors import ProbeUnavailable
@@ -22,6 +22,11 @@ from .maps_watch import MapsWatch
 from .marker_writer import MarkerWriter
 from .task_switches import TaskSwitches
 
+try:  # built in, and not in `sys.modules` where `python -X tracemalloc` has started it
+    import _tracemalloc
+except ImportError:  # not CPython
+    _tracemalloc = None  # type: ignore[assignment]
+
 _PIECE = 1024 * 1024
 _OLDEST = (1, 19)  # version of memray
 
@@ -32,6 +37,9 @@ class NativeProbe(Probe):
     name: ClassVar[str] = "native"
     rank: ClassVar[int] = 70
     measured: ClassVar[bool] = False
+    conflicts: ClassVar[Mapping[str, str]] = {
+        "python_heap": "memray would record the tables of tracemalloc, a block for each Python object"
+    }
 
     def __init__(self) -> None:
         self._tracker: Any = None
@@ -70,6 +78,8 @@ class NativeProbe(Probe):
             self._tracker = tracker
             self._capture = path
             self._profile = profile
+        if _tracemalloc is not None and _tracemalloc.is_tracing():
+            self._context.note("tracemalloc is on: what its own tables allocate is part of these figures")
         self._begin_markers()
 
     def _begin_markers(self) -> None:
