@@ -102,7 +102,8 @@ class ProbeSet:
             for probe in reversed(list(self._running)):
                 began_ns, rss = perf_counter_ns(), self._rss()
                 self._stop_probe(probe)
-                self._emit(Overhead(0, probe.name, perf_counter_ns() - began_ns, self._rss() - rss))
+                wall_ns, rss_bytes = perf_counter_ns() - began_ns, self._rss() - rss
+                self._emit(Overhead(0, probe.name, wall_ns, rss_bytes, stopping=True))
         for name, (wall_ns, rss_bytes) in self._small_costs.items():
             self._emit(Overhead(0, name, wall_ns, rss_bytes))
         self._running = []

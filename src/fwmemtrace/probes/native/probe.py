@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from ...errors import ProbeUnavailable
-from ...records import CaptureChunk
+from ...records import CaptureChunk, Overhead
+from ...system.allocators import read_malloc_in_use
 from ...tracefile.layout import CAPTURE_SUFFIX
 from ...tracing.span import Span, current
 from ..base import Probe, ProbeContext
@@ -133,8 +134,13 @@ class NativeProbe(Probe):
         tracker, self._tracker = self._tracker, None
         if tracker is None:
             return
+        self._markers.begin_overhead()
+        before = read_malloc_in_use()
         self._markers.leave("over")
         self._exit(tracker)
+        after = read_malloc_in_use()
+        if before is not None and after is not None:  # the difference is memray's own tables
+            self._context.emit(Overhead(0, self.name, 0, before - after))
         self._move_capture()
 
     def _exit(self, tracker: Any) -> None:
