@@ -234,10 +234,11 @@ class Overhead(Record, frozen=True, gc=False):
 
     kind: ClassVar[int] = 9
 
-    span: int  # 0 for the start and stop of the session, and for the sum of small costs
+    span: int  # 0 for the start and stop of the session, for tables of the probe's tool, and for the sum of small costs
     probe: str
     wall_ns: int
     rss_bytes: int
+    stopping: bool = False  # at the stop, after the last reading of RSS
 
 
 class Note(Record, frozen=True, gc=False):

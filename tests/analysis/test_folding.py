@@ -133,6 +133,23 @@ def test_what_a_probe_leaves_behind_counts_only_in_the_phases_around() -> None:
     assert (a.resident.tracer_bytes, b.resident.tracer_bytes) == (30, 0)
 
 
+def test_what_a_probe_costs_at_its_stop_is_not_part_of_the_session_s_rss() -> None:
+    made = fold(
+        [
+            session_begin(100),
+            Overhead(0, "native", 7, 30),
+            PhaseBegin(1, 0, "a", 1, 10, 130),
+            Overhead(1, "objects", 2, 4),
+            PhaseEnd(1, 30, 150, 150),
+            Overhead(0, "native", 0, 20),
+            Overhead(0, "native", 3, -15, stopping=True),
+            SessionEnd(50, 150, 150, 0),
+        ]
+    )
+    costs = {cost.probe: (cost.pid, cost.wall_ns, cost.rss_bytes, cost.during_bytes) for cost in made.overhead(10)}
+    assert costs == {"native": (10, 10, 35, 50), "objects": (10, 2, 4, 4)}
+
+
 def test_records_without_their_begin_are_ignored() -> None:
     made = fold([PhaseEnd(7, 10, 100, 100), Sample(20, 50, 60)])
     assert list(made.phases(10)) == [OUTSIDE]

@@ -6,14 +6,17 @@ import gc
 import os
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 import fwmemtrace
 from fwmemtrace import phase, plugins
+from fwmemtrace.config import load
 from fwmemtrace.probes import Probe, ProbeContext, Span
+from fwmemtrace.recording.from_settings import make_probes
 from fwmemtrace.recording.probe_set import ProbeSet
 from fwmemtrace.records import Footprint, Note, Overhead, PhaseBegin, PhaseEnd, Record
 from fwmemtrace.sinks import MemorySink
@@ -215,7 +218,7 @@ def new_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.filterwarnings("ignore:fwmemtrace")
 def test_a_phase_that_asks_for_resident_alone_is_passed_over_by_every_other_probe(new_module: str) -> None:
     sink = MemorySink()
-    with fwmemtrace.session(sink, probes="all", interval=0):
+    with fwmemtrace.session(sink, probes="all, python_heap", interval=0):
         with phase("full"):
             gc.collect()
             with phase("hot", probes=["resident"]):
@@ -299,6 +302,101 @@ def test_a_probe_of_one_s_own_may_be_required() -> None:
         fwmemtrace.session(MemorySink(), probes=[Broken()], interval=0).stop()
     with pytest.raises(fwmemtrace.ProbeUnavailable, match="needs a cat"):
         fwmemtrace.session(MemorySink(), probes=[Broken()], required=["broken"], interval=0)
+
+
+def names_of(probes: str, *, required: str = "", others: Sequence[Probe] = ()) -> set[str]:
+    return {probe.name for probe in make_probes(load({"probes": probes, "required": required}), others)}
+
+
+def test_all_is_a_set_of_probes_that_can_run_together() -> None:
+    every_probe = set(plugins.names("fwmemtrace.probes"))
+    assert names_of("all") == every_probe - {"python_heap"}
+    assert names_of("all,python_heap") == every_probe - {"native"}
+    assert names_of("all,native") == every_probe - {"python_heap"}
+
+
+@pytest.mark.parametrize(("probes", "required"), [("native,python_heap", ""), ("all,python_heap", "native")])
+def test_native_and_python_heap_are_refused_together(probes: str, required: str) -> None:
+    with pytest.raises(fwmemtrace.SettingsError, match="'native' and 'python_heap' cannot run together: memray would"):
+        names_of(probes, required=required)
+
+
+def test_a_probe_of_one_s_own_may_conflict_with_another() -> None:
+    class Picky(Probe):
+        name = "picky"
+        conflicts: ClassVar[Mapping[str, str]] = {"imports": "they would measure each other"}
+
+    assert "imports" not in names_of("all", others=[Picky()])
+    with pytest.raises(fwmemtrace.SettingsError, match="they would measure each other"):
+        names_of("imports", others=[Picky()])
+
+
+class Working(Probe):
+    """Makes more objects than it takes to set off a full collection, in every hook."""
+
+    name = "working"
+
+    def __init__(self) -> None:
+        self.kept: list[list[Any]] = []
+        self.worked = 0
+
+    def work(self) -> None:
+        self.worked += 1
+        self.kept += [[] for _ in range(200_000)]
+
+    def start(self, context: ProbeContext) -> None:
+        self.work()
+
+    def phase_began(self, span: Span) -> None:
+        self.work()
+
+    def phase_ended(self, span: Span, state: None) -> None:
+        self.work()
+
+    def stop(self) -> None:
+        self.work()
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_probes_set_off_no_collection(enabled: bool, tmp_path: Path) -> None:
+    during: list[Any] = []
+    working = Working()
+
+    def collecting(stage: str, info: dict[str, int]) -> None:
+        frame: Any = sys._getframe()
+        while frame is not None:
+            if frame.f_code is Working.work.__code__:
+                during.append(info)
+            frame = frame.f_back
+
+    (gc.enable if enabled else gc.disable)()
+    gc.callbacks.append(collecting)
+    try:
+        with fwmemtrace.session(tmp_path / "trace.bin", probes=[working]):
+            assert gc.isenabled() == enabled
+            with phase("a"):
+                assert gc.isenabled() == enabled
+            assert gc.isenabled() == enabled
+        assert gc.isenabled() == enabled
+        assert working.worked == 4
+        assert during == []
+        gc.enable()
+        working.work()
+        assert during  # it is enough for one where nothing is paused
+    finally:
+        gc.enable()
+        gc.callbacks.remove(collecting)
+
+
+def test_an_interrupt_in_a_probe_leaves_the_collector_on(tmp_path: Path) -> None:
+    class Interrupted(Keeps):
+        def phase_began(self, span: Span) -> None:
+            raise KeyboardInterrupt
+
+    with fwmemtrace.session(tmp_path / "trace.bin", probes=[Interrupted()]):
+        with pytest.raises(KeyboardInterrupt), phase("a"):
+            pass
+        assert gc.isenabled()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

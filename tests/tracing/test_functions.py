@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import logging
+import os
 import pickle
+import subprocess
+import sys
+import warnings
 
 import pytest
 
 from fwmemtrace import PhaseError, phase
+from fwmemtrace.capture.own_frames import is_ours, is_program_code
+from fwmemtrace.probes.python_heap.file_filter import FileFilter
 
 
 @phase
@@ -67,6 +74,100 @@ def test_the_frame_of_the_wrapper_is_the_only_one_added_to_a_traceback(traced):
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         fail()
     assert [entry.name for entry in caught.traceback][-2:] == ["wrapper", "fail"]
+
+
+def _here(offset):
+    """Return this file and a line in it, by its distance from the caller's."""
+    frame = sys._getframe(1)
+    return frame.f_code.co_filename, frame.f_lineno + offset
+
+
+@phase("old function")
+def old_function():
+    warnings.warn("use the new one", DeprecationWarning, stacklevel=2)
+
+
+@phase("old coroutine")
+async def old_coroutine():
+    warnings.warn("use the new one", DeprecationWarning, stacklevel=2)
+
+
+@phase("old generator")
+def old_generator():
+    warnings.warn("use the new one", DeprecationWarning, stacklevel=2)
+    yield
+
+
+@phase("old async generator")
+async def old_async_generator():
+    warnings.warn("use the new one", DeprecationWarning, stacklevel=2)
+    yield
+
+
+class Old:
+    @classmethod
+    @phase
+    @phase("inner")
+    def method(cls):
+        warnings.warn("use the new one", DeprecationWarning, stacklevel=2)
+
+
+@pytest.mark.parametrize("on", [True, False])
+@pytest.mark.parametrize("kind", ["function", "method", "generator", "coroutine", "async generator"])
+def test_a_warning_names_the_line_that_calls_the_decorated_function(kind, on, request):
+    if on:
+        request.getfixturevalue("traced")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if kind == "function":
+            place = _here(1)
+            old_function()
+        elif kind == "method":
+            place = _here(1)
+            Old.method()
+        elif kind == "generator":
+            place = _here(1)
+            next(old_generator())
+        elif kind == "coroutine":
+            place = _here(1)
+            next(old_coroutine().__await__(), None)
+        else:
+            place = _here(1)
+            next(old_async_generator().__anext__().__await__(), None)
+    assert [(warning.filename, warning.lineno) for warning in caught] == [place]
+
+
+def test_default_filters_show_a_deprecation_of_a_decorated_function(tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(
+        "import warnings\n"
+        "from fwmemtrace import phase\n"
+        "@phase\n"
+        "def old():\n"
+        "    warnings.warn('old() is deprecated', DeprecationWarning, stacklevel=2)\n"
+        "old()\n"
+    )
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    done = subprocess.run([sys.executable, script], env=environ, capture_output=True, text=True, check=True)
+    assert f"{script}:6: DeprecationWarning: old() is deprecated\n  old()" in done.stderr
+
+
+def test_the_wrapper_counts_as_code_of_the_tracer():
+    file = old_function.__code__.co_filename
+    assert is_ours(file)
+    assert not is_program_code(file)
+    assert not FileFilter().keeps(file)
+    assert FileFilter().keeps(__file__)
+
+
+def test_a_log_record_names_the_line_that_calls_the_decorated_function(caplog):
+    @phase
+    def log():
+        logging.getLogger().warning("hello", stacklevel=2)
+
+    place = _here(1)
+    log()
+    assert [(record.pathname, record.lineno) for record in caplog.records] == [place]
 
 
 def test_a_decorated_function_keeps_its_kind():

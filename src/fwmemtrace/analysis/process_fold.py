@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, Protocol
 
+import msgspec
+
 from .. import results
 from ..paths import OUTSIDE, PhasePath, write
 from ..records import (
@@ -59,7 +61,7 @@ class ProcessFold:
         self._timeline = TimelineFold()
         self._cgroup: results.Cgroup | None = None
         self._footprint: Footprint | None = None
-        self._overhead: dict[str, tuple[int, int]] = {}
+        self._overhead: dict[str, results.Overhead] = {}
         self.session: SessionBegin | None = None
         self.end: SessionEnd | None = None
         self.notes: list[str] = []
@@ -136,8 +138,13 @@ class ProcessFold:
         )
 
     def _overhead_reading(self, record: Overhead) -> None:
-        wall_ns, rss = self._overhead.get(record.probe, (0, 0))
-        self._overhead[record.probe] = wall_ns + record.wall_ns, rss + record.rss_bytes
+        cost = self._overhead.get(record.probe)
+        if cost is None:
+            cost = self._overhead[record.probe] = results.Overhead(pid=0, probe=record.probe, wall_ns=0, rss_bytes=0)
+        cost.wall_ns += record.wall_ns
+        cost.rss_bytes += record.rss_bytes
+        if not record.stopping:
+            cost.during_bytes += record.rss_bytes
         self._phases.overhead(record, self._open.by_span.get(record.span))
 
     def _note(self, record: Note) -> None:
@@ -203,10 +210,7 @@ class ProcessFold:
         Args:
             pid: of the process.
         """
-        return [
-            results.Overhead(pid=pid, probe=probe, wall_ns=wall_ns, rss_bytes=rss)
-            for probe, (wall_ns, rss) in self._overhead.items()
-        ]
+        return [msgspec.structs.replace(cost, pid=pid) for cost in self._overhead.values()]
 
     def timeline(self, pid: int, origin_ns: int) -> list[results.TimelinePoint]:
         """Return RSS over time.

@@ -17,7 +17,9 @@ class RssSample:
 
 
 class TimelineFold:
-    """Keeps a bounded number of samples, the highest of each stretch of time.
+    """Keeps a bounded number of samples, the highest of each few that follow each other in the trace.
+
+    Threads write records of a moment after later ones of other threads, so the order of time is only known at the end.
 
     Args:
         limit: the largest number of samples to keep, an even number.
@@ -47,4 +49,4 @@ class TimelineFold:
 
     def samples(self) -> list[RssSample]:
         """Return the samples that were kept, in order of time."""
-        return list(self._samples)
+        return sorted(self._samples, key=lambda sample: sample.time_ns)

@@ -81,7 +81,10 @@ class CaptureFile:
             ) from error
         if metadata.file_format != memray.FileFormat.ALL_ALLOCATIONS:
             self._reader.close()
-            raise CaptureError(f"{path} is an aggregated capture; capture again without --aggregate")
+            raise CaptureError(
+                f"{path} is an aggregated capture: it has sums for each stack and not the order of the allocations, "
+                "which phases need. Capture again with memray run without --aggregate, or with memray.Tracker"
+            )
         self.native: bool = metadata.has_native_traces
         if self.native:
             set_log_level: Any = vars(memray)["set_log_level"]  # public, but not in its stubs

@@ -17,6 +17,9 @@ PATH is as `paths.write` writes it; version 0.1 did not escape slashes and backs
 The size less `SMALLEST` is the low part of the run's slot number, and a number behind the word, after `#`, is the high
 part: `begin#2 'init'` of the third smallest size is slot 2 * 16 + 2. Slots tell apart runs of one phase that are open
 at the same time, and are reused after a run's end.
+
+With the debug hooks of Python's allocators (`python -X dev`, PYTHONMALLOC=debug) every block, and so every marker, is
+`DEBUG_BYTES` or twice as many larger.
 """
 
 from __future__ import annotations
@@ -28,7 +31,10 @@ FILE = "<fwmemtrace>"
 # CPython.
 SMALLEST = 1003
 SIZES = 16
-LARGEST = SMALLEST + SIZES - 1
+# The hooks add three words to each block (Objects/obmalloc.c), and again where pymalloc passes a large block on to the
+# raw allocator. That is more than there are sizes, so that none is ambiguous.
+DEBUG_BYTES = 3 * 8
+LARGEST = SMALLEST + SIZES - 1 + 2 * DEBUG_BYTES
 
 
 class Marker(NamedTuple):
@@ -43,6 +49,11 @@ class Marker(NamedTuple):
     word: str
     high: int
     text: str | None
+
+
+def low_part(size: int) -> int:
+    """Return the number below `SIZES` that the size of a marker's block encodes."""
+    return (size - SMALLEST) % DEBUG_BYTES
 
 
 def name_of(word: str, text: str | None = None, high: int = 0) -> str:

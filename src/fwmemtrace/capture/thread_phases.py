@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from ..paths import OUTSIDE, PhasePath, encodable, read
 from .mapped import MappedMemory
-from .markers import SIZES, SMALLEST, Marker, read_row
+from .markers import SIZES, Marker, low_part, read_row
 from .runs import PhaseRun
 from .tally import Tally
 
@@ -64,11 +64,11 @@ class ThreadPhases:
         """Follow a marker that a thread left, as a block of that size."""
         word, high, text = marker
         if word == "spell":
-            self._spelled.setdefault(thread, []).append(size - SMALLEST)
+            self._spelled.setdefault(thread, []).append(low_part(size))
         elif word in ("begin", "end", "switch"):
             names = read(self._take_spelled(thread) if text is None else text)
             path = tuple(map(encodable, names))  # as the trace file has them
-            self._edge(word, path, high * SIZES + size - SMALLEST, thread)
+            self._edge(word, path, high * SIZES + low_part(size), thread)
         elif word == "home":
             self._threads.pop(thread, None)
         elif word == "away":

@@ -29,7 +29,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     probes.add_argument(
         "--probes",
         metavar="NAME,...",
-        help=f"probes to use besides {','.join(_PROBES)}; `all` for every probe that works on this machine",
+        help=f"probes to use besides {','.join(_PROBES)}; `all` for all but python_heap",
     )
     probes.add_argument("--only-probes", metavar="NAME,...", help="probes to use instead")
     parser.add_argument("--native-traces", action="store_true", default=None, help="record C and C++ stack frames")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from typing import Any, ClassVar, TypeAlias
 
@@ -62,6 +62,7 @@ class Probe:
         rank: the place in the order; the default is outside of all built-in probes but `resident`.
         measured: whether the session measures the time and RSS that the probe takes at the edges of phases, records
             them as overhead, and keeps its memory out of peaks. False for hooks that cost less than measuring them.
+        conflicts: names of probes that it cannot run together with, each with the reason.
         outermost_only: whether `phase_began` and `phase_ended` are called for outermost phases only.
     """
 
@@ -69,6 +70,7 @@ class Probe:
     rank: ClassVar[int] = 10
     measured: ClassVar[bool] = True
     outermost_only: ClassVar[bool] = False
+    conflicts: ClassVar[Mapping[str, str]] = {}
 
     def start(self, context: ProbeContext) -> None:
         """Start to measure.

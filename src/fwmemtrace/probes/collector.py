@@ -10,15 +10,20 @@ none.
 from __future__ import annotations
 
 import gc
-import sys
 from collections import Counter
 from time import perf_counter_ns
 from typing import Any, ClassVar, NamedTuple
 
 from ..heap.census import type_name
 from ..records import Collections, FullCollection
+from ..system.garbage_collector import is_collector_on
 from ..tracing.span import Span
 from .base import Probe, ProbeContext
+
+try:  # built in, and not in `sys.modules` where `python -X tracemalloc` has started it
+    import _tracemalloc
+except ImportError:  # not CPython
+    _tracemalloc = None  # type: ignore[assignment]
 
 _GENERATIONS = 3
 _MOST_TYPES = 5
@@ -100,7 +105,7 @@ class CollectorProbe(Probe):
         return _Totals(tuple(self._runs), self._wall_ns, self._collected, self._uncollectable)
 
     def _collect_all(self, span: Span) -> None:
-        if not gc.isenabled():
+        if not is_collector_on():
             if not self._noted_disabled:
                 self._noted_disabled = True
                 self._context.note("the program has switched the collector off: no full collection after its phases")
@@ -124,8 +129,7 @@ class CollectorProbe(Probe):
 
 def _heap_bytes() -> int | None:
     """Return the bytes that tracemalloc traces; None if it is off."""
-    tracing = sys.modules.get("_tracemalloc")
-    if tracing is None or not tracing.is_tracing():
+    if _tracemalloc is None or not _tracemalloc.is_tracing():
         return None
-    current: int = tracing.get_traced_memory()[0]
+    current: int = _tracemalloc.get_traced_memory()[0]
     return current

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from .. import plugins
 from ..config import Settings
@@ -14,12 +14,15 @@ from ..sinks.base import Sink
 def make_probes(settings: Settings, others: Sequence[Probe] = ()) -> list[Probe]:
     """Return a new probe for each name in the settings and for `resident`, the outermost first.
 
+    "all" leaves out probes that cannot run together with one that was named, or with another of them.
+
     Args:
         settings: the session's.
         others: probes to use besides, or instead of those of their names.
 
     Raises:
-        SettingsError: if a name is unknown, or a probe that was named cannot be loaded.
+        SettingsError: if a name is unknown, a probe that was named cannot be loaded, or two that were named cannot run
+            together.
     """
     named = dict.fromkeys(["resident", *settings.probes, *settings.required])
     every_probe = "all" in named
@@ -35,7 +38,22 @@ def make_probes(settings: Settings, others: Sequence[Probe] = ()) -> list[Probe]
             if name in named:
                 raise
             warn(f"the probe {name!r} is off: it cannot be loaded: {error!r}")
-    return sorted(probes, key=lambda probe: probe.rank)
+    wanted = {*named, *(probe.name for probe in others)}
+    return sorted(_without_conflicts(probes, wanted), key=lambda probe: probe.rank)
+
+
+def _without_conflicts(probes: Sequence[Probe], wanted: Collection[str]) -> list[Probe]:
+    """Return the probes that can run together; those in `wanted` must all be among them."""
+    left_out = set()
+    for probe in probes:
+        for other, reason in probe.conflicts.items():
+            if probe.name in wanted and other in wanted:
+                raise SettingsError(
+                    f"the probes {probe.name!r} and {other!r} cannot run together: {reason}; "
+                    "run the program once with each"
+                )
+            left_out.add(probe.name if other in wanted else other)
+    return [probe for probe in probes if probe.name not in left_out]
 
 
 def make_sink(settings: Settings) -> Sink:

@@ -11,6 +11,7 @@ import msgspec
 from ..errors import ProbeUnavailable
 from ..probes.base import Emit, Probe, ProbeContext
 from ..records import Note, Overhead
+from ..system.garbage_collector import CollectorPaused, pause_collector, resume_after_fork, resume_collector
 from ..tracing.span import Span
 
 # Smaller costs are summed up and recorded when the session stops: a record for each would cost more than they do.
@@ -26,6 +27,9 @@ class ProbeSet:
 
     Which hooks there are is looked up once, when the probes have started and when one is switched off. So a phase pays
     only for hooks that a probe overrides.
+
+    Python's garbage collector is paused while probes start, stop, and are measured at the edges of phases: a collection
+    that they set off would free the program's garbage, and the drop of RSS would count as their overhead.
 
     A span's `state` has a tuple for each probe that keeps something until the phase ends: what its `phase_began`
     returned, and what that call cost. `probes.exclusion` keeps these out of the probes' figures.
@@ -56,21 +60,9 @@ class ProbeSet:
             ProbeUnavailable: if a probe named in the setting `required` cannot work; the others are stopped again.
         """
         self._use(context)
-        for probe in probes:
-            began_ns, rss = perf_counter_ns(), self._rss()
-            try:
-                probe.start(_context_of(probe, context))
-            except Exception as error:
-                if probe.name in context.settings.required:
-                    self.stop()
-                    if isinstance(error, ProbeUnavailable):
-                        raise
-                    raise ProbeUnavailable(f"the probe {probe.name!r} raised {error!r} when it started") from error
-                reason = str(error) if isinstance(error, ProbeUnavailable) else f"it raised {error!r} when it started"
-                self._note(probe, f"the probe {probe.name!r} is off: {reason}")
-                continue
-            self._running.append(probe)
-            self._emit(Overhead(0, probe.name, perf_counter_ns() - began_ns, self._rss() - rss))
+        with CollectorPaused():
+            for probe in probes:
+                self._start_probe(probe, context)
         self._look_up_hooks()
 
     def phase_began(self, span: Span) -> None:
@@ -98,6 +90,7 @@ class ProbeSet:
 
     def after_fork(self, context: ProbeContext) -> None:
         """This is a forked child process."""
+        resume_after_fork()
         self._use(context)
         self._small_costs = {}
         for probe in list(self._running):
@@ -105,14 +98,32 @@ class ProbeSet:
 
     def stop(self) -> None:
         """Stop the probes, the last one first, and record the costs that were too small for records of their own."""
-        for probe in reversed(list(self._running)):
-            began_ns, rss = perf_counter_ns(), self._rss()
-            self._stop_probe(probe)
-            self._emit(Overhead(0, probe.name, perf_counter_ns() - began_ns, self._rss() - rss))
+        with CollectorPaused():
+            for probe in reversed(list(self._running)):
+                began_ns, rss = perf_counter_ns(), self._rss()
+                self._stop_probe(probe)
+                wall_ns, rss_bytes = perf_counter_ns() - began_ns, self._rss() - rss
+                self._emit(Overhead(0, probe.name, wall_ns, rss_bytes, stopping=True))
         for name, (wall_ns, rss_bytes) in self._small_costs.items():
             self._emit(Overhead(0, name, wall_ns, rss_bytes))
         self._running = []
         self._look_up_hooks()
+
+    def _start_probe(self, probe: Probe, context: ProbeContext) -> None:
+        began_ns, rss = perf_counter_ns(), self._rss()
+        try:
+            probe.start(_context_of(probe, context))
+        except Exception as error:
+            if probe.name in context.settings.required:
+                self.stop()
+                if isinstance(error, ProbeUnavailable):
+                    raise
+                raise ProbeUnavailable(f"the probe {probe.name!r} raised {error!r} when it started") from error
+            reason = str(error) if isinstance(error, ProbeUnavailable) else f"it raised {error!r} when it started"
+            self._note(probe, f"the probe {probe.name!r} is off: {reason}")
+        else:
+            self._running.append(probe)
+            self._emit(Overhead(0, probe.name, perf_counter_ns() - began_ns, self._rss() - rss))
 
     def _use(self, context: ProbeContext) -> None:
         self._emit = context.emit
@@ -145,9 +156,12 @@ class ProbeSet:
                 _keep(span, name, state, 0, 0)
 
         def measured_call(span: Span) -> None:
-            began_ns, rss = perf_counter_ns(), self._rss()
-            state = self._call(probe, hook, span)
-            _keep(span, name, state, perf_counter_ns() - began_ns, self._rss() - rss)
+            began_ns, rss, collecting = perf_counter_ns(), self._rss(), pause_collector()
+            try:
+                state = self._call(probe, hook, span)
+                _keep(span, name, state, perf_counter_ns() - began_ns, self._rss() - rss)
+            finally:
+                resume_collector(collecting)
 
         return measured_call if probe.measured else call
 
@@ -159,10 +173,13 @@ class ProbeSet:
             self._call(probe, hook, span, state)
 
         def measured_call(span: Span) -> None:
-            began_ns, rss = perf_counter_ns(), self._rss()
+            began_ns, rss, collecting = perf_counter_ns(), self._rss(), pause_collector()
             state, wall_ns, rss_bytes = _kept(span, name)
-            self._call(probe, hook, span, state)
-            self._add_cost(span, name, wall_ns + perf_counter_ns() - began_ns, rss_bytes + self._rss() - rss)
+            try:
+                self._call(probe, hook, span, state)
+                self._add_cost(span, name, wall_ns + perf_counter_ns() - began_ns, rss_bytes + self._rss() - rss)
+            finally:
+                resume_collector(collecting)
 
         return measured_call if probe.measured else call
 

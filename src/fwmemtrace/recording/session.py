@@ -180,8 +180,8 @@ def session(
 
     Args:
         target: the path of the trace file, or a sink; by default `trace.bin`.
-        probes: names of the probes to switch on besides `resident`, or "all" for every probe that works here; a probe
-            of the caller's own may be passed itself.
+        probes: names of the probes to switch on besides `resident`, or "all" for every probe that works here but
+            `python_heap`, which cannot run with `native`; a probe of the caller's own may be passed itself.
         sink: a sink, or the name of a registered one, which is made with `target` as its argument.
         interval: seconds between two points of the timeline, or text such as "50ms"; 0 for no timeline.
         required: names of probes that must work here.

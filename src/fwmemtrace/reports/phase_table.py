@@ -43,7 +43,8 @@ _OBJECTS = _Figure(
 _TENSORS = _Figure("tensors", lambda phase: None if phase.tensors is None else Bytes(phase.tensors.live_bytes))
 _CALLS = _Figure("calls", lambda phase: Count(phase.calls) if phase.path else None)
 _ERRORS = _Figure("errors", lambda phase: Count(phase.errors) if phase.errors else None)
-_TIME = _Figure("time", lambda phase: Duration(phase.wall_ns))
+# A phase without RSS comes from a capture alone, which has no times.
+_TIME = _Figure("time", lambda phase: None if phase.resident is None else Duration(phase.wall_ns))
 
 
 def phase_table(process: results.Process, phases: Sequence[results.PhaseRow]) -> Table:
@@ -76,7 +77,7 @@ def _figures(phases: Sequence[results.PhaseRow]) -> list[_Figure]:
         *([_TENSORS] if any(phase.tensors for phase in phases) else []),
         _CALLS,
         *([_ERRORS] if any(phase.errors for phase in phases) else []),
-        _TIME,
+        *([_TIME] if any(phase.resident for phase in phases) else []),
     ]
 
 

@@ -63,6 +63,7 @@ class Overhead(Result, kw_only=True):
     probe: str  # name of the probe
     wall_ns: int  # time it took at phase edges, at the start and at the stop
     rss_bytes: int  # RSS overhead: what it left resident
+    during_bytes: int = 0  # RSS overhead during the session, part of all RSS figures: before the probe stopped
 
 
 class TimelinePoint(Result, kw_only=True):

@@ -47,6 +47,15 @@ class AllocatorReader:
         )
 
 
+def read_malloc_in_use() -> int | None:
+    """Return the bytes that malloc has given out; None where the C library does not tell."""
+    read = _mallinfo2()
+    if read is None:
+        return None
+    info = read()
+    return int(info.uordblks + info.hblkhd)
+
+
 def parse_python_figures(text: bytes) -> tuple[int | None, int | None]:
     """Parse the output of `_PyObject_DebugMallocStats`.
 

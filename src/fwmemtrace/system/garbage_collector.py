@@ -1,11 +1,14 @@
-"""Keeps Python's garbage collector from running while large temporary lists exist.
+"""Keeps Python's garbage collector from running while the tracer works.
 
-Millions of new tuples, or a list of all objects, would make it walk over the program's whole heap again and again.
+Millions of new tuples, or a list of all objects, would make it walk over the program's whole heap again and again. And
+a collection that the tracer's own objects set off would free the program's garbage in the middle of a reading.
 """
 
 from __future__ import annotations
 
 import gc
+
+_pauses: list[None] = []  # one for each pause of a collector that was on; a number would need a lock
 
 
 def pause_collector() -> bool:
@@ -15,7 +18,9 @@ def pause_collector() -> bool:
         Whether it was on, for `resume_collector`.
     """
     was_enabled = gc.isenabled()
-    gc.disable()
+    if was_enabled:
+        _pauses.append(None)
+        gc.disable()
     return was_enabled
 
 
@@ -23,6 +28,20 @@ def resume_collector(was_enabled: bool) -> None:
     """Restore what `pause_collector` changed."""
     if was_enabled:
         gc.enable()
+        if _pauses:
+            _pauses.pop()
+
+
+def resume_after_fork() -> None:
+    """End the pauses of other threads, which do not exist in this forked child."""
+    if _pauses:
+        _pauses.clear()
+        gc.enable()
+
+
+def is_collector_on() -> bool:
+    """Tell whether the program has its collector on, paused or not."""
+    return gc.isenabled() or bool(_pauses)
 
 
 class CollectorPaused:

@@ -12,7 +12,7 @@ from .span import current, set_current
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
-    from types import TracebackType
+    from types import CodeType, TracebackType
     from typing import Any, TypeVar, overload
 
     from .span import Attribute, Span, Tracer
@@ -30,6 +30,11 @@ _idle: dict[str, Phase] = {}
 # Names and paths of phases that the traced process remembers, here and in the probes (see `probes.path_table`): a
 # program that makes up names, such as one for each request, must not fill its memory with them.
 MOST_PATHS = 1024
+# The file name of the wrappers' code. `warnings.warn` and the methods of loggers skip frames of import machinery when
+# they count `stacklevel`, and recognise them by these two words: so a deprecation in a decorated function is shown for
+# the line that calls it, and not hidden because it seems to come from here.
+_SKIPPED_FILE = f"<importlib._bootstrap>{__file__}"
+_skipped: dict[CodeType, CodeType] = {}
 _WRAPPED = ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__", "__type_params__")
 
 
@@ -188,6 +193,10 @@ def _decorate(function: Any, given: Phase | None) -> Any:
         raise PhaseError(f"@phase cannot decorate {function!r}; decorate a function or the methods of a class")
     own_phase = given if given is not None else Phase(_name_of(function))
     wrapper = _wrapper_for(_flags(function))(function, own_phase)
+    code = wrapper.__code__
+    if code not in _skipped:
+        _skipped[code] = code.replace(co_filename=_SKIPPED_FILE)
+    wrapper.__code__ = _skipped[code]
     for attribute in _WRAPPED:  # as functools.wraps, which would import more
         if hasattr(function, attribute):
             setattr(wrapper, attribute, getattr(function, attribute))

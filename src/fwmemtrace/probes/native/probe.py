@@ -7,12 +7,14 @@ stop moves it into the trace, and after a crash the reader finds it where it is.
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable
+import sys
+from _thread import allocate_lock, get_ident, start_new_thread
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from ...errors import ProbeUnavailable
-from ...records import CaptureChunk
+from ...records import CaptureChunk, Overhead
+from ...system.allocators import read_malloc_in_use
 from ...tracefile.layout import CAPTURE_SUFFIX
 from ...tracing.span import Span, current
 from ..base import Probe, ProbeContext
@@ -20,6 +22,11 @@ from .mapped_libraries import MappedLibraries
 from .maps_watch import MapsWatch
 from .marker_writer import MarkerWriter
 from .task_switches import TaskSwitches
+
+try:  # built in, and not in `sys.modules` where `python -X tracemalloc` has started it
+    import _tracemalloc
+except ImportError:  # not CPython
+    _tracemalloc = None  # type: ignore[assignment]
 
 _PIECE = 1024 * 1024
 _OLDEST = (1, 19)  # version of memray
@@ -31,12 +38,16 @@ class NativeProbe(Probe):
     name: ClassVar[str] = "native"
     rank: ClassVar[int] = 70
     measured: ClassVar[bool] = False
+    conflicts: ClassVar[Mapping[str, str]] = {
+        "python_heap": "memray would record the tables of tracemalloc, a block for each Python object"
+    }
 
     def __init__(self) -> None:
         self._tracker: Any = None
         self._capture: str | None = None
         self._maps: MapsWatch | None = None
         self._tasks: TaskSwitches | None = None
+        self._profile: tuple[int, Any] | None = None
 
     def start(self, context: ProbeContext) -> None:
         self._context = context
@@ -54,11 +65,12 @@ class NativeProbe(Probe):
                 f"memray cannot write its capture {path} ({error}); choose a trace file in an existing, writable "
                 "folder, on a file system that supports memory mapping"
             ) from error
+        profile = get_ident(), sys.getprofile()
         try:
             _in_a_thread(tracker.__enter__)
-        except RuntimeError as error:
+        except Exception as error:
             os.unlink(path)
-            if "active" not in str(error):
+            if not isinstance(error, RuntimeError) or "active" not in str(error):
                 raise ProbeUnavailable(f"memray's tracker does not start: {error}") from error
             self._context.note(
                 "a memray tracker was running already: its capture has the phases, and this trace has none"
@@ -66,6 +78,9 @@ class NativeProbe(Probe):
         else:
             self._tracker = tracker
             self._capture = path
+            self._profile = profile
+        if _tracemalloc is not None and _tracemalloc.is_tracing():
+            self._context.note("tracemalloc is on: what its own tables allocate is part of these figures")
         self._begin_markers()
 
     def _begin_markers(self) -> None:
@@ -98,7 +113,7 @@ class NativeProbe(Probe):
     def after_fork(self, context: ProbeContext) -> None:
         # The fork switched the parent's tracker off here, but its hooks in Python's threads are still to be removed.
         if self._tracker is not None:
-            self._tracker.__exit__(None, None, None)
+            self._exit(self._tracker)
         self._tracker = self._maps = None
         if self._tasks is not None:
             self._tasks.stop()
@@ -119,9 +134,24 @@ class NativeProbe(Probe):
         tracker, self._tracker = self._tracker, None
         if tracker is None:
             return
+        self._markers.begin_overhead()
+        before = read_malloc_in_use()
         self._markers.leave("over")
-        tracker.__exit__(None, None, None)
+        self._exit(tracker)
+        after = read_malloc_in_use()
+        if before is not None and after is not None:  # the difference is memray's own tables
+            self._context.emit(Overhead(0, self.name, 0, before - after))
         self._move_capture()
+
+    def _exit(self, tracker: Any) -> None:
+        """Stop the tracker, and give the program its profile function back.
+
+        memray restores that of the thread that started the tracker, which was one of our own.
+        """
+        tracker.__exit__(None, None, None)
+        thread, function = self._profile or (0, None)
+        if thread == get_ident():
+            sys.setprofile(function)
 
     def _move_capture(self) -> None:
         path = self._capture
@@ -174,17 +204,22 @@ def _in_a_thread(function: Callable[[], object]) -> None:
 
     In the thread that starts a tracker, memray hides as many outermost frames as there are at that moment. In the
     program's own thread these are the session's inner frames, and once those are gone, it would hide the program's.
+    It is not a `threading.Thread`, which would run the program's profile and trace functions for threads first: memray
+    would take the one for its own thread's, and one that raises would end the thread.
     """
     errors: list[BaseException] = []
+    running = allocate_lock()
 
     def call() -> None:
         try:
             function()
         except BaseException as error:
             errors.append(error)
+        finally:
+            running.release()
 
-    thread = threading.Thread(target=call, name="fwmemtrace start")
-    thread.start()
-    thread.join()
+    running.acquire()
+    start_new_thread(call, ())
+    running.acquire()
     if errors:
         raise errors[0]

@@ -13,7 +13,7 @@ from time import perf_counter_ns
 from typing import ClassVar
 
 from ...errors import ProbeUnavailable
-from ...records import PythonHeap
+from ...records import Overhead, PythonHeap
 from ...system.peaks import PeakMeter
 from ...tracing.span import Span
 from ..base import Probe, ProbeContext
@@ -135,6 +135,7 @@ class PythonHeapProbe(Probe):
     def stop(self) -> None:
         remove_exclusion_hooks(self._close_window, self._skip_window)
         if self._started and _tracemalloc.is_tracing():
+            self._context.emit(Overhead(0, self.name, 0, _tracemalloc.get_tracemalloc_memory()))
             _tracemalloc.stop()
         self._started = False
 
