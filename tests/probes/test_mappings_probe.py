@@ -68,7 +68,11 @@ def run(folder, code, probes="mappings", before_start="", **environment):
     done = subprocess.run(
         [sys.executable, "program.py"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(SOURCE), **environment},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            **environment,
+        },
         capture_output=True,
         text=True,
         check=False,
