@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 from . import proc
@@ -27,3 +28,11 @@ def page_faults() -> dict[int, int]:
             continue
         faults[thread.ident] = int(fields[_MINOR_FAULTS]) + int(fields[_MAJOR_FAULTS])
     return faults
+
+
+def count_threads() -> int:
+    """Return the number of threads of this process, those that Python does not know too; 0 where there is no /proc."""
+    try:
+        return len(os.listdir(proc.path_of("task")))
+    except OSError:
+        return 0
