@@ -353,6 +353,7 @@ class MappingsReading(Record, frozen=True, gc=False):
     rows: list[MappingRow]  # empty if those of an earlier reading are still valid
     allocators: AllocatorFigures
     rows_of: int = 0  # the reading that has the rows: this one or an earlier one
+    threads: int = 0  # of the process, those of native libraries too; 0 if not known
 
 
 class MappingsEdge(Record, frozen=True, gc=False):

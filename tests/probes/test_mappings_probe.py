@@ -68,7 +68,11 @@ def run(folder, code, probes="mappings", before_start="", **environment):
     done = subprocess.run(
         [sys.executable, "program.py"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(SOURCE), **environment},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            **environment,
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -370,6 +374,8 @@ def test_the_frames_of_threads_have_a_name(tmp_path):
     traced = run(tmp_path, program)
     # 800 frames of 10 local variables and as much for the frame itself take more than 100 kB.
     assert traced.bytes_of("start threads", "thread stacks", "Python frames") > 20 * 800 * 10 * 8
+    largest = next(one for one in traced.ledger.compositions() if one.moment == "largest")
+    assert largest.threads == 21
     assert abs(traced.ledgers["start threads"].unexplained_bytes) < UNEXPLAINED
 
 

@@ -197,6 +197,7 @@ class LedgerFold:
                         unexplained_bytes=breakdown.unexplained[0],
                         private_bytes=breakdown.private_bytes,
                         pss_bytes=breakdown.pss_bytes,
+                        threads=breakdown.threads,
                         items=_items(breakdown.items),
                         untouched_bytes=breakdown.untouched_bytes,
                     )

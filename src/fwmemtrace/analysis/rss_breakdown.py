@@ -32,6 +32,7 @@ class RssBreakdown:
         counter_bytes: RSS by the kernel's counter, at the same time.
         private_bytes: what no other process maps of `total_bytes`.
         pss_bytes: `total_bytes` with shared pages divided among the processes that map them.
+        threads: of the process, those of native libraries too; 0 if not known.
         untouched_bytes: large blocks of malloc that are not resident.
     """
 
@@ -41,6 +42,7 @@ class RssBreakdown:
     counter_bytes: int
     private_bytes: int
     pss_bytes: int
+    threads: int
     untouched_bytes: int = 0
 
 
@@ -104,7 +106,9 @@ def break_down(reading: MappingsReading, rows: list[MappingRow], moved_bytes: in
     untouched = max(0, (figures.malloc_mapped_bytes or 0) - large_blocks)
     private_bytes = sum(row.private_bytes for row in rows) + moved_bytes
     pss_bytes = sum(row.pss_bytes for row in rows) + moved_bytes
-    return RssBreakdown(items, unexplained, total_bytes, reading.rss_bytes, private_bytes, pss_bytes, untouched)
+    return RssBreakdown(
+        items, unexplained, total_bytes, reading.rss_bytes, private_bytes, pss_bytes, reading.threads, untouched
+    )
 
 
 def add_to(items: dict[Key, Sizes], key: Key, sizes: Sizes) -> None:

@@ -86,6 +86,8 @@ _MOMENTS = {"begin": "the beginning", "largest": "the largest reading", "end": "
 
 def _composition(one: results.Composition, top: int) -> Table:
     where: list[Inline] = [", in ", Code(one.path)] if one.path else []
+    if one.threads > 1:
+        where += [", with ", Count(one.threads), " threads"]
     return Table(
         one.moment,
         [Column("RSS", "right"), Column("share", "right"), Column("memory")],

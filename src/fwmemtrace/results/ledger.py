@@ -46,6 +46,7 @@ class Composition(Result, kw_only=True):
     untouched_bytes: int = 0  # not in RSS: large blocks of malloc that were never touched, or are swapped out
     private_bytes: int = 0  # part of `rss_bytes`: mapped by no other process
     pss_bytes: int = 0  # `rss_bytes` with shared pages divided among the processes that map them
+    threads: int = 0  # number of threads, those of native libraries too; 0 if not known
 
 
 class Workers(Result, kw_only=True):

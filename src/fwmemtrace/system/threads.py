@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
+from . import proc
 from .held_reads import HeldReads
 
 _MINOR_FAULTS, _MAJOR_FAULTS = 7, 9  # fields behind the thread's name; see proc_pid_stat(5)
@@ -39,3 +41,11 @@ def page_faults(native_id: int, files: HeldReads) -> int | None:
         return int(fields[_MINOR_FAULTS]) + int(fields[_MAJOR_FAULTS])
     except (OSError, IndexError):
         return None
+
+
+def count_threads() -> int:
+    """Return the number of threads of this process, those that Python does not know too; 0 where there is no /proc."""
+    try:
+        return len(os.listdir(proc.path_of("task")))
+    except OSError:
+        return 0

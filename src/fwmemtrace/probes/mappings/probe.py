@@ -16,6 +16,7 @@ from ...system import proc, smaps
 from ...system.allocators import AllocatorReader
 from ...system.meter import MemoryUsage
 from ...system.own_memory import OwnMemory
+from ...system.threads import count_threads
 from ...tracing.span import Span
 from ..base import Probe, ProbeContext
 from .allocator_marks import bytes_in_arena
@@ -177,7 +178,9 @@ class MappingsProbe(Probe):
         self._number += 1
         ended = perf_counter_ns()
         self._budget.spend(ended - began)
-        return MappingsReading(self._number, ended, ended - began, rss, rows, allocators, self._rows_of)
+        return MappingsReading(
+            self._number, ended, ended - began, rss, rows, allocators, self._rows_of, count_threads()
+        )
 
     def _rows_still_hold(self, rss: int) -> bool:
         if not self._rows_of:
