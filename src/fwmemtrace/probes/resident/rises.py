@@ -52,7 +52,7 @@ class RiseSampler:
         self._emit = emit
         self._attributed = attributed
         self._faults = faults
-        self._stacks: dict[_Stack, int] = {}
+        self._stacks: dict[int, int] = {}  # numbers by hash: the stacks would show in a census of the program's objects
         self._faults_before: dict[int, int] = {}
         self._level = rss - attributed(rss)  # RSS without what others account for
         # The stack at the latest look, its thread, and by how much RSS had risen; None while it does not rise.
@@ -137,11 +137,12 @@ class RiseSampler:
     def _number_of(self, stack: _Stack) -> int:
         if not stack:
             return 0
-        number = self._stacks.get(stack)
+        key = hash(stack)
+        number = self._stacks.get(key)
         if number is None:
             if len(self._stacks) >= _MOST_STACKS:
                 return 0
-            number = self._stacks[stack] = len(self._stacks) + 1
+            number = self._stacks[key] = len(self._stacks) + 1
             frames = [(code.co_qualname, code.co_filename, line) for code, line in stack]
             self._emit(SampledStack(number, frames))
         return number
