@@ -29,3 +29,17 @@ def test_a_type_without_a_change_is_left_out():
     fold.add(ObjectCensus(1, 1, 1, 1, 10, [ObjectRow("a.A", 1, 10, 1, 10)]), ("p",))
     fold.add(ObjectCensus(2, 0, 0, -1, -10, [ObjectRow("a.A", 0, 0, -1, -10)]), ("p",))
     assert fold.result()["p",].top == []
+
+
+def test_what_the_tracer_s_own_calls_add_is_left_out():
+    fold = ObjectsFold()
+    for call in range(20):
+        rows = [
+            ObjectRow("builtins.list", 100, 6000, 1, 56),  # each call seems to add one, and there are never more
+            ObjectRow("builtins.method", 50, 3200, -1, -64),
+            ObjectRow("builtins.dict", 100 + call, 6400, 1, 64),  # a leak of one a call
+            ObjectRow("builtins.bytes", 9, 10**6, 1 if not call else 0, 10**6 if not call else 0),
+            ObjectRow("_contextvars.Context", 1, 64, 1 if not call else 0, 64 if not call else 0),
+        ]
+        fold.add(ObjectCensus(call + 1, 0, 0, 1, 56, rows), ("p",))
+    assert [row.type for row in fold.result()["p",].top] == ["builtins.bytes", "builtins.dict"]

@@ -221,3 +221,42 @@ def test_changes_add_up(before, after):
     count_before, size_before = totals(before)
     assert sum(row.delta_count for row in rows) == count - count_before
     assert sum(row.delta_bytes for row in rows) == size - size_before
+
+
+EMPTY = """
+import json, sys, fwmemtrace
+from fwmemtrace import phase
+with fwmemtrace.session(sys.argv[1], probes=["objects"], detail_share=1):
+    for _ in range(30):
+        with phase("empty"):
+            pass
+"""
+
+
+def test_an_empty_phase_shows_no_object_of_the_tracer_s(tmp_path):
+    target = tmp_path / "trace.bin"
+    subprocess.run([sys.executable, "-c", EMPTY, str(target)], check=True, timeout=600)
+    report = fwmemtrace.read(target).summary()
+    [row] = [row for row in report.phases if row.path == "empty"]
+    assert row.objects.calls == 30
+    shown = [(kind.type, kind.delta_count) for kind in row.objects.top]
+    assert not [kind for kind, count in shown if "iterator" in kind or kind.startswith("fwmemtrace.") or count >= 30]
+    assert len(shown) <= 3, shown
+
+
+def test_what_only_untracked_objects_refer_to_is_counted():
+    before = take_census().get("builtins.bytes", (0, 0))
+    kept = [{f"key {number}": b"%d" % number * 1000} for number in range(100)]
+    after = take_census()["builtins.bytes"]
+    assert abs(after[0] - before[0] - 100) <= 10
+    assert after[1] - before[1] >= sum(len(value) for each in kept for value in each.values())
+
+
+def test_the_arrays_below_views_are_counted():
+    numpy = pytest.importorskip("numpy")
+    before = take_census().get("numpy.ndarray", (0, 0))
+    kept = [numpy.ones(10_000)[:10] for _ in range(10)]
+    after = take_census()["numpy.ndarray"]
+    assert after[0] - before[0] == 20
+    assert after[1] - before[1] >= 800_000
+    assert kept

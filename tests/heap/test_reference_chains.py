@@ -271,6 +271,8 @@ AT_DEFAULTS = """
 
     CACHE, RESPONSES = {}, {}
 
+    from fwmemtrace.probes.objects import probe
+    probe._HOLDER_LIMIT_NS = probe._SPACED_NS = 10**18  # however slow the machine is
     with fwmemtrace.session(sys.argv[1], sink="jsonl", probes=["objects"], interval=0):
         for number in range(200):
             with phase("held"):

@@ -35,10 +35,9 @@ class ReferenceChain(NamedTuple):
     @property
     def is_known(self) -> bool:
         """Whether it leads to a holder of the program's."""
-        steps = self.steps
-        return self.root in (MODULE, CYCLE) or (
-            self.root == UNSEEN and len(steps) > 1 and not any(step.type.startswith(f"{_OWN}.") for step in steps)
-        )
+        if any(step.type.startswith(f"{_OWN}.") for step in self.steps):
+            return False
+        return self.root in (MODULE, CYCLE) or (self.root == UNSEEN and len(self.steps) > 1)
 
     @property
     def holder(self) -> tuple[object, ...]:

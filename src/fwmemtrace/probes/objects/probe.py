@@ -45,6 +45,8 @@ class ObjectsProbe(Probe):
     def start(self, context: ProbeContext) -> None:
         self._context = context
         self._budget = context.governor.for_probe(context.settings.detail_share)
+        with excluded(), CollectorPaused():
+            changes({}, take_census())  # what its first use creates must not be the first phase's
 
     def phase_began(self, span: Span) -> ExcludedData | None:
         if not self._is_wanted(span.path):

@@ -56,7 +56,7 @@ class RiseSampler:
         self._emit = emit
         self._accounted = accounted
         self._threads = threads
-        self._stacks: dict[Stack, int] = {}
+        self._stacks: dict[int, int] = {}  # numbers by hash: the stacks would show in a census of the program's objects
         self._level = rss - accounted().bytes_at(rss)  # RSS without what others account for
         self._seen: Mapping[int, Stack] = {}
         # The stacks of the threads that made RSS rise at the latest look, and by how much.
@@ -135,11 +135,12 @@ class RiseSampler:
     def _number_of(self, stack: Stack) -> int:
         if not stack:
             return 0
-        number = self._stacks.get(stack)
+        key = hash(stack)
+        number = self._stacks.get(key)
         if number is None:
             if len(self._stacks) >= _MOST_STACKS:
                 return 0
-            number = self._stacks[stack] = len(self._stacks) + 1
+            number = self._stacks[key] = len(self._stacks) + 1
             frames = [(code.co_qualname, code.co_filename, line_of(code, at)) for code, at in stack]
             self._emit(SampledStack(number, frames))
         return number
