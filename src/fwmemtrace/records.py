@@ -36,6 +36,7 @@ __all__ = [
     "PackageRow",
     "PhaseBegin",
     "PhaseEnd",
+    "PoolFigures",
     "PythonHeap",
     "Record",
     "RssChange",
