@@ -42,6 +42,7 @@ class Timeline:
         self._interval_ns = context.settings.interval
         self._budget = context.governor.for_probe(_SHARE, advance_ns=_ADVANCE_NS)
         self._files = HeldReads()
+        self._rss = self._held_rss if context.meter.page_faults() >= 0 else context.meter.rss
         self._rises = RiseSampler(
             context.emit, self._rss(), context.attribution.now, RunningThreads(self._files, self._meter.page_faults)
         )
@@ -76,12 +77,9 @@ class Timeline:
             self._budget.spend(spent - before)
             pause = self._next_pause(pause, rose=rose, waited=perf_counter_ns() - began >= _WAITED_NS)
 
-    def _rss(self) -> int:
+    def _held_rss(self) -> int:
         """Return RSS, before another thread runs on."""
-        try:
-            return int(self._files.read("statm", 64).split(None, 2)[1]) * PAGE_SIZE
-        except OSError:
-            return self._meter.rss()
+        return int(self._files.read("statm", 64).split(None, 2)[1]) * PAGE_SIZE
 
     def _next_pause(self, pause: float, *, rose: bool, waited: bool) -> float:
         if not self._budget.affords():
