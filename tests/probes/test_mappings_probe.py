@@ -309,7 +309,8 @@ def test_live_objects_are_not_called_free_while_tracemalloc_is_on(tmp_path, star
     # Blocks of more than 512 bytes, here only the list, are in malloc's memory.
     assert close(traced.bytes_of("requests", "python heap", "objects in arenas"), objects, 0.1)
     assert close(traced.bytes_of("requests", "tracer", "tracemalloc"), tables, 0.1)
-    assert abs(traced.bytes_of("requests", "allocator free", "Python's arenas")) < 2 * MB
+    # The probe frees what it worked with.
+    assert abs(traced.bytes_of("requests", "allocator free", "Python's arenas")) < 0.25 * objects
 
 
 def test_the_pool_of_arrow_is_told_by_the_header_of_its_arenas(tmp_path):
