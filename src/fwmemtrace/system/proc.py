@@ -26,4 +26,4 @@ def open_file(name: str, flags: int = os.O_RDONLY) -> int:
     Raises:
         OSError: if there is no such file, or it must not be opened.
     """
-    return os.open(path_of(name), flags | os.O_CLOEXEC)
+    return os.open(path_of(name), flags | getattr(os, "O_CLOEXEC", 0))
