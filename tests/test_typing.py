@@ -35,7 +35,7 @@ from collections.abc import Iterator
 import fwmemtrace
 from fwmemtrace import Phase, phase
 from fwmemtrace.config import Settings
-from fwmemtrace.probes import Budget, Probe, ProbeContext, Span
+from fwmemtrace.probes import TimeBudget, Probe, ProbeContext, Span
 from fwmemtrace.records import PhaseBegin, Record
 from fwmemtrace.sinks import CallbackSink, FanOutSink, MemorySink, TraceFileSink
 
@@ -54,7 +54,7 @@ class OpenFiles(Probe):
     name = "open_files"
 
     def start(self, context: ProbeContext) -> None:
-        self.budget: Budget = context.governor.for_probe(0.1)
+        self.budget: TimeBudget = context.governor.for_probe(0.1)
         context.note("started")
 
     def phase_began(self, span: Span) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any
 _LONG = 64 * 2**20
 
 
-class Range:
+class AddressRange:
     """What one call mapped, or is left of it.
 
     Attributes:
@@ -41,25 +41,25 @@ class RangeMap:
 
     def __init__(self) -> None:
         self._starts: list[int] = []
-        self._short: list[Range] = []
-        self._long: list[Range] = []
+        self._short: list[AddressRange] = []
+        self._long: list[AddressRange] = []
         # The longest short range that overlaps another. Mostly none does: then the range that holds an address is the
         # last to start before it, and no other has to be checked.
         self._reach = 0
 
-    def __iter__(self) -> Iterator[Range]:
+    def __iter__(self) -> Iterator[AddressRange]:
         yield from self._short
         yield from self._long
 
-    def add(self, start: int, size: int, owner: Any) -> Range | None:
+    def add(self, start: int, size: int, owner: Any) -> AddressRange | None:
         """Add a range and return it; None if it has no bytes."""
         if size <= 0:
             return None
-        added = Range(start, start + size, owner)
+        added = AddressRange(start, start + size, owner)
         self._insert(added)
         return added
 
-    def remove(self, start: int, size: int) -> list[tuple[Range, int]]:
+    def remove(self, start: int, size: int) -> list[tuple[AddressRange, int]]:
         """Unmap a stretch of address space.
 
         Returns:
@@ -85,9 +85,9 @@ class RangeMap:
         for found in touched:
             lost.append((found, min(end, found.end) - max(start, found.start)))
             if found.start < start:
-                self._insert(Range(found.start, start, found.owner))
+                self._insert(AddressRange(found.start, start, found.owner))
             if found.end > end:
-                self._insert(Range(end, found.end, found.owner))
+                self._insert(AddressRange(end, found.end, found.owner))
         return lost
 
     def touches(self, start: int, size: int) -> bool:
@@ -109,7 +109,7 @@ class RangeMap:
             position = min(position, bisect_left(self._starts, start - self._reach))
         return max(0, position)
 
-    def _insert(self, new: Range) -> None:
+    def _insert(self, new: AddressRange) -> None:
         if new.size > _LONG:
             self._long.append(new)
             return

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from ..tracing.span import Span
     from .base import Probe, ProbeContext
-    from .governor import Budget, Governor
+    from .governor import Governor, TimeBudget
 
-__all__ = ["Budget", "Governor", "Probe", "ProbeContext", "Span"]
+__all__ = ["Governor", "Probe", "ProbeContext", "Span", "TimeBudget"]
 
 _MODULES = {
-    "Budget": "probes.governor",
+    "TimeBudget": "probes.governor",
     "Governor": "probes.governor",
     "Probe": "probes.base",
     "ProbeContext": "probes.base",

@@ -51,7 +51,7 @@ class Governor:
         first_paths: int = MOST_PATHS,
         first_share: float | None = None,
         first_advance_ns: int = 0,
-    ) -> Budget:
+    ) -> TimeBudget:
         """Return a budget for the readings of one probe.
 
         Args:
@@ -62,7 +62,7 @@ class Governor:
             first_share: the share of the time beyond which first runs are not read either; None for no such limit.
             first_advance_ns: time in nanoseconds that first runs may take on top of it.
         """
-        return Budget(self, share, advance_ns, first_runs, PathTable(first_paths), first_share, first_advance_ns)
+        return TimeBudget(self, share, advance_ns, first_runs, PathTable(first_paths), first_share, first_advance_ns)
 
     def after_fork(self) -> None:
         """This is a forked child process: another thread of the parent may have held the lock."""
@@ -73,14 +73,14 @@ class Governor:
         """Whether the readings of all probes together are within the limit."""
         return self._limit is None or self.spent_ns <= self._limit * (self.now() - self._began_ns)
 
-    def spend(self, budget: Budget, wall_ns: int) -> None:
+    def spend(self, budget: TimeBudget, wall_ns: int) -> None:
         """Add the time that a reading took to the budget and to the whole."""
         with self._lock:
             budget.spent_ns += wall_ns
             self.spent_ns += wall_ns
 
 
-class Budget:
+class TimeBudget:
     """The time that one probe may spend on expensive readings. `Governor.for_probe` makes it.
 
     Attributes:
