@@ -107,6 +107,7 @@ def compare(program: Path, folder: Path) -> dict[str, tuple[int, int]]:
     """
     source, blocks = undecorated(program.read_text())
     without = folder / program.name
+    without.unlink(missing_ok=True)  # it may be a link to the program itself, made for an earlier one beside it
     without.write_text(source)
     for beside in program.parent.iterdir():
         if beside.is_file() and not (folder / beside.name).exists():
