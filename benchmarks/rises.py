@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import copyfile
 from statistics import median
 from typing import Any
 
@@ -99,7 +100,7 @@ def compare(program: Path, folder: Path) -> dict[str, tuple[int, int]]:
     """Run a program with and without its phases.
 
     Args:
-        program: a script; files beside it are where it expects them.
+        program: a script; its data is beside it.
         folder: for the script without phases and the traces.
 
     Returns:
@@ -110,8 +111,8 @@ def compare(program: Path, folder: Path) -> dict[str, tuple[int, int]]:
     without.unlink(missing_ok=True)  # it may be a link to the program itself, made for an earlier one beside it
     without.write_text(source)
     for beside in program.parent.iterdir():
-        if beside.is_file() and not (folder / beside.name).exists():
-            (folder / beside.name).symlink_to(beside)
+        if beside.is_file() and beside.suffix != ".py":
+            copyfile(beside, folder / beside.name)
     exact = exact_bytes(_traced(program, folder / "phases.bin"))
     stacks = _traced(without, folder / "stacks.bin")
     return {name: (charged_bytes(stacks, without, lines), exact.get(name, 0)) for name, lines in blocks.items()}

@@ -3,7 +3,7 @@
     python -m fwmemtrace run --report examples/etl.py    traced, with the report at the end
     python examples/etl.py [ROWS]                        the same job, not traced
 
-It makes its own data: orders and customers as CSV files in a temporary folder. It needs `pip install pandas pyarrow`.
+It makes its own data: orders and customers as CSV files in a temporary folder. It needs the extra `etl`.
 """
 
 from __future__ import annotations

@@ -45,6 +45,10 @@ def test_a_table_has_figures_with_units_and_a_verdict(results: ModuleType) -> No
     ).splitlines()
     assert table[2] == "| a | 500.0 us | 2.0 ms | 0.25x | <= 0.5x | reached |"
     assert table[3].endswith("| NOT REACHED |")
+    within = results.Row("within", 2e6, 2e6, 0.95, 0.1, "B", kind="within")
+    assert within.reached
+    assert results.markdown([within]).splitlines()[2] == "| within | 2.0 MB | 2.0 MB | 0.95x | 1x +- 0.1 | reached |"
+    assert not results.Row("within", 2e6, 2e6, 0.85, 0.1, "B", kind="within").reached
     assert table[4] == "| alone | 7 B |  |  | <= 5 B | NOT REACHED |"
 
 
@@ -53,10 +57,9 @@ def test_every_benchmark_is_in_the_file_and_on_one_page(results: ModuleType) -> 
 
     shown = []
     for page in ("design.md", "native.md"):
-        (marks,) = runpy.run_path(str(ROOT / "docs" / "make.py"))["_BENCHMARKS"].findall(
-            (ROOT / "docs" / page).read_text()
-        )
-        shown += marks.split(", ")
+        marks = runpy.run_path(str(ROOT / "docs" / "make.py"))["_BENCHMARKS"]
+        for listed in marks.findall((ROOT / "docs" / page).read_text()):
+            shown += listed.split(", ")
     assert sorted(shown) == names() == sorted(json.loads((ROOT / "docs" / "benchmarks.json").read_text()))
 
 
@@ -81,3 +84,32 @@ def test_what_a_benchmark_imports_exists(path: Path) -> None:
     for line in re.findall(r"(?m)^import (.*)$", text):
         for module in re.findall(r"fwmemtrace[\w.]*", line):
             assert find_spec(module), module
+
+
+def test_a_program_without_its_phases_has_the_same_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.undecorated import undecorated
+
+    source = """from fwmemtrace import phase
+class Guard:
+    @phase
+    def load(self):
+        return 1
+    @phase(
+        "check it"
+    )
+    @staticmethod
+    def check():
+        with phase("look", size=2):
+            one = 1
+            two = 2
+        return one + two
+"""
+    plain, lines = undecorated(source)
+    assert "@phase" not in plain
+    assert "with phase" not in plain
+    assert plain.splitlines()[10:13] == ["        if True:", "            one = 1", "            two = 2"]
+    namespace: dict = {}
+    exec(plain, namespace)
+    assert (namespace["Guard"].check(), namespace["Guard"]().load()) == (3, 1)
+    assert lines == {"Guard.load": [range(5, 6)], "check it": [range(11, 15)], "look": [range(12, 14)]}

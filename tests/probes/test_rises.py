@@ -18,7 +18,7 @@ import fwmemtrace
 from fwmemtrace.probes.attribution import Accounted
 from fwmemtrace.probes.resident.rises import RiseSampler
 from fwmemtrace.probes.resident.running_threads import RunningThreads, stack_of
-from fwmemtrace.records import ModuleImport, RssChange, SampledStack
+from fwmemtrace.records import ModuleImport, PhaseBegin, PhaseEnd, RssChange, SampledStack
 from fwmemtrace.sinks import MemorySink
 from fwmemtrace.system.held_reads import HeldReads
 
@@ -228,6 +228,55 @@ def test_a_session_charges_the_function_that_allocates_and_leaves_imports_out(tm
     assert imported >= 55_000_000
 
 
+def test_phases_and_rises_agree_on_what_each_of_several_threads_took(new_memory):
+    """Each function stays until its rise was seen, so that it does not matter how busy the machine is."""
+    sink = MemorySink()
+    kept, end = [], threading.Event()
+
+    def charged(name):
+        return sum(
+            change.delta_bytes
+            for change in changes(sink.records)
+            if change.stack and any(name in function for function in functions_of(sink.records, change))
+        )
+
+    def wait_for(name, size):
+        deadline = time.monotonic() + 60
+        while charged(name) < size and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    def compute():
+        while not end.is_set():
+            sum(range(1000))
+
+    def first_cache():
+        kept.append(new_memory(80_000_000))
+        wait_for("first_cache", 75_000_000)
+
+    def second_cache():
+        kept.append(new_memory(40_000_000))
+        wait_for("second_cache", 36_000_000)
+
+    with fwmemtrace.session(sink, interval="10ms"):
+        neighbour = threading.Thread(target=compute)
+        neighbour.start()
+        for fill in (first_cache, second_cache):
+            thread = threading.Thread(target=fwmemtrace.phase(fill.__name__)(fill))
+            thread.start()
+            thread.join()
+        end.set()
+        neighbour.join()
+    try:
+        begins = {record.name: record for record in sink.records if isinstance(record, PhaseBegin)}
+        ends = {record.span: record for record in sink.records if isinstance(record, PhaseEnd)}
+        for name, begin in begins.items():
+            exact = ends[begin.span].rss_bytes - begin.rss_bytes
+            assert charged(name) == pytest.approx(exact, rel=0.1)
+    finally:
+        for block in kept:
+            block.close()
+
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc/self/task")
 
 
@@ -305,6 +354,28 @@ def test_a_worker_without_code_of_the_program_is_charged_to_the_line_that_waits_
 
 def names_of(frame):
     return [code.co_qualname for code, _ in stack_of(frame)]
+
+
+@linux
+def test_threads_that_have_ended_leave_no_file_open():
+    files = HeldReads()
+    threads = RunningThreads(files, lambda: 0)
+
+    def look():
+        for _ in range(20):
+            done = threading.Event()
+            worker = threading.Thread(target=lambda done=done: (sum(range(200_000)), done.wait()))
+            worker.start()
+            threads.advance()
+            done.set()
+            worker.join()
+        threads.advance()
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    looking.join()
+    assert len(files._files) < 10
+    files.close()
 
 
 def test_a_held_read_is_what_is_in_the_file():

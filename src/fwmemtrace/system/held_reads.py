@@ -1,43 +1,57 @@
 """Reads files of /proc without releasing the interpreter's lock, so that several figures are of one moment.
 
-`os.pread` lets other threads run while it reads, and a thread that computes in Python gives the interpreter back only
-5 ms later (`sys.getswitchinterval`). The C library's own `pread`, called through `ctypes.PyDLL`, does not. These files
-are made up by the kernel in microseconds.
+`os.open` and `os.pread` let other threads run meanwhile, and a thread that computes in Python gives way only
+5 ms later (`sys.getswitchinterval`). The C library's own functions, called through `ctypes.PyDLL`, do not. These
+files are made up by the kernel in microseconds.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import TypeAlias
 
 from . import proc
 
+_Open: TypeAlias = Callable[[str], int]
+_Read: TypeAlias = Callable[[int, int], bytes]
 
-def _held_pread() -> Callable[[int, int], bytes]:
+
+def _held() -> tuple[_Open, _Read]:
+    """Return functions that open a file of /proc/self and read from its start; they raise OSError."""
     try:
         import ctypes
 
-        pread = ctypes.PyDLL(None).pread
-        pread.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_long)
-        pread.restype = ctypes.c_ssize_t
+        # New objects: what others get from `ctypes.pythonapi` as attributes keeps its own types.
+        opens, reads = ctypes.pythonapi["open"], ctypes.pythonapi["pread"]
+        opens.argtypes = (ctypes.c_char_p, ctypes.c_int)
+        reads.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_long)
+        reads.restype = ctypes.c_ssize_t
+        buffer = ctypes.create_string_buffer(1024)
+        flags = os.O_RDONLY | os.O_CLOEXEC
     except (ImportError, OSError, TypeError, AttributeError):
-        return lambda file, size: os.pread(file, size, 0)
+        return proc.open_file, lambda file, size: os.pread(file, size, 0)
+
+    def open_file(name: str) -> int:
+        file: int = opens(os.fsencode(proc.path_of(name)), flags)
+        if file < 0:
+            raise OSError(f"{proc.path_of(name)} cannot be opened")
+        return file
 
     def read(file: int, size: int) -> bytes:
-        buffer = ctypes.create_string_buffer(size)
-        length = pread(file, buffer, size, 0)
+        length = reads(file, buffer, min(size, len(buffer)), 0)
         if length < 0:
             raise OSError(f"descriptor {file} cannot be read")
         return buffer.raw[:length]
 
-    return read
+    return open_file, read
 
 
 class HeldReads:
     """Files of /proc/self that are kept open and read from their start."""
 
     def __init__(self) -> None:
-        self._pread = _held_pread()
+        self._open, self._pread = _held()
         self._files: dict[str, int] = {}
 
     def read(self, name: str, size: int = 1024) -> bytes:
@@ -45,19 +59,25 @@ class HeldReads:
 
         Args:
             name: inside /proc/self, such as "statm".
-            size: bytes to read at most.
+            size: bytes to read at most, up to 1024.
 
         Raises:
             OSError: if there is no such file, or it is that of a thread that has ended.
         """
         file = self._files.get(name)
         if file is None:
-            file = self._files[name] = proc.open_file(name)
+            file = self._files[name] = self._open(name)
         try:
             return self._pread(file, size)
         except OSError:
-            os.close(self._files.pop(name))
+            self.drop(name)
             raise
+
+    def drop(self, name: str) -> None:
+        """Close a file, if it is open."""
+        file = self._files.pop(name, None)
+        if file is not None:
+            os.close(file)
 
     def close(self) -> None:
         """Close the files."""

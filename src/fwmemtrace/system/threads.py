@@ -37,7 +37,7 @@ def page_faults(native_id: int, files: HeldReads) -> int | None:
     """
     try:
         # The name is in parentheses and may hold any character.
-        fields = files.read(f"task/{native_id}/stat").rpartition(b")")[2].split()
+        fields = files.read(_file_of(native_id)).rpartition(b")")[2].split()
         return int(fields[_MINOR_FAULTS]) + int(fields[_MAJOR_FAULTS])
     except (OSError, IndexError):
         return None
@@ -49,3 +49,17 @@ def count_threads() -> int:
         return len(os.listdir(proc.path_of("task")))
     except OSError:
         return 0
+
+
+def forget(native_id: int, files: HeldReads) -> None:
+    """Close the file of a thread that has ended.
+
+    Args:
+        native_id: see `threading.Thread.native_id`.
+        files: what `page_faults` was given.
+    """
+    files.drop(_file_of(native_id))
+
+
+def _file_of(native_id: int) -> str:
+    return f"task/{native_id}/stat"

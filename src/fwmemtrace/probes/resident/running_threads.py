@@ -12,14 +12,13 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import cache
-from opcode import opmap
 from os.path import dirname
 from types import CodeType, FrameType
 from typing import TypeAlias
 
 from ...packages import package_of
 from ...system.held_reads import HeldReads
-from ...system.threads import page_faults, processor_time_ns
+from ...system.threads import forget, page_faults, processor_time_ns
 
 # Code of each frame and its latest instruction, innermost first. Not frames: they would keep their variables alive. Not
 # lines: to find one takes longer than all the rest.
@@ -31,7 +30,7 @@ _MOST_CANDIDATES = 8
 _NATIVE_SHARE = 0.2
 _RAN_NS = 20_000  # processor time since the look before; a thread that is merely woken up takes less
 _STANDARD_LIBRARY, _OURS = dirname(threading.__file__), dirname(dirname(dirname(__file__)))
-_RESUME = opmap.get("RESUME", -1)
+_RESUME = (lambda: None).__code__.co_code[0]  # the first instruction of every function
 _LATEST_RESUME = 2 * 64  # where the first one of a function is at most; cells are made before it
 # Where threads wait for work. One that waits anywhere else may wait for native threads that do its work.
 _IDLE_FILES = (
@@ -57,6 +56,7 @@ class RunningThreads:
         self._all_faults = all_faults
         self._all_before = self._all_new = 0
         self._main = threading.main_thread().ident or 0
+        # By native identifier: the other one is soon that of another thread.
         self._processor_ns: dict[int, int] = {}
         self._faults: dict[int, int] = {}
         self._new_faults: dict[int, int] = {}  # since the look before
@@ -80,21 +80,24 @@ class RunningThreads:
         all_before, self._all_before = self._all_before, self._all_faults()
         if not is_first:
             self._all_new = self._all_before - all_before
-        self._processor_ns = {thread: processor_time_ns(number) or 0 for thread, number in native.items()}
-        took = {thread: now - before.get(thread, 0) for thread, now in self._processor_ns.items()}
+        self._processor_ns = {number: processor_time_ns(number) or 0 for number in native.values()}
+        took = {thread: self._processor_ns[number] - before.get(number, 0) for thread, number in native.items()}
         ran = sorted((thread for thread in took if took[thread] >= _RAN_NS), key=lambda thread: -took[thread])
         self._ran = ran[:_MOST_CANDIDATES]
         for thread in self._ran:
-            faults = page_faults(native[thread], self._files)
+            number = native[thread]
+            faults = page_faults(number, self._files)
             if faults is not None:
-                self._new_faults[thread] = faults - self._faults.get(thread, faults if is_first else 0)
-                self._faults[thread] = faults
+                self._new_faults[thread] = faults - self._faults.get(number, faults if is_first else 0)
+                self._faults[number] = faults
+        for number in self._faults.keys() - self._processor_ns.keys():
+            del self._faults[number]
+            forget(number, self._files)
         for thread in reversed(ran):
             self._order.pop(thread, None)
             self._order[thread] = None
-        for thread in [thread for thread in self._order if thread not in native]:
+        for thread in self._order.keys() - native.keys():
             del self._order[thread]
-            self._faults.pop(thread, None)
 
     def stacks(self) -> dict[int, Stack]:
         """Return the stacks of the threads that may have made RSS rise before the last `advance`, by their identifiers.

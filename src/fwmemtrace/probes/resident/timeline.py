@@ -82,12 +82,12 @@ class Timeline:
         return int(self._files.read("statm", 64).split(None, 2)[1]) * PAGE_SIZE
 
     def _next_pause(self, pause: float, *, rose: bool, waited: bool) -> float:
-        if not self._budget.affords():
+        pause = (_AT_ONCE_S if waited else _RISING_S) if rose else pause * _LONGER
+        # Half of the budget is for times when RSS rises.
+        if pause > _STEADY_S and self._budget.affords(0.5):
+            pause = _STEADY_S
+        elif pause > _STEADY_S or not self._budget.affords():
             pause = _SPARING_S
-        elif rose:
-            pause = _AT_ONCE_S if waited else _RISING_S
-        else:
-            pause = min(_STEADY_S, pause * _LONGER)
         return min(pause, self._interval_ns / 1e9)
 
     def stop(self) -> None:
