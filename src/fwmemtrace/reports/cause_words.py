@@ -165,8 +165,11 @@ def _imports(cause: results.Cause) -> list[Inline]:
     told: list[list[Inline]] = []
     for one in shown:
         own = one.nearest_own
-        at: list[Inline] = [] if own is None else [" (", Code(f"{short(own.file)}:{own.line}"), ")"]
-        told.append([*_packages(one, 2), *at])
+        if own is None:
+            told.append(_packages(one, 2))
+        else:
+            line = Code(f"{short(own.file)}:{own.line}")
+            told.append([Bytes(one.bytes), " of ", Code(own.module), " (", line, ": ", *_packages(one, 3), ")"])
     rest = len(cause.imports) - len(shown)
     if rest > 0:
         told.append([f"{rest} more" if rest > 1 else "1 more"])
