@@ -169,9 +169,9 @@ def test_imports_of_one_line_are_one_sum_with_that_line() -> None:
 def test_imports_of_several_lines_name_each_line() -> None:
     made = report(imports((5, {"torch": 200 * MB}), (6, {"scipy": 90 * MB, "sklearn": 60 * MB}), (9, {"six": 40 * MB})))
     assert paragraph(made) == [
-        "390.0 MB of the 3.48 GB are imports: 200.0 MB of sentence_transformers (guard.py:5: torch 200.0 MB), 150.0 MB of "
-        "sentence_transformers (guard.py:6: scipy 90.0 MB, sklearn 60) and 40.0 MB of sentence_transformers (guard.py:9: "
-        "six 40.0 MB)."
+        "390.0 MB of the 3.48 GB are imports: 200.0 MB of sentence_transformers (guard.py:5: torch 200.0 MB), 150.0 MB "
+        "of sentence_transformers (guard.py:6: scipy 90.0 MB, sklearn 60) and 40.0 MB of sentence_transformers "
+        "(guard.py:9: six 40.0 MB)."
     ]
 
 
