@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -105,6 +106,7 @@ def report_of(analysis: ProcessAnalysis) -> bytes:
     return msgspec.json.encode(analysis.report())
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(histories(), st.data())
 def test_reports_in_between_change_nothing(records: list[Record], data: st.DataObject) -> None:

@@ -55,6 +55,7 @@ def test_the_frame_of_a_marker_is_ours():
     assert is_ours("<fwmemtrace>")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"native_traces": True, "python_allocators": True}], ids=["python", "native"])
 def test_no_stack_of_a_capture_has_a_frame_of_ours(tmp_path, settings):
     pytest.importorskip("memray")

@@ -187,6 +187,7 @@ def test_growth_by_type():
     assert censuses["shrink"].delta_count <= -400
 
 
+@pytest.mark.slow
 def test_a_phase_that_does_nothing_grows_by_a_few_objects_at_most():
     def body():
         with phase("outer"):
@@ -201,6 +202,7 @@ def test_a_phase_that_does_nothing_grows_by_a_few_objects_at_most():
         assert not [row for row in censuses[name].top if row.type.startswith("fwmemtrace.")]
 
 
+@pytest.mark.slow
 def test_hot_phases_get_a_census_now_and_then():
     def body():
         for _ in range(200):

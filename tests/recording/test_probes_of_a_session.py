@@ -215,6 +215,7 @@ def new_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "fw_imported_in_a_hot_phase"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:fwmemtrace")
 def test_a_phase_that_asks_for_resident_alone_is_passed_over_by_every_other_probe(new_module: str) -> None:
     sink = MemorySink()
