@@ -12,7 +12,6 @@ subtracted from each rise.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import CodeType
 from typing import Protocol
 
 from ...records import Record, RssChange, SampledStack
@@ -58,7 +57,6 @@ class RiseSampler:
         self._accounted = accounted
         self._threads = threads
         self._stacks: dict[int, int] = {}  # numbers by hash: the stacks would show in a census of the program's objects
-        self._lines: dict[int, int] = {}  # by hash of code and instruction, for the same reason
         self._level = rss - accounted().bytes_at(rss)  # RSS without what others account for
         self._seen: Mapping[int, Stack] = {}
         # The stacks of the threads that made RSS rise at the latest look, and by how much.
@@ -143,17 +141,9 @@ class RiseSampler:
             if len(self._stacks) >= _MOST_STACKS:
                 return 0
             number = self._stacks[key] = len(self._stacks) + 1
-            frames = [(code.co_qualname, code.co_filename, self._line(code, at)) for code, at in stack]
+            frames = [(code.co_qualname, code.co_filename, line_of(code, at)) for code, at in stack]
             self._emit(SampledStack(number, frames))
         return number
-
-    def _line(self, code: CodeType, instruction: int) -> int:
-        # The outer frames of most stacks are the same, and to find a line takes long.
-        key = hash((code, instruction))
-        line = self._lines.get(key)
-        if line is None:
-            line = self._lines[key] = line_of(code, instruction)
-        return line
 
 
 def _same_function(one: Stack, other: Stack) -> bool:
