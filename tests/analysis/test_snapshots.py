@@ -126,6 +126,7 @@ def test_reports_in_between_change_nothing(records: list[Record], data: st.DataO
     assert [msgspec.json.encode(report) for report, _ in earlier] == [before for _, before in earlier]
 
 
+@pytest.mark.slow
 @given(histories(), st.integers(0, 60))
 def test_a_report_in_between_is_that_of_the_records_so_far(records: list[Record], cut: int) -> None:
     going_on, stopped = ProcessAnalysis(10), ProcessAnalysis(10)

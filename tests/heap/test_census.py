@@ -168,6 +168,7 @@ def trace(body, **given):
     return [(names[record.span], record) for record in sink.records if isinstance(record, ObjectCensus)]
 
 
+@pytest.mark.slow
 def test_growth_by_type():
     kept = []
 
@@ -235,6 +236,7 @@ with fwmemtrace.session(sys.argv[1], probes=["objects"], detail_share=1):
 """
 
 
+@pytest.mark.slow
 def test_an_empty_phase_shows_no_object_of_the_tracer_s(tmp_path):
     target = tmp_path / "trace.bin"
     subprocess.run([sys.executable, "-c", EMPTY, str(target)], check=True, timeout=600)

@@ -118,6 +118,7 @@ def test_a_search_that_takes_too_long_ends():
     assert "took too long" in found.note
 
 
+@pytest.mark.slow
 def test_the_youngest_of_a_type_come_first_and_the_newest_last():
     kept = [Thing() for _ in range(10)]
     gc.collect()
@@ -130,6 +131,7 @@ def test_the_youngest_of_a_type_come_first_and_the_newest_last():
     assert examples("nothing.of_this_name") == []
 
 
+@pytest.mark.slow
 def test_examples_of_an_untracked_type_come_from_the_object_with_the_most_of_them():
     many = [bytearray(1) for _ in range(5000)]
     few = [bytearray(2)]
@@ -139,6 +141,7 @@ def test_examples_of_an_untracked_type_come_from_the_object_with_the_most_of_the
     assert few
 
 
+@pytest.mark.slow
 def test_examples_are_of_about_the_size_of_the_growth():
     KEPT.append({f"number {number}": b"x" * 200_000 for number in range(20)})
     others = [b"%d" % number for number in range(1000)]
@@ -345,6 +348,7 @@ VIEWS = """
 """
 
 
+@pytest.mark.slow
 def test_a_view_holds_its_base(tmp_path):
     pytest.importorskip("numpy")
     target = tmp_path / "trace.jsonl"

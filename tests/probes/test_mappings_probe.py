@@ -297,6 +297,7 @@ TRACED = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("started_by", ["the program", "the probe python_heap"])
 def test_live_objects_are_not_called_free_while_tracemalloc_is_on(tmp_path, started_by):
     program, probes = (

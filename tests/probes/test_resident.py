@@ -84,6 +84,7 @@ def test_the_limit_is_the_smallest_of_all_groups_around(
     assert figures(sink) == {(500, 700, limit, group, held)}
 
 
+@pytest.mark.slow
 def test_a_program_without_outer_phases_has_its_group_read_too(
     kernel: Callable[..., Path], wait_until: Callable[[Callable[[], object]], None]
 ) -> None:

@@ -170,6 +170,7 @@ def test_arrays_are_counted_by_their_owner(numpy):
     assert kept
 
 
+@pytest.mark.slow
 def test_arrays_in_a_local_variable_or_an_untracked_container(numpy):
     def body():
         local = numpy.zeros(MB, dtype=numpy.int16)
