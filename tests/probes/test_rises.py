@@ -195,8 +195,13 @@ def test_all_changes_add_up(readings):
     assert changed == readings[-1][0] - 100 * MB - total[0]
 
 
-def test_a_session_charges_the_function_that_allocates_and_leaves_imports_out(tmp_path, monkeypatch):
-    (tmp_path / "fw_big_module.py").write_text("block = bytearray(60_000_000)\n")
+def test_a_session_charges_the_function_that_allocates_and_leaves_imports_out(tmp_path, monkeypatch, new_memory):
+    (tmp_path / "fw_big_module.py").write_text(
+        "import mmap\n"
+        "block = mmap.mmap(-1, 60_000_000)\n"
+        "for start in range(0, 60_000_000, mmap.PAGESIZE):\n"
+        "    block[start] = 1\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     sink = MemorySink()
     kept = []
@@ -210,7 +215,7 @@ def test_a_session_charges_the_function_that_allocates_and_leaves_imports_out(tm
             time.sleep(0.001)
 
     def hungry():
-        kept.append(bytearray(200_000_000))
+        kept.append(new_memory(200_000_000))
         wait_for(190_000_000)
 
     with fwmemtrace.session(sink, probes=["imports"], interval="10ms"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import mmap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -294,17 +294,32 @@ def test_names_with_a_slash_are_siblings_and_the_outermost_rows_add_up(
         columns = cells.index("GET /users", start) - start
         table = [cells[at : at + columns] for at in range(start, start + 5 * columns, columns)]
         assert [row[0] for row in table] == names
-        changes = [_megabytes(row[1]) for row in table]
-        assert changes[1:3] == pytest.approx([40, 20], abs=1)
-        assert sum(changes[:-1]) == pytest.approx(changes[-1], abs=0.3)  # each is rounded
+        changes = [row[1] for row in table]
+        assert [_megabytes(change) for change in changes[1:3]] == pytest.approx([40, 20], abs=1)
+        _assert_adds_up(changes)
 
     lines = [line for line in trace.report("text").splitlines() if line.startswith(tuple(names))]
     assert [name for line, name in zip(lines, names, strict=True) if not line.startswith(f"{name} ")] == []
-    changes = [_megabytes("".join(line[len(name) :].split()[:2])) for line, name in zip(lines, names, strict=True)]
-    assert sum(changes[:-1]) == pytest.approx(changes[-1], abs=0.3)
+    _assert_adds_up(["".join(line[len(name) :].split()[:2]) for line, name in zip(lines, names, strict=True)])
+
+
+def _assert_adds_up(sizes: Sequence[str]) -> None:
+    """Check that the last size is the sum of the others, as closely as their last digits allow."""
+    *parts, total = map(_megabytes, sizes)
+    assert sum(parts) == pytest.approx(total, abs=1e-6 + sum(map(_rounding, sizes)))
 
 
 def _megabytes(size: str) -> float:
-    units = {"GB": 1e3, "MB": 1, "kB": 1e-3, "B": 1e-6}
+    number, unit = _number_and_unit(size)
+    return float(number) * unit
+
+
+def _rounding(size: str) -> float:
+    """Return half of what the last digit of a size stands for, in megabytes."""
+    number, unit = _number_and_unit(size)
+    return 0.5 * 10.0 ** -len(number.partition(".")[2]) * unit
+
+
+def _number_and_unit(size: str) -> tuple[str, float]:
     number = size.strip("+GMkB ")
-    return float(number) * units[size.removeprefix("+").removeprefix(number).strip()]
+    return number, {"GB": 1e3, "MB": 1, "kB": 1e-3, "B": 1e-6}[size.removeprefix("+").removeprefix(number).strip()]
