@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": GROUND
     | {"__init__", "config", "plugins", "tracing", "system", "recording", "trace", "tracefile", "capture", "results"}
     | {"analysis", "reports", "exporters", "suite"},
-    "integrations": GROUND | {"config", "tracing", "recording", "trace"},
+    "integrations": GROUND | {"config", "tracing", "system", "sinks", "recording", "results", "analysis", "trace"},
     "__init__": GROUND | {"tracing", "heap", "recording", "trace", "probes"},
     "__main__": {"cli"},
 }

@@ -30,7 +30,7 @@ from .errors import (
     SuiteError,
     TraceFileError,
 )
-from .tracing.phases import Phase, phase
+from .tracing.phases import Phase, annotate, phase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ __all__ = [
     "Trace",
     "TraceFileError",
     "__version__",
+    "annotate",
     "deep_size",
     "phase",
     "read",

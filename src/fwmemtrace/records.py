@@ -34,6 +34,7 @@ __all__ = [
     "ObjectRow",
     "Overhead",
     "PackageRow",
+    "PhaseAttributes",
     "PhaseBegin",
     "PhaseEnd",
     "PoolFigures",
@@ -118,6 +119,15 @@ class PhaseEnd(Record, frozen=True, gc=False):
     rss_bytes: int
     peak_rss_bytes: int
     error: str | None = None  # the qualified name of the type of the exception that ended it
+
+
+class PhaseAttributes(Record, frozen=True, gc=False):
+    """Attributes that a phase got while it ran, such as the status of the response to a request."""
+
+    kind: ClassVar[int] = 15
+
+    span: int
+    attributes: dict[str, AttributeValue]
 
 
 class Sample(Record, frozen=True, gc=False):

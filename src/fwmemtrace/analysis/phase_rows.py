@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from .. import results
 from ..paths import OUTSIDE, PhasePath, in_tree_order, write
-from ..records import Overhead, PhaseBegin, PhaseEnd, SessionBegin, SessionEnd
+from ..records import Overhead, PhaseAttributes, PhaseBegin, PhaseEnd, SessionBegin, SessionEnd
 from .open_phases import OpenPhase
 
 
@@ -99,6 +99,11 @@ class PhaseFold:
             if not self._outermost:
                 self._stretch = record.rss_bytes, record.time_ns
             self._outermost[record.span] = record.rss_bytes
+
+    def attributes(self, record: PhaseAttributes, call: OpenPhase) -> None:
+        """Add attributes of a call; those of the first call that has them stand for all."""
+        totals = self._totals[call.path]
+        totals.attributes = {**record.attributes, **totals.attributes}
 
     def end(self, record: PhaseEnd, call: OpenPhase) -> None:
         """Add the end of a call."""

@@ -14,6 +14,7 @@ from ..records import (
     Footprint,
     Note,
     Overhead,
+    PhaseAttributes,
     PhaseBegin,
     PhaseEnd,
     Record,
@@ -69,6 +70,7 @@ class ProcessFold:
         self._handlers: dict[type[Record], Callable[..., None]] = {
             SessionBegin: self._session_begin,
             PhaseBegin: self._phase_begin,
+            PhaseAttributes: self._phase_attributes,
             PhaseEnd: self._phase_end,
             Sample: self._sample,
             Footprint: self._footprint_reading,
@@ -106,6 +108,11 @@ class ProcessFold:
         opened = self._open.begin(record)
         self._phases.begin(record, opened)
         self._timeline.add(record.time_ns, record.rss_bytes, opened.path)
+
+    def _phase_attributes(self, record: PhaseAttributes) -> None:
+        opened = self._open.by_span.get(record.span)
+        if opened is not None:
+            self._phases.attributes(record, opened)
 
     def _phase_end(self, record: PhaseEnd) -> None:
         ending = self._open.by_span.get(record.span)

@@ -12,7 +12,7 @@ from itertools import count
 from time import perf_counter_ns
 
 from ..probes.base import Emit
-from ..records import PhaseBegin, PhaseEnd
+from ..records import PhaseAttributes, PhaseBegin, PhaseEnd
 from ..system.meter import Meter
 from ..system.peaks import PeakMeter
 from ..tracing.span import Span, leave, new_span, open_spans, set_current
@@ -20,7 +20,7 @@ from .probe_set import ProbeSet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..tracing.span import NamedPhase
+    from ..tracing.span import Attribute, NamedPhase
 
 
 class PhaseRecorder:
@@ -112,6 +112,11 @@ class PhaseRecorder:
         """This thread continues in another phase, which began before, or in none."""
         if self._probes.hears_switches and not self._over:
             self._probes.switched(span)
+
+    def annotate(self, span: Span, attributes: dict[str, Attribute], /) -> None:
+        """A phase that is open gets attributes."""
+        if not self._over:
+            self._emit(PhaseAttributes(span.id, attributes))
 
     def after_fork(self, meter: Meter) -> None:
         """This is a forked worker: only the phases around the fork are open here, and its trace begins with them."""

@@ -74,12 +74,7 @@ class Phase:
             if isinstance(self.probes, str):
                 raise PhaseError(f"probes={self.probes!r} is a string; write a list such as [{self.probes!r}]")
             self.probes = frozenset(self.probes)
-        for key, value in (self.attributes or {}).items():
-            if not isinstance(value, (str, int, float)):
-                raise PhaseError(
-                    f"phase({self.name!r}): the attribute {key} is a {type(value).__qualname__}; "
-                    "it must be a str, int, float or bool"
-                )
+        _check_attributes(f"phase({self.name!r})", self.attributes or {})
 
     def __repr__(self) -> str:
         return f"phase({self.name!r})"
@@ -180,6 +175,36 @@ def phase(name: Any, /, *, probes: Any = None, **attributes: Any) -> Any:
     if _tracer is None and probes is None and not attributes and len(_idle) < MOST_PATHS:
         _idle[name] = made
     return made
+
+
+def annotate(**attributes: Attribute) -> None:
+    """Add attributes to the run of the current phase, such as the status of a response. Outside any phase, do nothing.
+
+    Args:
+        attributes: facts to record; values are str, int, float or bool.
+
+    Raises:
+        PhaseError: if an attribute has another type.
+
+    >>> with phase("request", method="GET"):
+    ...     annotate(status=200)
+    """
+    _check_attributes("annotate()", attributes)
+    if _tracer is None:
+        return
+    span = current.get()
+    while span is not None and (span.closed or span.tracer is not _tracer):
+        span = span.parent
+    if span is not None:
+        span.tracer.annotate(span, attributes)
+
+
+def _check_attributes(where: str, attributes: dict[str, Attribute]) -> None:
+    for key, value in attributes.items():
+        if not isinstance(value, (str, int, float)):
+            raise PhaseError(
+                f"{where}: the attribute {key} is a {type(value).__qualname__}; it must be a str, int, float or bool"
+            )
 
 
 def _name_of(function: Any) -> str:

@@ -1,0 +1,1 @@
+"""Integrations with other tools. Each is an extra: nothing else in this package imports it, or the tool."""
