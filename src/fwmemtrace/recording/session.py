@@ -237,6 +237,11 @@ def stop() -> None:
     _active.stop()
 
 
+def active_session() -> Session | None:
+    """Return the session that is on in this process; None if there is none."""
+    return _active
+
+
 def start_session(
     settings: Settings, sink: Sink | None = None, probes: Sequence[Probe] = (), session_id: str | None = None
 ) -> Session:

@@ -177,6 +177,11 @@ def phase(name: Any, /, *, probes: Any = None, **attributes: Any) -> Any:
     return made
 
 
+def is_tracing() -> bool:
+    """Return whether a session is on, so that a caller may spare what it needs only for phases."""
+    return _tracer is not None
+
+
 def annotate(**attributes: Attribute) -> None:
     """Add attributes to the run of the current phase, such as the status of a response. Outside any phase, do nothing.
 
