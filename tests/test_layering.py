@@ -40,10 +40,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exporters": {"errors", "records", "units", "paths", "results", "analysis", "plugins"},
     "trace": GROUND | {"plugins", "system", "tracefile", "capture", "results", "analysis", "reports"},
     # what puts both together
+    "fleet": {"errors", "records", "units", "results", "reports", "trace"},
     "suite": GROUND | {"config", "tracing", "system", "heap", "recording", "trace", "results", "analysis"},
     "cli": GROUND
     | {"__init__", "config", "plugins", "tracing", "system", "recording", "trace", "tracefile", "capture", "results"}
-    | {"analysis", "reports", "exporters", "suite"},
+    | {"analysis", "reports", "exporters", "suite", "fleet"},
     "integrations": GROUND | {"config", "tracing", "system", "sinks", "recording", "results", "analysis", "trace"},
     "__init__": GROUND | {"tracing", "heap", "recording", "trace", "probes"},
     "__main__": {"cli"},
@@ -187,6 +188,14 @@ LAYERS: dict[str, list[set[str]]] = {
         {"analysis.causes", "analysis.next_runs"},
         {"analysis.findings", "analysis.further_runs", "analysis.process_analysis"},
         {"analysis.summary"},
+    ],
+    "fleet": [
+        {"fleet.tables"},
+        {"fleet.rows"},
+        {"fleet.dataset", "fleet.traces"},
+        {"fleet.engines", "fleet.watching"},
+        {"fleet.questions"},
+        {"fleet.answers"},
     ],
     "trace": [{"trace.capture", "trace.deep"}, {"trace.process"}, {"trace.trace"}],
 }

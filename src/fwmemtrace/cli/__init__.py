@@ -16,7 +16,7 @@ from typing import NoReturn
 from .._version import __version__
 from ..errors import FwmemtraceError, unknown_name
 
-COMMANDS = ("run", "report", "imports", "check", "diff", "export", "doctor", "suite")
+COMMANDS = ("run", "report", "imports", "check", "diff", "export", "doctor", "suite", "fleet")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
