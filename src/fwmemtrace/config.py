@@ -85,7 +85,14 @@ def load(
     """
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
-    for place in (_from_opentelemetry(environ), _from_pyproject(folder), _from_variables(environ), _given(arguments)):
+    places = (
+        _from_kubernetes(environ),
+        _from_opentelemetry(environ),
+        _from_pyproject(folder),
+        _from_variables(environ),
+        _given(arguments),
+    )
+    for place in places:
         labels = {**values.get("labels", {}), **place.get("labels", {})}
         values |= place
         if labels:
@@ -152,6 +159,23 @@ def _from_opentelemetry(environ: Mapping[str, str]) -> dict[str, Any]:
     if environ.get("OTEL_SERVICE_NAME"):
         values["service"] = environ["OTEL_SERVICE_NAME"]
     return values
+
+
+def _from_kubernetes(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Read what the downward API passes to a pod, by the names that Kubernetes' documentation uses."""
+    if "KUBERNETES_SERVICE_HOST" not in environ:
+        return {}
+    labels = {}
+    for label, variable in (
+        ("k8s.pod.name", "POD_NAME"),
+        ("k8s.namespace.name", "POD_NAMESPACE"),
+        ("k8s.node.name", "NODE_NAME"),
+    ):
+        value = environ.get(variable) or environ.get(f"MY_{variable}")
+        if value:
+            labels[label] = value
+    instance = labels.get("k8s.pod.name") or environ.get("HOSTNAME", "")
+    return {"instance": instance, "labels": labels} if instance else {"labels": labels}
 
 
 def _checked(name: str, value: Any, place: str) -> Any:

@@ -93,6 +93,7 @@ class SessionBegin(Record, frozen=True, gc=False):
     service: str = ""  # the name of the service that the process belongs to
     instance: str = ""  # which instance of the service it is
     labels: dict[str, str] = {}  # further facts about the process, such as its version or region
+    host: str = ""  # the name of the machine, by uname(2)
 
 
 class PhaseBegin(Record, frozen=True, gc=False):

@@ -41,7 +41,7 @@ def rows_of(session: SessionBegin, report: results.TraceReport) -> ProcessRows:
     key = f"{session.session_id}/{session.pid}/{session.started_unix_ns}"
     owner = {
         "process": hashlib.sha256(key.encode()).hexdigest()[:24],
-        "host": host_of(info.labels),
+        "host": host_of(session),
         "instance": info.instance,
         "version": info.labels.get("service.version", ""),
     }
@@ -60,9 +60,13 @@ def rows_of(session: SessionBegin, report: results.TraceReport) -> ProcessRows:
     return ProcessRows(owner["process"], info.service or _NO_NAME, day, tables)
 
 
-def host_of(labels: Mapping[str, str]) -> str:
-    """Return the machine of a process: by the names of OpenTelemetry's resource attributes."""
-    return labels.get("host.name") or labels.get("k8s.node.name") or _NO_NAME
+def host_of(session: SessionBegin) -> str:
+    """Return the machine of a process: by OpenTelemetry's resource attributes, or else by its own name.
+
+    In a container that name is the container's, so the node's goes before it.
+    """
+    labels = session.labels
+    return labels.get("host.name") or labels.get("k8s.node.name") or session.host or _NO_NAME
 
 
 def _process(session: SessionBegin, info: results.Process, timeline: Sequence[results.TimelinePoint]) -> dict[str, Any]:

@@ -136,6 +136,7 @@ class Session:
                 service=settings.service,
                 instance=settings.instance,
                 labels=settings.labels,
+                host=os.uname().nodename if hasattr(os, "uname") else "",
             )
         )
 
