@@ -1,7 +1,7 @@
 """Reports: results as text, markdown, HTML or JSON.
 
 A report is a class with a method `render`; see `Report`. It can put sections of its own beside the built-in ones: see
-`document_of`, and the blocks and typed values that sections are made of. All of it is loaded when it is used.
+`document_of`, and the blocks and typed values of sections. All of it is loaded when it is used.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def text_table(table: Table, most: int) -> TextTable:
 
 
 def is_of_figures(table: TextTable) -> bool:
-    """Tells whether a table has names in its first column and figures in all others."""
+    """Returns whether a table has names in its first column and figures in all others."""
     return len(table.heads) > 1 and table.right == set(range(1, len(table.heads)))
 
 
