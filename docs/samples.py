@@ -1,9 +1,8 @@
 """Runs the commands whose output the pages show, keeps it in docs/samples/, and draws README's picture.
 
 Run it from the repository, with the extras `all`, `guard` and `onnx` installed: `python docs/samples.py`, or with the
-names of some samples. The suite takes a few minutes and needs `python examples/make_models.py` first. `docs/make.py`
-then copies the parts that the pages ask for: see `with_samples` there. Nothing is edited, but for the path of
-site-packages, which differs between machines.
+names of some samples. `docs/make.py` then copies the parts that the pages ask for: see `with_samples` there. Nothing is
+edited, but for the path of site-packages, which differs between machines.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ COMMANDS = {
     "guard": "fwmemtrace run --report examples/guard.py",
     "onnx_guard": "fwmemtrace run --report examples/onnx_guard.py",
     "imports": "fwmemtrace imports sentence_transformers --top 12 --workers 4",
+    "suite": "fwmemtrace suite docs/samples/components.py --budget 30MB",
     "verdicts": "fwmemtrace run --report --probes python_heap,objects docs/samples/verdicts.py",
     "forked_workers": "fwmemtrace run --report docs/samples/forked_workers.py",
     "three_views": "python docs/samples/three_views.py",
