@@ -59,7 +59,7 @@ def test_the_public_names_exist():
     assert missing == []
 
 
-@pytest.mark.parametrize("module", ["probes", "sinks", "records", "config"])
+@pytest.mark.parametrize("module", ["probes", "sinks", "reports", "exporters", "records", "config"])
 def test_the_names_of_a_public_module_exist(module):
     public = importlib.import_module(f"fwmemtrace.{module}")
     assert sorted(public.__all__) == sorted(set(public.__all__))

@@ -30,15 +30,23 @@ from .errors import (
     SuiteError,
     TraceFileError,
 )
+from .lazy import load_when_used as _load_when_used
 from .tracing.phases import Phase, annotate, phase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from .heap.deep_size import deep_size
     from .recording.session import Session, session, start, stop
     from .trace import Trace, read
+else:
+    __getattr__, __dir__ = _load_when_used(
+        __name__,
+        {
+            "heap.deep_size": ("deep_size",),
+            "recording.session": ("Session", "session", "start", "stop"),
+            "trace": ("Trace", "read"),
+        },
+    )
 
 __all__ = [
     "CaptureError",
@@ -63,29 +71,6 @@ __all__ = [
     "start",
     "stop",
 ]
-
-_LAZY = {
-    "Session": "recording.session",
-    "session": "recording.session",
-    "start": "recording.session",
-    "stop": "recording.session",
-    "Trace": "trace",
-    "read": "trace",
-    "deep_size": "heap.deep_size",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    full_name = f"{__name__}.{_LAZY[name]}"
-    __import__(full_name)
-    value = globals()[name] = getattr(_sys.modules[full_name], name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
 
 
 def _is_multiprocessing_worker() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from builders import process_result
 from fwmemtrace import results
 from fwmemtrace.analysis.causes import function_name
 from fwmemtrace.analysis.findings import find
@@ -15,26 +16,7 @@ NUMPY = "/venv/lib/python3.11/site-packages/numpy/core.py"
 
 
 def process(**changes: Any) -> results.Process:
-    fields: dict[str, Any] = {
-        "pid": 7,
-        "parent_pid": 1,
-        "python": "3.11.7",
-        "platform": "linux",
-        "command": ["python", "service.py"],
-        "started_unix_ns": 0,
-        "ended": "closed",
-        "last_phase": None,
-        "peak_source": "kernel",
-        "probes": ["resident"],
-        "wall_ns": 1,
-        "before_session_bytes": 20 * MB,
-        "end_bytes": 100 * MB,
-        "peak_bytes": 120 * MB,
-        "outside_phases_bytes": 0,
-        "overlap_bytes": 0,
-        "lost_records": 0,
-    }
-    return results.Process(**{**fields, **changes})
+    return process_result(**{"before_session_bytes": 20 * MB, "end_bytes": 100 * MB, "peak_bytes": 120 * MB, **changes})
 
 
 def row(path: str, delta: int, peak: int = 0) -> results.PhaseRow:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from builders import process_result
 from fwmemtrace import results
 from fwmemtrace.analysis.summary import check_budget
 from fwmemtrace.reports.base import Options
@@ -21,26 +22,9 @@ BLOCKS = {"category": "native heap", "owner": "malloc, large blocks"}
 
 
 def process(**changes: Any) -> results.Process:
-    fields: dict[str, Any] = {
-        "pid": 7,
-        "parent_pid": 1,
-        "python": "3.11.7",
-        "platform": "linux",
-        "command": ["python", "service.py"],
-        "started_unix_ns": 0,
-        "ended": "closed",
-        "last_phase": None,
-        "peak_source": "kernel",
-        "probes": ["resident"],
-        "wall_ns": 1,
-        "before_session_bytes": 20 * MB,
-        "end_bytes": 3460 * MB,
-        "peak_bytes": 3480 * MB,
-        "outside_phases_bytes": 0,
-        "overlap_bytes": 0,
-        "lost_records": 0,
-    }
-    return results.Process(**{**fields, **changes})
+    return process_result(
+        **{"before_session_bytes": 20 * MB, "end_bytes": 3460 * MB, "peak_bytes": 3480 * MB, **changes}
+    )
 
 
 def code(function: str, size: int, **changes: Any) -> results.Cause:

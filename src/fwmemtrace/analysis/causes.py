@@ -15,7 +15,7 @@ _MOST = 0.5  # of a cause: what one package or model has to account for to stand
 
 
 def is_own_phase(path: str) -> bool:
-    """Tells whether a phase is one of the program's own; the outermost ones of `run` say nothing about it."""
+    """Returns whether a phase is one of the program's own; the outermost ones of `run` are not."""
     return path not in _PROGRAM_PHASES
 
 

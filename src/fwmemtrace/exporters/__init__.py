@@ -5,34 +5,21 @@ An exporter is a class with a method `export`; see `Exporter`. The built-in ones
 
 from __future__ import annotations
 
-import sys as _sys
+from ..lazy import load_when_used
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from .base import Exporter, ProcessLike, TraceLike
     from .dot import DotExporter
     from .memray import MemrayExporter
+else:
+    __getattr__, __dir__ = load_when_used(
+        __name__,
+        {
+            "base": ("Exporter", "ProcessLike", "TraceLike"),
+            "dot": ("DotExporter",),
+            "memray": ("MemrayExporter",),
+        },
+    )
 
 __all__ = ["DotExporter", "Exporter", "MemrayExporter", "ProcessLike", "TraceLike"]
-
-_MODULES = {
-    "DotExporter": "dot",
-    "Exporter": "base",
-    "MemrayExporter": "memray",
-    "ProcessLike": "base",
-    "TraceLike": "base",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = f"{__name__}.{_MODULES[name]}"
-    __import__(module)
-    return getattr(_sys.modules[module], name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

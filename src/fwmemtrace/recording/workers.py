@@ -62,7 +62,7 @@ def as_worker(inheritance: Inheritance, settings: Settings) -> Settings:
 
 
 def same_target(inheritance: Inheritance, settings: Settings) -> bool:
-    """Tell whether settings name the file that the first process writes.
+    """Return whether settings name the file that the first process writes.
 
     A program that starts its session when it is imported does so again in each spawned worker.
     """

@@ -44,18 +44,18 @@ def first_cause(cause: results.Cause, peak_bytes: int, *, stayed_known: bool) ->
         peak_bytes: the peak RSS.
         stayed_known: whether the session was closed, so that what is there at the end can be called so.
     """
-    return [Bytes(cause.bytes), " of the ", Bytes(peak_bytes), " ", *_told(cause, stayed_known=stayed_known)]
+    return [Bytes(cause.bytes), " of the ", Bytes(peak_bytes), " ", *_listed(cause, stayed_known=stayed_known)]
 
 
 def another_cause(cause: results.Cause, *, stayed_known: bool) -> list[Inline]:
     """Returns the sentence about the next cause."""
-    return ["Another ", Bytes(cause.bytes), " ", *_told(cause, stayed_known=stayed_known)]
+    return ["Another ", Bytes(cause.bytes), " ", *_listed(cause, stayed_known=stayed_known)]
 
 
 def cause_at_end(cause: results.Cause, end_bytes: int) -> list[Inline]:
     """Returns the sentence about a cause of which most came after the peak."""
     kept = Bytes(cause.kept_bytes or 0)
-    return ["At the end, ", kept, " of the ", Bytes(end_bytes), " ", *_told(cause, stayed_known=False)]
+    return ["At the end, ", kept, " of the ", Bytes(end_bytes), " ", *_listed(cause, stayed_known=False)]
 
 
 def cause_name(cause: results.Cause) -> list[Inline]:
@@ -85,7 +85,7 @@ def location_words(frame: results.Frame) -> list[Inline]:
     )
 
 
-def _told(cause: results.Cause, *, stayed_known: bool) -> list[Inline]:
+def _listed(cause: results.Cause, *, stayed_known: bool) -> list[Inline]:
     match cause.kind:
         case "imports":
             return [*_imports(cause), "."]
@@ -162,18 +162,18 @@ def _imports(cause: results.Cause) -> list[Inline]:
         line = Code(f"{short(own.file)}:{own.line}")
         return ["are imports of ", Code(own.module), *where, " (", line, "): ", *_packages(largest, _PACKAGES)]
     shown = [line for line in cause.imports[:_LINES] if line.bytes > 0]
-    told: list[list[Inline]] = []
+    listed: list[list[Inline]] = []
     for one in shown:
         own = one.nearest_own
         if own is None:
-            told.append(_packages(one, 2))
+            listed.append(_packages(one, 2))
         else:
             line = Code(f"{short(own.file)}:{own.line}")
-            told.append([Bytes(one.bytes), " of ", Code(own.module), " (", line, ": ", *_packages(one, 3), ")"])
+            listed.append([Bytes(one.bytes), " of ", Code(own.module), " (", line, ": ", *_packages(one, 3), ")"])
     rest = len(cause.imports) - len(shown)
     if rest > 0:
-        told.append([f"{rest} more" if rest > 1 else "1 more"])
-    return ["are imports: ", *enumerate_words(told)]
+        listed.append([f"{rest} more" if rest > 1 else "1 more"])
+    return ["are imports: ", *enumerate_words(listed)]
 
 
 def _packages(line: results.ImportedPackages, most: int) -> list[Inline]:

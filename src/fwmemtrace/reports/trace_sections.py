@@ -58,7 +58,7 @@ def _process(report: results.TraceReport, process: results.Process, top: int, *,
 
 
 def _disturbed(report: results.TraceReport, process: results.Process) -> Iterator[Sentence]:
-    """Says how much of the RSS figures is the overhead of probes, where it is worth knowing."""
+    """Yields how much of the RSS figures is the overhead of probes, where it matters."""
     for cost in report.overhead:
         if cost.pid == process.pid and cost.during_bytes > _DISTURBING * process.peak_bytes:
             tool = _TOOLS.get(cost.probe)

@@ -1,6 +1,6 @@
 """Records in a memray capture which mappings are of files, and which are address space that is only reserved.
 
-memray records that something was mapped, but not what. /proc/self/maps tells, and its changes are left in the capture
+memray records that something was mapped, but not what. /proc/self/maps has it, and its changes are left in the capture
 as markers, in order with the mappings themselves. A reading takes up to a millisecond in a process with a hundred
 libraries. So it is taken when the size of the address space has changed, at the end of a phase or from a thread, and
 never for more than a small share of the time. Mappings that come and go between two readings are missed.
@@ -53,7 +53,7 @@ def read_mappings(text: bytes | bytearray) -> set[MappedRange]:
 
 
 def _is_in_an_arena(mapping: MappedRange, text: bytes | bytearray) -> bool:
-    """Tell whether it is the part of a glibc arena that is not accessible yet; the other part begins with the arena."""
+    """Return whether it is the inaccessible part of a glibc arena; the arena begins with the other part."""
     begin = mapping.end - _ARENA
     return mapping.end % _ARENA == 0 and begin < mapping.start and text.find(b"\n%x-" % begin) >= 0
 
