@@ -11,6 +11,7 @@ subtracted from each rise.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -48,11 +49,19 @@ class RiseSampler:
         rss: the first reading, in bytes.
         accounted: returns what others account for (imports).
         threads: finds the threads that ran.
+        maker: given a stack of the main thread and how much RSS rose, returns the stack to charge with it.
     """
 
     def __init__(
-        self, emit: Callable[[Record], None], rss: int, accounted: Callable[[], Accounted], threads: Threads
+        self,
+        emit: Callable[[Record], None],
+        rss: int,
+        accounted: Callable[[], Accounted],
+        threads: Threads,
+        maker: Callable[[Stack, int], Stack] | None = None,
     ) -> None:
+        self._maker = maker
+        self._main = threading.main_thread().ident
         self._emit = emit
         self._accounted = accounted
         self._threads = threads
@@ -86,7 +95,8 @@ class RiseSampler:
         before, self._previous = self._previous, {}
         for thread, part in parts.items():
             stack = self._seen.get(thread, ())
-            made = RssChange(time_ns, rss, part, thread, self._number_of(stack))
+            maker = self._maker(stack, part) if self._maker is not None and thread == self._main else stack
+            made = RssChange(time_ns, rss, part, thread, self._number_of(maker))
             earlier, earlier_part = before.get(thread, (stack, 0))
             if part <= _END_OF_A_RISE * earlier_part and not _same_function(earlier, stack):
                 # It was rising in another function at the look before: the rise may be the end of that one's own.
