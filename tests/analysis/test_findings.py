@@ -259,6 +259,32 @@ def test_what_was_never_touched_is_known_from_malloc_alone() -> None:
     assert summary(composition=taken).untouched is None
 
 
+def test_what_was_never_touched_asks_for_the_native_probe() -> None:
+    taken = moments(120 * MB)
+    taken[1].untouched_bytes = 900 * MB
+    (run,) = summary(composition=taken).next_runs
+    assert (run.probe, run.bytes) == ("native", 900 * MB)
+
+
+def test_threads_that_have_not_ended_are_counted() -> None:
+    made = rise("watch", 80 * MB)
+    made.threads = 9
+    taken = moments(120 * MB, blocks=80 * MB)
+    taken[0].threads, taken[-1].threads = 2, 10
+    assert summary(rises=rises(made), composition=taken).causes[0].threads == 8
+    taken[-1].threads = 3
+    assert summary(rises=rises(made), composition=taken).causes[0].threads == 0
+
+
+def test_segments_of_shared_memory_are_one_kind() -> None:
+    taken = moments(120 * MB)
+    taken[1].items = [
+        results.LedgerItem(category="shared memory", owner=f"psm_{number}", bytes=8 * MB) for number in range(10)
+    ]
+    first = summary(rises=rises(rise("publish", 80 * MB)), composition=taken).causes[0]
+    assert (first.category, first.owner) == ("shared memory", "")
+
+
 def test_what_was_never_touched_has_its_site_from_the_native_probe() -> None:
     caller = results.Frame(function="work", file=APP, line=5)
     site = results.NativeSite(

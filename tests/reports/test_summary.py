@@ -127,6 +127,11 @@ def test_the_cause_has_its_memory_its_code_its_library_and_whether_it_stayed() -
             "100.0 MB of the 3.48 GB came while numpy ran at once; it stayed.",
         ),
         (
+            {"category": "shared memory", "threads": 12},
+            "100.0 MB of the 3.48 GB are shared memory that f (semantic_guard.py:88) made at once in 12 threads that "
+            "have not ended; they stayed.",
+        ),
+        (
             {"tensors": "BertModel", **BLOCKS},
             "100.0 MB of the 3.48 GB are tensors of BertModel that f (semantic_guard.py:88) made at once; they stayed.",
         ),
@@ -232,6 +237,14 @@ def test_memory_that_costs_less_than_it_seems_is_told_apart() -> None:
         "At least 2.39 GB of 5.92 GB live native memory were allocated by work (app.py:5) and never touched, or were "
         "swapped out: they are not in RSS.",
     ]
+
+
+def test_memory_that_was_never_touched_comes_first_if_it_exceeds_the_peak() -> None:
+    made = report(code("f", 100 * MB), untouched=results.Untouched(bytes=5000 * MB))
+    assert paragraph(made)[0] == (
+        "At least 5.00 GB were allocated and never touched, or were swapped out: they are not in RSS."
+    )
+    assert len(paragraph(made, "figures")) == 1
 
 
 COMMAND = ["/usr/bin/python3", "-m", "fwmemtrace", "run", "--report", "--probes", "native", "my app.py", "<x>", "a\\b"]

@@ -24,6 +24,7 @@ def find(reports: Sequence[results.TraceReport]) -> results.Summary | None:
     report, process = max(with_process, key=lambda one: one[1].peak_bytes)
     largest = next((one for one in report.composition or [] if one.moment == "largest"), None)
     causes = find_causes(report, process)
+    untouched = _untouched(report, process, largest)
     return results.Summary(
         pid=process.pid,
         peak_bytes=process.peak_bytes,
@@ -32,8 +33,8 @@ def find(reports: Sequence[results.TraceReport]) -> results.Summary | None:
         incomplete=any(one.trace.interrupted or not one.trace.complete for one in reports),
         causes=causes,
         evictable_bytes=None if largest is None else sum(item.evictable_bytes for item in largest.items),
-        untouched=_untouched(report, process, largest),
-        next_runs=find_next_runs(report, process, causes),
+        untouched=untouched,
+        next_runs=find_next_runs(report, process, causes, untouched),
         total_bytes=sum(process.end_bytes for _, process in with_process),
     )
 

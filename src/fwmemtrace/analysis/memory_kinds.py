@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .. import results
-from .rss_breakdown import COUNTER, FILE, TRACER, Key
+from .rss_breakdown import COUNTER, FILE, SHARED_MEMORY, TRACER, Key
 
 _MOST = 0.7  # of a cause: what a kind of memory has to have room for
 
@@ -20,9 +20,9 @@ def added_memory(report: results.TraceReport) -> dict[Key, int]:
     begin, largest = moments.get("begin"), moments.get("largest")
     if begin is None or largest is None or largest.rss_bytes < _MOST * report.trace.processes[0].peak_bytes:
         return {}
-    added = {(item.category, item.owner): item.bytes for item in largest.items}
-    for item in begin.items:
-        added[item.category, item.owner] = added.get((item.category, item.owner), 0) - item.bytes
+    added = _sums(largest.items)
+    for kind, size in _sums(begin.items).items():
+        added[kind] = added.get(kind, 0) - size
     return _known(added)
 
 
@@ -67,7 +67,12 @@ def _imported_in(path: str, report: results.TraceReport) -> int:
 
 
 def _sums(items: Iterable[results.LedgerItem]) -> dict[Key, int]:
-    return {(item.category, item.owner): item.bytes for item in items}
+    """Returns the bytes by kind. Segments of shared memory have names of their own, and are of one kind."""
+    sums: dict[Key, int] = {}
+    for item in items:
+        kind = item.category, "" if item.category == SHARED_MEMORY else item.owner
+        sums[kind] = sums.get(kind, 0) + item.bytes
+    return sums
 
 
 def _known(sizes: dict[Key, int]) -> dict[Key, int]:
@@ -76,6 +81,7 @@ def _known(sizes: dict[Key, int]) -> dict[Key, int]:
 
 def _without_files(sizes: dict[Key, int], imported: int) -> dict[Key, int]:
     """Takes away what imports have mapped: most of them are the pages of shared libraries."""
+    imported = max(0, imported)  # below 0 if a garbage collection has freed more meanwhile
     left = dict(sizes)
     for kind, size in sorted(sizes.items(), key=lambda item: -item[1]):
         if kind[0] == FILE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
 from .. import results
@@ -14,6 +14,7 @@ from .standing_rises import StandingRises
 
 # Without the probe `imports`, what modules take shows as rises inside the import system.
 _IMPORT_SYSTEM = "<frozen importlib"
+_MOST_THREADS = 10_000  # that are counted
 
 _Key: TypeAlias = tuple[PhasePath, int]  # the path of a phase and the number of a stack
 
@@ -26,6 +27,7 @@ class _Rises:
     last_ns: int = 0
     bytes: int = 0
     looks: int = 0
+    threads: set[int] = field(default_factory=set)
 
 
 class RisesFold:
@@ -71,7 +73,7 @@ class RisesFold:
         elif isinstance(record, PhaseEnd):
             self._open.pop(record.span, None)
         elif isinstance(record, ModuleImport):
-            self._imported += record.own_bytes
+            self._import(record.own_bytes)
         elif isinstance(record, (SessionBegin, SessionEnd)):
             self._last = record.rss_bytes
             if self._first is None:
@@ -94,6 +96,15 @@ class RisesFold:
             rises.last_ns = record.time_ns
             rises.bytes += size
             rises.looks += 1
+            if len(rises.threads) < _MOST_THREADS:
+                rises.threads.add(record.thread_id)
+
+    def _import(self, size: int) -> None:
+        if size >= 0:
+            self._imported += size
+        else:  # what others had made was freed meanwhile, as by a garbage collection
+            self._fallen += size
+            self._standing.fall(-size, self._last)
 
     def _phase_of(self, thread_id: int) -> tuple[int, PhasePath]:
         """Return the span and path of the phase that a thread is in."""
@@ -147,6 +158,7 @@ class RisesFold:
             stack=frames,
             at_peak_bytes=at_peak,
             kept_bytes=kept,
+            threads=len(rises.threads),
             first_ns=rises.first_ns - self._began_ns,
             last_ns=rises.last_ns - self._began_ns,
         )

@@ -97,7 +97,7 @@ def _told(cause: results.Cause, *, stayed_known: bool) -> list[Inline]:
             memory = _memory(cause)
             return [*(["are ", *memory, " that "] if memory else []), "came in ", Code(cause.path), *_after(cause), "."]
         case "code":
-            after = [*_calls(cause), *_after(cause)]
+            after = [*_calls(cause), *_threads(cause), *_after(cause)]
             return [*_made(cause), *after, *(_stay(cause) if stayed_known else []), "."]
 
 
@@ -121,6 +121,8 @@ def _memory(cause: results.Cause) -> list[Inline]:
     if not cause.category:
         return []
     known = _MEMORY.get((cause.category, cause.owner))
+    if not cause.owner:
+        return [cause.category]
     return [known] if known else [f"{_CATEGORIES.get(cause.category, cause.category)} ", Code(cause.owner)]
 
 
@@ -130,6 +132,10 @@ def _calls(cause: results.Cause) -> list[Inline]:
     if cause.calls > 1:
         return [" in ", Count(cause.calls), " calls of ", Code(cause.path)]
     return [" at once"] if cause.duration_ns < _AT_ONCE_NS else [" over ", Duration(cause.duration_ns)]
+
+
+def _threads(cause: results.Cause) -> list[Inline]:
+    return [" in ", Count(cause.threads), " threads that have not ended"] if cause.threads else []
 
 
 def _after(cause: results.Cause) -> list[Inline]:

@@ -32,6 +32,9 @@ def _findings(report: results.TraceReport, summary: results.Summary) -> Iterator
     if budget is not None and budget.exceeded:
         yield budget_sentence(budget)
         yield from _what_would_do(budget, summary)
+    untouched = summary.untouched
+    if untouched is not None and untouched.bytes > summary.peak_bytes:
+        yield _untouched(untouched)
     causes = summary.causes
     stayed_known = _process(report, summary).ended == "closed"
     if causes:
@@ -54,7 +57,7 @@ def _figures(report: results.TraceReport, summary: results.Summary) -> Iterator[
     evictable = summary.evictable_bytes or 0
     if evictable >= _MIN_EVICTABLE * summary.peak_bytes:
         yield ["Of that, ", Bytes(evictable), " are file pages that the kernel can evict."]
-    if summary.untouched is not None:
+    if summary.untouched is not None and summary.untouched.bytes <= summary.peak_bytes:
         yield _untouched(summary.untouched)
     limit = _possible_kill(_process(report, summary))
     if limit is not None:

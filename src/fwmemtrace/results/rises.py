@@ -18,6 +18,7 @@ class Rise(PhaseResult, kw_only=True):
     kept_bytes: int = 0  # part of `bytes`: not given back at the end
     first_ns: int = 0  # time of its first rise, since the session began
     last_ns: int = 0  # time of its last rise
+    threads: int = 1  # number of threads that it was seen in
 
 
 class RiseLine(Result, kw_only=True):

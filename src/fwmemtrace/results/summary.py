@@ -34,6 +34,7 @@ class Cause(PhaseResult, kw_only=True):
     location: Frame | None = None  # of code: the innermost frame of the program's own
     package: str = ""  # of code: the package through which it allocated
     calls: int = 0  # of code and phases: calls of the phase; 0 if the program's own code has no phase there
+    threads: int = 0  # of code: threads that it ran in and that have not ended; 0 if it is one, or not known
     duration_ns: int = 0  # of code: time from its first rise to its last
     kept_bytes: int | None = None  # how much of it was still there at the end; null if that is not known
     bytes_per_call: float | None = None  # the growth of its phase; null if it does not grow

@@ -30,9 +30,9 @@ from .running_threads import Stack, line_of, stack_of
 
 _WORTH_IT = 1_000_000  # bytes at one place before it is watched, and before it is watched again
 _WORTH_AGAIN = 0.25  # of all that rose there
-_FEWEST_EVENTS, _MOST_EVENTS = 2_000, 32_000  # calls and returns in a row; in more, a request is seen while it runs
-_COVERED, _SEEN = 0.8, 0.2  # of a rise: with less, a watch was too short; it has missed who made it
+_EVENTS = 5_000  # calls and returns in a row; a request that has more is seen while it runs
 _ENOUGH_LOOKS = 8
+_MISSED = 0.8  # of a rise: a watch that ended meanwhile and has missed more knows nothing
 _FADING = 0.9  # of what earlier watches found, at each one: programs change
 _MOST_PLACES, _MOST_MAKERS = 1024, 256
 _THIS_THREAD = 1  # RUSAGE_THREAD
@@ -58,7 +58,7 @@ class CloseLook:
         self._places: dict[_Place, _Makers] = {}
         self._watch: _Watch | None = None  # the latest one
         self._asked = self._stopped = False
-        self._events = _FEWEST_EVENTS
+        self._asked_for = _Makers()
         self._whole = False  # whether all since the look before was watched
 
     def maker(self, stack: Stack, size: int) -> Stack:
@@ -77,14 +77,21 @@ class CloseLook:
         watch, whole = self._watch, self._whole
         self._whole = watch is not None and not watch.is_over
         if watch is not None:
-            self._learn(makers, watch.take(), stack, size, whole=whole and not watch.is_over)
+            made = watch.take()
+            rest = size - sum(made.values())
+            if whole and not watch.is_over and rest > 0:  # made by the call that is under way
+                made[stack] = made.get(stack, 0) + rest
+            elif rest > _MISSED * size:
+                made = {}
+            for learning in {makers, self._asked_for}:
+                learning.learn(made)
             if watch.looks >= _ENOUGH_LOOKS:
                 watch.stop()
             if watch.is_over:
                 self._budget.spend(watch.spent_ns)
                 self._watch = None
         elif makers.worth_a_watch and not self._asked and not self._stopped and self._budget.affords():
-            self._asked = True
+            self._asked, self._asked_for = True, makers
             _call_in_main_thread(self._begin)
         return makers.charge(stack, size)
 
@@ -97,17 +104,6 @@ class CloseLook:
             makers = self._places.setdefault((code, -line_of(code, instruction)), _Makers())
             self._places[code, instruction] = makers
         return makers
-
-    def _learn(self, makers: _Makers, made: dict[Stack, int], stack: Stack, size: int, *, whole: bool) -> None:
-        found = sum(made.values())
-        if whole:
-            if found < size:  # the call that is under way made the rest
-                made[stack] = made.get(stack, 0) + size - found
-        elif found < _COVERED * size:
-            self._events = min(2 * self._events, _MOST_EVENTS)
-            if found < _SEEN * size:
-                return
-        makers.learn(made)
 
     def stop(self) -> None:
         """Watch nothing from now on."""
@@ -125,7 +121,7 @@ class CloseLook:
             or any(name in sys.modules for name in _HIDDEN_PROFILERS)
         ):
             return  # asked once and for all
-        self._watch = _Watch(self._accounted, self._events)
+        self._watch = _Watch(self._accounted, _EVENTS)
         self._asked = False
         sys.setprofile(self._watch)
 
@@ -147,6 +143,8 @@ class _Makers:
 
     def learn(self, made: dict[Stack, int]) -> None:
         """Take note of what a watch has found."""
+        if not made:
+            return
         self._settled = self.risen
         for sizes in (self._made, self._charged):
             for stack in sizes:

@@ -30,7 +30,7 @@ _WAITED_NS = 2_000_000
 _LONGER = 2
 _SHARE = 0.01  # of the time, at most, for the processor time of this thread
 _ADVANCE_NS = 20_000_000
-_CLOSE_LOOK_SHARE, _CLOSE_LOOK_ADVANCE_NS = 0.005, 20_000_000
+_CLOSE_LOOK_SHARE, _CLOSE_LOOK_ADVANCE_NS = 0.005, 10_000_000
 
 
 class Timeline:
