@@ -276,6 +276,16 @@ def test_threads_that_have_not_ended_are_counted() -> None:
     assert summary(rises=rises(made), composition=taken).causes[0].threads == 0
 
 
+def test_the_part_of_a_cause_that_stayed_has_its_kind_from_the_end() -> None:
+    taken = moments(60 * MB, malloc=20 * MB)  # the mappings were not read at the peak
+    taken[-1].items = [
+        results.LedgerItem(category="allocator free", owner="malloc", bytes=42 * MB),
+        results.LedgerItem(category="python heap", owner="objects in arenas", bytes=9 * MB),
+    ]
+    first = summary(rises=rises(rise("load", 80 * MB, kept=40 * MB)), composition=taken).causes[0]
+    assert (first.category, first.kept_category, first.kept_owner) == ("", "allocator free", "malloc")
+
+
 def test_segments_of_shared_memory_are_one_kind() -> None:
     taken = moments(120 * MB)
     taken[1].items = [

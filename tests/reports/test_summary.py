@@ -127,6 +127,11 @@ def test_the_cause_has_its_memory_its_code_its_library_and_whether_it_stayed() -
             "100.0 MB of the 3.48 GB came while numpy ran at once; it stayed.",
         ),
         (
+            {"kept_bytes": 40 * MB, "kept_category": "allocator free", "kept_owner": "Arrow's mimalloc"},
+            "100.0 MB of the 3.48 GB came while f (semantic_guard.py:88) ran at once; 40.0 MB of that stayed as free "
+            "memory that is kept by Arrow's mimalloc.",
+        ),
+        (
             {"category": "shared memory", "threads": 12},
             "100.0 MB of the 3.48 GB are shared memory that f (semantic_guard.py:88) made at once in 12 threads that "
             "have not ended; they stayed.",

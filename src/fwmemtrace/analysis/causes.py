@@ -109,7 +109,7 @@ def _code(rises: Iterable[results.Rise]) -> list[results.Cause]:
                 package=package if packages[package] >= _MOST * total else "",
                 duration_ns=max(rise.last_ns for rise in group) - min(rise.first_ns for rise in group),
                 kept_bytes=sum(rise.kept_bytes for rise in group),
-                threads=sum(rise.threads for rise in group),
+                threads=max(rise.threads for rise in group),
             )
         )
     return causes

@@ -118,12 +118,14 @@ def _memory(cause: results.Cause) -> list[Inline]:
     """The kind of memory in the plural; nothing if it is mixed or not known."""
     if cause.tensors:
         return ["tensors of ", Code(cause.tensors)]
-    if not cause.category:
-        return []
-    known = _MEMORY.get((cause.category, cause.owner))
-    if not cause.owner:
-        return [cause.category]
-    return [known] if known else [f"{_CATEGORIES.get(cause.category, cause.category)} ", Code(cause.owner)]
+    return _kind(cause.category, cause.owner)
+
+
+def _kind(category: str, owner: str) -> list[Inline]:
+    if not owner:
+        return [category] if category else []
+    known = _MEMORY.get((category, owner))
+    return [known] if known else [f"{_CATEGORIES.get(category, category)} ", Code(owner)]
 
 
 def _calls(cause: results.Cause) -> list[Inline]:
@@ -157,7 +159,8 @@ def _stay(cause: results.Cause) -> list[Inline]:
         return ["; they stayed" if _memory(cause) else "; it stayed"]
     if kept <= _GONE * cause.bytes:
         return ["; they were freed later" if _memory(cause) else "; it was freed later"]
-    return ["; ", Bytes(kept), " of that stayed"]
+    kind = _kind(cause.kept_category, cause.kept_owner)
+    return ["; ", Bytes(kept), " of that stayed", *([" as ", *kind] if kind else [])]
 
 
 def _imports(cause: results.Cause) -> list[Inline]:
