@@ -35,8 +35,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         required: names of the probes that must work: if one cannot, the session does not start.
         interval: nanoseconds between two points of the timeline; 0 for no timeline.
         short_calls: whether calls that return before the timeline can see them are charged with the rises of RSS that
-            they made. This installs a profile function in the main thread for 0.5% of the time at most, unless the
-            program has one. `fwmemtrace run` sets it, except where FWMEMTRACE_SHORT_CALLS is set.
+            they made. This installs a profile function for 0.5% of the time at most, unless the program has one.
+            `fwmemtrace run` sets it, except where FWMEMTRACE_SHORT_CALLS is set.
         exact_peak: whether the peak RSS of each phase is read from the kernel, which needs writes to
             /proc/self/clear_refs.
         top: rows that `python_heap` and `objects` record for each phase.

@@ -78,7 +78,7 @@ def test_rises_are_charged_to_their_makers_in_proportion(tmp_path):
         """,
     )
     assert sizes["large"] == pytest.approx(150 * MB, rel=0.1)
-    assert sizes["small"] == pytest.approx(50 * MB, rel=0.1)
+    assert sizes["small"] == pytest.approx(50 * MB, rel=0.3)
 
 
 def test_the_profile_function_is_taken_away(tmp_path):
@@ -93,7 +93,7 @@ def test_the_profile_function_is_taken_away(tmp_path):
         print(json.dumps([sorted(seen), inside, type(sys.getprofile()).__name__]))
         """,
     )
-    assert "_Watch" in seen
+    assert "Watch" in seen
     assert (inside, after) == ("NoneType", "NoneType")
 
 
@@ -111,7 +111,7 @@ def test_a_program_with_a_profile_or_trace_function_keeps_it_and_is_not_watched(
         print(json.dumps([sorted(seen), kept]))
         """,
     )
-    assert "_Watch" not in seen
+    assert "Watch" not in seen
     assert kept
 
 
@@ -162,7 +162,7 @@ def test_what_a_signal_handler_raises_reaches_the_program(tmp_path):
             raise Stop
         signal.signal(signal.SIGALRM, handler)
         with session():
-            for number in range(400):
+            for number in range(200):
                 try:
                     signal.setitimer(signal.ITIMER_REAL, 0.0001 * (number % 13 + 1))
                     request()
@@ -177,7 +177,7 @@ def test_what_a_signal_handler_raises_reaches_the_program(tmp_path):
         print(json.dumps([sent, caught, watched]))
         """,
     )
-    assert sent == caught == 400
+    assert sent == caught == 200
     assert watched
 
 
@@ -213,3 +213,98 @@ def test_a_forked_child_is_not_watched_by_its_parents_function(tmp_path):
         """,
     )
     assert child == "NoneType"
+
+
+@pytest.mark.parametrize(
+    "serve",
+    [
+        "pool = ThreadPoolExecutor(3)",
+        "pool = type('Pool', (), {'submit': lambda _, work: threading.Thread(target=work).start()})()",
+    ],
+    ids=["threads of a pool", "a thread for each request"],
+)
+def test_requests_in_other_threads_are_found(tmp_path, serve):
+    sizes = run(
+        tmp_path,
+        f"""
+        from concurrent.futures import ThreadPoolExecutor
+        {serve}
+        with session():
+            for _ in range(100):
+                pool.submit(request)
+                time.sleep(0.004)
+        print(json.dumps(charged()))
+        """,
+    )
+    assert sizes["large"] == pytest.approx(150 * MB, rel=0.2)
+    assert sizes["small"] == pytest.approx(50 * MB, rel=0.4)
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="other threads are reached in Python 3.11 alone")
+@pytest.mark.parametrize("how", ["profile", "trace"])
+def test_a_program_with_such_a_function_in_another_thread_alone_is_not_watched(tmp_path, how):
+    seen, calls = run(
+        tmp_path,
+        f"""
+        calls, over = 0, threading.Event()
+        def own(frame, event, argument):
+            global calls
+            calls += 1
+            return own
+        def work():
+            sys.set{how}(own)
+            over.wait()
+            len("")
+        thread = threading.Thread(target=work)
+        with session():
+            thread.start()
+            requests(60)
+            before = calls
+            over.set()
+            thread.join()
+        print(json.dumps([sorted(seen), calls - before]))
+        """,
+    )
+    assert seen == ["NoneType"]
+    assert calls > 0
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="other threads are reached in Python 3.11 alone")
+def test_threads_may_begin_and_end_while_their_functions_are_set(tmp_path):
+    began, events = run(
+        tmp_path,
+        """
+        from fwmemtrace.probes.resident.thread_hooks import ThreadHooks
+
+        sys.setswitchinterval(1e-6)
+        hooks = ThreadHooks()
+        began = events = 0
+        def function(frame, event, argument):
+            global events
+            events += 1
+            sys.setprofile(None)
+        def work():
+            global began
+            began += 1
+            len("")
+        def churn():
+            while not over:
+                threading.Thread(target=work).start()
+        def install():
+            global over
+            end = time.monotonic() + 3
+            while time.monotonic() < end:
+                hooks.any_but(function)
+                hooks.set(function)
+            over = True
+        over = False
+        threads = [threading.Thread(target=target) for target in (churn, churn, install)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        print(json.dumps([began, events]))
+        """,
+    )
+    assert began
+    assert events

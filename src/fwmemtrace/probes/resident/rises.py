@@ -11,7 +11,6 @@ subtracted from each rise.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -49,7 +48,7 @@ class RiseSampler:
         rss: the first reading, in bytes.
         accounted: returns what others account for (imports).
         threads: finds the threads that ran.
-        maker: given a stack of the main thread and how much RSS rose, returns the stack to charge with it.
+        makers: given where threads were seen and by how much they made RSS rise, returns the stacks to charge with it.
     """
 
     def __init__(
@@ -58,10 +57,9 @@ class RiseSampler:
         rss: int,
         accounted: Callable[[], Accounted],
         threads: Threads,
-        maker: Callable[[Stack, int], Stack] | None = None,
+        makers: Callable[[Mapping[int, tuple[Stack, int]]], dict[int, Stack]] | None = None,
     ) -> None:
-        self._maker = maker
-        self._main = threading.main_thread().ident
+        self._makers = makers
         self._emit = emit
         self._accounted = accounted
         self._threads = threads
@@ -92,11 +90,13 @@ class RiseSampler:
         parts = self._parts(change) if rising else {}
         if self._doubtful:
             self._settle(parts)
+        charged: Mapping[int, Stack] = {}
+        if self._makers is not None and parts:
+            charged = self._makers({thread: (self._seen.get(thread, ()), part) for thread, part in parts.items()})
         before, self._previous = self._previous, {}
         for thread, part in parts.items():
             stack = self._seen.get(thread, ())
-            maker = self._maker(stack, part) if self._maker is not None and thread == self._main else stack
-            made = RssChange(time_ns, rss, part, thread, self._number_of(maker))
+            made = RssChange(time_ns, rss, part, thread, self._number_of(charged.get(thread, stack)))
             earlier, earlier_part = before.get(thread, (stack, 0))
             if part <= _END_OF_A_RISE * earlier_part and not _same_function(earlier, stack):
                 # It was rising in another function at the look before: the rise may be the end of that one's own.

@@ -55,7 +55,7 @@ class Timeline:
             self._rss(),
             accounted,
             RunningThreads(self._files, self._meter.page_faults),
-            self._close_look.maker if self._close_look is not None else None,
+            self._close_look.makers if self._close_look is not None else None,
         )
         self._stopped = threading.Lock()  # released to stop; an Event's wait takes five times as long
         self._stopped.acquire()
