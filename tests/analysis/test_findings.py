@@ -286,6 +286,40 @@ def test_the_part_of_a_cause_that_stayed_has_its_kind_from_the_end() -> None:
     assert (first.category, first.kept_category, first.kept_owner) == ("", "allocator free", "malloc")
 
 
+def forked(pid: int, private: list[int], rss: list[int], line: int | None) -> results.TraceReport:
+    moments = ("begin", "largest", "end")
+    taken = [
+        results.Composition(
+            pid=pid, moment=moment, path="", rss_bytes=size, unexplained_bytes=0, items=[], private_bytes=own
+        )
+        for moment, own, size in zip(moments, private, rss, strict=False)
+    ]
+    found = rises()
+    found[0].copied_at = line and results.Frame(function="work", file=APP, line=line)
+    return report(process=process(pid=pid, parent_pid=7), composition=taken, rises=found)
+
+
+def test_pages_that_forked_processes_copied_are_added_up_without_what_they_allocated() -> None:
+    parent = report(process=process())
+    found = find(
+        [
+            parent,
+            forked(8, [3 * MB, 60 * MB, 50 * MB], [100 * MB, 110 * MB, 110 * MB], 5),
+            forked(9, [3 * MB, 40 * MB, 40 * MB], [100 * MB, 100 * MB, 100 * MB], 6),
+            forked(10, [3 * MB], [100 * MB], None),
+        ]
+    )
+    assert found is not None
+    assert found.copied is not None
+    assert (found.copied.processes, found.copied.bytes) == (2, 84 * MB)
+    assert found.copied.location == results.Frame(function="work", file=APP, line=5)
+    started = forked(8, [3 * MB, 60 * MB], [100 * MB, 100 * MB], 5)
+    started.trace.processes[0].command = ["python", "other.py"]
+    found = find([parent, started])
+    assert found is not None
+    assert found.copied is None
+
+
 def test_segments_of_shared_memory_are_one_kind() -> None:
     taken = moments(120 * MB)
     taken[1].items = [

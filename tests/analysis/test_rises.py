@@ -9,6 +9,7 @@ from fwmemtrace.analysis.rises import RisesFold
 from fwmemtrace.paths import OUTSIDE
 from fwmemtrace.records import (
     ModuleImport,
+    PagesCopied,
     PhaseBegin,
     PhaseEnd,
     RssChange,
@@ -95,6 +96,21 @@ def test_what_a_collection_frees_during_an_import_is_no_part_of_the_import():
     assert (result.imported_bytes, result.risen_bytes, result.fallen_bytes) == (5, 100, -90)
     assert (result.stacks[0].at_peak_bytes, result.stacks[0].kept_bytes) == (100, 10)
     assert result.unattributed_bytes == 0
+
+
+def test_most_pages_were_copied_at_one_line():
+    made = fold(
+        (begin(100), OUTSIDE),
+        (SampledStack(1, [("ones", NUMPY, 5), ("load", OWN, 7)]), OUTSIDE),
+        (SampledStack(2, [("read", OWN, 9)]), OUTSIDE),
+        (PagesCopied(1, 30, 11, 1), OUTSIDE),
+        (PagesCopied(2, 20, 11, 2), OUTSIDE),
+        (PagesCopied(3, 20, 11, 2), OUTSIDE),
+        (PagesCopied(4, 90, 11, 0), OUTSIDE),
+    )
+    result = made.result(7)
+    assert (result.copied_at.function, result.copied_at.line) == ("read", 9)
+    assert (result.risen_bytes, result.rss_delta_bytes) == (0, 0)
 
 
 def test_without_a_sample_there_is_no_result():

@@ -252,6 +252,18 @@ def test_memory_that_was_never_touched_comes_first_if_it_exceeds_the_peak() -> N
     assert len(paragraph(made, "figures")) == 1
 
 
+def test_pages_that_forked_processes_copied_come_first_if_they_are_most() -> None:
+    frame = results.Frame(function="work", file="app.py", line=5)
+    many = results.CopiedPages(processes=2, bytes=210 * MB, location=frame)
+    assert paragraph(report(code("f", 100 * MB), copied=many))[0] == (
+        "2 forked processes copied 210.0 MB of the pages shared with the parent while work (app.py:5) ran."
+    )
+    few = results.CopiedPages(processes=1, bytes=50 * MB)
+    assert paragraph(report(code("f", 100 * MB), copied=few))[1] == (
+        "1 forked process copied 50.0 MB of the pages shared with the parent."
+    )
+
+
 COMMAND = ["/usr/bin/python3", "-m", "fwmemtrace", "run", "--report", "--probes", "native", "my app.py", "<x>", "a\\b"]
 
 

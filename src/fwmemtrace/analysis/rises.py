@@ -9,7 +9,17 @@ from typing import ClassVar, TypeAlias
 from .. import results
 from ..packages import package_of
 from ..paths import OUTSIDE, PhasePath, write
-from ..records import ModuleImport, PhaseBegin, PhaseEnd, Record, RssChange, SampledStack, SessionBegin, SessionEnd
+from ..records import (
+    ModuleImport,
+    PagesCopied,
+    PhaseBegin,
+    PhaseEnd,
+    Record,
+    RssChange,
+    SampledStack,
+    SessionBegin,
+    SessionEnd,
+)
 from .standing_rises import StandingRises
 
 # Without the probe `imports`, what modules take shows as rises inside the import system.
@@ -46,6 +56,7 @@ class RisesFold:
         PhaseEnd,
         ModuleImport,
         RssChange,
+        PagesCopied,
         SampledStack,
         SessionEnd,
     )
@@ -60,6 +71,7 @@ class RisesFold:
         self._first: int | None = None
         self._last = 0
         self._imported = self._fallen = 0
+        self._copied: dict[int, int] = {}  # bytes of pages by stack
         self.any = False
 
     def add(self, record: Record, path: PhasePath) -> None:
@@ -68,6 +80,9 @@ class RisesFold:
             self._change(record)
         elif isinstance(record, SampledStack):
             self._stacks[record.stack] = record.frames
+        elif isinstance(record, PagesCopied):
+            self.any = True
+            self._copied[record.stack] = self._copied.get(record.stack, 0) + record.bytes
         elif isinstance(record, PhaseBegin):
             self._open[record.span] = record.thread_id, path
         elif isinstance(record, PhaseEnd):
@@ -141,7 +156,20 @@ class RisesFold:
             stacks=sorted(rises, key=lambda rise: -rise.bytes),
             largest_fall_bytes=self._standing.largest_fall_bytes,
             largest_fall_calls=self._standing.largest_fall_calls,
+            copied_at=self._copied_at(),
         )
+
+    def _copied_at(self) -> results.Frame | None:
+        """Return the line of the program's own code at which most pages were copied."""
+        lines: dict[tuple[str, str, int], int] = {}
+        for stack, size in self._copied.items():
+            own = next((frame for frame in self._stacks.get(stack, []) if self._is_own(frame[1])), None)
+            if own is not None:
+                lines[own] = lines.get(own, 0) + size
+        if not lines:
+            return None
+        function, file, line = max(lines, key=lambda frame: lines[frame])
+        return results.Frame(function=function, file=file, line=line)
 
     def _rise(self, key: _Key, rises: _Rises, at_peak: int, kept: int) -> results.Rise:
         path, stack = key

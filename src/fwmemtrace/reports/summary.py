@@ -35,10 +35,16 @@ def _findings(report: results.TraceReport, summary: results.Summary) -> Iterator
     untouched = summary.untouched
     if untouched is not None and untouched.bytes > summary.peak_bytes:
         yield _untouched(untouched)
+    copied = summary.copied
+    copied_first = copied is not None and copied.bytes > max((one.bytes for one in summary.causes), default=0)
+    if copied is not None and copied_first:
+        yield _copied(copied)
     causes = summary.causes
     stayed_known = _process(report, summary).ended == "closed"
     if causes:
         yield first_cause(causes[0], summary.peak_bytes, stayed_known=stayed_known)
+    if copied is not None and not copied_first:
+        yield _copied(copied)
     least = _MIN_SECOND * summary.peak_bytes
     second = next((cause for cause in causes[1:] if cause.kind != "before session" and cause.bytes >= least), None)
     later = max(causes, key=lambda cause: (cause.kept_bytes or 0) - cause.bytes, default=None)
@@ -119,6 +125,14 @@ def _untouched(untouched: results.Untouched) -> list[Inline]:
     if untouched.location is not None:
         where = [" by ", *location_words(untouched.location)]
     return [*words, " were allocated", *where, " and never touched, or were swapped out: they are not in RSS."]
+
+
+def _copied(copied: results.CopiedPages) -> list[Inline]:
+    who = "1 forked process" if copied.processes == 1 else f"{copied.processes} forked processes"
+    where: list[Inline] = []
+    if copied.location is not None:
+        where = [" while ", *location_words(copied.location), " ran"]
+    return [f"{who} copied ", Bytes(copied.bytes), " of the pages shared with the parent", *where, "."]
 
 
 def _possible_kill(process: results.Process) -> list[Inline] | None:

@@ -63,6 +63,14 @@ class Untouched(Result, kw_only=True):
     location: Frame | None = None  # the largest site of live memory; from the probe `native`
 
 
+class CopiedPages(Result, kw_only=True):
+    """Pages that forked processes shared with their parent until they wrote to them."""
+
+    processes: int  # number of forked processes that copied pages
+    bytes: int  # of all of them; their RSS has not changed by it
+    location: Frame | None = None  # where most were copied; null if that is not known
+
+
 class Summary(Result, kw_only=True):
     """What holds the memory of the process with the largest peak.
 
@@ -77,5 +85,6 @@ class Summary(Result, kw_only=True):
     causes: list[Cause]  # the largest first
     evictable_bytes: int | None  # at the largest reading: file pages that the kernel can evict; from `mappings`
     untouched: Untouched | None  # null if it is little, or not known
+    copied: CopiedPages | None = None  # null if it is little, or not known
     next_runs: list[NextRun]  # what to run next, the most useful first
     total_bytes: int  # the sum of the RSS of all processes at their last readings; shared pages count in each

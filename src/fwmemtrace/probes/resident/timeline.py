@@ -34,9 +34,15 @@ _CLOSE_LOOK_SHARE, _CLOSE_LOOK_ADVANCE_NS = 0.005, 10_000_000
 
 
 class Timeline:
-    """A thread that samples RSS, and calls `read_group` now and then."""
+    """A thread that samples RSS.
 
-    def __init__(self, context: ProbeContext, read_group: Callable[[], None]) -> None:
+    Args:
+        context: the probe's.
+        read_group: called now and then.
+        forked: whether this is a forked process, which may copy pages of its parent.
+    """
+
+    def __init__(self, context: ProbeContext, read_group: Callable[[], None], *, forked: bool) -> None:
         self._read_group = read_group
         self._context = context
         self._emit = context.emit
@@ -56,6 +62,7 @@ class Timeline:
             accounted,
             RunningThreads(self._files, self._meter.page_faults),
             self._close_look.makers if self._close_look is not None else None,
+            self._meter.page_faults if forked else None,
         )
         self._stopped = threading.Lock()  # released to stop; an Event's wait takes five times as long
         self._stopped.acquire()
