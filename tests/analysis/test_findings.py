@@ -313,11 +313,30 @@ def test_pages_that_forked_processes_copied_are_added_up_without_what_they_alloc
     assert found.copied is not None
     assert (found.copied.processes, found.copied.bytes) == (2, 84 * MB)
     assert found.copied.location == results.Frame(function="work", file=APP, line=5)
+    killed = forked(8, [3 * MB, 4 * MB], [100 * MB, 100 * MB], 5)
+    killed.trace.processes[0].ended = "not closed"
+    assert killed.rises
+    killed.rises[0].copied_bytes = 70 * MB
+    found = find([parent, killed])
+    assert found is not None
+    assert found.copied is not None
+    assert found.copied.bytes == 70 * MB
     started = forked(8, [3 * MB, 60 * MB], [100 * MB, 100 * MB], 5)
     started.trace.processes[0].command = ["python", "other.py"]
     found = find([parent, started])
     assert found is not None
     assert found.copied is None
+
+
+def test_what_a_forked_process_began_with_does_not_make_it_the_largest() -> None:
+    child = process(pid=8, parent_pid=7, before_session_bytes=115 * MB, peak_bytes=125 * MB)
+    found = find([report(process=process()), report(process=child)])
+    assert found is not None
+    assert found.pid == 7
+    started = process(pid=8, parent_pid=7, command=["python", "other.py"], peak_bytes=125 * MB)
+    found = find([report(process=process()), report(process=started)])
+    assert found is not None
+    assert found.pid == 8
 
 
 def test_segments_of_shared_memory_are_one_kind() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .. import results
 from .causes import find_causes
-from .copied_pages import find_copied
+from .copied_pages import find_copied, inherited_bytes
 from .next_runs import find_next_runs
 
 _SAME_PEAK = 0.005  # of the peak: the kernel's counters differ by less
@@ -23,7 +23,8 @@ def find(reports: Sequence[results.TraceReport]) -> results.Summary | None:
     with_process = [(report, report.trace.processes[0]) for report in reports if report.trace.processes]
     if not with_process:
         return None
-    report, process = max(with_process, key=lambda one: one[1].peak_bytes)
+    processes = [process for _, process in with_process]
+    report, process = max(with_process, key=lambda one: one[1].peak_bytes - inherited_bytes(one[1], processes))
     largest = next((one for one in report.composition or [] if one.moment == "largest"), None)
     causes = find_causes(report, process)
     untouched = _untouched(report, process, largest)

@@ -156,6 +156,7 @@ class RisesFold:
             stacks=sorted(rises, key=lambda rise: -rise.bytes),
             largest_fall_bytes=self._standing.largest_fall_bytes,
             largest_fall_calls=self._standing.largest_fall_calls,
+            copied_bytes=sum(self._copied.values()),
             copied_at=self._copied_at(),
         )
 

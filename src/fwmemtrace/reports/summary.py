@@ -83,10 +83,15 @@ def _process(report: results.TraceReport, summary: results.Summary) -> results.P
 def _incomplete(info: results.TraceInfo) -> Iterator[Sentence]:
     if info.interrupted:
         yield "This report is partial: reading the capture was interrupted, so native figures are too small."
-    for process in info.processes:
-        if process.ended != "closed":
-            where: list[Inline] = [" in ", Code(process.last_phase)] if process.last_phase else [" outside any phase"]
-            yield [f"The session of process {process.pid} was not closed: its records end", *where, "."]
+    open_ = [process for process in info.processes if process.ended != "closed"]
+    if open_:
+        first = open_[0]
+        where: list[Inline] = [" in ", Code(first.last_phase)] if first.last_phase else [" outside any phase"]
+        if len(open_) == 1:
+            yield [f"The session of process {first.pid} was not closed: its records end", *where, "."]
+        else:
+            count = f"The sessions of {len(open_)} processes were not closed: the records of process {first.pid} end"
+            yield [count, *where, "."]
     if info.damaged_bytes or info.lost_records:
         yield "The trace is incomplete; the notes say what is missing."
 
