@@ -13,7 +13,7 @@ import pytest
 from fwmemtrace.units import format_bytes
 
 ROOT = Path(__file__).parent.parent
-FAST = ("import_own_table", "spike", "mapped_weights", "allocator_retention", "queue_backlog")
+FAST = ("cache_dict", "import_own_table", "spike", "mapped_weights", "allocator_retention", "queue_backlog")
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the truth is read from /proc")
 

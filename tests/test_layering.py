@@ -186,7 +186,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "analysis.tensors",
         },
         {"analysis.memory_kinds"},
-        {"analysis.causes", "analysis.next_runs"},
+        {"analysis.causes", "analysis.copied_pages", "analysis.next_runs"},
         {"analysis.findings", "analysis.further_runs", "analysis.process_analysis"},
         {"analysis.summary"},
     ],

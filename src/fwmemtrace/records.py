@@ -34,6 +34,7 @@ __all__ = [
     "ObjectRow",
     "Overhead",
     "PackageRow",
+    "PagesCopied",
     "PhaseAttributes",
     "PhaseBegin",
     "PhaseEnd",
@@ -400,6 +401,20 @@ class SampledStack(Record, frozen=True, gc=False):
 
     stack: int  # its number, unique in the process
     frames: list[tuple[str, str, int]]  # qualified name, file and line; innermost first
+
+
+class PagesCopied(Record, frozen=True, gc=False):
+    """A forked process has copied pages that it shared, by writing to them. That leaves RSS as it is.
+
+    Estimated as page faults that made RSS rise by nothing. Which pages are private is known from the probe `mappings`.
+    """
+
+    kind: ClassVar[int] = 62
+
+    time_ns: int
+    bytes: int
+    thread_id: int  # the thread that most likely wrote to them
+    stack: int  # what that thread was running, a number of `SampledStack`
 
 
 class SuiteBegin(Record, frozen=True, gc=False):

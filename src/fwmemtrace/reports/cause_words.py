@@ -97,7 +97,7 @@ def _listed(cause: results.Cause, *, stayed_known: bool) -> list[Inline]:
             memory = _memory(cause)
             return [*(["are ", *memory, " that "] if memory else []), "came in ", Code(cause.path), *_after(cause), "."]
         case "code":
-            after = [*_calls(cause), *_after(cause)]
+            after = [*_calls(cause), *_threads(cause), *_after(cause)]
             return [*_made(cause), *after, *(_stay(cause) if stayed_known else []), "."]
 
 
@@ -118,10 +118,14 @@ def _memory(cause: results.Cause) -> list[Inline]:
     """The kind of memory in the plural; nothing if it is mixed or not known."""
     if cause.tensors:
         return ["tensors of ", Code(cause.tensors)]
-    if not cause.category:
-        return []
-    known = _MEMORY.get((cause.category, cause.owner))
-    return [known] if known else [f"{_CATEGORIES.get(cause.category, cause.category)} ", Code(cause.owner)]
+    return _kind(cause.category, cause.owner)
+
+
+def _kind(category: str, owner: str) -> list[Inline]:
+    if not owner:
+        return [category] if category else []
+    known = _MEMORY.get((category, owner))
+    return [known] if known else [f"{_CATEGORIES.get(category, category)} ", Code(owner)]
 
 
 def _calls(cause: results.Cause) -> list[Inline]:
@@ -130,6 +134,10 @@ def _calls(cause: results.Cause) -> list[Inline]:
     if cause.calls > 1:
         return [" in ", Count(cause.calls), " calls of ", Code(cause.path)]
     return [" at once"] if cause.duration_ns < _AT_ONCE_NS else [" over ", Duration(cause.duration_ns)]
+
+
+def _threads(cause: results.Cause) -> list[Inline]:
+    return [" in ", Count(cause.threads), " threads that have not ended"] if cause.threads else []
 
 
 def _after(cause: results.Cause) -> list[Inline]:
@@ -151,7 +159,8 @@ def _stay(cause: results.Cause) -> list[Inline]:
         return ["; they stayed" if _memory(cause) else "; it stayed"]
     if kept <= _GONE * cause.bytes:
         return ["; they were freed later" if _memory(cause) else "; it was freed later"]
-    return ["; ", Bytes(kept), " of that stayed"]
+    kind = _kind(cause.kept_category, cause.kept_owner)
+    return ["; ", Bytes(kept), " of that stayed", *([" as ", *kind] if kind else [])]
 
 
 def _imports(cause: results.Cause) -> list[Inline]:

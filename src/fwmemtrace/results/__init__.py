@@ -16,7 +16,7 @@ from .process import Cgroup, Overhead, Process, TimelinePoint, TraceInfo
 from .python_heap import HeapLine, HeapPackage, HeapSite, HeapStack, PythonHeap
 from .report import REPORT_FORMAT, REPORT_VERSION, Advice, Budget, Run, TraceReport
 from .rises import Rise, RiseLine, Rises
-from .summary import Cause, ImportedPackages, NextRun, Summary, Untouched
+from .summary import Cause, CopiedPages, ImportedPackages, NextRun, Summary, Untouched
 from .tensors import Accelerator, TensorGroup, Tensors, TensorStorage
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Cgroup",
     "Collector",
     "Composition",
+    "CopiedPages",
     "Frame",
     "Growth",
     "HeapLine",
