@@ -92,6 +92,7 @@ class SessionBegin(Record, frozen=True, gc=False):
     service: str = ""  # the name of the service that the process belongs to
     instance: str = ""  # which instance of the service it is
     labels: dict[str, str] = {}  # further facts about the process, such as its version or region
+    family: str = ""  # the same in processes that one process forked; see `system.family`
 
 
 class PhaseBegin(Record, frozen=True, gc=False):

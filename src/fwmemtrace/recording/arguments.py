@@ -12,6 +12,7 @@ from ..sinks.base import Sink
 class SettingsArguments(TypedDict, total=False):
     """The settings that `session` has no parameters of its own for; see `config.Settings`. None means "not given"."""
 
+    overwrite: bool | None
     exact_peak: bool | None
     top: int | None
     frames: int | None

@@ -13,6 +13,7 @@ from ..probes.base import Emit, Probe, ProbeContext
 from ..records import Note, Overhead
 from ..system.garbage_collector import CollectorPaused, pause_collector, resume_after_fork, resume_collector
 from ..tracing.span import Span
+from .foreign_errors import is_the_programs
 
 # Smaller costs are summed up and recorded when the session stops: a record for each would cost more than they do.
 _WORTH_A_RECORD_NS = 100_000
@@ -196,6 +197,8 @@ class ProbeSet:
         except RecursionError:  # the program is at its recursion limit; the probe is not to blame
             self._count_error(probe)
         except Exception as error:
+            if is_the_programs(error):
+                raise
             self._switch_off(probe, error)
         return None
 
@@ -212,6 +215,8 @@ class ProbeSet:
         try:
             probe.stop()
         except Exception as error:
+            if is_the_programs(error):
+                raise
             self._count_error(probe)
             self._note(probe, f"the probe {probe.name!r} raised {error!r} when it stopped")
 
