@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 VARIABLE = "FWMEMTRACE_PARENT"
+_STARTERS = {("subprocess", "_execute_child"), ("os", "_spawnvef")}
 _HOOKS_DEPTH = 10  # frames between the fork and where its hooks ask
 _LAST = -1000  # exit priority: after every other finaliser of multiprocessing
 
@@ -94,8 +95,7 @@ def is_about_to_exec() -> bool:
     for _ in range(_HOOKS_DEPTH):
         if frame is None:
             return False
-        code = frame.f_code
-        if code.co_name in ("_execute_child", "_spawnvef") and code.co_filename.endswith(("subprocess.py", "os.py")):
+        if (frame.f_globals.get("__name__"), frame.f_code.co_name) in _STARTERS:
             return True
         frame = frame.f_back
     return False

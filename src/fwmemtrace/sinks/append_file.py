@@ -51,11 +51,11 @@ class AppendFile:
         with self._lock:
             if self._number < 0:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF), self.path)
-            if not is_ours(self._number):
-                self._number = self._reopened()
             try:
-                written = _write(self._number, whole)
+                written = _write(self._number, whole) if is_ours(self._number) else self._write_reopened(whole)
             except OSError as error:
+                if error.errno == errno.EBADF:  # closed just now
+                    return self.append(whole)
                 if error.errno not in _NO_ROOM:
                     raise
                 self.reason = error.strerror or ""
@@ -86,12 +86,15 @@ class AppendFile:
         finally:
             close(number)
 
-    def _reopened(self) -> int:
+    def _write_reopened(self, whole: bytes) -> int:
+        """Write to the file after the program has closed the descriptor."""
+        close(self._number)
         number = open_marked(self.path, _APPEND)
         if identity(number) != self._identity:
             close(number)
             raise SinkError(f"{self.path} is another file now, and its descriptor was closed by the program")
-        return number
+        self._number = number
+        return _write(number, whole)
 
     def forget(self) -> None:
         """Leave the file to the parent process: this is a forked child, in which no other thread runs."""

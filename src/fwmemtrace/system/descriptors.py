@@ -31,6 +31,7 @@ _HIGHEST_START = 16_384  # the kernel's table of descriptors is as long as the h
 _ROOM = 128  # numbers below the limit of the process that are enough for ours
 _PIECE = 64 * 1024
 
+_numbers: set[int] = set()  # high ones that somebody here uses
 _unmarked: dict[int, tuple[int, int]] = {}  # device and inode of descriptors where there are no marks
 
 
@@ -96,15 +97,19 @@ def adopt(number: int) -> int:
     """Mark a descriptor that was opened just now, and move it to a high number.
 
     Returns:
-        The descriptor to use from now on; the same one if no high number is free.
+        The descriptor to use from now on; the same one if there is no high number left.
     """
     _mark(number)
     if fcntl is None:
         return number
     try:
         high = fcntl(number, F_DUPFD_CLOEXEC, _first_number())
+        while high in _numbers:  # the program has closed it, and who uses it here does not know yet
+            os.close(high)
+            high = fcntl(number, F_DUPFD_CLOEXEC, high + 1)
     except (OSError, ValueError):
         return number
+    _numbers.add(high)
     if number in _unmarked:
         _mark(high)
     close(number)
@@ -115,6 +120,7 @@ def close(number: int) -> None:
     """Close a descriptor of `open_marked`, unless the program has closed it already and uses the number itself."""
     if number >= 0 and is_ours(number):
         os.close(number)
+    _numbers.discard(number)
     _unmarked.pop(number, None)
 
 

@@ -67,6 +67,7 @@ class HeldReads:
         """
         file = self._files.get(name)
         if file is None or not is_ours(file):  # a program may close all descriptors, as daemons do when they start
+            self.drop(name)
             file = self._files[name] = self._open(name)
         try:
             return self._pread(file, size)

@@ -134,11 +134,17 @@ class ProcMeter:
         """
         if self._closed:
             raise OSError(f"the meter is closed: {name}")
+        close(self._files.pop(name, -1))
         return self._open(name)
 
     def _read(self, name: str, size: int) -> bytes:
         number = self._files.get(name, -1)
-        return os.pread(number if is_ours(number) else self._reopen(name), size, 0)
+        if is_ours(number):
+            try:
+                return os.pread(number, size, 0)
+            except OSError:  # closed just now
+                pass
+        return os.pread(self._reopen(name), size, 0)
 
     def page_faults(self) -> int:
         usage = self._getrusage(0)  # RUSAGE_SELF
@@ -166,8 +172,13 @@ class ProcMeter:
     def reset_peak(self) -> None:
         if self._clear_refs < 0:
             return
-        if not is_ours(self._clear_refs):
-            self._clear_refs = self._reopen("clear_refs")
+        if is_ours(self._clear_refs):
+            try:
+                os.write(self._clear_refs, _RESET_HIGH_WATER_MARK)
+                return
+            except OSError:
+                pass
+        self._clear_refs = self._reopen("clear_refs")
         os.write(self._clear_refs, _RESET_HIGH_WATER_MARK)
 
     def usage(self) -> MemoryUsage:

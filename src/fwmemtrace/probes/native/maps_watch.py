@@ -140,6 +140,7 @@ class MapsWatch:
         # Into a buffer that is kept, so that reading is one allocation in the capture, not one for each page of text.
         read = 0
         if not is_ours(self._fd):  # the program has closed it
+            close(self._fd)
             self._fd = open_file("maps")
         while True:
             if read == len(self._buffer):
