@@ -84,7 +84,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"heap.array_names", "heap.chain_steps", "heap.deep_size", "heap.live_storages"},
         {"heap.reference_chains"},
     ],
-    "tracing": [{"tracing.span"}, {"tracing.phases"}],
+    "tracing": [{"tracing.span"}, {"tracing.phases"}, {"tracing.current_tracer"}],
     "recording": [
         {"recording.foreign_errors"},
         {"recording.sink_guard", "recording.probe_set", "recording.workers"},

@@ -314,3 +314,27 @@ def test_an_attack_is_withstood(name: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_decorated_function_of_the_main_module_is_pickled_by_value(tmp_path: Path) -> None:
+    pytest.importorskip("cloudpickle")
+    done = run(
+        tmp_path,
+        """
+        import cloudpickle, pickle, subprocess, sys, fwmemtrace
+        from fwmemtrace import phase
+        @phase
+        def double(x): return 2 * x
+        @phase
+        def items(x): yield x
+        with fwmemtrace.session("trace.bin", interval=0) as session, phase("main"):
+            data = cloudpickle.dumps((double, items))
+            here, generate = pickle.loads(data)
+            assert (here(1), list(generate(1))) == (2, [1])
+            elsewhere = "import pickle, sys; f, g = pickle.load(sys.stdin.buffer); print(f(2), *g(3))"
+            print(subprocess.run([sys.executable, "-c", elsewhere], input=data, capture_output=True).stdout)
+        """,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "b'4 3\\n'\n", "")
+    assert calls(tmp_path / "trace.bin") == {"main": 1, "main/double": 1, "main/items": 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import os
 import sys
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from ..sinks.base import Sink
 from ..sinks.callback import CallbackSink
 from ..system.family import family
 from ..system.meter import open_meter
-from ..tracing import phases
+from ..tracing import current_tracer, phases
 from . import workers
 from .foreign_errors import is_the_programs
 from .from_settings import make_probes, make_sink
@@ -85,6 +86,7 @@ class Session:
             exact_peak=settings.exact_peak,
             on_failure=self._recorder_failed,
         )
+        copyreg.pickle(type(self._recorder), current_tracer.reduce)
         self._previous_tracer = phases.install(self._recorder)  # there is one if FWMEMTRACE_MARKERS is set
 
     @property

@@ -51,6 +51,11 @@ def install(tracer: Tracer | None) -> Tracer | None:
     return before
 
 
+def installed() -> Tracer | None:
+    """Return the session's tracer; None while no session is on."""
+    return _tracer
+
+
 _first_use: Callable[[], None] | None = None
 
 
@@ -103,6 +108,9 @@ class Phase:
                     f"phase({self.name!r}): the attribute {key} is a {type(value).__qualname__}; "
                     "it must be a str, int, float or bool"
                 )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Phase, (self.name, self.probes, self.attributes)
 
     def __repr__(self) -> str:
         return f"phase({self.name!r})"
@@ -339,25 +347,26 @@ class _Suspension:
     The generator's phase may be one of a `with` block in its body.
     """
 
-    __slots__ = ("_inner", "_outer", "span")
+    __slots__ = ("_inner", "_outer", "_tracer", "span")
 
     def __init__(self, tracer: Tracer, own_phase: Phase) -> None:
         self._outer = current.get()
+        self._tracer = tracer
         self.span = tracer.begin(own_phase)
         self._inner: Span | None = self.span
 
     def suspend(self) -> None:
         self._inner = current.get()
         set_current(self._outer)
-        self.span.tracer.switch(self._outer)
+        self._tracer.switch(self._outer)
 
     def resume(self) -> None:
         self._outer = current.get()
         set_current(self._inner)
-        self.span.tracer.switch(self._inner)
+        self._tracer.switch(self._inner)
 
     def finish(self, error: type[BaseException] | None) -> None:
-        self.span.tracer.end(self.span, error)
+        self._tracer.end(self.span, error)
         set_current(self._outer)
 
 
