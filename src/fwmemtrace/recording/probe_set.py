@@ -10,6 +10,7 @@ import msgspec
 
 from ..errors import ProbeUnavailable
 from ..probes.base import Emit, Probe, ProbeContext
+from ..probes.governor import Governor
 from ..records import Note, Overhead
 from ..system.garbage_collector import CollectorPaused, pause_collector, resume_after_fork, resume_collector
 from ..tracing.span import Span
@@ -49,6 +50,7 @@ class ProbeSet:
         self._warn = warn
         self._running: list[Probe] = []
         self._emit: Emit
+        self._governor: Governor
         self._rss: Callable[[], int]
         self._small_costs: dict[str, Cost] = {}
         self.errors: dict[str, int] = {}
@@ -128,6 +130,7 @@ class ProbeSet:
 
     def _use(self, context: ProbeContext) -> None:
         self._emit = context.emit
+        self._governor = context.governor
         self._rss = context.meter.rss
 
     def _look_up_hooks(self) -> None:
@@ -158,10 +161,12 @@ class ProbeSet:
 
         def measured_call(span: Span) -> None:
             began_ns, rss, collecting = perf_counter_ns(), self._rss(), pause_collector()
+            self._governor.enter()
             try:
                 state = self._call(probe, hook, span)
                 _keep(span, name, state, perf_counter_ns() - began_ns, self._rss() - rss)
             finally:
+                self._governor.leave()
                 resume_collector(collecting)
 
         return measured_call if probe.measured else call
@@ -176,10 +181,12 @@ class ProbeSet:
         def measured_call(span: Span) -> None:
             began_ns, rss, collecting = perf_counter_ns(), self._rss(), pause_collector()
             state, wall_ns, rss_bytes = _kept(span, name)
+            self._governor.enter()
             try:
                 self._call(probe, hook, span, state)
                 self._add_cost(span, name, wall_ns + perf_counter_ns() - began_ns, rss_bytes + self._rss() - rss)
             finally:
+                self._governor.leave()
                 resume_collector(collecting)
 
         return measured_call if probe.measured else call
