@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "system": {"errors", "records"},
     "heap": {"errors", "records", "system"},
     "probes": GROUND - {"_version"} | {"config", "tracing", "system", "heap", "capture", "tracefile"},
-    "sinks": {"lazy", "errors", "records", "tracefile"},
+    "sinks": {"lazy", "errors", "records", "system", "tracefile"},
     "recording": GROUND | {"config", "plugins", "tracing", "system", "probes", "sinks"},
     # in any process, later
     "tracefile": {"errors", "records", "paths"},
@@ -56,7 +56,7 @@ ONLY: dict[tuple[str, str], set[str]] = {
     ("probes", "tracefile"): {"tracefile.layout"},
     ("probes", "capture"): {"capture.markers"},
     ("capture", "tracefile"): {"tracefile.layout"},
-    ("sinks", "tracefile"): {"tracefile.layout", "tracefile.encode"},
+    ("sinks", "tracefile"): {"tracefile.layout", "tracefile.encode", "tracefile.first_record"},
     ("analysis", "capture"): {"capture.own_frames", "capture.library_names", "capture.stacks"},
     ("reports", "capture"): {"capture.stacks"},
     ("__init__", "probes"): {"probes.native.markers_only"},
@@ -67,7 +67,8 @@ ONLY: dict[tuple[str, str], set[str]] = {
 # that are not named lie below all that are.
 LAYERS: dict[str, list[set[str]]] = {
     "system": [
-        {"system.proc", "system.mapped_paths", "system.garbage_collector"},
+        {"system.descriptors", "system.garbage_collector", "system.mapped_paths"},
+        {"system.proc"},
         {
             "system.allocators",
             "system.backing",
@@ -85,8 +86,9 @@ LAYERS: dict[str, list[set[str]]] = {
         {"heap.array_names", "heap.chain_steps", "heap.deep_size", "heap.live_storages"},
         {"heap.reference_chains"},
     ],
-    "tracing": [{"tracing.span"}, {"tracing.phases"}],
+    "tracing": [{"tracing.span"}, {"tracing.phases"}, {"tracing.current_tracer"}],
     "recording": [
+        {"recording.foreign_errors"},
         {"recording.sink_guard", "recording.probe_set", "recording.workers"},
         {"recording.phase_recorder"},
         {"recording.session"},

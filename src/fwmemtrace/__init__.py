@@ -87,7 +87,7 @@ def _start_from_environment() -> None:
     if not own_command and (worker or _os.environ.get("FWMEMTRACE")):
         from .recording.session import start_from_environment
 
-        start_from_environment()
+        start_from_environment(worker=worker)
     elif _os.environ.get("FWMEMTRACE_MARKERS", "0") not in ("", "0"):
         from .probes.native.markers_only import install
 

@@ -31,6 +31,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         target: path of the trace file, or the argument of the sink that `sink` names.
         sink: name of the sink, as registered by entry point.
+        overwrite: whether an existing trace file is replaced; otherwise the new one gets a number behind its name.
         probes: names of the probes to switch on; `resident` is always on.
         required: names of the probes that must work: if one cannot, the session does not start.
         interval: nanoseconds between two points of the timeline; 0 for no timeline.
@@ -56,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     target: str | None = None
     sink: str = "trace_file"
+    overwrite: bool = False
     probes: tuple[str, ...] = ("resident",)
     required: tuple[str, ...] = ()
     interval: int = 50_000_000
@@ -288,6 +290,7 @@ def _percent_decoded(text: str) -> str:
 _PARSERS: dict[str, Callable[[Any], Any]] = {
     "target": _path,
     "sink": _name,
+    "overwrite": _switch,
     "probes": _names,
     "required": _names,
     "interval": parse_duration,

@@ -56,7 +56,7 @@ def warn(message: str) -> None:
 
     try:
         warnings.warn(f"fwmemtrace: {message}", RuntimeWarning, stacklevel=3)
-    except RuntimeWarning:
+    except Exception:  # warnings may be errors, or standard error closed
         pass
 
 

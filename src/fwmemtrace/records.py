@@ -95,6 +95,7 @@ class SessionBegin(Record, frozen=True, gc=False):
     instance: str = ""  # which instance of the service it is
     labels: dict[str, str] = {}  # further facts about the process, such as its version or region
     host: str = ""  # the name of the machine, by uname(2)
+    family: str = ""  # the same in processes that one process forked; see `system.family`
 
 
 class PhaseBegin(Record, frozen=True, gc=False):

@@ -13,6 +13,7 @@ class SettingsArguments(TypedDict, total=False):
     """The settings that `session` has no parameters of its own for; see `config.Settings`. None means "not given"."""
 
     short_calls: bool | None
+    overwrite: bool | None
     exact_peak: bool | None
     top: int | None
     frames: int | None

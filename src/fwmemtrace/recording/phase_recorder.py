@@ -16,6 +16,7 @@ from ..records import PhaseAttributes, PhaseBegin, PhaseEnd
 from ..system.meter import Meter
 from ..system.peaks import PeakMeter
 from ..tracing.span import Span, leave, new_span, open_spans, set_current
+from .foreign_errors import is_the_programs
 from .probe_set import ProbeSet
 
 TYPE_CHECKING = False
@@ -41,7 +42,7 @@ class PhaseRecorder:
         meter: Meter,
         *,
         exact_peak: bool,
-        on_failure: Callable[[Exception], None],
+        on_failure: Callable[[BaseException], None],
     ) -> None:
         self._emit = emit
         self._probes = probe_set
@@ -54,7 +55,7 @@ class PhaseRecorder:
     def _use(self, meter: Meter) -> None:
         self._rss = meter.rss
         self._lock = threading.RLock()  # re-entrant: a finaliser or signal handler may run a phase inside it
-        self._open = 0
+        self._open: dict[int, None] = {}  # ids of open phases
         self._peaks = PeakMeter(meter.peak, meter.reset_peak) if self._exact_peak else None
 
     def begin(self, phase: NamedPhase, /) -> Span:
@@ -64,11 +65,15 @@ class PhaseRecorder:
             return span
         try:
             self._record_begin(span)
-        except Exception as error:
+            # Not before the record is written: a phase that a signal handler runs would name an unknown parent.
+            set_current(span)
+        except BaseException as error:
+            if is_the_programs(error):  # it was raised by a signal handler: the phase ends before its block begins
+                self.end(span, type(error))
+                raise
             span.closed = True
+            self._open.pop(span.id, None)
             self._fail(error)
-        # Not before the record is written: a phase that a signal handler runs would name an unknown parent.
-        set_current(span)
         return span
 
     def _record_begin(self, span: Span) -> None:
@@ -79,7 +84,7 @@ class PhaseRecorder:
             with self._lock:
                 if not self._open:
                     self._peaks.forget()
-                self._open += 1
+                self._open[span.id] = None
                 span.peak_index = self._peaks.edge()
         rss = self._rss()
         parent_id = 0 if parent is None else parent.id
@@ -91,6 +96,7 @@ class PhaseRecorder:
         if span.closed:
             return
         span.closed = True
+        self._open.pop(span.id, None)  # before anything at which a signal handler may raise
         leave(span)
         if self._over:
             return
@@ -100,12 +106,13 @@ class PhaseRecorder:
             if self._peaks is not None:
                 with self._lock:
                     self._peaks.edge()
-                    self._open -= 1
                     peak = max(rss, self._peaks.since(span.peak_index))
             if span.parent is None or self._probes.hears_inner:
                 self._call_probes(self._probes.phase_ended, span)
             self._emit(PhaseEnd(span.id, now, rss, peak, None if error is None else _type_name(error)))
-        except Exception as failure:
+        except BaseException as failure:
+            if is_the_programs(failure):
+                raise
             self._fail(failure)
 
     def switch(self, span: Span | None, /) -> None:
@@ -153,7 +160,7 @@ class PhaseRecorder:
         with self._lock:
             self._peaks.skip()
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         """Report the first failure and record nothing from then on.
 
         A program at its recursion limit has no room for these calls either: then only this edge is lost.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def make_phase_recorder(
-    emit: Emit, probe_set: ProbeSet, meter: Meter, *, exact_peak: bool, on_failure: Callable[[Exception], None]
+    emit: Emit, probe_set: ProbeSet, meter: Meter, *, exact_peak: bool, on_failure: Callable[[BaseException], None]
 ) -> Recorder:
     """Return the recorder that a session installs as the tracer of its process.
 

@@ -7,22 +7,28 @@ import threading
 from ..errors import warn
 from ..records import Record
 from ..sinks.base import Sink, after_fork, close
+from .foreign_errors import is_the_programs
 
 
 class SinkGuard:
     """Writes records to a sink until the sink raises, and counts the records that are lost.
 
     Attributes:
-        lost: the number of records that did not reach the sink.
         failure: what the sink raised; None while it works.
     """
 
     def __init__(self, sink: Sink) -> None:
-        self.lost = 0
+        self._lost = 0
         self.failure: str | None = None
         self._sink = sink
         self._write = sink.write
         self._lock = threading.Lock()
+
+    @property
+    def lost(self) -> int:
+        """The number of records that did not reach the sink, or that it had no room for."""
+        lost = getattr(self._sink, "lost", 0)
+        return self._lost + (lost if isinstance(lost, int) else 0)
 
     @property
     def path(self) -> str | None:
@@ -35,19 +41,28 @@ class SinkGuard:
         try:
             self._write(record)
         except RecursionError:  # the program is at its recursion limit, where no sink could do better
-            self.lost += 1
+            self._lost += 1
         except Exception as error:
+            if is_the_programs(error):
+                raise
             if self._write is not _drop:  # else it was closed while this thread was on its way to it
                 self._fail(error)
 
     def after_fork(self, pid: int) -> None:
         """This is a forked worker: let the sink start over, if it can."""
         self._lock = threading.Lock()
-        self.lost = 0
+        self._lost = 0
         try:
             after_fork(self._sink, pid)
         except Exception as error:
             self._fail(error)
+
+    def forget(self) -> None:
+        """This is a forked child that does not go on: leave what the sink has open to the parent, and drop records."""
+        self._write = _drop
+        action = getattr(self._sink, "forget", None)
+        if action is not None:
+            action()
 
     def close(self) -> None:
         """Close the sink. Later records are dropped."""
@@ -61,7 +76,7 @@ class SinkGuard:
 
     def _fail(self, error: Exception) -> None:
         with self._lock:
-            self.lost += 1
+            self._lost += 1
             if self.failure is not None:
                 return
             self.failure = repr(error)
@@ -74,7 +89,7 @@ class SinkGuard:
             warn(f"the sink {name} raised {second!r} when it was closed")
 
     def _count_lost(self, record: Record) -> None:
-        self.lost += 1
+        self._lost += 1
 
 
 def _drop(record: Record) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,6 +21,9 @@ from ..units import parse_bytes
 from .capture import Progress
 from .deep import further_runs
 from .process import DEFAULT_TOP, TracedProcess, find_phase
+
+# Its process id; behind that one's, the id of a process that it forked itself, or a number where ids repeat.
+_WORKERS_NUMBER = re.compile(r"\d+([.-]\d+)*")
 
 
 class Trace:
@@ -180,8 +184,8 @@ def _workers(first: TraceFile) -> list[TraceFile]:
         return []
     found = []
     for candidate in sorted(path.parent.glob(f"{glob.escape(path.stem)}.*{glob.escape(path.suffix)}")):
-        pid = candidate.name[len(path.stem) + 1 : len(candidate.name) - len(path.suffix)]
-        if not pid.isdigit():
+        number = candidate.name[len(path.stem) + 1 : len(candidate.name) - len(path.suffix)]
+        if not _WORKERS_NUMBER.fullmatch(number):
             continue
         try:
             file = open_trace_file(candidate)

@@ -34,6 +34,8 @@ MOST_PATHS = 1024
 # they count `stacklevel`, and recognise them by these two words: so a deprecation in a decorated function is shown for
 # the line that calls it, and not hidden because it seems to come from here.
 _SKIPPED_FILE = f"<importlib._bootstrap>{__file__}"
+_RESUME = (lambda: None).__code__.co_code[0]
+_AFTER_AWAIT = 3
 _skipped: dict[CodeType, CodeType] = {}
 _WRAPPED = ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__", "__type_params__")
 
@@ -47,6 +49,32 @@ def install(tracer: Tracer | None) -> Tracer | None:
     global _tracer
     before, _tracer = _tracer, tracer
     return before
+
+
+def installed() -> Tracer | None:
+    """Return the session's tracer; None while no session is on."""
+    return _tracer
+
+
+_first_use: Callable[[], None] | None = None
+
+
+def at_first_use(start: Callable[[], None] | None) -> bool:
+    """Call a function once, before the first phase is named; None for no function.
+
+    Returns:
+        Whether there was such a function, which is not called any more.
+    """
+    global _first_use
+    before, _first_use = _first_use, start
+    return before is not None
+
+
+def _begin_first_use() -> None:
+    global _first_use
+    start, _first_use = _first_use, None
+    if start is not None:
+        start()
 
 
 class Phase:
@@ -76,25 +104,38 @@ class Phase:
             self.probes = frozenset(self.probes)
         _check_attributes(f"phase({self.name!r})", self.attributes or {})
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Phase, (self.name, self.probes, self.attributes)
+
     def __repr__(self) -> str:
         return f"phase({self.name!r})"
 
     def __enter__(self) -> Phase:
         if _tracer is not None:
-            span = _tracer.begin(self)
-            if self._open is None:
-                self._open = [span]
-            else:
-                self._open.append(span)
+            span = None
+            try:
+                span = _tracer.begin(self)
+                if self._open is None:
+                    self._open = [span]
+                else:
+                    self._open.append(span)
+            except BaseException as error:  # a signal handler's: the block does not begin
+                self._abandon(span, error)
+                raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._open:
-            span = self._take_span(self._open)
-            if span is not None:
-                span.tracer.end(span, kind)
+            span = None
+            try:
+                span = self._take_span(self._open)
+                if span is not None:
+                    span.tracer.end(span, kind)
+            except BaseException as error:  # a signal handler's: the block is over, and so is the phase
+                self._abandon(span if span is not None else self._innermost(), error)
+                raise
 
     async def __aenter__(self) -> Phase:
         return self.__enter__()
@@ -103,6 +144,20 @@ class Phase:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.__exit__(kind, value, traceback)
+
+    def _abandon(self, span: Span | None, error: BaseException) -> None:
+        """End a span, at whose edge a signal handler has raised an exception, unless it has ended."""
+        if span is not None:
+            if self._open and span in self._open:
+                self._open.remove(span)
+            span.tracer.end(span, type(error))
+
+    def _innermost(self) -> Span | None:
+        """Return the innermost span of this object that is open around the caller."""
+        span = current.get()
+        while span is not None and (span.phase is not self or span.closed):
+            span = span.parent
+        return span
 
     def _take_span(self, spans: list[Span]) -> Span | None:
         """Remove and return the innermost open span of this object that the current context is in.
@@ -125,6 +180,28 @@ class Phase:
         """Decorate a function: each call is a run of this phase."""
         decorated: F = _decorate(function, self)
         return decorated
+
+
+def _enter_without_signals(function: F) -> F:
+    """Let no signal handler run at the entry of a function, before it has begun.
+
+    The interpreter runs them at a function's first instruction, RESUME, unless its argument says that the function goes
+    on after an `await`. One that raises at the entry of `__exit__` would leave the phase open for good, and all later
+    ones inside it: nothing calls `__exit__` again.
+    """
+    code = function.__code__
+    instructions = bytearray(code.co_code)
+    for at in range(0, len(instructions), 2):
+        if instructions[at] == _RESUME:
+            if instructions[at + 1] == 0:
+                instructions[at + 1] = _AFTER_AWAIT
+            break
+    function.__code__ = code.replace(co_code=bytes(instructions))
+    return function
+
+
+Phase.__exit__ = _enter_without_signals(Phase.__exit__)  # type: ignore[method-assign]
+Phase.__aexit__ = _enter_without_signals(Phase.__aexit__)  # type: ignore[method-assign]
 
 
 if TYPE_CHECKING:
@@ -169,6 +246,8 @@ def phase(name: Any, /, *, probes: Any = None, **attributes: Any) -> Any:
             return _idle[name]
         except (KeyError, TypeError):
             pass
+    if _first_use is not None:
+        _begin_first_use()
     if name.__class__ is not str and (callable(name) or isinstance(name, (classmethod, staticmethod))):
         return _decorate(name, None)
     made = Phase(name, probes, attributes)
@@ -260,14 +339,15 @@ def _trace_function(function: Any, own_phase: Phase) -> Any:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if _tracer is None:
             return function(*args, **kwargs)
-        tracer = _tracer
-        span = tracer.begin(own_phase)
-        try:
+        tracer, span = _tracer, None
+        try:  # around the edges too, where a signal handler may raise
+            span = tracer.begin(own_phase)
             result = function(*args, **kwargs)
+            tracer.end(span, None)
         except BaseException as error:
-            tracer.end(span, type(error))
+            if span is not None:
+                tracer.end(span, type(error))
             raise
-        tracer.end(span, None)
         return result
 
     return wrapper
@@ -277,14 +357,15 @@ def _trace_coroutine(function: Any, own_phase: Phase) -> Any:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         if _tracer is None:
             return await function(*args, **kwargs)
-        tracer = _tracer
-        span = tracer.begin(own_phase)
+        tracer, span = _tracer, None
         try:
+            span = tracer.begin(own_phase)
             result = await function(*args, **kwargs)
+            tracer.end(span, None)
         except BaseException as error:
-            tracer.end(span, type(error))
+            if span is not None:
+                tracer.end(span, type(error))
             raise
-        tracer.end(span, None)
         return result
 
     return wrapper
@@ -296,25 +377,26 @@ class _Suspension:
     The generator's phase may be one of a `with` block in its body.
     """
 
-    __slots__ = ("_inner", "_outer", "span")
+    __slots__ = ("_inner", "_outer", "_tracer", "span")
 
     def __init__(self, tracer: Tracer, own_phase: Phase) -> None:
         self._outer = current.get()
+        self._tracer = tracer
         self.span = tracer.begin(own_phase)
         self._inner: Span | None = self.span
 
     def suspend(self) -> None:
         self._inner = current.get()
         set_current(self._outer)
-        self.span.tracer.switch(self._outer)
+        self._tracer.switch(self._outer)
 
     def resume(self) -> None:
         self._outer = current.get()
         set_current(self._inner)
-        self.span.tracer.switch(self._inner)
+        self._tracer.switch(self._inner)
 
     def finish(self, error: type[BaseException] | None) -> None:
-        self.span.tracer.end(self.span, error)
+        self._tracer.end(self.span, error)
         set_current(self._outer)
 
 

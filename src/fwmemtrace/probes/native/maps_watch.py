@@ -15,6 +15,7 @@ from collections.abc import Callable
 from time import perf_counter_ns
 
 from ...capture.markers import MappedRange
+from ...system.descriptors import close, is_ours
 from ...system.mapped_paths import FILE, kind_of
 from ...system.meter import Meter
 from ...system.proc import open_file
@@ -101,7 +102,7 @@ class MapsWatch:
             self._thread.join(timeout=1.0)
         with self._lock:
             self._check(force=True)
-        os.close(self._fd)
+        close(self._fd)
 
     def _run(self) -> None:
         self._markers.begin_overhead()
@@ -138,6 +139,9 @@ class MapsWatch:
     def _read(self) -> bytes:
         # Into a buffer that is kept, so that reading is one allocation in the capture, not one for each page of text.
         read = 0
+        if not is_ours(self._fd):  # the program has closed it
+            close(self._fd)
+            self._fd = open_file("maps")
         while True:
             if read == len(self._buffer):
                 self._buffer = self._buffer + bytearray(len(self._buffer))
