@@ -11,7 +11,7 @@ import fwmemtrace
 
 PACKAGE = Path(fwmemtrace.__file__).parent
 
-GROUND = {"_version", "errors", "records", "units", "paths", "packages"}
+GROUND = {"_version", "errors", "records", "units", "paths", "packages", "values"}
 
 # For each room (a folder or module of fwmemtrace), the other rooms that its code may import, lazily or not, for types
 # or not. In the order of the data's way; docs/design.md has the same table in words.
@@ -21,18 +21,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": set(),
     "paths": set(),
     "packages": set(),
+    "values": {"paths"},
     "units": {"errors"},
     "plugins": {"errors"},
     "config": {"errors", "units"},
     # in the traced process
-    "tracing": {"errors", "paths"},
+    "tracing": {"errors", "paths", "values"},
     "system": {"errors", "records"},
     "heap": {"errors", "records", "system"},
     "probes": GROUND - {"_version"} | {"config", "tracing", "system", "heap", "capture", "tracefile"},
-    "sinks": {"errors", "records", "tracefile"},
+    "sinks": {"errors", "records", "tracefile", "values"},
     "recording": GROUND | {"config", "plugins", "tracing", "system", "probes", "sinks"},
     # in any process, later
-    "tracefile": {"errors", "records", "paths"},
+    "tracefile": {"errors", "records", "paths", "values"},
     "results": {"paths"},
     "capture": {"errors", "paths", "packages", "system", "tracefile", "results"},
     "analysis": {"errors", "records", "paths", "packages", "results", "capture"},

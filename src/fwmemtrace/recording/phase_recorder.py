@@ -159,6 +159,9 @@ class PhaseRecorder:
 
 
 def _type_name(error: type[BaseException]) -> str:
-    if error.__module__ in ("builtins", "__main__"):
-        return error.__qualname__
-    return f"{error.__module__}.{error.__qualname__}"
+    try:
+        if error.__module__ in ("builtins", "__main__"):
+            return error.__qualname__
+        return f"{error.__module__}.{error.__qualname__}"
+    except Exception:  # a class may compute its names
+        return type.__repr__(error)

@@ -9,6 +9,7 @@ import msgspec
 
 from ..errors import SinkError
 from ..records import CaptureChunk, Record
+from ..values import fitted
 
 
 def as_json_object(record: Record) -> dict[str, object]:
@@ -44,7 +45,12 @@ class JsonLinesSink:
             raise SinkError(f"{path} cannot be written: {error.strerror}") from error
 
     def write(self, record: Record) -> None:
-        self._file.write(self._encode(as_json_object(record)) + b"\n")
+        fields = as_json_object(record)
+        try:
+            line = self._encode(fields)
+        except Exception:  # a value that JSON cannot hold, such as a lone surrogate
+            line = self._encode(fitted(fields))
+        self._file.write(line + b"\n")
 
     def after_fork(self, pid: int) -> None:
         self._file.close()

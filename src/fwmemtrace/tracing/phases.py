@@ -7,6 +7,7 @@ slots. The current phase is a context variable: asyncio tasks inherit it, thread
 from __future__ import annotations
 
 from ..errors import PhaseError
+from ..values import LONGEST_TEXT, scalar, short
 from .span import current, set_current
 
 TYPE_CHECKING = False
@@ -35,6 +36,7 @@ MOST_PATHS = 1024
 # the line that calls it, and not hidden because it seems to come from here.
 _SKIPPED_FILE = f"<importlib._bootstrap>{__file__}"
 _skipped: dict[CodeType, CodeType] = {}
+_NUMBERS = frozenset({int, float, bool})  # types of attributes that are recorded as they are
 _WRAPPED = ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__", "__type_params__")
 
 
@@ -64,22 +66,33 @@ class Phase:
         self.probes: Collection[str] | None = probes  # type: ignore[assignment]  # `_check` makes a set of it
         self.attributes = attributes
         self._open: list[Span] | None = None
-        if name.__class__ is not str or not name or attributes or probes is not None:
+        if name.__class__ is not str or not 0 < len(name) <= LONGEST_TEXT or attributes or probes is not None:
             self._check()
 
     def _check(self) -> None:
-        if not isinstance(self.name, str) or not self.name:
-            raise PhaseError(f"phase({self.name!r}): the name must be a non-empty string")
+        name = short(self.name) if isinstance(self.name, str) else ""
+        if not name:
+            shown = "''" if isinstance(self.name, str) else repr(self.name)
+            raise PhaseError(f"phase({shown}): the name must be a non-empty string")
+        self.name = name
         if self.probes is not None:
             if isinstance(self.probes, str):
                 raise PhaseError(f"probes={self.probes!r} is a string; write a list such as [{self.probes!r}]")
             self.probes = frozenset(self.probes)
-        for key, value in (self.attributes or {}).items():
-            if not isinstance(value, (str, int, float)):
-                raise PhaseError(
-                    f"phase({self.name!r}): the attribute {key} is a {type(value).__qualname__}; "
-                    "it must be a str, int, float or bool"
-                )
+        attributes = self.attributes or {}
+        for value in attributes.values():
+            if value.__class__ not in _NUMBERS and (value.__class__ is not str or len(value) > LONGEST_TEXT):
+                self.attributes = {str.__str__(key): self._scalar(key, each) for key, each in attributes.items()}
+                break
+
+    def _scalar(self, key: str, value: object) -> Attribute:
+        found = scalar(value)
+        if found is None:
+            raise PhaseError(
+                f"phase({self.name!r}): the attribute {key} is a {type(value).__qualname__}; "
+                "it must be a str, int, float or bool"
+            )
+        return found
 
     def __repr__(self) -> str:
         return f"phase({self.name!r})"
@@ -154,7 +167,8 @@ def phase(name: Any, /, *, probes: Any = None, **attributes: Any) -> Any:
     Args:
         name: the phase's name, or the function itself for a bare `@phase`, which uses the function's `__qualname__`.
         probes: names of the only probes that measure this phase; None for all probes of the session.
-        attributes: facts to record with each run of the phase; values are str, int, float or bool.
+        attributes: facts to record with each run of the phase; values are str, int, float or bool. Scalars of numpy
+            and torch and other numbers are converted, and text over 16,384 characters is cut.
 
     Returns:
         A `Phase`, or the decorated function.
@@ -172,13 +186,13 @@ def phase(name: Any, /, *, probes: Any = None, **attributes: Any) -> Any:
     if _tracer is None and probes is None and not attributes:
         try:
             return _idle[name]
-        except (KeyError, TypeError):
+        except Exception:  # mostly a KeyError; a subclass of str may raise anything when it is hashed
             pass
-    if name.__class__ is not str and (callable(name) or isinstance(name, (classmethod, staticmethod))):
+    if not isinstance(name, str) and (callable(name) or isinstance(name, (classmethod, staticmethod))):
         return _decorate(name, None)
     made = Phase(name, probes, attributes)
     if _tracer is None and probes is None and not attributes and len(_idle) < MOST_PATHS:
-        _idle[name] = made
+        _idle[made.name] = made
     return made
 
 
