@@ -11,7 +11,7 @@ import fwmemtrace
 
 PACKAGE = Path(fwmemtrace.__file__).parent
 
-GROUND = {"_version", "errors", "records", "units", "paths", "packages", "values"}
+GROUND = {"_version", "errors", "records", "units", "paths", "packages", "values", "redaction"}
 
 # For each room (a folder or module of fwmemtrace), the other rooms that its code may import, lazily or not, for types
 # or not. In the order of the data's way; docs/design.md has the same table in words.
@@ -22,9 +22,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "paths": set(),
     "packages": set(),
     "values": {"paths"},
+    "redaction": {"errors", "values"},
     "units": {"errors"},
     "plugins": {"errors"},
-    "config": {"errors", "units"},
+    "config": {"errors", "units", "redaction"},
     # in the traced process
     "tracing": {"errors", "paths", "values"},
     "system": {"errors", "records"},
@@ -37,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "results": {"paths"},
     "capture": {"errors", "paths", "packages", "system", "tracefile", "results"},
     "analysis": {"errors", "records", "paths", "packages", "results", "capture"},
-    "reports": {"errors", "units", "paths", "packages", "results", "analysis", "capture"},
+    "reports": {"errors", "units", "paths", "packages", "redaction", "values", "results", "analysis", "capture"},
     "exporters": {"errors", "records", "units", "paths", "results", "analysis", "plugins"},
     "trace": GROUND | {"plugins", "system", "tracefile", "capture", "results", "analysis", "reports"},
     # what puts both together
@@ -86,7 +87,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "tracing": [{"tracing.span"}, {"tracing.phases"}],
     "recording": [
-        {"recording.sink_guard", "recording.probe_set", "recording.workers"},
+        {"recording.description", "recording.sink_guard", "recording.probe_set", "recording.workers"},
         {"recording.phase_recorder"},
         {"recording.session"},
     ],
@@ -111,7 +112,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"capture.readers"},
     ],
     "reports": [
-        {"reports.base", "reports.visible"},
+        {"reports.base", "reports.share", "reports.visible"},
         {"reports.blocks"},
         {
             "reports.console",

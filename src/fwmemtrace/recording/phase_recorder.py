@@ -20,7 +20,11 @@ from .probe_set import ProbeSet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..tracing.span import NamedPhase
+    from typing import TypeAlias
+
+    from ..tracing.span import Attribute, NamedPhase
+
+    Redact: TypeAlias = Callable[[dict[str, Attribute]], dict[str, Attribute]]
 
 
 class PhaseRecorder:
@@ -31,6 +35,7 @@ class PhaseRecorder:
         probe_set: the session's probes.
         meter: reads the memory of this process.
         exact_peak: whether to read the high-water mark at every edge.
+        redact: returns attributes without secrets.
         on_failure: called with the first error in here, after which phases are no longer recorded.
     """
 
@@ -41,12 +46,14 @@ class PhaseRecorder:
         meter: Meter,
         *,
         exact_peak: bool,
+        redact: Redact,
         on_failure: Callable[[Exception], None],
     ) -> None:
         self._emit = emit
         self._probes = probe_set
         self._on_failure = on_failure
         self._exact_peak = exact_peak
+        self._redact = redact
         self._ids = count(1)
         self._over = False
         self._use(meter)
@@ -81,10 +88,13 @@ class PhaseRecorder:
                     self._peaks.forget()
                 self._open += 1
                 span.peak_index = self._peaks.edge()
+        attributes = phase.attributes
+        if attributes:
+            attributes = self._redact(attributes)
         rss = self._rss()
         parent_id = 0 if parent is None else parent.id
         now = perf_counter_ns()
-        self._emit(PhaseBegin(span.id, parent_id, phase.name, span.thread_id, now, rss, phase.attributes))
+        self._emit(PhaseBegin(span.id, parent_id, phase.name, span.thread_id, now, rss, attributes))
 
     def end(self, span: Span, error: type[BaseException] | None, /) -> None:
         """The span's phase ended, in whatever thread or context this is."""

@@ -33,7 +33,12 @@ class Inheritance(msgspec.Struct, frozen=True):
 def announce(session_id: str, settings: Settings, path: str) -> None:
     """Make child processes join this session."""
     inheritance = Inheritance(session_id, msgspec.structs.replace(settings, target=path))
-    os.environ[VARIABLE] = msgspec.json.encode(inheritance).decode()
+    try:
+        os.environ[VARIABLE] = msgspec.json.encode(inheritance).decode()
+    except UnicodeEncodeError:  # a path or label that is not UTF-8, which only escapes can express in JSON
+        import json
+
+        os.environ[VARIABLE] = json.dumps(msgspec.to_builtins(inheritance))
 
 
 def withdraw(session_id: str, path: str | None) -> None:
@@ -47,9 +52,18 @@ def withdraw(session_id: str, path: str | None) -> None:
 
 def inherited() -> Inheritance | None:
     """Return what a parent process has passed on; None if this process is no worker of a session."""
+    text = os.environ.get(VARIABLE)
+    if not text:
+        return None
     try:
-        return msgspec.json.decode(os.environ.get(VARIABLE, ""), type=Inheritance)
-    except msgspec.DecodeError:
+        return msgspec.json.decode(text, type=Inheritance)
+    except (msgspec.DecodeError, UnicodeError):
+        pass
+    import json
+
+    try:
+        return msgspec.convert(json.loads(text), Inheritance)
+    except (ValueError, RecursionError):
         return None
 
 
