@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tracefile": {"errors", "records", "paths", "values"},
     "results": {"paths"},
     "capture": {"errors", "paths", "packages", "system", "tracefile", "results"},
-    "analysis": {"errors", "records", "paths", "packages", "results", "capture"},
+    "analysis": {"errors", "records", "paths", "packages", "values", "results", "capture"},
     "reports": {"errors", "units", "paths", "packages", "redaction", "values", "results", "analysis", "capture"},
     "exporters": {"errors", "records", "units", "paths", "results", "analysis", "plugins"},
     "trace": GROUND | {"plugins", "system", "tracefile", "capture", "results", "analysis", "reports"},
