@@ -15,6 +15,8 @@ from .standing_rises import StandingRises
 # Without the probe `imports`, what modules take shows as rises inside the import system.
 _IMPORT_SYSTEM = "<frozen importlib"
 
+_MOST_FRAMES = 128  # of a stack, the innermost ones: more than are recorded, in case the trace is not ours
+
 _Key: TypeAlias = tuple[PhasePath, int]  # the path of a phase and the number of a stack
 
 
@@ -65,7 +67,7 @@ class RisesFold:
         if isinstance(record, RssChange):
             self._change(record)
         elif isinstance(record, SampledStack):
-            self._stacks[record.stack] = record.frames
+            self._stacks[record.stack] = record.frames[:_MOST_FRAMES]
         elif isinstance(record, PhaseBegin):
             self._open[record.span] = record.thread_id, path
         elif isinstance(record, PhaseEnd):
