@@ -11,7 +11,7 @@ import fwmemtrace
 
 PACKAGE = Path(fwmemtrace.__file__).parent
 
-GROUND = {"_version", "lazy", "errors", "records", "units", "paths", "packages"}
+GROUND = {"_version", "lazy", "errors", "records", "units", "paths", "packages", "values", "redaction"}
 
 # For each room (a folder or module of fwmemtrace), the other rooms that its code may import, lazily or not, for types
 # or not. In the order of the data's way; docs/design.md has the same table in words.
@@ -22,22 +22,24 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": set(),
     "paths": set(),
     "packages": set(),
+    "values": {"paths"},
+    "redaction": {"errors", "values"},
     "units": {"errors"},
     "plugins": {"errors"},
-    "config": {"errors", "units"},
+    "config": {"errors", "units", "redaction"},
     # in the traced process
-    "tracing": {"errors", "paths"},
+    "tracing": {"errors", "paths", "values"},
     "system": {"errors", "records"},
     "heap": {"errors", "records", "system"},
     "probes": GROUND - {"_version"} | {"config", "tracing", "system", "heap", "capture", "tracefile"},
-    "sinks": {"lazy", "errors", "records", "system", "tracefile"},
+    "sinks": {"lazy", "errors", "records", "system", "tracefile", "values"},
     "recording": GROUND | {"config", "plugins", "tracing", "system", "probes", "sinks"},
     # in any process, later
-    "tracefile": {"errors", "records", "paths"},
+    "tracefile": {"errors", "records", "paths", "values"},
     "results": {"paths"},
     "capture": {"errors", "paths", "packages", "system", "tracefile", "results"},
-    "analysis": {"errors", "records", "paths", "packages", "results", "capture"},
-    "reports": {"lazy", "errors", "units", "paths", "packages", "results", "analysis", "capture"},
+    "analysis": {"errors", "records", "paths", "packages", "values", "results", "capture"},
+    "reports": GROUND - {"_version", "records"} | {"results", "analysis", "capture"},
     "exporters": {"lazy", "errors", "records", "units", "paths", "results", "analysis", "plugins"},
     "trace": GROUND | {"plugins", "system", "tracefile", "capture", "results", "analysis", "reports"},
     # what puts both together
@@ -89,7 +91,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "tracing": [{"tracing.span"}, {"tracing.phases"}, {"tracing.current_tracer"}],
     "recording": [
         {"recording.foreign_errors"},
-        {"recording.sink_guard", "recording.probe_set", "recording.workers"},
+        {"recording.description", "recording.sink_guard", "recording.probe_set", "recording.workers"},
         {"recording.phase_recorder"},
         {"recording.session"},
     ],
@@ -114,7 +116,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"capture.readers"},
     ],
     "reports": [
-        {"reports.base", "reports.visible"},
+        {"reports.base", "reports.share", "reports.visible"},
         {"reports.blocks"},
         {
             "reports.console",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .errors import SettingsError, unknown_name, warn
+from .redaction import Redactor
 from .units import parse_duration
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         service: name of the service that the process belongs to.
         instance: which instance of the service it is.
         labels: further facts about the process, recorded at the start of the trace.
+        redact: regular expressions of what to keep out of command lines, settings, labels and attributes, besides
+            values that are named like secrets, credentials in URLs, and well-known tokens. A variable has them
+            separated by blanks.
+        record_arguments: whether the command line is recorded with the program's arguments.
     """
 
     target: str | None = None
@@ -74,6 +79,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     service: str = ""
     instance: str = ""
     labels: dict[str, str] = {}
+    redact: tuple[str, ...] = ()
+    record_arguments: bool = True
 
 
 def load(
@@ -222,6 +229,15 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _patterns(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.split()
+    if not isinstance(value, (list, tuple)) or not all(isinstance(pattern, str) and pattern for pattern in value):
+        raise ValueError(f"{value!r} is not a list of regular expressions")
+    Redactor(value)
+    return tuple(value)
+
+
 def _switch(value: Any) -> bool:
     words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
     if isinstance(value, bool):
@@ -307,4 +323,6 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "service": _text,
     "instance": _text,
     "labels": _labels,
+    "redact": _patterns,
+    "record_arguments": _switch,
 }

@@ -26,6 +26,8 @@ from .standing_rises import StandingRises
 _IMPORT_SYSTEM = "<frozen importlib"
 _MOST_THREADS = 10_000  # that are counted
 
+_MOST_FRAMES = 128  # of a stack, the innermost ones: more than are recorded, in case the trace is not ours
+
 _Key: TypeAlias = tuple[PhasePath, int]  # the path of a phase and the number of a stack
 
 
@@ -79,7 +81,7 @@ class RisesFold:
         if isinstance(record, RssChange):
             self._change(record)
         elif isinstance(record, SampledStack):
-            self._stacks[record.stack] = record.frames
+            self._stacks[record.stack] = record.frames[:_MOST_FRAMES]
         elif isinstance(record, PagesCopied):
             self.any = True
             self._copied[record.stack] = self._copied.get(record.stack, 0) + record.bytes

@@ -33,6 +33,11 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "--top", type=int, default=5, metavar="N", help="rows of each table of top allocations (default: 5)"
     )
     parser.add_argument("--budget", metavar="SIZE", help="compare the peak with this size, such as 300MB")
+    parser.add_argument(
+        "--share",
+        action="store_true",
+        help="leave out what others need not know: hosts, users, absolute paths, arguments, attributes",
+    )
     parser.set_defaults(command=run)
 
 
@@ -48,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         output=arguments.output,
         top=arguments.top,
         budget=arguments.budget,
+        share=arguments.share,
     )
     return 0
 
@@ -60,6 +66,7 @@ def print_report(
     output: str | None = None,
     top: int = 5,
     budget: str | None = None,
+    share: bool = False,
 ) -> None:
     """Render a report of traces, or of one capture.
 
@@ -70,6 +77,7 @@ def print_report(
         output: the file to write; None for stdout, sized and coloured for its terminal.
         top: rows of each table of top allocations.
         budget: a size such as "300MB".
+        share: whether to leave out hosts, users, absolute paths, arguments and attributes.
     """
     renderer: Report = plugins.load("fwmemtrace.reports", format)()
     with out.progress() as progress:
@@ -84,4 +92,8 @@ def print_report(
 
             report = report_capture(native, top=top, progress=progress)
             report.summary = find([report])
+    if share:
+        from ..reports.share import shareable
+
+        report = shareable(report)
     out.write(renderer.render(report, out.options(output, top)), output)

@@ -26,6 +26,8 @@ class SettingsArguments(TypedDict, total=False):
     service: str | None
     instance: str | None
     labels: str | Mapping[str, str] | None
+    redact: str | Sequence[str] | None
+    record_arguments: bool | None
 
 
 class SessionArguments(SettingsArguments, total=False):

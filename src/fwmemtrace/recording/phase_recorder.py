@@ -21,7 +21,11 @@ from .probe_set import ProbeSet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from ..tracing.span import Attribute, NamedPhase
+
+    Redact: TypeAlias = Callable[[dict[str, Attribute]], dict[str, Attribute]]
 
 
 class PhaseRecorder:
@@ -32,6 +36,7 @@ class PhaseRecorder:
         probe_set: the session's probes.
         meter: reads the memory of this process.
         exact_peak: whether to read the high-water mark at every edge.
+        redact: returns attributes without secrets.
         on_failure: called with the first error in here, after which phases are no longer recorded.
     """
 
@@ -42,12 +47,14 @@ class PhaseRecorder:
         meter: Meter,
         *,
         exact_peak: bool,
+        redact: Redact,
         on_failure: Callable[[BaseException], None],
     ) -> None:
         self._emit = emit
         self._probes = probe_set
         self._on_failure = on_failure
         self._exact_peak = exact_peak
+        self._redact = redact
         self._ids = count(1)
         self._over = False
         self._use(meter)
@@ -86,10 +93,13 @@ class PhaseRecorder:
                     self._peaks.forget()
                 self._open[span.id] = None
                 span.peak_index = self._peaks.edge()
+        attributes = phase.attributes
+        if attributes:
+            attributes = self._redact(attributes)
         rss = self._rss()
         parent_id = 0 if parent is None else parent.id
         now = perf_counter_ns()
-        self._emit(PhaseBegin(span.id, parent_id, phase.name, span.thread_id, now, rss, phase.attributes))
+        self._emit(PhaseBegin(span.id, parent_id, phase.name, span.thread_id, now, rss, attributes))
 
     def end(self, span: Span, error: type[BaseException] | None, /) -> None:
         """The span's phase ended, in whatever thread or context this is."""
@@ -123,7 +133,7 @@ class PhaseRecorder:
     def annotate(self, span: Span, attributes: dict[str, Attribute], /) -> None:
         """A phase that is open gets attributes."""
         if not self._over:
-            self._emit(PhaseAttributes(span.id, attributes))
+            self._emit(PhaseAttributes(span.id, self._redact(attributes)))
 
     def after_fork(self, meter: Meter) -> None:
         """This is a forked worker: only the phases around the fork are open here, and its trace begins with them."""
@@ -171,6 +181,9 @@ class PhaseRecorder:
 
 
 def _type_name(error: type[BaseException]) -> str:
-    if error.__module__ in ("builtins", "__main__"):
-        return error.__qualname__
-    return f"{error.__module__}.{error.__qualname__}"
+    try:
+        if error.__module__ in ("builtins", "__main__"):
+            return error.__qualname__
+        return f"{error.__module__}.{error.__qualname__}"
+    except Exception:  # a class may compute its names
+        return type.__repr__(error)

@@ -18,12 +18,14 @@ from ..probes.attribution import Attribution
 from ..probes.base import Probe, ProbeContext
 from ..probes.governor import Governor
 from ..records import SCHEMA_VERSION, Note, Record, SessionBegin, SessionEnd
+from ..redaction import Redactor
 from ..sinks.base import Sink
 from ..sinks.callback import CallbackSink
 from ..system.family import family
 from ..system.meter import open_meter
 from ..tracing import current_tracer, phases
 from . import workers
+from .description import described_command, described_settings
 from .foreign_errors import is_the_programs
 from .from_settings import make_probes, make_sink
 from .probe_set import ProbeSet
@@ -60,6 +62,7 @@ class Session:
         self._first_path: str | None = None
         self.inherited = False
         self._settings = settings
+        self._redactor = Redactor(settings.redact)
         self._stopped = False
         self._sink = SinkGuard(sink)
         self._meter = open_meter(exact_peak=settings.exact_peak)
@@ -84,6 +87,7 @@ class Session:
             self._probes,
             self._meter,
             exact_peak=settings.exact_peak,
+            redact=self._redactor.attributes,
             on_failure=self._recorder_failed,
         )
         copyreg.pickle(type(self._recorder), current_tracer.reduce)
@@ -155,17 +159,17 @@ class Session:
                 version=__version__,
                 python=sys.version.partition(" ")[0],
                 platform=sys.platform,
-                command=sys.orig_argv,
+                command=described_command(settings, self._redactor),
                 started_unix_ns=time_ns(),
                 time_ns=perf_counter_ns(),
                 rss_bytes=rss,
                 peak_rss_bytes=max(rss, self._meter.peak_before),
                 peak_source=self._meter.peak_source,
                 probes=self._probe_names,
-                settings={name: str(getattr(settings, name)) for name in settings.__struct_fields__},
+                settings=described_settings(settings, self._redactor),
                 service=settings.service,
                 instance=settings.instance,
-                labels=settings.labels,
+                labels=self._redactor.labels(settings.labels),
                 host=os.uname().nodename if hasattr(os, "uname") else "",
                 family=self._family,
             )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from time import perf_counter_ns
 
-from ..errors import warn
-from ..records import Record
+from ..errors import RecordError, warn
+from ..records import Note, Record
 from ..sinks.base import Sink, after_fork, close
 from .foreign_errors import is_the_programs
 
@@ -23,6 +24,7 @@ class SinkGuard:
         self._sink = sink
         self._write = sink.write
         self._lock = threading.Lock()
+        self._left_out = False
 
     @property
     def lost(self) -> int:
@@ -40,6 +42,8 @@ class SinkGuard:
         """Write one record; never raises."""
         try:
             self._write(record)
+        except RecordError as error:
+            self._leave_out(error)
         except RecursionError:  # the program is at its recursion limit, where no sink could do better
             self._lost += 1
         except Exception as error:
@@ -73,6 +77,13 @@ class SinkGuard:
             close(self._sink)
         except Exception as error:
             self._fail(error)
+
+    def _leave_out(self, error: RecordError) -> None:
+        """Count a record that cannot be written. The first one is noted in the trace."""
+        self._lost += 1
+        if not self._left_out:
+            self._left_out = True
+            self.emit(Note(perf_counter_ns(), type(self._sink).__name__, f"a record was left out: {error}"))
 
     def _fail(self, error: Exception) -> None:
         with self._lock:

@@ -44,7 +44,12 @@ def announce(session_id: str, settings: Settings, path: str, asked: str = "") ->
         asked: the path that it was to have, if a file was there already.
     """
     inheritance = Inheritance(session_id, msgspec.structs.replace(settings, target=path), asked)
-    os.environ[VARIABLE] = msgspec.json.encode(inheritance).decode()
+    try:
+        os.environ[VARIABLE] = msgspec.json.encode(inheritance).decode()
+    except UnicodeEncodeError:  # a path or label that is not UTF-8, which only escapes can express in JSON
+        import json
+
+        os.environ[VARIABLE] = json.dumps(msgspec.to_builtins(inheritance))
 
 
 def withdraw(session_id: str, path: str | None) -> None:
@@ -58,9 +63,18 @@ def withdraw(session_id: str, path: str | None) -> None:
 
 def inherited() -> Inheritance | None:
     """Return what a parent process has passed on; None if this process is no worker of a session."""
+    text = os.environ.get(VARIABLE)
+    if not text:
+        return None
     try:
-        return msgspec.json.decode(os.environ.get(VARIABLE, ""), type=Inheritance)
-    except msgspec.DecodeError:
+        return msgspec.json.decode(text, type=Inheritance)
+    except (msgspec.DecodeError, UnicodeError):
+        pass
+    import json
+
+    try:
+        return msgspec.convert(json.loads(text), Inheritance)
+    except (ValueError, RecursionError):
         return None
 
 

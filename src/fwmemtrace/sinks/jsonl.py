@@ -7,6 +7,7 @@ import os
 import msgspec
 
 from ..records import CaptureChunk, Record
+from ..values import fitted
 from .file_names import create, worker_path
 
 
@@ -44,7 +45,12 @@ class JsonLinesSink:
         self.lost = 0
 
     def write(self, record: Record) -> None:
-        if not self._file.append(self._encode(as_json_object(record)) + b"\n"):
+        fields = as_json_object(record)
+        try:
+            line = self._encode(fields)
+        except Exception:  # a value that JSON cannot hold, such as a lone surrogate
+            line = self._encode(fitted(fields))
+        if not self._file.append(line + b"\n"):
             self.lost += 1
 
     def after_fork(self, pid: int) -> None:

@@ -74,11 +74,12 @@ def analyse_capture(file: TraceFile, top: int, progress: Progress | None = None)
 
 
 def _extract(file: TraceFile, tool: str, copy: BinaryIO) -> bool:
-    """Write a tool's capture in a trace file to another file, and return whether all of it was there."""
+    """Write a tool's capture in a trace file to another file, and return whether all of it was there, in its order."""
     written = total = 0
     for record in file:
         if isinstance(record, CaptureChunk) and record.tool == tool:
-            copy.seek(record.offset)
+            if record.offset != written:
+                return False
             written += copy.write(record.data)
             total = record.total
     return 0 < total == written

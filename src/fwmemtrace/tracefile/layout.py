@@ -19,5 +19,5 @@ HEADER_LOST_AT = HEADER.size - HEADER_LOST.size
 FRAME_HEAD = struct.Struct("<IH")  # payload length, kind
 FRAME_CRC = struct.Struct("<I")
 FRAME_OVERHEAD = FRAME_HEAD.size + FRAME_CRC.size
-MAX_PAYLOAD = 64 * 2**20  # a longer length is damage
+MAX_PAYLOAD = 16 * 2**20  # a longer length is damage; records are far smaller, and a capture comes in pieces of 1 MiB
 CAPTURE_SUFFIX = ".memray"  # of memray's capture next to a trace file

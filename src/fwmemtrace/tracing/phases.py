@@ -7,6 +7,7 @@ slots. The current phase is a context variable: asyncio tasks inherit it, thread
 from __future__ import annotations
 
 from ..errors import PhaseError
+from ..values import LONGEST_TEXT, scalar, short
 from .span import current, set_current
 
 TYPE_CHECKING = False
@@ -37,6 +38,7 @@ _SKIPPED_FILE = f"<importlib._bootstrap>{__file__}"
 _RESUME = (lambda: None).__code__.co_code[0]
 _AFTER_AWAIT = 3
 _skipped: dict[CodeType, CodeType] = {}
+_NUMBERS = frozenset({int, float, bool})  # types of attributes that are recorded as they are
 _WRAPPED = ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__", "__type_params__")
 
 
@@ -92,17 +94,21 @@ class Phase:
         self.probes: Collection[str] | None = probes  # type: ignore[assignment]  # `_check` makes a set of it
         self.attributes = attributes
         self._open: list[Span] | None = None
-        if name.__class__ is not str or not name or attributes or probes is not None:
+        if name.__class__ is not str or not 0 < len(name) <= LONGEST_TEXT or attributes or probes is not None:
             self._check()
 
     def _check(self) -> None:
-        if not isinstance(self.name, str) or not self.name:
-            raise PhaseError(f"phase({self.name!r}): the name must be a non-empty string")
+        name = short(self.name) if isinstance(self.name, str) else ""
+        if not name:
+            shown = "''" if isinstance(self.name, str) else repr(self.name)
+            raise PhaseError(f"phase({shown}): the name must be a non-empty string")
+        self.name = name
         if self.probes is not None:
             if isinstance(self.probes, str):
                 raise PhaseError(f"probes={self.probes!r} is a string; write a list such as [{self.probes!r}]")
             self.probes = frozenset(self.probes)
-        _check_attributes(f"phase({self.name!r})", self.attributes or {})
+        if self.attributes:
+            self.attributes = _fitted(f"phase({self.name!r})", self.attributes)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Phase, (self.name, self.probes, self.attributes)
@@ -226,7 +232,8 @@ def phase(name: Any, /, *, probes: Any = None, **attributes: Any) -> Any:
     Args:
         name: the phase's name, or the function itself for a bare `@phase`, which uses the function's `__qualname__`.
         probes: names of the only probes that measure this phase; None for all probes of the session.
-        attributes: facts to record with each run of the phase; values are str, int, float or bool.
+        attributes: facts to record with each run of the phase; values are str, int, float or bool. Scalars of numpy
+            and torch and other numbers are converted, and text over 16,384 characters is cut.
 
     Returns:
         A `Phase`, or the decorated function.
@@ -244,15 +251,15 @@ def phase(name: Any, /, *, probes: Any = None, **attributes: Any) -> Any:
     if _tracer is None and probes is None and not attributes:
         try:
             return _idle[name]
-        except (KeyError, TypeError):
+        except Exception:  # mostly a KeyError; a subclass of str may raise anything when it is hashed
             pass
     if _first_use is not None:
         _begin_first_use()
-    if name.__class__ is not str and (callable(name) or isinstance(name, (classmethod, staticmethod))):
+    if not isinstance(name, str) and (callable(name) or isinstance(name, (classmethod, staticmethod))):
         return _decorate(name, None)
     made = Phase(name, probes, attributes)
     if _tracer is None and probes is None and not attributes and len(_idle) < MOST_PATHS:
-        _idle[name] = made
+        _idle[made.name] = made
     return made
 
 
@@ -273,7 +280,7 @@ def annotate(**attributes: Attribute) -> None:
     >>> with phase("request", method="GET"):
     ...     annotate(status=200)
     """
-    _check_attributes("annotate()", attributes)
+    attributes = _fitted("annotate()", attributes)
     if _tracer is None:
         return
     span = current.get()
@@ -283,12 +290,21 @@ def annotate(**attributes: Attribute) -> None:
         span.tracer.annotate(span, attributes)
 
 
-def _check_attributes(where: str, attributes: dict[str, Attribute]) -> None:
-    for key, value in attributes.items():
-        if not isinstance(value, (str, int, float)):
-            raise PhaseError(
-                f"{where}: the attribute {key} is a {type(value).__qualname__}; it must be a str, int, float or bool"
-            )
+def _fitted(where: str, attributes: dict[str, Attribute]) -> dict[str, Attribute]:
+    """Return attributes of plain types, the same dict if all of them are."""
+    for value in attributes.values():
+        if value.__class__ not in _NUMBERS and (value.__class__ is not str or len(value) > LONGEST_TEXT):
+            return {str.__str__(key): _scalar(where, key, each) for key, each in attributes.items()}
+    return attributes
+
+
+def _scalar(where: str, key: str, value: object) -> Attribute:
+    found = scalar(value)
+    if found is None:
+        raise PhaseError(
+            f"{where}: the attribute {key} is a {type(value).__qualname__}; it must be a str, int, float or bool"
+        )
+    return found
 
 
 def _name_of(function: Any) -> str:
