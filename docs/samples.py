@@ -33,6 +33,7 @@ COMMANDS = {
     "suite": "fwmemtrace suite docs/samples/components.py --budget 30MB",
     "verdicts": "FWMEMTRACE_DETAIL_SHARE=1 fwmemtrace run --report --probes objects docs/samples/verdicts.py",
     "forked_workers": "fwmemtrace run --report docs/samples/forked_workers.py",
+    "pytest": "pytest -q --fwmemtrace docs/samples/tests_of_a_guard.py",
     "three_views": "python docs/samples/three_views.py",
 }
 
