@@ -31,8 +31,9 @@ COMMANDS = {
     "onnx_guard": "fwmemtrace run --report examples/onnx_guard.py",
     "imports": "fwmemtrace imports sentence_transformers --top 12 --workers 4",
     "suite": "fwmemtrace suite docs/samples/components.py --budget 30MB",
-    "verdicts": "fwmemtrace run --report --probes python_heap,objects docs/samples/verdicts.py",
+    "verdicts": "FWMEMTRACE_DETAIL_SHARE=1 fwmemtrace run --report --probes objects docs/samples/verdicts.py",
     "forked_workers": "fwmemtrace run --report docs/samples/forked_workers.py",
+    "pytest": "pytest -q --fwmemtrace docs/samples/tests_of_a_guard.py",
     "three_views": "python docs/samples/three_views.py",
 }
 
@@ -45,11 +46,15 @@ MARGIN = 8  # of the picture, to the right of the text: some viewers draw letter
 def output_of(command: str) -> str:
     """Runs a command in a terminal of its own and returns what it printed, with its colours."""
     words = shlex.split(command)
+    settings = {}
+    while "=" in words[0]:
+        name, _, value = words.pop(0).partition("=")
+        settings[name] = value
     words[:1] = ["python"] if words[0] == "python" else ["python", "-m", words[0]]
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as errors:
         if "suite" in words:
             words += ["-o", f"{folder}/suite.bin"]
-        environ = {**os.environ, "COLUMNS": str(COLUMNS), "TERM": "xterm-256color"}
+        environ = {**os.environ, **settings, "COLUMNS": str(COLUMNS), "TERM": "xterm-256color"}
         environ["FWMEMTRACE_TARGET"] = f"{folder}/trace.bin"
         environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
         ours, theirs = pty.openpty()

@@ -44,7 +44,7 @@ def unmarked_output(page: str) -> list[str]:
     """The blocks of a page that show measured figures, but are neither copied from a sample nor examples that run."""
     by_hand = re.sub(r"(?ms)^<!-- (\w+)[:\w ,;/\[\]]* -->\n.*?^<!-- end of \1s? -->\n", "", page)
     blocks = re.findall(r"(?m)(?:^    .*\n|^\n(?=    ))+|^```[^`]*^```", by_hand)
-    figure = re.compile(r"\d (?:B|kB|MB|GB|us|ms|s)\b")
+    figure = re.compile(r"""\d (?:B|kB|MB|GB|us|ms|s)\b(?!")""")  # in quotes it is part of code
     return [block for block in blocks if figure.search(block) and ">>> " not in block]
 
 

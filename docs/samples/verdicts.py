@@ -33,5 +33,5 @@ def check(text: str) -> bool:
 
 
 if __name__ == "__main__":
-    for number in range(200):
+    for number in range(60):
         check(f"What is the capital of country number {number}? Answer in one sentence.")
