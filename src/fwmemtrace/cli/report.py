@@ -33,6 +33,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "--top", type=int, default=5, metavar="N", help="rows of each table of top allocations (default: 5)"
     )
     parser.add_argument("--budget", metavar="SIZE", help="compare the peak with this size, such as 300MB")
+    parser.add_argument("--no-source", action="store_true", help="leave source code out of the HTML report")
     parser.set_defaults(command=run)
 
 
@@ -48,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         output=arguments.output,
         top=arguments.top,
         budget=arguments.budget,
+        source=not arguments.no_source,
     )
     return 0
 
@@ -60,6 +62,7 @@ def print_report(
     output: str | None = None,
     top: int = 5,
     budget: str | None = None,
+    source: bool = True,
 ) -> None:
     """Render a report of traces, or of one capture.
 
@@ -70,18 +73,23 @@ def print_report(
         output: the file to write; None for stdout, sized and coloured for its terminal.
         top: rows of each table of top allocations.
         budget: a size such as "300MB".
+        source: whether to include lines of source code.
     """
     renderer: Report = plugins.load("fwmemtrace.reports", format)()
+    options = out.options(output, top, source=source)
     with out.progress() as progress:
         # Imported here: a capture needs no trace reader, nor a trace this one.
         if native is None:
             from ..trace import read
 
-            report = read(*traces).summary(budget=budget, top=top, progress=progress)
+            trace = read(*traces)
+            report = trace.summary(budget=budget, top=top, progress=progress)
+            text = trace.render(renderer, report, options, progress)
         else:
             from ..analysis.findings import find
             from ..capture.by_phase import report_capture
 
             report = report_capture(native, top=top, progress=progress)
             report.summary = find([report])
-    out.write(renderer.render(report, out.options(output, top)), output)
+            text = renderer.render(report, options)
+    out.write(text, output)
