@@ -144,6 +144,10 @@ LAYERS: dict[str, list[set[str]]] = {
         {"reports.suite.components"},
         {"reports.suite.sections"},
         {"reports.document", "reports.difference"},
+        {"reports.worded"},
+        {"reports.html.document", "reports.html.columns"},
+        {"reports.html.data", "reports.html.page"},
+        {"reports.html.report"},
         {"reports.terminal", "reports.markdown", "reports.html", "reports.json"},
         {"reports.formats"},
     ],
@@ -160,7 +164,7 @@ LAYERS: dict[str, list[set[str]]] = {
         },
         {"results.growth", "results.imports", "results.phases"},
         {"results.summary"},
-        {"results.report"},
+        {"results.report", "results.details"},
     ],
     "analysis": [
         {
@@ -171,6 +175,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "analysis.rise_lines",
             "analysis.program_command",
             "analysis.rss_breakdown",
+            "analysis.stack_tree",
             "analysis.standing_rises",
             "analysis.theil_sen",
             "analysis.timeline",
@@ -179,19 +184,23 @@ LAYERS: dict[str, list[set[str]]] = {
         {"analysis.growth_verdict", "analysis.ledger_native", "analysis.phase_rows"},
         # A fold knows nothing of the other folds.
         {
+            "analysis.call_levels",
+            "analysis.calls",
             "analysis.collector",
             "analysis.growth",
             "analysis.holders",
             "analysis.imports",
             "analysis.ledger",
+            "analysis.marks",
             "analysis.objects",
             "analysis.process_fold",
             "analysis.python_heap",
+            "analysis.readings",
             "analysis.tensors",
         },
         {"analysis.memory_kinds"},
         {"analysis.causes", "analysis.copied_pages", "analysis.next_runs"},
-        {"analysis.findings", "analysis.further_runs", "analysis.process_analysis"},
+        {"analysis.details", "analysis.findings", "analysis.further_runs", "analysis.process_analysis"},
         {"analysis.summary"},
     ],
     "fleet": [
@@ -202,7 +211,12 @@ LAYERS: dict[str, list[set[str]]] = {
         {"fleet.questions"},
         {"fleet.answers"},
     ],
-    "trace": [{"trace.capture", "trace.deep"}, {"trace.process"}, {"trace.trace"}],
+    "trace": [
+        {"trace.capture", "trace.deep", "trace.sources"},
+        {"trace.process"},
+        {"trace.details"},
+        {"trace.trace"},
+    ],
 }
 
 

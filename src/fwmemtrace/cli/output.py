@@ -16,16 +16,17 @@ from ..reports import Options
 _REFRESH_S = 0.2
 
 
-def options(output: str | None, top: int, *, width: int = 100) -> Options:
+def options(output: str | None, top: int, *, width: int = 100, source: bool = True) -> Options:
     """Returns how a report should look.
 
     Args:
         output: the file it goes to; None for stdout.
         top: rows of each table of top allocations.
         width: characters per line if the terminal's width is unknown.
+        source: whether to include lines of source code.
     """
     colour = output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    return Options(width=shutil.get_terminal_size((width, 24)).columns, colour=colour, top=top)
+    return Options(width=shutil.get_terminal_size((width, 24)).columns, colour=colour, top=top, source=source)
 
 
 def write(text: str, output: str | None) -> None:

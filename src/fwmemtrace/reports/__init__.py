@@ -10,7 +10,7 @@ from ..lazy import load_when_used
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .base import Options, Report, TraceReport
+    from .base import DetailedReport, Options, Report, TraceReport
     from .blocks import (
         Bytes,
         Chart,
@@ -38,7 +38,7 @@ else:
     __getattr__, __dir__ = load_when_used(
         __name__,
         {
-            "base": ("Options", "Report", "TraceReport"),
+            "base": ("DetailedReport", "Options", "Report", "TraceReport"),
             "blocks": (
                 "Bytes",
                 "Chart",
@@ -72,6 +72,7 @@ __all__ = [
     "Column",
     "Command",
     "Count",
+    "DetailedReport",
     "Document",
     "Duration",
     "Guide",

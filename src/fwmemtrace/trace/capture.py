@@ -62,7 +62,7 @@ def analyse_capture(file: TraceFile, top: int, progress: Progress | None = None)
             capture = reader_for("memray").rows(
                 path,
                 top=top,
-                other_builds=_other_builds(file),
+                other_builds=other_builds(file),
                 progress=progress,
                 run_ended=lambda phase, level, change: growth.call(phase, "native", level, change),
             )
@@ -85,7 +85,7 @@ def _extract(file: TraceFile, tool: str, copy: BinaryIO) -> bool:
     return 0 < total == written
 
 
-def _other_builds(file: TraceFile) -> list[str]:
+def other_builds(file: TraceFile) -> list[str]:
     """Return the paths of libraries that this machine has in another build than the traced process had.
 
     Libraries that this machine does not have are left out: without a file there are no names to get wrong.
