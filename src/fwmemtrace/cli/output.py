@@ -44,6 +44,11 @@ def write(text: str, output: str | None) -> None:
         raise FwmemtraceError(f"{output} cannot be written ({error.strerror}); give another path with -o") from error
 
 
+def complain(line: str) -> None:
+    """Writes a line to stderr."""
+    print(line, file=sys.stderr)
+
+
 @contextmanager
 def progress() -> Iterator[Callable[[int, int], None] | None]:
     """Yields a function that shows how much of a capture was read, or None if stderr is no terminal."""

@@ -24,6 +24,7 @@ __all__ = [
     "Command",
     "Count",
     "Document",
+    "Drawing",
     "Duration",
     "Guide",
     "Inline",
@@ -185,7 +186,22 @@ class Command:
     words: Sequence[str]
 
 
-Block: TypeAlias = Prose | Table | Listing | Chart | Command
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A picture that is ready. Formats that show pictures take it as it is, the others leave it out.
+
+    Attributes:
+        id: unique in its section.
+        title: a caption.
+        svg: an SVG element, with all text in it escaped.
+    """
+
+    id: str
+    title: Sentence
+    svg: str
+
+
+Block: TypeAlias = Prose | Table | Listing | Chart | Command | Drawing
 
 
 @dataclass(slots=True)
