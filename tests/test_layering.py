@@ -140,7 +140,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"reports.flame"},
         {"reports.document", "reports.difference"},
         {"reports.terminal", "reports.markdown", "reports.html", "reports.json"},
-        {"reports.formats"},
+        {"reports.check_report", "reports.formats"},
     ],
     "tracefile": [{"tracefile.layout"}, {"tracefile.encode", "tracefile.decode"}, {"tracefile.reader"}],
     "results": [
@@ -153,7 +153,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "results.python_heap",
             "results.tensors",
         },
-        {"results.diff", "results.growth", "results.imports", "results.phases"},
+        {"results.check", "results.diff", "results.growth", "results.imports", "results.phases"},
         {"results.summary"},
         {"results.report"},
     ],

@@ -154,7 +154,7 @@ def test_workers_are_compared_by_their_size_and_new_processes_are_differences() 
     comparison = compare([pool(50, 90)], [pool(90, 50, 70)])
     assert [change.status for change in comparison.processes] == ["kept", "kept", "kept", "added"]
     comparison = compare([pool(50, 90)], [pool(110, 50)])
-    assert [(one.process, one.path) for one in comparison.differences] == [("worker: a.py", "work")]
+    assert [(one.process, one.path) for one in comparison.differences] == [("worker", "work")]
 
 
 def test_memory_that_does_not_show_in_rss_is_named_by_its_kind() -> None:
@@ -177,3 +177,15 @@ def test_growth_above_a_threshold(threshold: float, fails: bool) -> None:
     comparison = compare([run([phase("load", 40 * MB)])], [run([phase("load", 60 * MB)])])
     assert bool(exceeding(comparison, threshold)) is fails
     assert exceeding(compare([run([phase("load", 60 * MB)])], [run([phase("load", 40 * MB)])]), threshold) == []
+
+
+def test_workers_are_the_same_whatever_their_arguments_are() -> None:
+    def workers(*commands: tuple[str, ...]) -> RunOfTrace:
+        return run([], [process(), *(process(2 + at, command=command) for at, command in enumerate(commands))])
+
+    old = workers(("python", "a.py"), ("python", "-c", "from multiprocessing.spawn import x; x(3)"), ("py", "b/w.py"))
+    new = workers(
+        ("python", "a.py"), ("python", "-c", "from multiprocessing.spawn import x; x(9)"), ("py", "c/w.py", "7")
+    )
+    names = [(change.name, change.status) for change in compare([old], [new]).processes]
+    assert names == [(name, "kept") for name in ("main process", "worker", "worker spawned", "worker w.py")]

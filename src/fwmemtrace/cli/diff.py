@@ -13,12 +13,12 @@ from ..errors import SettingsError, unknown_name
 from ..reports.difference import difference_document, threshold_lines
 from ..reports.formats import FORMATS
 from ..results.diff import Comparison
-from ..trace import Trace, read
+from ..trace import read
 from ..units import parse_share_or_bytes
 from . import output as out
+from .runs import run_of_trace
 
 _FORMATS = (*FORMATS, "json")
-_STACKS = 200  # of each phase, which are compared
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -79,14 +79,4 @@ def _text(comparison: Comparison, arguments: argparse.Namespace) -> str:
 
 
 def _runs(files: Sequence[str]) -> list[RunOfTrace]:
-    return [RunOfTrace(trace.summary(top=_STACKS), _purposes(trace)) for trace in map(read, files)]
-
-
-def _purposes(trace: Trace) -> dict[int, str]:
-    """Return what the processes of a suite are for; those of the same purpose are repeats."""
-    runs = trace.processes[0].suite_records().runs
-    return {
-        run.pid: " ".join(word for word in (run.component or "all components", run.purpose, run.variant) if word)
-        for run in runs
-        if run.pid
-    }
+    return [run_of_trace(read(file)) for file in files]

@@ -68,7 +68,7 @@ def _keyed(run: RunOfTrace) -> list[tuple[Key, ProcessView]]:
         elif number == 0:
             keyed.append(((MAIN, 0), view))
         else:
-            pools.setdefault(_worker_name(view.process), []).append(view)
+            pools.setdefault(_worker_name(view.process, run.report.trace.processes[0]), []).append(view)
     for name, views in pools.items():
         # Which worker of a pool gets which task is accidental: the largest is compared with the largest.
         views.sort(key=lambda view: -view.process.end_bytes)
@@ -95,10 +95,12 @@ def _views(report: results.TraceReport) -> list[ProcessView]:
     ]
 
 
-def _worker_name(process: results.Process) -> str:
-    words = [word.rpartition("/")[2] for word in process.command]
-    # Spawned workers are told by their arguments which pipe to read, which differs from run to run.
-    shown = [
-        word for word in words[1:] if not word.startswith(("--multiprocessing-fork", "tracker_fd=", "pipe_handle="))
-    ]
-    return f"worker: {' '.join(shown[:4])}" if shown and not shown[0].startswith("-") else "worker"
+def _worker_name(process: results.Process, first: results.Process) -> str:
+    """Return what a worker runs. Its arguments are left out: they may name files, pipes and ports of the run."""
+    words = [word for word in process.command[1:] if word != "-m"]
+    if process.command == first.command or not words:
+        return "worker"
+    program = next((word for word in words if not word.startswith("-")), "")
+    if "-c" in words:
+        program = "spawned" if "multiprocessing" in program else "python -c"
+    return f"worker {program.rpartition('/')[2]}".strip()
