@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "capture": {"errors", "paths", "packages", "system", "tracefile", "results"},
     "analysis": {"errors", "records", "paths", "packages", "results", "capture"},
     "reports": {"errors", "units", "paths", "packages", "results", "analysis", "capture"},
-    "exporters": {"errors", "records", "units", "paths", "results", "analysis", "plugins"},
+    "exporters": {"_version", "errors", "records", "units", "paths", "results", "analysis", "plugins", "reports"},
     "trace": GROUND | {"plugins", "system", "tracefile", "capture", "results", "analysis", "reports"},
     # what puts both together
     "suite": GROUND | {"config", "tracing", "system", "heap", "recording", "trace", "results", "analysis"},
@@ -57,6 +57,7 @@ ONLY: dict[tuple[str, str], set[str]] = {
     ("sinks", "tracefile"): {"tracefile.layout", "tracefile.encode"},
     ("analysis", "capture"): {"capture.own_frames", "capture.library_names", "capture.stacks"},
     ("reports", "capture"): {"capture.stacks"},
+    ("exporters", "reports"): {"reports.visible"},
     ("__init__", "probes"): {"probes.native.markers_only"},
     ("__init__", "heap"): {"heap.deep_size"},
 }

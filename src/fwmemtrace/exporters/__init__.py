@@ -12,16 +12,42 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .base import Exporter, ProcessLike, TraceLike
+    from .collapsed import CollapsedExporter
     from .dot import DotExporter
+    from .jsonl import JsonLinesExporter
     from .memray import MemrayExporter
+    from .perfetto import PerfettoExporter
+    from .pprof import PprofExporter
+    from .speedscope import SpeedscopeExporter
+    from .tables import CsvExporter, ParquetExporter
 
-__all__ = ["DotExporter", "Exporter", "MemrayExporter", "ProcessLike", "TraceLike"]
+__all__ = [
+    "CollapsedExporter",
+    "CsvExporter",
+    "DotExporter",
+    "Exporter",
+    "JsonLinesExporter",
+    "MemrayExporter",
+    "ParquetExporter",
+    "PerfettoExporter",
+    "PprofExporter",
+    "ProcessLike",
+    "SpeedscopeExporter",
+    "TraceLike",
+]
 
 _MODULES = {
+    "CollapsedExporter": "collapsed",
+    "CsvExporter": "tables",
     "DotExporter": "dot",
     "Exporter": "base",
+    "JsonLinesExporter": "jsonl",
     "MemrayExporter": "memray",
+    "ParquetExporter": "tables",
+    "PerfettoExporter": "perfetto",
+    "PprofExporter": "pprof",
     "ProcessLike": "base",
+    "SpeedscopeExporter": "speedscope",
     "TraceLike": "base",
 }
 

@@ -7,19 +7,27 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import plugins, results
 from ..analysis.further_runs import with_further_runs
 from ..analysis.summary import ProcessInput, summarise
+from ..analysis.tables import FlatTable, flat_tables
 from ..errors import FwmemtraceError
 from ..paths import PhasePath
 from ..records import Record
 from ..reports.base import Options, Report
 from ..tracefile.reader import TraceFile, open_trace_file
 from ..units import parse_bytes
+from . import frames
 from .capture import Progress
 from .deep import further_runs
 from .process import DEFAULT_TOP, TracedProcess, find_phase
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
 
 
 class Trace:
@@ -141,6 +149,39 @@ class Trace:
         """
         made: Report = plugins.load("fwmemtrace.reports", format)()
         return made.render(self.summary(budget=budget, top=top), Options(width=width, colour=colour, top=top))
+
+    def tables(self) -> list[FlatTable]:
+        """Return the results as flat tables: phases, imports, ledger, timeline, stacks and tensors.
+
+        Raises:
+            TraceFileError: if a file cannot be read any more.
+            CaptureError: if a memray capture cannot be read.
+        """
+        return flat_tables(self.summary(), [process.stacks() for process in self.processes])
+
+    def to_arrow(self) -> dict[str, pyarrow.Table]:
+        """Return the tables by name as Arrow tables; docs/exporting.md lists them.
+
+        Raises:
+            FwmemtraceError: if pyarrow is not installed.
+        """
+        return frames.to_arrow(self.tables())
+
+    def to_pandas(self) -> dict[str, pandas.DataFrame]:
+        """Return the tables by name as data frames of pandas.
+
+        Raises:
+            FwmemtraceError: if pandas is not installed.
+        """
+        return frames.to_pandas(self.tables())
+
+    def to_polars(self) -> dict[str, polars.DataFrame]:
+        """Return the tables by name as data frames of polars.
+
+        Raises:
+            FwmemtraceError: if polars is not installed.
+        """
+        return frames.to_polars(self.tables())
 
     def capture(self) -> AbstractContextManager[Path]:
         """Provide the first process's memray capture as a file; see `TracedProcess.capture`.
