@@ -269,7 +269,7 @@ def test_a_truncated_trace_is_read_and_the_report_says_so(traced: Path) -> None:
         (["run", "-m", "math"], "math has no Python source; run can trace only modules with source"),
         (["run", "--probes", "rezident", "program.py"], "unknown probe 'rezident'; did you mean 'resident'?"),
         (["run", "-o", "no/such/folder/trace.bin", "program.py"], "no/such/folder/trace.bin cannot be written"),
-        (["export", "trace.bin", "--to", "paper"], "unknown exporter 'paper'; choose from memray, dot, speedscope"),
+        (["export", "trace.bin", "--to", "wishes"], "unknown exporter 'wishes'; choose from memray, dot, speedscope"),
         (["reprot", "trace.bin"], "unknown command 'reprot'; did you mean 'report'?"),
         (["dance"], "unknown command 'dance'; choose from run, report, imports"),
         ([], "the following arguments are required: COMMAND; see fwmemtrace --help"),
