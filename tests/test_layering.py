@@ -138,12 +138,17 @@ LAYERS: dict[str, list[set[str]]] = {
         {"reports.trace_sections", "reports.import_report", "reports.suite.summary"},
         {"reports.suite.components"},
         {"reports.suite.sections"},
-        {"reports.flame"},
+        {"reports.flame", "reports.live", "reports.selection"},
         {"reports.document", "reports.difference"},
         {"reports.terminal", "reports.markdown", "reports.html", "reports.json"},
         {"reports.check_report", "reports.formats"},
     ],
-    "tracefile": [{"tracefile.layout"}, {"tracefile.encode", "tracefile.decode"}, {"tracefile.reader"}],
+    "tracefile": [
+        {"tracefile.layout"},
+        {"tracefile.encode", "tracefile.decode"},
+        {"tracefile.reader"},
+        {"tracefile.follow"},
+    ],
     "results": [
         {"results.base", "results.suite"},
         {
@@ -190,7 +195,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"analysis.findings", "analysis.further_runs", "analysis.process_analysis"},
         {"analysis.summary"},
     ],
-    "trace": [{"trace.capture", "trace.deep"}, {"trace.process"}, {"trace.trace"}],
+    "trace": [{"trace.capture", "trace.deep", "trace.frames"}, {"trace.process"}, {"trace.trace"}, {"trace.live"}],
 }
 
 

@@ -16,6 +16,10 @@ from . import output as out
 from .limits import limits_of
 from .runs import run_of_trace
 
+_EXAMPLES = """examples:
+  fwmemtrace check --budget 300MB --phase main/init=200MB --growth main/request=10kB
+  fwmemtrace check --against baseline.bin --tolerance 10% --output-format github"""
+
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
@@ -24,6 +28,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         help="check a trace against memory budgets",
         description="Check a trace against memory budgets: those given here and those of [tool.fwmemtrace.budgets] in "
         "pyproject.toml. The exit status is 1 if one is exceeded.",
+        epilog=_EXAMPLES,
     )
     parser.add_argument("trace", metavar="trace.bin", nargs="?", default="trace.bin", help="the trace to check")
     parser.add_argument("--budget", metavar="SIZE", help="limit for the peak RSS of each process, such as 300MB")

@@ -20,6 +20,10 @@ from .runs import run_of_trace
 
 _FORMATS = (*FORMATS, "json")
 
+_EXAMPLES = """examples:
+  fwmemtrace diff before.bin after.bin --fail-above 5%
+  fwmemtrace diff before.bin after.bin --before before-2.bin --before before-3.bin --format html -o diff.html"""
+
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
@@ -29,6 +33,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         description="Show what changed between two traces: by process and phase, by kind of memory and by stack. "
         "Differences that exceed noise come first. Noise is measured where a side has several runs, by --before and "
         "--after or as the repeats of a suite; else it is estimated.",
+        epilog=_EXAMPLES,
     )
     parser.add_argument("before", metavar="before.bin", help="the earlier trace")
     parser.add_argument("after", metavar="after.bin", help="the later trace")

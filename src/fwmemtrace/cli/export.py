@@ -20,6 +20,11 @@ _SUFFIXES = {
 }
 _FOLDERS = ("parquet", "csv")
 
+_EXAMPLES = """examples:
+  fwmemtrace export --to speedscope
+  fwmemtrace export --to pprof && go tool pprof -http=: trace.pb.gz
+  fwmemtrace export --to csv --table phases -o phases.csv"""
+
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
@@ -27,6 +32,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "export",
         help="convert a trace to another tool's format",
         description="Convert a trace to another tool's format. Parquet and CSV are folders with a file for each table.",
+        epilog=_EXAMPLES,
     )
     parser.add_argument("trace", metavar="trace.bin", nargs="?", default="trace.bin", help="the trace to convert")
     parser.add_argument(

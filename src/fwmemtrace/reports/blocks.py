@@ -16,6 +16,7 @@ from ..units import format_bytes, format_count, format_duration
 from .visible import visible
 
 __all__ = [
+    "Alarm",
     "Block",
     "Bytes",
     "Chart",
@@ -105,7 +106,14 @@ class Ratio:
     value: float
 
 
-Inline: TypeAlias = str | Code | Guide | Bytes | Count | Duration | Range | Percent | Ratio | None
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A value that calls for action, such as growth or an exceeded budget: red where there are colours."""
+
+    part: str | Bytes | Count
+
+
+Inline: TypeAlias = str | Code | Guide | Bytes | Count | Duration | Range | Percent | Ratio | Alarm | None
 Sentence: TypeAlias = Inline | Sequence["Inline"]  # parts that are written one after the other; also a cell
 
 
@@ -298,6 +306,8 @@ def inline_text(value: Inline) -> str:
     match value:
         case None:
             return ""
+        case Alarm(part):
+            return inline_text(part)
         case str():
             return visible(value)
         case Code(text) | Guide(text):

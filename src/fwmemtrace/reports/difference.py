@@ -8,6 +8,7 @@ from typing import TypeAlias
 from ..paths import nearest
 from ..results.diff import BeforeAfter, Comparison, Difference, KindChange, PhaseChange, ProcessChange, StackChange
 from .blocks import (
+    Alarm,
     Block,
     Bytes,
     Code,
@@ -106,7 +107,8 @@ def _difference_words(difference: Difference, several: bool) -> Sentence:
         if difference.place == "before session"
         else _METRICS[difference.metric]
     )
-    words += [Bytes(sizes.change, signed=True), f" {metric}"]
+    size = Bytes(sizes.change, signed=True)
+    words += [Alarm(size) if sizes.change > 0 else size, f" {metric}"]
     if sizes.before is not None and sizes.after is not None:
         words += [" (", Bytes(sizes.before), _ARROW, Bytes(sizes.after), ")"]
     words += [", noise ±", Bytes(difference.noise_bytes)]

@@ -13,11 +13,13 @@ from rich.text import Text
 from .. import results
 from .base import Options
 from .blocks import (
+    Alarm,
     Block,
     Code,
     Command,
     Document,
     Guide,
+    Inline,
     Listing,
     Prose,
     Sentence,
@@ -35,6 +37,7 @@ _MIN_TEXT = 30  # characters: a last column of text that has less room goes belo
 _MIN_NAME = 8  # characters of a name beside figures
 _GAP = 2
 _NAME = "cyan"
+_ALARM = "bold red"
 
 
 class TerminalReport:
@@ -80,9 +83,25 @@ def _text(sentence: Sentence) -> Text:
     """Returns a sentence with its names in colour."""
     text = Text()
     for part in parts(sentence):
-        style = _NAME if isinstance(part, Code) else "dim" if isinstance(part, Guide) else ""
+        style = _style(part)
         text.append(inline_text(part), style)
     return text
+
+
+def _style(part: Inline) -> str:
+    match part:
+        case Code():
+            return _NAME
+        case Guide():
+            return "dim"
+        case Alarm():
+            return _ALARM
+        case _:
+            return ""
+
+
+def _cell_style(cell: Sentence) -> str:
+    return _ALARM if any(isinstance(part, Alarm) for part in parts(cell)) else ""
 
 
 def _write_listing(console: Console, listing: Listing) -> None:
@@ -122,8 +141,8 @@ def _write_table(console: Console, table: Table, indent: int) -> None:
             no_wrap=tree or at in text.right,
             overflow="ellipsis" if tree else "fold",
         )
-    for row in text.rows:
-        drawn.add_row(*(Text(cell) for cell in row))
+    for cells, row in zip(table.rows, text.rows, strict=True):
+        drawn.add_row(*(Text(shown, _cell_style(cell)) for cell, shown in zip(cells, row, strict=True)))
     console.print(Padding(drawn, (0, 0, 0, indent)))
 
 

@@ -206,14 +206,14 @@ def read(path: str | os.PathLike[str], *more: str | os.PathLike[str]) -> Trace:
     files: dict[Path, TraceFile] = {}
     for given in (path, *more):
         first = open_trace_file(Path(given))
-        for file in (first, *_workers(first)):
+        for file in (first, *workers_of(first)):
             files.setdefault(file.path.resolve(), file)
     first = next(iter(files.values()))
     deep = [Trace([TracedProcess(file)]) for file in further_runs(first)]
     return Trace([TracedProcess(file) for file in files.values()], deep)
 
 
-def _workers(first: TraceFile) -> list[TraceFile]:
+def workers_of(first: TraceFile) -> list[TraceFile]:
     """Return the trace files next to this one that other processes of the same session wrote."""
     path = first.path
     session = first.session()
