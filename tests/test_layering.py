@@ -135,7 +135,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "reports.rises_section",
             "reports.suite.words",
         },
-        {"reports.trace_sections", "reports.import_report", "reports.suite.summary"},
+        {"reports.notebook", "reports.trace_sections", "reports.import_report", "reports.suite.summary"},
         {"reports.suite.components"},
         {"reports.suite.sections"},
         {"reports.flame", "reports.live", "reports.selection"},

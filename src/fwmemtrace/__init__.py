@@ -71,6 +71,7 @@ _LAZY = {
     "Trace": "trace",
     "read": "trace",
     "deep_size": "heap.deep_size",
+    "load_ipython_extension": "integrations.notebook",  # for %load_ext, which looks for it here
 }
 
 

@@ -17,6 +17,7 @@ from ..errors import FwmemtraceError
 from ..paths import PhasePath
 from ..records import Record
 from ..reports.base import Options, Report
+from ..reports.notebook import notebook_html
 from ..tracefile.reader import TraceFile, open_trace_file
 from ..units import parse_bytes
 from . import frames
@@ -85,6 +86,14 @@ class Trace:
         phases = sum(analysis.phases for analysis in analyses)
         complete = "complete" if all(analysis.complete for analysis in analyses) else "incomplete"
         return f"<Trace {name}: {_count(len(analyses), 'process', 'es')}, {_count(phases, 'phase', 's')}, {complete}>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the summary, RSS over time and the table of phases."""
+        return notebook_html(self.summary())
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Return the same, and the text report for notebooks that show no HTML."""
+        return {"text/html": self._repr_html_(), "text/plain": self.report("text")}
 
     @property
     def phases(self) -> list[results.PhaseRow]:
