@@ -24,6 +24,8 @@ from fwmemtrace import cli, records
 from fwmemtrace.config import Settings
 from fwmemtrace.reports.json import schema
 from fwmemtrace.results import (
+    check,
+    diff,
     growth,
     imports,
     ledger,
@@ -69,6 +71,8 @@ def report_page() -> str:
         rises,
         summary,
         suite,
+        diff,
+        check,
     )
     base = importlib.import_module(f"{report.__package__}.base")
     return "\n".join([_REPORT, *(table for module in modules for table in _tables(module)), *_tables(base)])

@@ -43,6 +43,7 @@ else:
         __name__,
         {
             "heap.deep_size": ("deep_size",),
+            "integrations.notebook": ("load_ipython_extension",),  # for %load_ext, which looks for it here
             "recording.session": ("Session", "session", "start", "stop"),
             "trace": ("Trace", "read"),
         },

@@ -24,6 +24,7 @@ _PREFIX = "FWMEMTRACE_"
 _TABLE = "[tool.fwmemtrace]"
 # Not settings: `workers` passes the session to child processes in the first, importing fwmemtrace reads the second.
 _OTHER_VARIABLES = {"FWMEMTRACE_PARENT", "FWMEMTRACE_MARKERS"}
+_OTHER_TABLES = {"budgets"}  # inside that table; the command `check` reads it
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +132,21 @@ def _from_variables(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _from_pyproject(folder: Path | None) -> dict[str, Any]:
+    path, table = pyproject_table(folder)
+    return {
+        name: _checked(name, value, f"{_TABLE} of {path}") for name, value in table.items() if name not in _OTHER_TABLES
+    }
+
+
+def pyproject_table(folder: Path | None) -> tuple[str, dict[str, Any]]:
+    """Return the nearest pyproject.toml, "" if there is none, and its table `tool.fwmemtrace`.
+
+    Args:
+        folder: where the search starts, upwards; None for the current one.
+
+    Raises:
+        SettingsError: if the file is not valid TOML.
+    """
     here = os.path.abspath(os.getcwd() if folder is None else folder)
     above = ""
     while here != above:
@@ -142,15 +158,14 @@ def _from_pyproject(folder: Path | None) -> dict[str, Any]:
         except (OSError, UnicodeDecodeError):
             continue
         if "tool.fwmemtrace" not in text:  # spares the traced process the TOML parser
-            return {}
+            return path, {}
         import tomllib
 
         try:
-            table = tomllib.loads(text).get("tool", {}).get("fwmemtrace", {})
+            return path, tomllib.loads(text).get("tool", {}).get("fwmemtrace", {})
         except tomllib.TOMLDecodeError as error:
             raise SettingsError(f"{path} is not valid TOML: {error}") from error
-        return {name: _checked(name, value, f"{_TABLE} of {path}") for name, value in table.items()}
-    return {}
+    return "", {}
 
 
 def _from_opentelemetry(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -43,6 +43,13 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "fwmemtrace.exporters": {
         "memray": "fwmemtrace.exporters.memray:MemrayExporter",
         "dot": "fwmemtrace.exporters.dot:DotExporter",
+        "speedscope": "fwmemtrace.exporters.speedscope:SpeedscopeExporter",
+        "pprof": "fwmemtrace.exporters.pprof:PprofExporter",
+        "perfetto": "fwmemtrace.exporters.perfetto:PerfettoExporter",
+        "collapsed": "fwmemtrace.exporters.collapsed:CollapsedExporter",
+        "jsonl": "fwmemtrace.exporters.jsonl:JsonLinesExporter",
+        "parquet": "fwmemtrace.exporters.tables:ParquetExporter",
+        "csv": "fwmemtrace.exporters.tables:CsvExporter",
     },
 }
 

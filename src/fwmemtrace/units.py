@@ -55,6 +55,27 @@ def parse_bytes(text: str | int) -> int:
     return round(size)
 
 
+def parse_share_or_bytes(text: str) -> float | int:
+    """Parse a share such as `"5%"`, which gives a float, or a size such as `"20MB"`, which gives an int of bytes.
+
+    Raises:
+        SettingsError: if it is neither, the unit is missing, or it is negative.
+
+    >>> parse_share_or_bytes("5%"), parse_share_or_bytes("20MB")
+    (0.05, 20000000)
+    """
+    number, percent, rest = text.strip().partition("%")
+    if not percent:
+        return parse_bytes(text)
+    try:
+        share = float(number) / 100
+    except ValueError:
+        share = -1.0
+    if rest or not 0 <= share < float("inf"):
+        raise SettingsError(f"{text!r} is not a percentage, such as 5%")
+    return share
+
+
 def parse_duration(text: str | float) -> int:
     """Parse a duration such as `"50ms"`, `"1.5s"` or `0.05` (seconds).
 

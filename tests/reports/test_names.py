@@ -191,13 +191,13 @@ def test_text_shows_every_name_and_obeys_none(trace: fwmemtrace.Trace, colour: b
 
 
 def test_a_comparison_shows_every_name(trace: fwmemtrace.Trace) -> None:
-    from fwmemtrace.analysis.comparison import compare
+    from fwmemtrace.analysis.diff import RunOfTrace, compare
     from fwmemtrace.reports.difference import difference_document
 
-    summary = trace.summary()
-    text = write_text(difference_document(compare(summary, summary)), Options(width=200))
+    run = RunOfTrace(trace.summary())
+    text = write_text(difference_document(compare([run], [run])), Options(width=200))
     assert all(character.isprintable() or character == "\n" for character in text)
-    assert "a`b/inner a`b" in text
+    assert "└ inner a`b" in text
     assert "\\x1b[31mred" in text
 
 

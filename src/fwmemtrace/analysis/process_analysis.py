@@ -124,6 +124,11 @@ class ProcessAnalysis:
         return self._process.paths
 
     @property
+    def ended(self) -> bool:
+        """Whether the session was closed in order."""
+        return self._process.end is not None
+
+    @property
     def complete(self) -> bool:
         """Whether the session was closed in order, no record was lost, and no byte of the file is damaged."""
         end = self._process.end

@@ -177,6 +177,15 @@ class CaptureFold:
         if thread is not None:
             run.add_stretch(start, now, top, freed, moved, fall)
 
+    def live_blocks(self) -> dict[int, int]:
+        """Return how many blocks and mappings are live, those of files left out, by the identity of the site."""
+        found: dict[int, int] = {}
+        for _, site, _ in self._live.values():
+            found[id(site)] = found.get(id(site), 0) + 1
+        for site in self.mapped.live_sites():
+            found[id(site)] = found.get(id(site), 0) + 1
+        return found
+
     def release(self) -> None:
         """Free all blocks and sites at once; what was counted of phases stays.
 

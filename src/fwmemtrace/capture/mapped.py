@@ -87,6 +87,12 @@ class MappedMemory:
             if part.owner.file is not None:
                 yield part.owner, part.size
 
+    def live_sites(self) -> Iterator[Site]:
+        """Yield the site of each mapping that is still there and of no file; one that was split comes once."""
+        owners = {id(part.owner): part.owner for part in self._ranges if part.owner.file is None}
+        for owner in owners.values():
+            yield owner.site
+
     def reserved(self) -> dict[PhasePath, int]:
         """Return the mapped bytes that may not be touched (`PROT_NONE`), by phase, as of the latest reading."""
         untouchable = sorted(mapping for mapping in self._reading if mapping.path is None)

@@ -31,6 +31,7 @@ class StackSample:
         allocated_bytes: everything that it allocated, mapped files included.
         allocations: number of allocations.
         live_bytes: not freed when the capture ended; without mapped files.
+        live_allocations: number of allocations that these are of.
         at_peak_bytes: live when the live bytes of the phase itself were at their peak. None for all samples of a phase
             where that is not known, because a mapping turned out after the peak to be of a file.
         file_backed_bytes: mapped from files, and not unmapped when the capture ended.
@@ -41,6 +42,7 @@ class StackSample:
     allocated_bytes: int
     allocations: int
     live_bytes: int
+    live_allocations: int
     at_peak_bytes: int | None
     file_backed_bytes: int
     _key: StackKey
@@ -71,6 +73,7 @@ def samples(fold: CaptureFold, frames_of: Callable[[StackKey], Iterable[HybridFr
     file_backed: dict[int, int] = {}  # by the identity of the site
     for mapping, size in fold.mapped.file_backed():
         file_backed[id(mapping.site)] = file_backed.get(id(mapping.site), 0) + size
+    live_blocks = fold.live_blocks()
     for path, tally in fold.phases.tallies.items():
         own, ambient = tally.add_up(tally.sites.values()), tally.add_up(tally.ambient.values())
         field = own.peak_field
@@ -83,6 +86,7 @@ def samples(fold: CaptureFold, frames_of: Callable[[StackKey], Iterable[HybridFr
                     allocated_bytes=site[ALLOCATED],
                     allocations=site[COUNT],
                     live_bytes=site[LIVE],
+                    live_allocations=live_blocks.get(id(site), 0),
                     at_peak_bytes=site[field] if known else None,
                     file_backed_bytes=file_backed.get(id(site), 0),
                     _key=site[KEY],

@@ -1,22 +1,36 @@
-"""`check`: compares a trace with memory limits, so that a build can fail when memory grows."""
+"""`check`: compares a trace with memory budgets or with a baseline, so that a build can fail when memory grows."""
 
 from __future__ import annotations
 
 import argparse
+import os
 
-from ..errors import SettingsError, unknown_name
+from ..analysis.budgets import check_baseline, check_limits, unknown_phases
+from ..analysis.diff import compare
+from ..errors import FwmemtraceError, SettingsError, unknown_name
+from ..reports.check_report import OUTPUT_FORMATS, github_summary
+from ..results.check import CheckReport
 from ..trace import read
-from ..units import format_bytes, parse_bytes
+from ..units import parse_share_or_bytes
+from . import output as out
+from .limits import limits_of
+from .runs import run_of_trace
+
+_EXAMPLES = """examples:
+  fwmemtrace check --budget 300MB --phase main/init=200MB --growth main/request=10kB
+  fwmemtrace check --against baseline.bin --tolerance 10% --output-format github"""
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = subparsers.add_parser(
         "check",
-        help="check a trace against memory limits",
-        description="Check a trace against memory limits. The exit status is 1 if a peak exceeds its limit.",
+        help="check a trace against memory budgets",
+        description="Check a trace against memory budgets: those given here and those of [tool.fwmemtrace.budgets] in "
+        "pyproject.toml. The exit status is 1 if one is exceeded.",
+        epilog=_EXAMPLES,
     )
-    parser.add_argument("trace", metavar="trace.bin", help="the trace to check")
+    parser.add_argument("trace", metavar="trace.bin", nargs="?", default="trace.bin", help="the trace to check")
     parser.add_argument("--budget", metavar="SIZE", help="limit for the peak RSS of each process, such as 300MB")
     parser.add_argument(
         "--phase",
@@ -25,36 +39,73 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         metavar="PATH=SIZE",
         help="limit for the peak RSS of a phase, such as init/load=200MB; can be repeated",
     )
+    parser.add_argument(
+        "--growth",
+        action="append",
+        default=[],
+        metavar="PATH=SIZE",
+        help="limit for the growth of RSS per call of a phase, such as request=10kB; can be repeated",
+    )
+    parser.add_argument("--against", metavar="BASELINE", help="an earlier trace, which memory must not exceed")
+    parser.add_argument(
+        "--tolerance",
+        metavar="PERCENT|SIZE",
+        help="growth allowed since the baseline, such as 5%% or 20MB (default: 5%%)",
+    )
+    parser.add_argument(
+        "--output-format",
+        default="text",
+        metavar="|".join(OUTPUT_FORMATS),
+        help="the output format; github also writes to the file that GITHUB_STEP_SUMMARY names (default: text)",
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="the file to write (default: stdout)")
     parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print each exceeded limit; the status is 1 if there is one."""
-    limits = dict(_limit(text) for text in arguments.phase)
-    if arguments.budget is None and not limits:
-        raise SettingsError("no limit to check; give --budget SIZE or --phase PATH=SIZE")
-    report = read(arguments.trace).summary(budget=arguments.budget)
-    known = [phase.path for phase in report.phases if phase.path]
-    for path in limits:
-        if path not in known:
-            raise SettingsError(unknown_name("phase", path, known, arguments.trace))
-    exceeded = []
-    if report.budget is not None and report.budget.exceeded:
-        exceeded.append(("process", report.budget.peak_bytes, report.budget.limit_bytes))
-    for phase in report.phases:
-        limit = limits.get(phase.path)
-        if limit is not None and phase.resident is not None and phase.resident.peak_bytes > limit:
-            exceeded.append((f"phase {phase.path}", phase.resident.peak_bytes, limit))
-    for name, peak, limit in exceeded:
-        over = format_bytes(peak - limit)
-        print(f"{name}: peak RSS {format_bytes(peak)} exceeds {format_bytes(limit)} by {over}")
-    if not exceeded:
-        print("OK: within limits")
-    return 1 if exceeded else 0
+    """Print what is exceeded; the status is 1 if anything is."""
+    if arguments.output_format not in OUTPUT_FORMATS:
+        raise SettingsError(unknown_name("output format", arguments.output_format, list(OUTPUT_FORMATS)))
+    limits = limits_of(arguments)
+    if arguments.tolerance is not None and arguments.against is None:
+        raise SettingsError("--tolerance without a baseline; give one with --against")
+    tolerance = parse_share_or_bytes(arguments.tolerance or "5%")
+    if not limits and arguments.against is None:
+        raise SettingsError(
+            "no limit to check; give --budget SIZE, --phase PATH=SIZE, --growth PATH=SIZE or --against BASELINE, or "
+            "set [tool.fwmemtrace.budgets] in pyproject.toml"
+        )
+    trace = read(arguments.trace)
+    report = trace.summary(budget=None if limits.process is None else limits.process.size)
+    notes = []
+    for path, limit, advice in unknown_phases(report, limits):
+        if not limit.file:
+            raise SettingsError(f"{limit.source}: {advice}")
+        notes.append(f"no phase {path!r} in {arguments.trace}, so its budget in {limit.file} is not checked")
+    checks, not_judged = check_limits(report, limits)
+    if arguments.against is not None:
+        comparison = compare([run_of_trace(read(arguments.against))], [run_of_trace(trace)])
+        checks += check_baseline(comparison, tolerance, f"--against {arguments.against}")
+    outcome = CheckReport(
+        trace=os.fspath(arguments.trace),
+        exceeded=any(check.exceeded for check in checks),
+        checks=sorted(checks, key=lambda check: not check.exceeded),
+        notes=notes + not_judged,
+    )
+    for note in outcome.notes:
+        out.complain(f"fwmemtrace: {note}")
+    out.write(OUTPUT_FORMATS[arguments.output_format](outcome), arguments.output)
+    if arguments.output_format == "github":
+        _write_summary(outcome)
+    return 1 if outcome.exceeded else 0
 
 
-def _limit(text: str) -> tuple[str, int]:
-    path, equals, size = text.rpartition("=")
-    if not equals or not path:
-        raise SettingsError(f"--phase {text}: not PATH=SIZE, for example init/load=200MB")
-    return path, parse_bytes(size)
+def _write_summary(outcome: CheckReport) -> None:
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not path:
+        return
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(github_summary(outcome))
+    except OSError as error:
+        raise FwmemtraceError(f"GITHUB_STEP_SUMMARY: {path} cannot be written ({error.strerror})") from error

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +16,7 @@ from time import monotonic
 from ..errors import FwmemtraceError
 from ..reports import Options
 
-_REFRESH_S = 0.2
+_LINE_EVERY_S = 10
 
 
 def options(output: str | None, top: int, *, width: int = 100, source: bool = True) -> Options:
@@ -25,8 +28,16 @@ def options(output: str | None, top: int, *, width: int = 100, source: bool = Tr
         width: characters per line if the terminal's width is unknown.
         source: whether to include lines of source code.
     """
-    colour = output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    return Options(width=shutil.get_terminal_size((width, 24)).columns, colour=colour, top=top, source=source)
+    return Options(width=shutil.get_terminal_size((width, 24)).columns, colour=_colour(output), top=top, source=source)
+
+
+def _colour(output: str | None) -> bool:
+    """Tell whether to use colours: as no-color.org and force-color.org say, else if it goes to a terminal."""
+    if output is not None or os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def write(text: str, output: str | None) -> None:
@@ -36,8 +47,9 @@ def write(text: str, output: str | None) -> None:
         FwmemtraceError: if the file cannot be written.
     """
     if output is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        if not _paged(text):
+            sys.stdout.write(text)
+            sys.stdout.flush()
         return
     try:
         Path(output).write_text(text, encoding="utf-8")
@@ -45,25 +57,61 @@ def write(text: str, output: str | None) -> None:
         raise FwmemtraceError(f"{output} cannot be written ({error.strerror}); give another path with -o") from error
 
 
+def complain(line: str) -> None:
+    """Writes a line to stderr."""
+    print(line, file=sys.stderr)
+
+
+def _paged(text: str) -> bool:
+    """Show a text that is longer than the terminal in a pager, if there is one, and tell whether that was done.
+
+    The pager is that of FWMEMTRACE_PAGER or PAGER, by default `less`; an empty variable switches it off.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    if text.count("\n") < shutil.get_terminal_size().lines:
+        return False
+    command = shlex.split(os.environ.get("FWMEMTRACE_PAGER", os.environ.get("PAGER", "less")))
+    if not command or shutil.which(command[0]) is None:
+        return False
+    environment = {"LESS": "FRX", **os.environ}  # as git does: quit if it fits, show colours, leave the text there
+    with contextlib.suppress(BrokenPipeError):
+        subprocess.run(command, input=text, text=True, encoding="utf-8", env=environment, check=False)
+    return True
+
+
 @contextmanager
-def progress() -> Iterator[Callable[[int, int], None] | None]:
-    """Yields a function that shows how much of a capture was read, or None if stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    shown = monotonic()  # nothing is shown for what is done at once
+def progress() -> Iterator[Callable[[int, int], None]]:
+    """Yields a function that shows how much of a capture was read: a bar in a terminal, else lines now and then."""
+    with _bar() if sys.stderr.isatty() else _lines() as show:
+        yield show
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = None
+
+        def show(done: int, total: int) -> None:
+            nonlocal task
+            if task is None:
+                task = bar.add_task(f"{total:,} records (Ctrl-C for a partial report)", total=max(total, 1))
+            bar.update(task, completed=done)
+
+        yield show
+
+
+@contextmanager
+def _lines() -> Iterator[Callable[[int, int], None]]:
+    shown = monotonic()  # nothing is shown for what is done soon
 
     def show(done: int, total: int) -> None:
         nonlocal shown
-        now = monotonic()
-        if now - shown >= _REFRESH_S:
-            shown = now
-            share = done * 100 // max(total, 1)
-            sys.stderr.write(f"\r\x1b[K{share}% of {total:,} records (Ctrl-C for a partial report)")
-            sys.stderr.flush()
+        if monotonic() - shown >= _LINE_EVERY_S:
+            shown = monotonic()
+            complain(f"fwmemtrace: {done * 100 // max(total, 1)}% of {total:,} records read")
 
-    try:
-        yield show
-    finally:
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
+    yield show

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import time
 from collections.abc import Sequence
 
 from .. import plugins
-from ..errors import FwmemtraceError
+from ..analysis.summary import check_budget
+from ..errors import FwmemtraceError, SettingsError
 from ..reports.base import Report
+from ..reports.selection import SORT_KEYS, Selection, select
+from ..units import parse_bytes
 from . import output as out
+
+_ALL = Selection()
+_FOLLOW_EVERY_S = 2
+
+_EXAMPLES = """examples:
+  fwmemtrace report                                   the trace in trace.bin
+  fwmemtrace report --phase main/init --min 1MB --sort change
+  fwmemtrace report --format html -o memory.html
+  fwmemtrace report --follow                          again and again while the program runs"""
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,12 +31,13 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "report",
         help="render a report of a trace",
         description="Render a report of one or more traces.",
+        epilog=_EXAMPLES,
     )
     parser.add_argument(
         "traces",
         nargs="*",
         metavar="trace.bin",
-        help="a trace; traces of worker processes next to it are included automatically",
+        help="a trace; traces of worker processes next to it are included automatically (default: trace.bin)",
     )
     parser.add_argument("--native", metavar="CAPTURE", help="report a memray capture without a trace, by its phases")
     parser.add_argument(
@@ -39,16 +54,43 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         help="leave out what others need not know: hosts, users, absolute paths, arguments, attributes",
     )
     parser.add_argument("--no-source", action="store_true", help="leave source code out of the HTML report")
+    parser.add_argument("--depth", type=int, metavar="N", help="levels of phases shown (default: all)")
+    parser.add_argument("--phase", metavar="PATH", help="show this phase and those inside it only")
+    parser.add_argument(
+        "--sort", metavar="|".join(SORT_KEYS), help="order of phases, the largest first (default: as they began)"
+    )
+    parser.add_argument(
+        "--min", metavar="SIZE", help="leave out phases whose RSS change and peak above their start are smaller"
+    )
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="render it again every two seconds while the program runs; native figures come at the end",
+    )
     parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print or write the report."""
-    if bool(arguments.traces) == (arguments.native is not None):
-        problem = "no trace to report" if arguments.native is None else "both a trace and --native"
-        raise FwmemtraceError(f"{problem}; give either trace.bin or --native CAPTURE")
+    if arguments.traces and arguments.native is not None:
+        raise FwmemtraceError("both a trace and --native; give either trace.bin or --native CAPTURE")
+    for name in ("top", "depth"):
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            raise SettingsError(f"--{name} {value}: must be at least 1")
+    selection = Selection(
+        depth=arguments.depth,
+        phase=arguments.phase,
+        min_bytes=0 if arguments.min is None else parse_bytes(arguments.min),
+        sort=arguments.sort,
+    )
+    traces = arguments.traces or ["trace.bin"]
+    if arguments.follow:
+        if len(traces) > 1 or arguments.native is not None or arguments.output is not None:
+            raise SettingsError("--follow is for one trace, and for stdout")
+        _follow(traces[0], arguments, selection)
     print_report(
-        arguments.traces,
+        traces,
         native=arguments.native,
         format=arguments.format,
         output=arguments.output,
@@ -56,8 +98,31 @@ def run(arguments: argparse.Namespace) -> int:
         budget=arguments.budget,
         share=arguments.share,
         source=not arguments.no_source,
+        selection=selection,
     )
     return 0
+
+
+def _follow(trace: str, arguments: argparse.Namespace, selection: Selection) -> None:
+    """Render what is known until the sessions are closed, or Ctrl-C."""
+    from ..trace.live import LiveTrace
+
+    renderer: Report = plugins.load("fwmemtrace.reports", arguments.format)()
+    live = LiveTrace(trace)
+    clear = "\x1b[2J\x1b[H" if sys.stdout.isatty() else ""
+    shown = ""
+    while True:
+        report = live.look()
+        if live.ended:
+            return
+        if arguments.budget is not None:
+            report.budget = check_budget(report.trace.processes, parse_bytes(arguments.budget))
+        text = renderer.render(select(report, selection), out.options(None, arguments.top))
+        if text != shown:
+            sys.stdout.write(clear + text)
+            sys.stdout.flush()
+        shown = text
+        time.sleep(_FOLLOW_EVERY_S)
 
 
 def print_report(
@@ -70,6 +135,7 @@ def print_report(
     budget: str | None = None,
     share: bool = False,
     source: bool = True,
+    selection: Selection = _ALL,
 ) -> None:
     """Render a report of traces, or of one capture.
 
@@ -82,6 +148,7 @@ def print_report(
         budget: a size such as "300MB".
         share: whether to leave out hosts, users, absolute paths, arguments and attributes.
         source: whether to include lines of source code.
+        selection: which phases to show.
     """
     from ..reports.share import shareable
 
@@ -93,7 +160,7 @@ def print_report(
             from ..trace import read
 
             trace = read(*traces)
-            report = trace.summary(budget=budget, top=top, progress=progress)
+            report = select(trace.summary(budget=budget, top=top, progress=progress), selection)
             if share:  # single calls, their attributes and source lines are what others need not know
                 text = renderer.render(shareable(report), options)
             else:
@@ -104,5 +171,6 @@ def print_report(
 
             report = report_capture(native, top=top, progress=progress)
             report.summary = find([report])
+            report = select(report, selection)
             text = renderer.render(shareable(report) if share else report, options)
     out.write(text, output)

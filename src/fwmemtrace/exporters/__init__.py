@@ -10,16 +10,41 @@ from ..lazy import load_when_used
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .base import Exporter, ProcessLike, TraceLike
+    from .collapsed import CollapsedExporter
     from .dot import DotExporter
+    from .jsonl import JsonLinesExporter
     from .memray import MemrayExporter
+    from .perfetto import PerfettoExporter
+    from .pprof import PprofExporter
+    from .speedscope import SpeedscopeExporter
+    from .tables import CsvExporter, ParquetExporter
 else:
     __getattr__, __dir__ = load_when_used(
         __name__,
         {
             "base": ("Exporter", "ProcessLike", "TraceLike"),
+            "collapsed": ("CollapsedExporter",),
             "dot": ("DotExporter",),
+            "jsonl": ("JsonLinesExporter",),
             "memray": ("MemrayExporter",),
+            "perfetto": ("PerfettoExporter",),
+            "pprof": ("PprofExporter",),
+            "speedscope": ("SpeedscopeExporter",),
+            "tables": ("CsvExporter", "ParquetExporter"),
         },
     )
 
-__all__ = ["DotExporter", "Exporter", "MemrayExporter", "ProcessLike", "TraceLike"]
+__all__ = [
+    "CollapsedExporter",
+    "CsvExporter",
+    "DotExporter",
+    "Exporter",
+    "JsonLinesExporter",
+    "MemrayExporter",
+    "ParquetExporter",
+    "PerfettoExporter",
+    "PprofExporter",
+    "ProcessLike",
+    "SpeedscopeExporter",
+    "TraceLike",
+]

@@ -7,7 +7,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from ..analysis.stack_table import StackTable
+from ..analysis.tables import FlatTable
 from ..records import Record
+from ..results import TraceReport
 
 
 class ProcessLike(Protocol):
@@ -24,6 +27,12 @@ class ProcessLike(Protocol):
     @property
     def records(self) -> Iterable[Record]:
         """The records in the order in which they were written; can be iterated over more than once."""
+
+    def report(self) -> TraceReport:
+        """Return the results of this process alone."""
+
+    def stacks(self) -> StackTable:
+        """Return all stacks with what was measured of each."""
 
     def capture(self) -> AbstractContextManager[Path]:
         """Provide the memray capture as a file for as long as the block lasts.
@@ -42,6 +51,9 @@ class TraceLike(Protocol):
 
     def __iter__(self) -> Iterator[Record]:
         """Iterate over the records of all processes, one process after another."""
+
+    def tables(self) -> Sequence[FlatTable]:
+        """Return the results as flat tables."""
 
     def capture(self) -> AbstractContextManager[Path]:
         """Provide the memray capture of the first process.

@@ -9,6 +9,7 @@ from .. import results
 from ..analysis.holders import HoldersFold
 from ..errors import TraceFileError
 from ..paths import OUTSIDE
+from ..reports.visible import visible
 from .base import TraceLike
 
 
@@ -54,5 +55,5 @@ def dot(holders: Iterable[results.Holder]) -> str:
 
 
 def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    escaped = visible(text).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

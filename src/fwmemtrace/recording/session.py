@@ -302,6 +302,11 @@ def start(target: str | os.PathLike[str] | Sink | None = None, **settings: Unpac
     return session(target, **settings)
 
 
+def current_session() -> Session | None:
+    """Return the session that is on in this process; None if none is."""
+    return _active
+
+
 def stop() -> None:
     """Stop the session that is on.
 

@@ -16,6 +16,7 @@ from ..units import format_bytes, format_count, format_duration
 from .visible import visible
 
 __all__ = [
+    "Alarm",
     "Block",
     "Bytes",
     "Chart",
@@ -24,6 +25,7 @@ __all__ = [
     "Command",
     "Count",
     "Document",
+    "Drawing",
     "Duration",
     "Guide",
     "Inline",
@@ -104,7 +106,14 @@ class Ratio:
     value: float
 
 
-Inline: TypeAlias = str | Code | Guide | Bytes | Count | Duration | Range | Percent | Ratio | None
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A value that calls for action, such as growth or an exceeded budget: red where there are colours."""
+
+    part: str | Bytes | Count
+
+
+Inline: TypeAlias = str | Code | Guide | Bytes | Count | Duration | Range | Percent | Ratio | Alarm | None
 Sentence: TypeAlias = Inline | Sequence["Inline"]  # parts that are written one after the other; also a cell
 
 
@@ -185,7 +194,22 @@ class Command:
     words: Sequence[str]
 
 
-Block: TypeAlias = Prose | Table | Listing | Chart | Command
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A picture that is ready. Formats that show pictures take it as it is, the others leave it out.
+
+    Attributes:
+        id: unique in its section.
+        title: a caption.
+        svg: an SVG element, with all text in it escaped.
+    """
+
+    id: str
+    title: Sentence
+    svg: str
+
+
+Block: TypeAlias = Prose | Table | Listing | Chart | Command | Drawing
 
 
 @dataclass(slots=True)
@@ -282,6 +306,8 @@ def inline_text(value: Inline) -> str:
     match value:
         case None:
             return ""
+        case Alarm(part):
+            return inline_text(part)
         case str():
             return visible(value)
         case Code(text) | Guide(text):

@@ -2,32 +2,287 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
-from ..analysis.comparison import BeforeAfter, PhaseChange
-from .blocks import Bytes, Code, Column, Document, Section, Sentence, Table
+from ..paths import nearest
+from ..results.diff import BeforeAfter, Comparison, Difference, KindChange, PhaseChange, ProcessChange, StackChange
+from .blocks import (
+    Alarm,
+    Block,
+    Bytes,
+    Code,
+    Column,
+    Count,
+    Document,
+    Drawing,
+    Guide,
+    Inline,
+    Listing,
+    Prose,
+    Section,
+    Sentence,
+    Table,
+    counted,
+    plain,
+)
+from .flame import flame_graph
+from .ledger_words import UNEXPLAINED, category_words
+from .sites import short
+from .tree import guide
 
-_Of = Callable[[PhaseChange], BeforeAfter]
+_Of: TypeAlias = Callable[[PhaseChange], BeforeAfter]
+
+_METRICS = {
+    "rss": "RSS change",
+    "rises": "RSS rises",
+    "peak": "peak RSS above its start",
+    "native live": "native live",
+    "python heap": "Python heap",
+    "tensors": "tensors",
+}
+_STACK_METRICS = {"rises": "RSS rises", "native live": "native live", "python heap": "Python heap"}
+_FIGURES: list[tuple[str, _Of, bool, bool]] = [  # title, figure, whether it is a change, whether its noise is known
+    ("RSS change", lambda phase: phase.delta_bytes, True, False),
+    ("RSS change without inner phases", lambda phase: phase.own_bytes, True, True),
+    ("peak RSS", lambda phase: phase.peak_bytes, False, False),
+    ("native live", lambda phase: phase.native_live_bytes, False, False),
+    ("Python heap without inner phases", lambda phase: phase.python_heap_bytes, True, False),
+    ("tensors without inner phases", lambda phase: phase.tensor_bytes, True, False),
+]
+_FRAMES = 3
+_ARROW = " → "
 
 
-def difference_document(changes: Sequence[PhaseChange]) -> Document:
-    """Returns a table with a row for each phase: RSS change and peak RSS, before, after, and what changed."""
-    shown: list[tuple[str, _Of, bool]] = [
-        ("RSS change", lambda change: change.delta_bytes, True),
-        ("peak RSS", lambda change: change.peak_bytes, False),
-    ]
-    if any(change.native_live_bytes.change for change in changes):
-        shown.append(("native live", lambda change: change.native_live_bytes, False))
-    columns = [Column("phase")]
-    for title, _, _ in shown:
-        columns += [Column(head, "right") for head in (f"{title} before", "after", "difference")]
+def difference_document(comparison: Comparison, top: int = 10) -> Document:
+    """Returns the comparison: differences beyond noise first, then processes, phases, kinds of memory and stacks.
+
+    Args:
+        comparison: the results.
+        top: rows of the list of differences, and of each table of kinds and stacks.
+    """
+    several = len(comparison.processes) > 1
+    sections = [Section("differences", "Differences", list(_differences(comparison, top, several)))]
+    sections.append(Section("processes", "Processes", [_process_table(comparison.processes)]))
+    for number, process in enumerate(comparison.processes):
+        blocks: list[Block] = list(_phase_tables(process))
+        kinds = _kind_table(process, top)
+        if kinds is not None:
+            blocks.append(kinds)
+        title: Sentence = ["Phases of ", Code(process.name)] if several else "Phases"
+        sections.append(Section(f"phases-{number}" if number else "phases", title, blocks))
+    if comparison.stacks:
+        blocks = [_stack_table(comparison.stacks, top, several), *_flame_graphs(comparison.stacks)]
+        sections.append(Section("stacks", "Stacks", blocks))
+    return Document("Comparison of two traces", sections)
+
+
+def _differences(comparison: Comparison, top: int, several: bool) -> Iterator[Block]:
+    found = comparison.differences
+    if not found:
+        yield Prose("none", ["No difference beyond noise.", _noise_words(comparison)])
+        return
+    yield Listing("differences", [_difference_words(one, several) for one in found[:top]])
+    rest: list[Sentence] = [[*counted(len(found) - top, "smaller difference"), "."]] if len(found) > top else []
+    yield Prose("noise", [*rest, _noise_words(comparison)])
+
+
+def _noise_words(comparison: Comparison) -> Sentence:
+    if comparison.noise == "measured":
+        return "Noise is measured: the spread between runs of one side."
+    return "Noise is estimated; to measure it, give more runs with --before and --after."
+
+
+def _difference_words(difference: Difference, several: bool) -> Sentence:
+    sizes = difference.bytes
+    words: list[Inline] = [*_place(difference), ": "]
+    if several:
+        words = [Code(difference.process), ", ", *words]
+    metric = (
+        category_words(difference.category)
+        if difference.metric == "kind"
+        else "peak RSS"
+        if difference.place == "process"
+        else "RSS"
+        if difference.place == "before session"
+        else _METRICS[difference.metric]
+    )
+    size = Bytes(sizes.change, signed=True)
+    words += [Alarm(size) if sizes.change > 0 else size, f" {metric}"]
+    if sizes.before is not None and sizes.after is not None:
+        words += [" (", Bytes(sizes.before), _ARROW, Bytes(sizes.after), ")"]
+    words += [", noise ±", Bytes(difference.noise_bytes)]
+    reasons = [*_kind_words(difference), *_stack_words(difference)]
+    for number, reason in enumerate(reasons):
+        words += ["; " if number else ": ", *reason]
+    return words
+
+
+def _place(difference: Difference) -> list[Inline]:
+    match difference.place:
+        case "phase":
+            return [Code(difference.path)]
+        case "outside":
+            return ["outside any phase"]
+        case "before session":
+            return ["before the session"]
+        case "process":
+            return ["only in the first trace" if difference.bytes.after is None else "only in the second trace"]
+
+
+def _kind_words(difference: Difference) -> Iterator[list[Inline]]:
+    if difference.metric == "rss" and difference.kinds:
+        kind = difference.kinds[0]
+        yield [f"{_kind(kind)} ", Bytes(kind.bytes.change, signed=True)]
+
+
+def _stack_words(difference: Difference) -> Iterator[list[Inline]]:
+    if difference.stacks:
+        change = difference.stacks[0]
+        frame = next((frame for frame in change.stack if frame.library is None and frame.line), None)
+        if frame is not None:
+            yield [*_frame(frame.function, frame.file, frame.line), " ", Bytes(change.bytes.change, signed=True)]
+
+
+def _frame(function: str, file: str, line: int) -> list[Inline]:
+    return [Code(f"{function} {short(file)}:{line}".strip())]
+
+
+def _process_table(processes: Sequence[ProcessChange]) -> Table:
+    columns = [Column("process"), *(Column(head, "right") for head in ("before", "after", "difference", "noise"))]
     rows: list[list[Sentence]] = []
-    for change in changes:
-        cells = [cell for _, figure, signed in shown for cell in _cells(figure(change), signed)]
-        rows.append([Code(change.path) if change.path else "outside any phase", *cells])
-    return Document("Comparison of two traces", [Section("phases", "", [Table("phases", columns, rows)])])
+    for process in processes:
+        pids = f" {_or_dash(process.pids.before)}{_ARROW}{_or_dash(process.pids.after)}"
+        noise: Sentence = ["±", Bytes(process.noise_bytes)]
+        rows.append([[Code(process.name), pids], None, None, None, None])
+        rows.append([[Guide("├ "), "peak RSS"], *_cells(process.peak_bytes), noise])
+        rows.append([[Guide("└ "), "RSS at the end"], *_cells(process.end_bytes), noise])
+    return Table("processes", columns, rows)
 
 
-def _cells(figure: BeforeAfter, signed: bool) -> list[Sentence]:
+def _or_dash(number: int | None) -> str:
+    return "-" if number is None else str(number)
+
+
+def _phase_tables(process: ProcessChange) -> Iterator[Table]:
+    """Yields a table for each figure, since all of them side by side are wider than a terminal."""
+    for title, of, signed, has_noise in _FIGURES:
+        if not has_noise and title != "peak RSS" and not any(of(phase).change for phase in process.phases):
+            continue
+        heads = ("before", "after", "difference", *(["noise"] if has_noise else []))
+        rows: list[list[Sentence]] = []
+        for phase, name in _drawn(process.phases):
+            noise: list[Sentence] = [["±", Bytes(phase.noise_bytes)]] if has_noise else []
+            rows.append([name, *_cells(of(phase), signed=signed), *noise])
+        columns = [Column("phase"), *(Column(head, "right") for head in heads)]
+        yield Table(title.replace(" ", "-").lower(), columns, rows, title=title)
+    if any(phase.calls.change for phase in process.phases):
+        columns = [Column("phase"), *(Column(head, "right") for head in ("before", "after", "difference"))]
+        rows = [
+            [
+                name,
+                *(None if size is None else Count(size) for size in (phase.calls.before, phase.calls.after)),
+                Count(phase.calls.change, signed=True),
+            ]
+            for phase, name in _drawn(process.phases)
+            if phase.path
+        ]
+        yield Table("calls", columns, rows, title="Calls")
+
+
+def _drawn(phases: Sequence[PhaseChange]) -> Iterator[tuple[PhaseChange, list[Inline]]]:
+    """Yields each phase with its name as it stands in the tree, and what became of it."""
+    known = {phase.names for phase in phases if phase.path}
+    last: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for phase in phases:
+        if phase.path:
+            last[nearest(phase.names, known)] = phase.names
+    for phase in phases:
+        if not phase.path:
+            yield phase, ["outside any phase"]
+            continue
+        ends: list[bool] = []
+        path = phase.names
+        while around := nearest(path, known):
+            ends.insert(0, last[around] == path)
+            path = around
+        name: list[Inline] = [guide(ends), Code(phase.name)]
+        if phase.status == "renamed" and phase.renamed_from is not None:
+            name += [" (was ", Code(phase.renamed_from), ")"]
+        elif phase.status != "kept":
+            name.append(" (new)" if phase.status == "added" else " (gone)")
+        yield phase, name
+
+
+def _cells(figure: BeforeAfter, *, signed: bool = False) -> list[Sentence]:
     before, after = ("-" if size is None else Bytes(size, signed) for size in (figure.before, figure.after))
     return [before, after, Bytes(figure.change, signed=True)]
+
+
+def _kind_table(process: ProcessChange, top: int) -> Table | None:
+    found = [
+        (phase, kind) for phase in process.phases for kind in phase.kinds if abs(kind.bytes.change) > kind.noise_bytes
+    ]
+    if not found:
+        return None
+    found.sort(key=lambda one: -abs(one[1].bytes.change))
+    columns = [Column("phase, without inner phases: kind of memory")]
+    columns += [Column(head, "right") for head in ("before", "after", "difference", "noise")]
+    rows: list[list[Sentence]] = [
+        [
+            [Code(phase.path) if phase.path else "outside any phase", f": {_kind(kind)}"],
+            *_cells(kind.bytes, signed=True),
+            ["±", Bytes(kind.noise_bytes)],
+        ]
+        for phase, kind in found[:top]
+    ]
+    return Table("kinds", columns, rows, title="Ledger lines that differ beyond noise")
+
+
+def _kind(kind: KindChange) -> str:
+    return UNEXPLAINED if kind.category == UNEXPLAINED else category_words(kind.category)
+
+
+def _flame_graphs(stacks: Sequence[StackChange]) -> Iterator[Drawing]:
+    for process, metric in dict.fromkeys((change.process, change.metric) for change in stacks):
+        title = f"{_STACK_METRICS[metric]} of {process}: orange grew, blue shrank; as wide as the larger of both"
+        chosen = [change for change in stacks if (change.process, change.metric) == (process, metric)]
+        yield Drawing(f"flame-{process}-{metric}", title, flame_graph(chosen, title))
+
+
+def _stack_table(stacks: Sequence[StackChange], top: int, several: bool) -> Table:
+    columns = [Column(head, "right") for head in ("before", "after", "difference")]
+    columns += [Column("figure"), *([Column("process")] if several else []), Column("phase"), Column("stack")]
+    rows: list[list[Sentence]] = []
+    for change in stacks[:top]:
+        stack: list[Inline] = []
+        for number, frame in enumerate(change.stack[:_FRAMES]):
+            stack += [" < " if number else "", *_frame(frame.function, frame.file, frame.line)]
+        rows.append(
+            [
+                *_cells(change.bytes),
+                _STACK_METRICS[change.metric],
+                *([Code(change.process)] if several else []),
+                Code(change.path) if change.path else "outside any phase",
+                stack,
+            ]
+        )
+    return Table("stacks", columns, rows)
+
+
+def threshold_lines(exceeded: Sequence[Difference], threshold: str) -> list[str]:
+    """Returns a line for each growth that exceeds a threshold.
+
+    Args:
+        exceeded: what grew by more.
+        threshold: as it was given.
+    """
+    return [
+        plain([*_place_in_process(one), " grew by ", Bytes(one.bytes.change), f", more than {threshold}"])
+        for one in exceeded
+    ]
+
+
+def _place_in_process(difference: Difference) -> list[Inline]:
+    process: list[Inline] = [Code(difference.process)]
+    return process if difference.place == "process" else [*process, ", ", *_place(difference)]

@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from .. import results
-from .blocks import Block, Bytes, Code, Column, Count, Listing, Prose, Range, Section, Sentence, Table, counted, plain
+from .blocks import (
+    Alarm,
+    Block,
+    Bytes,
+    Code,
+    Column,
+    Count,
+    Listing,
+    Prose,
+    Range,
+    Section,
+    Sentence,
+    Table,
+    counted,
+    plain,
+)
 from .holder_words import holder_words
 
 _VERDICTS = ("growing", "saturating")
@@ -77,7 +92,7 @@ def _row(trend: results.Growth) -> list[Sentence]:
 def _outcome(trend: results.Growth) -> Sentence:
     """The verdict; for a rise that stopped, with the calls in which most of it came."""
     if trend.verdict != "saturating" or not 0 < trend.rise_calls < trend.calls:
-        return trend.verdict
+        return Alarm(trend.verdict) if trend.verdict == "growing" else trend.verdict
     rise = _figure(trend.rise_bytes, trend.unit)
     return ["saturating: ", rise, ", nine tenths of it in the first ", *counted(trend.rise_calls, "call")]
 

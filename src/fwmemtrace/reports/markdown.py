@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from .. import results
 from .base import Options
 from .blocks import (
+    Alarm,
     Block,
     Code,
     Command,
@@ -93,7 +94,7 @@ def _part(part: Inline, *, in_table: bool) -> str:
             return code(text, in_table=in_table)
         case Guide():
             return text.replace(" ", "&nbsp;")
-        case str():
+        case str() | Alarm():
             return escaped(text)
         case _:
             return text

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from .. import results
 from ..analysis.causes import is_own_phase
-from .blocks import Block, Bytes, Code, Command, Inline, Prose, Section, Sentence
+from .blocks import Alarm, Block, Bytes, Code, Command, Inline, Prose, Section, Sentence
 from .cause_words import another_cause, cause_at_end, cause_name, first_cause, location_words
 
 _MIN_SECOND = 0.05  # of the peak: a smaller second cause is left out
@@ -188,7 +188,8 @@ def budget_sentence(budget: results.Budget) -> list[Inline]:
     """Returns the peak against its limit, in words."""
     peak, limit = Bytes(budget.peak_bytes), Bytes(budget.limit_bytes)
     if budget.exceeded:
-        return ["The peak of ", peak, " exceeds the budget of ", limit, " by ", Bytes(peak.value - limit.value), "."]
+        over = Alarm(Bytes(peak.value - limit.value))
+        return ["The peak of ", peak, " ", Alarm("exceeds the budget"), " of ", limit, " by ", over, "."]
     return [
         "The peak of ",
         peak,

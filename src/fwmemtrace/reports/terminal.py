@@ -13,11 +13,13 @@ from rich.text import Text
 from .. import results
 from .base import Options
 from .blocks import (
+    Alarm,
     Block,
     Code,
     Command,
     Document,
     Guide,
+    Inline,
     Listing,
     Prose,
     Sentence,
@@ -27,11 +29,23 @@ from .blocks import (
 )
 from .console import printed
 from .document import document_of
-from .fitting import GAP, FittedTable, TextTable, fit, fit_names, is_of_figures, shortened, text_table, written
+from .fitting import (
+    GAP,
+    AlarmText,
+    FittedTable,
+    TextTable,
+    fit,
+    fit_names,
+    is_of_figures,
+    shortened,
+    text_table,
+    written,
+)
 
 _MIN_NAME = 8  # characters of a name beside figures
 _MOST_LINES = 2  # of one name, in a sentence or cell
 _NAME = "cyan"
+_ALARM = "bold red"
 
 
 class TerminalReport:
@@ -78,9 +92,20 @@ def _text(sentence: Sentence, console: Console) -> Text:
     """Returns a sentence with its names in colour, and no name too long to read."""
     text = Text()
     for part in parts(sentence):
-        style = _NAME if isinstance(part, Code) else "dim" if isinstance(part, Guide) else ""
-        text.append(written(part, _MOST_LINES * console.width), style)
+        text.append(written(part, _MOST_LINES * console.width), _style(part))
     return text
+
+
+def _style(part: Inline) -> str:
+    match part:
+        case Code():
+            return _NAME
+        case Guide():
+            return "dim"
+        case Alarm():
+            return _ALARM
+        case _:
+            return ""
 
 
 def _write_listing(console: Console, listing: Listing) -> None:
@@ -124,7 +149,7 @@ def _write_fitted(console: Console, part: FittedTable, indent: int, wraps: int |
     for row in part.table.rows:
         drawn.add_row(
             *(
-                Text(cell if at == wraps else shortened(cell, width))
+                Text(cell if at == wraps else shortened(cell, width), _ALARM if isinstance(cell, AlarmText) else "")
                 for at, (cell, width) in enumerate(zip(row, part.widths, strict=True))
             )
         )
@@ -149,7 +174,7 @@ def _write_with_text_below(console: Console, table: TextTable, indent: int) -> N
     def line(cells: Sequence[str], style: str = "") -> None:
         shown = []
         for at, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-            text = Text(shortened(cell, width), style)
+            text = Text(shortened(cell, width), _ALARM if isinstance(cell, AlarmText) else style)
             text.align("right" if at in table.right else "left", width)
             shown.append(text)
         row = Text(" " * GAP).join(shown)

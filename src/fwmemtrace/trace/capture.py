@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -11,6 +11,7 @@ from typing import BinaryIO, TypeAlias
 from ..analysis.growth import GrowthFold
 from ..analysis.process_analysis import CaptureResults
 from ..capture.readers import reader_for
+from ..capture.samples import StackSample
 from ..errors import CaptureError
 from ..records import CaptureChunk, MappedLibrary
 from ..system.elf import build_of
@@ -71,6 +72,17 @@ def analyse_capture(file: TraceFile, top: int, progress: Progress | None = None)
     return CaptureResults(
         capture.rows, [f"native: {note}" for note in capture.notes], growth.result(), complete=capture.complete
     )
+
+
+@contextmanager
+def native_samples(file: TraceFile) -> Iterator[Iterable[StackSample] | None]:
+    """Provide all native stacks of a process for as long as the block lasts; None if it has no capture.
+
+    Raises:
+        CaptureError: at the first stack, if the capture cannot be read.
+    """
+    with capture_of(file) as path:
+        yield None if path is None else reader_for("memray").samples(path, other_builds=other_builds(file))
 
 
 def _extract(file: TraceFile, tool: str, copy: BinaryIO) -> bool:

@@ -10,11 +10,12 @@ from typing import TypeAlias
 
 from .. import paths, results
 from ..analysis.process_analysis import CaptureResults, ProcessAnalysis
+from ..analysis.stack_table import StackTable, stack_table
 from ..analysis.suite.reading import SuiteRecords
 from ..errors import CaptureError
 from ..records import Record, SessionBegin
 from ..tracefile.reader import TraceFile
-from .capture import Progress, analyse_capture, capture_beside, capture_of
+from .capture import Progress, analyse_capture, capture_beside, capture_of, native_samples
 
 DEFAULT_TOP = 10  # stacks that are resolved for each phase
 _KEPT_REPORTS = 4  # of different `top`s
@@ -132,6 +133,16 @@ class TracedProcess:
                 del self._reports[next(iter(self._reports))]
             self._reports[state, top] = report
         return report
+
+    def stacks(self) -> StackTable:
+        """Return all stacks of this process with what was measured of each: native memory, rises of RSS, Python heap.
+
+        Raises:
+            TraceFileError: if the file cannot be read.
+            CaptureError: if the capture cannot be read.
+        """
+        with native_samples(self.file) as samples:
+            return stack_table(self.report(), self.pid, samples)
 
     def suite_records(self) -> SuiteRecords:
         """Return what only the processes of a component suite record."""

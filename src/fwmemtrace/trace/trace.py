@@ -8,16 +8,20 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import plugins, results
 from ..analysis.further_runs import with_further_runs
 from ..analysis.summary import ProcessInput, summarise
+from ..analysis.tables import FlatTable, flat_tables
 from ..errors import FwmemtraceError
 from ..paths import PhasePath
 from ..records import Record
 from ..reports.base import DetailedReport, Options, Report
+from ..reports.notebook import notebook_html
 from ..tracefile.reader import TraceFile, open_trace_file
 from ..units import parse_bytes
+from . import frames
 from .capture import Progress
 from .deep import further_runs
 from .details import details_of
@@ -25,6 +29,10 @@ from .process import DEFAULT_TOP, TracedProcess, find_phase
 
 # Its process id; behind that one's, the id of a process that it forked itself, or a number where ids repeat.
 _WORKERS_NUMBER = re.compile(r"\d+([.-]\d+)*")
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
 
 
 class Trace:
@@ -82,6 +90,14 @@ class Trace:
         phases = sum(analysis.phases for analysis in analyses)
         complete = "complete" if all(analysis.complete for analysis in analyses) else "incomplete"
         return f"<Trace {name}: {_count(len(analyses), 'process', 'es')}, {_count(phases, 'phase', 's')}, {complete}>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the summary, RSS over time and the table of phases."""
+        return notebook_html(self.summary())
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Return the same, and the text report for notebooks that show no HTML."""
+        return {"text/html": self._repr_html_(), "text/plain": self.report("text")}
 
     @property
     def phases(self) -> list[results.PhaseRow]:
@@ -173,6 +189,39 @@ class Trace:
         )
         return renderer.render_detailed(report, details, options)
 
+    def tables(self) -> list[FlatTable]:
+        """Return the results as flat tables: phases, imports, ledger, timeline, stacks and tensors.
+
+        Raises:
+            TraceFileError: if a file cannot be read any more.
+            CaptureError: if a memray capture cannot be read.
+        """
+        return flat_tables(self.summary(), [process.stacks() for process in self.processes])
+
+    def to_arrow(self) -> dict[str, pyarrow.Table]:
+        """Return the tables by name as Arrow tables; docs/exporting.md lists them.
+
+        Raises:
+            FwmemtraceError: if pyarrow is not installed.
+        """
+        return frames.to_arrow(self.tables())
+
+    def to_pandas(self) -> dict[str, pandas.DataFrame]:
+        """Return the tables by name as data frames of pandas.
+
+        Raises:
+            FwmemtraceError: if pandas is not installed.
+        """
+        return frames.to_pandas(self.tables())
+
+    def to_polars(self) -> dict[str, polars.DataFrame]:
+        """Return the tables by name as data frames of polars.
+
+        Raises:
+            FwmemtraceError: if polars is not installed.
+        """
+        return frames.to_polars(self.tables())
+
     def capture(self) -> AbstractContextManager[Path]:
         """Provide the first process's memray capture as a file; see `TracedProcess.capture`.
 
@@ -196,14 +245,14 @@ def read(path: str | os.PathLike[str], *more: str | os.PathLike[str]) -> Trace:
     files: dict[Path, TraceFile] = {}
     for given in (path, *more):
         first = open_trace_file(Path(given))
-        for file in (first, *_workers(first)):
+        for file in (first, *workers_of(first)):
             files.setdefault(file.path.resolve(), file)
     first = next(iter(files.values()))
     deep = [Trace([TracedProcess(file)]) for file in further_runs(first)]
     return Trace([TracedProcess(file) for file in files.values()], deep)
 
 
-def _workers(first: TraceFile) -> list[TraceFile]:
+def workers_of(first: TraceFile) -> list[TraceFile]:
     """Return the trace files next to this one that other processes of the same session wrote."""
     path = first.path
     session = first.session()

@@ -12,6 +12,7 @@ from ..blocks import (
     Code,
     Command,
     Document,
+    Drawing,
     Guide,
     Inline,
     Listing,
@@ -76,6 +77,8 @@ def _block(block: Block) -> str:
             return f"<pre>{escape(' '.join(command_lines(block)))}</pre>"
         case Chart():
             return _curve(block)
+        case Drawing(title=title, svg=svg):
+            return f"<figure><figcaption>{write_inline(title)}</figcaption>{svg}</figure>"
 
 
 def _table(table: Table) -> str:

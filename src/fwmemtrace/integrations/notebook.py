@@ -1,0 +1,105 @@
+"""Magics for IPython and Jupyter: `%load_ext fwmemtrace`, then `%%phase NAME` and `%%fwmemtrace` above a cell."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import shlex
+import tempfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, cell_magic, magics_class
+from IPython.display import display
+
+from ..errors import FwmemtraceError
+from ..recording.session import current_session, session
+from ..trace import read
+from ..tracing.phases import phase
+
+_CELL = "cell"
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Register the magics; `%load_ext fwmemtrace` calls this."""
+    shell.register_magics(_FwmemtraceMagics(shell))
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}\n{self.format_usage()}")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        raise UsageError(message or "")
+
+
+def _session_parser() -> _Parser:
+    parser = _Parser(prog="%%fwmemtrace", description="Trace a cell, and show where its memory went.")
+    parser.add_argument("--probes", metavar="NAME,...", default="imports,mappings", help="as for `fwmemtrace run`")
+    parser.add_argument("--interval", metavar="TIME", help="between two points of the timeline, such as 10ms")
+    parser.add_argument("--trace", metavar="NAME", help="the variable to keep the trace in")
+    parser.add_argument("-o", "--output", metavar="FILE", help="the trace file to write (default: a temporary one)")
+    parser.add_argument("--native-traces", action="store_true", default=None, help="record C and C++ stack frames")
+    return parser
+
+
+@magics_class
+class _FwmemtraceMagics(Magics):  # type: ignore[misc, unused-ignore]
+    def __init__(self, shell: InteractiveShell) -> None:
+        super().__init__(shell)
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._traces = 0
+
+    @cell_magic  # type: ignore[untyped-decorator, unused-ignore]
+    def phase(self, line: str, cell: str) -> Any:
+        """Run the cell in a phase. Without a session, one is started for the cell and its figures are shown below."""
+        name = line.strip()
+        if not name:
+            raise UsageError("%%phase: missing name, for example %%phase load")
+        if current_session() is None:
+            return self._traced(name, cell, _session_parser().parse_args([]))
+        with phase(name):
+            return self._run(cell)
+
+    @cell_magic  # type: ignore[untyped-decorator, unused-ignore]
+    def fwmemtrace(self, line: str, cell: str) -> Any:
+        """Trace the cell in a session of its own, and show the summary, RSS over time and the phases below it."""
+        return self._traced(_CELL, cell, _session_parser().parse_args(shlex.split(line)))
+
+    def _traced(self, name: str, cell: str, arguments: argparse.Namespace) -> Any:
+        path = Path(arguments.output) if arguments.output is not None else self._new_path()
+        settings = {"native_traces": arguments.native_traces, "interval": arguments.interval}
+        given = {key: value for key, value in settings.items() if value is not None}
+        try:
+            traced = session(path, probes=arguments.probes, **given)
+        except FwmemtraceError as error:
+            raise UsageError(f"%%fwmemtrace: {error}") from error
+        try:
+            with traced, phase(name):
+                return self._run(cell)
+        finally:
+            trace = read(path)
+            display(trace)  # type: ignore[no-untyped-call, unused-ignore]
+            if arguments.trace is not None:
+                self.shell.user_ns[arguments.trace] = trace
+
+    def _new_path(self) -> Path:
+        """Return a new path in a folder that lasts as long as the interpreter: traces are read again when asked."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="fwmemtrace-")
+        self._traces += 1
+        return Path(self._folder.name) / f"cell-{self._traces}.bin"
+
+    def _run(self, cell: str) -> Any:
+        """Run a cell in the user's namespace, and return the value of its last expression, as `%%time` does."""
+        source = self.shell.transform_cell(cell)
+        file = self.shell.compile.cache(source)
+        tree = ast.parse(source, file)
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, file, "exec"), self.shell.user_ns)
+        if not isinstance(last, ast.Expr):
+            return None
+        value = eval(compile(ast.Expression(last.value), file, "eval"), self.shell.user_ns)
+        return None if source.rstrip().endswith(";") else value
