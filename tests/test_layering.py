@@ -140,6 +140,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "reports.rises_section",
             "reports.suite.words",
         },
+        {"reports.suite.plan"},
         {"reports.trace_sections", "reports.import_report", "reports.suite.summary"},
         {"reports.suite.components"},
         {"reports.suite.sections"},

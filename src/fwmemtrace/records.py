@@ -50,8 +50,10 @@ __all__ = [
     "SuiteArray",
     "SuiteArrays",
     "SuiteBegin",
+    "SuiteChange",
     "SuiteDeferred",
     "SuiteMember",
+    "SuiteMove",
     "SuiteRun",
     "SuiteTwin",
     "SuiteUse",
@@ -430,6 +432,7 @@ class SuiteBegin(Record, frozen=True, gc=False):
     limited_by: str  # "cgroup" or "RLIMIT_AS"; "" without a limit
     budget_bytes: int  # 0: none
     bare_rss_bytes: int  # of an interpreter that imports and runs nothing
+    measure: str = "rss"  # what the budget limits: "rss" or "unevictable"
 
 
 class SuiteMember(Record, frozen=True, gc=False):
@@ -445,6 +448,14 @@ class SuiteMember(Record, frozen=True, gc=False):
     problem: str = ""  # why it cannot be run; "" if it can
 
 
+class SuiteChange(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A change to the service that a process of the suite tries."""
+
+    kind: str  # "variant", "move import", "defer import", "variable", "option", "share", "trim", "split"
+    component: str  # "" for all of them
+    subject: str  # a variant, "file:line" of an import, a module, "NAME=value" or an option
+
+
 class SuiteRun(Record, frozen=True, gc=False):
     """A process of the suite has ended: its purpose and its outcome."""
 
@@ -452,13 +463,14 @@ class SuiteRun(Record, frozen=True, gc=False):
 
     pid: int  # its trace is the worker's trace of that pid; 0 if it has none
     component: str  # "" for the process that ran all components together
-    purpose: str  # "resident", "native", "python", "use", "together", "variant", "deferred", "arenas"
+    purpose: str  # "resident", "native", "python", "use", "together", "variant", "deferred", "arenas", "trial", "plan"
     repetition: int
     variant: str  # the variant's name, or the module that was deferred
     outcome: str  # "ok", "raised", "timed out", "killed", "out of memory", "left"
     phase: str  # the phase in which it ended; "" if it was "ok"
     message: str
     wall_ns: int
+    changes: list[SuiteChange] = []  # what it changed, in a trial or a run of the plan
 
 
 class SuiteUse(Record, frozen=True, gc=False):
@@ -513,6 +525,18 @@ class SuiteDeferred(Record, frozen=True, gc=False):
     asked: list[str]
     loaded: dict[str, str]  # the phase in which each was loaded
     put_off: list[str] = []  # those that the component imported; a module written in C cannot be deferred
+
+
+class SuiteMove(Record, frozen=True, gc=False):
+    """An import statement of the program that a trial moved to where it is used, or removed."""
+
+    kind: ClassVar[int] = 56
+
+    file: str
+    line: int
+    statement: str  # its source
+    into: list[str]  # "function:line" of each function that uses what it imports; [] if nothing does
+    problem: str = ""  # why it cannot be moved; "" if it was
 
 
 class HolderStep(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -55,6 +55,9 @@ FACTS = {
     "unevictable": ({"bytes": [-MB]}, "memory that the kernel cannot evict -1.0 MB"),
     "peak": ({"bytes": [-MB]}, "peak -1.0 MB"),
     "service peak": ({"bytes": [MB]}, "peak of the service +1.0 MB"),
+    "own line": ({"names": ["/srv/app/x.py:3", "import scipy"]}, "import scipy at app/x.py:3"),
+    "moves into": ({"names": ["Guard.load:12"]}, "used only in Guard.load"),
+    "not used there": ({}, "nothing in that file uses it"),
     "service spread": ({"bytes": [MB]}, "in the service, below the 1.0 MB by which its runs differ"),
 }
 
@@ -67,6 +70,8 @@ ACTIONS = {
     "limit growth": ("x.py:3", "Limit what grows"),
     "limit size": ("x.py:3", "Limit the cache size"),
     "use variant": ("half", "Use the variant half"),
+    "move import": ("/srv/app/x.py:3", "Move the import at app/x.py:3"),
+    "set option": ("padding", "Pad to the longest text instead of to a fixed length"),
 }
 
 

@@ -16,16 +16,18 @@ from ..reports import Options
 _REFRESH_S = 0.2
 
 
-def options(output: str | None, top: int, *, width: int = 100) -> Options:
+def options(output: str | None, top: int, *, width: int = 100, verbose: bool = False) -> Options:
     """Returns how a report should look.
 
     Args:
         output: the file it goes to; None for stdout.
         top: rows of each table of top allocations.
         width: characters per line if the terminal's width is unknown.
+        verbose: whether to show all evidence.
     """
     colour = output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    return Options(width=shutil.get_terminal_size((width, 24)).columns, colour=colour, top=top)
+    columns = shutil.get_terminal_size((width, 24)).columns
+    return Options(width=columns, colour=colour, top=top, verbose=verbose)
 
 
 def write(text: str, output: str | None) -> None:

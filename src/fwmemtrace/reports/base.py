@@ -18,11 +18,13 @@ class Options:
         width: characters per line, for formats that are read in a terminal.
         colour: whether the terminal shows colours.
         top: rows of each table of top allocations.
+        verbose: whether to show all evidence.
     """
 
     width: int = 100
     colour: bool = False
     top: int = 5
+    verbose: bool = False
 
 
 class Report(Protocol):

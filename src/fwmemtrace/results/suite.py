@@ -15,6 +15,8 @@ Action: TypeAlias = Literal[
     "limit growth",
     "limit size",
     "use variant",
+    "move import",
+    "set option",
 ]
 
 # What a fact states; docs/suite.md has the names, sizes and counts of each.
@@ -47,6 +49,9 @@ FactKind: TypeAlias = Literal[
     "peak",
     "service peak",
     "service spread",
+    "own line",
+    "moves into",
+    "not used there",
 ]
 
 
@@ -108,7 +113,7 @@ class SuiteVariant(SuiteResult, kw_only=True):
 
     name: str  # as declared
     held: Spread | None  # RSS after the requests; None if every run failed
-    peak: Spread | None  # peak RSS of its phases
+    peak: Spread | None  # peak RSS of its phases; None if every run failed
     saves_low_bytes: int | None = None  # smallest saving; negative if it needs more than the component as it is
     saves_high_bytes: int | None = None  # largest saving
 
@@ -218,7 +223,7 @@ class SuiteLever(SuiteResult, kw_only=True):
     action: Action  # what to do
     subject: str  # what to do it to: a module, an element type, a variable, a line, a variant
     lever: str  # the action in words; only reports fill it in
-    kind: Literal["import", "dtype", "twin", "allocator", "growth", "variant"]  # what it is about
+    kind: Literal["import", "dtype", "twin", "allocator", "growth", "variant", "option"]  # what it is about
     now_bytes: int  # RSS held now
     saves_low_bytes: int  # smallest saving
     saves_high_bytes: int  # largest saving
@@ -228,6 +233,57 @@ class SuiteLever(SuiteResult, kw_only=True):
     evidence: list[SuiteFact]  # the facts behind it
     in_service_bytes: int | None = None  # saving with all components in one process; negative: a cost
     in_service_peak_bytes: int | None = None  # the same for the peak, which is what a limit applies to
+    applicable: bool = True  # false if a trial showed that it cannot be applied as it is
+
+
+class SuiteStep(SuiteResult, kw_only=True):
+    """One change of the plan."""
+
+    component: str  # component that it is about, or "the service"
+    action: Action  # what to do
+    subject: str  # what to do it to, as in the decision matrix
+    step: str  # the change in words; only reports fill it in
+    alone_bytes: int | None  # what it saves in the service by itself; negative: a cost; None if that was not measured
+    after_bytes: int | None  # the service with this change and those before it; None if that was not measured
+    evidence: list[SuiteFact] = []  # where to make the change
+
+
+class SuitePair(SuiteResult, kw_only=True):
+    """Two changes that save more together than the sum of what each saves alone, in the service."""
+
+    steps: list[SuiteStep]  # both of them
+    together_bytes: int  # what both save
+    apart_bytes: int  # the sum of what each saves alone
+
+
+class SuiteSplit(SuiteResult, kw_only=True):
+    """The service without one of its components, which would run in a process of its own."""
+
+    component: str  # the component left out
+    service: Spread  # the others, with the changes below
+    within_budget: bool  # whether they keep to the budget
+    own_bytes: int | None  # the component in a process of its own, with the variant that needs least
+    own_variant: str  # that variant; "" for the component as it is
+    steps: list[SuiteStep]  # the changes
+
+
+class SuitePlan(SuiteResult, kw_only=True):
+    """The smallest measured set of changes that keeps the service within its budget, or the set that comes closest.
+
+    All sizes are of the whole process, a bare interpreter included.
+    """
+
+    measure: Literal["rss", "unevictable"]  # what is compared: peak RSS, or peak RSS less clean pages of files
+    limit_bytes: int  # the budget
+    within_budget: bool  # whether every run of the set is within the budget
+    now: Spread  # the service as it is
+    result: Spread  # the service with all changes of the plan
+    steps: list[SuiteStep]  # the changes, in the order to make them
+    remains: list[SuiteHolder]  # what the service consists of with all changes, the largest first
+    packages: list[SuitePackage]  # the packages that it still imports, the largest first
+    pairs: list[SuitePair] = []  # changes that only help together, those that save most first
+    splits: list[SuiteSplit] = []  # if the budget is out of reach: the service without one component
+    sets_measured: int = 0  # number of sets of changes measured
 
 
 class SuiteBudget(SuiteResult, kw_only=True):
@@ -236,6 +292,7 @@ class SuiteBudget(SuiteResult, kw_only=True):
     limit_bytes: int  # the budget
     peak_bytes: int  # peak RSS of all components in one process, or of the largest where that was not run
     need_bytes: int  # by how much the peak exceeds the budget; 0 within it
+    measure: Literal["rss", "unevictable"] = "rss"  # "unevictable": the peak leaves out clean pages of files
 
 
 class Suite(SuiteResult, kw_only=True):
@@ -250,3 +307,4 @@ class Suite(SuiteResult, kw_only=True):
     sharing: SuiteSharing | None = None  # None if they were not run in one process
     matrix: list[SuiteLever] = []  # the lever that helps most first
     budget: SuiteBudget | None = None  # None without a budget
+    plan: SuitePlan | None = None  # None without a budget, or if the service is within it

@@ -23,9 +23,9 @@ def main(arguments: list[str]) -> int:
         Path(arguments[2]).write_bytes(msgspec.json.encode(list_entries(arguments[1])))
         return 0
     task = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=ChildTask)
+    if task.parent and not ends_with(task.parent):
+        return 1
     while task.wait_for and not os.path.exists(task.wait_for):  # until it is in its control group
-        if os.getppid() == 1:
-            return 1
         time.sleep(0.001)
     if task.address_space:
         from .limits import limit_address_space
@@ -35,6 +35,16 @@ def main(arguments: list[str]) -> int:
 
     StageRunner(task).run()
     return 0
+
+
+def ends_with(parent: int) -> bool:
+    """Asks Linux to kill this process as soon as its parent has ended; returns whether the parent is still there."""
+    if sys.platform == "linux":
+        import ctypes
+
+        kill, on_parents_death = 9, 1  # SIGKILL, PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(on_parents_death, kill)
+    return not hasattr(os, "getppid") or os.getppid() == parent
 
 
 if __name__ == "__main__":

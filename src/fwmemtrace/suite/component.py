@@ -152,6 +152,34 @@ def load_entries(spec: str) -> list[Any]:
     return chosen
 
 
+def service_variants(source: str, known: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
+    """Return the variants of the whole service that a suite declares as `variants`: several components changed at once.
+
+    Args:
+        source: the suite file or module.
+        known: the variants of each component that runs; a variant of the service needs all of its components.
+
+    Raises:
+        SuiteError: if a component has no variant of that name.
+    """
+    declared = getattr(load_module(source), "variants", None)
+    if not isinstance(declared, dict):
+        return {}
+    found = {}
+    for name, parts in declared.items():
+        if not isinstance(parts, dict):
+            raise SuiteError(f"{source}: variants[{name!r}] is {parts!r}; give {{component: variant, ...}}")
+        if not set(parts) <= set(known):
+            continue
+        for component, variant in parts.items():
+            if variant not in known[component]:
+                raise SuiteError(
+                    unknown_name("variant", str(variant), list(known[component]), f"component {component!r}")
+                )
+        found[str(name)] = dict(parts)
+    return found
+
+
 def name_of(entry: Any) -> str:
     """Return the name of an entry without loading the component."""
     if isinstance(entry, str):

@@ -21,6 +21,7 @@ from ..recording.session import Session, start_session
 from ..recording.workers import worker_path
 from ..tracing.phases import phase
 from ..tracing.span import current
+from .changes import Changes
 from .component import REQUESTS, load_entries, resolve
 from .listing import describe
 from .protocol import ChildStatus, ChildTask
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _AGAIN_AT_MOST = 10  # requests after the trim: enough to show how much of the memory they take again
 _TIMELINE_NS = 50_000_000
+TOGETHER = ("together", "plan")  # purposes of processes with several components
 _WITH_TIMELINE = ("resident", "together")  # in other passes its thread would only be one more disturbance
 
 
@@ -52,15 +54,16 @@ class StageRunner:
             interval=_TIMELINE_NS if task.purpose in _WITH_TIMELINE else 0,
         )
         self._session: Session = start_session(settings, session_id=task.session_id)
-        self._deferral: Any = None
+        self._changes = Changes(task.changes, _current_path)
 
     def run(self) -> None:
         """Runs all stages, stops the session and writes the outcome."""
         try:
             status = self._outcome()
         finally:
-            if self._deferral is not None:
-                self._session.record(self._deferral.record())
+            deferred = self._changes.deferred()
+            if deferred is not None:
+                self._session.record(deferred)
             self._session.stop()
         self._write(status)
 
@@ -79,12 +82,8 @@ class StageRunner:
 
     def _all_stages(self) -> list[str]:
         """Runs all stages; returns the errors of components that run together with others."""
-        if self._task.defer:
-            from .deferred import Deferral
-
-            self._deferral = Deferral(self._task.defer, _current_path)
-            self._deferral.install()
-        if self._task.purpose == "together":
+        self._changes.install()
+        if self._task.purpose in TOGETHER:
             return self._together()
         self._alone()
         return []
@@ -97,9 +96,10 @@ class StageRunner:
         if self._task.purpose == "use":
             self._watch_use(component, inputs)
             return
-        init = self._init_of(component, variant=self._task.purpose == "variant")
+        init = self._init_of(component)
         with self._stage_phase(INIT):
             instance = _awaited(init())
+            self._changes.component_made()
         self._serve(component, instance, inputs)
         with self._stage_phase(AFTER_GC):
             gc.collect()
@@ -118,9 +118,10 @@ class StageRunner:
                     self._outer = (component.name,)
                     with self._stage_phase(IMPORT):
                         _import_all(component)
-                    init = self._init_of(component, variant=position == self._task.variant_of)
+                    init = self._init_of(component)
                     with self._stage_phase(INIT):
                         instances.append(instance := _awaited(init()))
+                        self._changes.component_made()
                     self._serve(component, instance, list(component.inputs))
             except MemoryError:
                 raise
@@ -131,9 +132,10 @@ class StageRunner:
             gc.collect()
         return problems
 
-    def _init_of(self, component: ComponentLike, *, variant: bool) -> Callable[[], Any]:
+    def _init_of(self, component: ComponentLike) -> Callable[[], Any]:
+        variant = self._changes.variant_of(component.name)
         if variant:
-            return component.variants[self._task.variant]  # type: ignore[attr-defined, no-any-return]
+            return component.variants[variant]  # type: ignore[attr-defined, no-any-return]
         return component.init
 
     def _serve(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
@@ -141,6 +143,7 @@ class StageRunner:
             _awaited(component.request(instance, inputs[0]))
         with self._stage_phase(BATCH):
             _requests(component, instance, inputs, getattr(component, "batch", REQUESTS))
+            self._changes.requests_answered()
 
     def _trim(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
         from ..system.trim import find_trim

@@ -23,7 +23,7 @@ from .sites import allocation_sites
 from .spreads import middle, saving, spread
 from .stages import AFTER_GC, AFTER_TRIM, AGAIN, STAGES, in_a_stage
 
-_TRIALS = ("deferred", "arenas")  # a failure in one of these is not the component's
+_TRIALS = ("deferred", "arenas", "trial")  # a failure in one of these is not the component's
 _PACKAGES = 12
 
 
@@ -131,7 +131,8 @@ def _arrays(processes: Sequence[SuiteProcess]) -> list[SuiteArrayTotals] | None:
 
 def _variant(name: str, processes: Sequence[SuiteProcess], before: Spread | None) -> SuiteVariant:
     runs = [process for process in processes if process.run.purpose == "variant" and process.run.variant == name]
-    variant = SuiteVariant(name=name, held=retained(runs), peak=peak(runs))
+    held = retained(runs)
+    variant = SuiteVariant(name=name, held=held, peak=None if held is None else peak(runs))
     if before is not None and variant.held is not None:
         variant.saves_low_bytes, variant.saves_high_bytes = saving(before, variant.held)
     return variant

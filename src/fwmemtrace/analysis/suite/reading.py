@@ -14,8 +14,10 @@ from ...records import (
     Record,
     SuiteArrays,
     SuiteBegin,
+    SuiteChange,
     SuiteDeferred,
     SuiteMember,
+    SuiteMove,
     SuiteRun,
     SuiteUse,
 )
@@ -30,6 +32,7 @@ class SuiteRecords:
         begin: in the suite's own process: the settings of the suite.
         members: in the suite's own process: the components, in their order.
         runs: in the suite's own process: each process that it started.
+        moves: in the suite's own process: the import statements that it looked at.
         use: in a pass that watches what the requests use: the modules.
         arrays: in the same pass: the live tensors and arrays.
         deferred: in a pass that defers imports: which modules stayed unloaded.
@@ -38,12 +41,13 @@ class SuiteRecords:
 
     takes: ClassVar[tuple[type[Record], ...]] = (
         *(SuiteBegin, SuiteMember, SuiteRun),
-        *(SuiteUse, SuiteArrays, SuiteDeferred),
+        *(SuiteUse, SuiteArrays, SuiteDeferred, SuiteMove),
     )
 
     begin: SuiteBegin | None = None
     members: list[SuiteMember] = field(default_factory=list)
     runs: list[SuiteRun] = field(default_factory=list)
+    moves: list[SuiteMove] = field(default_factory=list)
     use: SuiteUse | None = None
     arrays: SuiteArrays | None = None
     deferred: SuiteDeferred | None = None
@@ -75,6 +79,8 @@ class SuiteRecords:
             self.members.append(record)
         elif isinstance(record, SuiteRun):
             self.runs.append(record)
+        elif isinstance(record, SuiteMove):
+            self.moves.append(record)
         elif isinstance(record, SuiteUse):
             self.use = record
         elif isinstance(record, SuiteArrays):
@@ -96,3 +102,11 @@ class SuiteProcess:
     run: SuiteRun
     report: results.TraceReport | None
     own: SuiteRecords
+
+    @property
+    def changes(self) -> list[SuiteChange]:
+        """What it changed; traces of older versions have no more than the name of a variant."""
+        run = self.run
+        if not run.changes and run.purpose == "together" and run.variant:
+            return [SuiteChange("variant", run.component, run.variant)]
+        return run.changes
