@@ -142,7 +142,7 @@ LAYERS: dict[str, list[set[str]]] = {
         },
         {"reports.suite.plan"},
         {"reports.trace_sections", "reports.import_report", "reports.suite.summary"},
-        {"reports.suite.components"},
+        {"reports.suite.components", "reports.suite.models", "reports.advice"},
         {"reports.suite.sections"},
         {"reports.document", "reports.difference"},
         {"reports.terminal", "reports.markdown", "reports.html", "reports.json"},

@@ -53,6 +53,8 @@ __all__ = [
     "SuiteChange",
     "SuiteDeferred",
     "SuiteMember",
+    "SuiteModel",
+    "SuiteModelWay",
     "SuiteMove",
     "SuiteRun",
     "SuiteTwin",
@@ -537,6 +539,32 @@ class SuiteMove(Record, frozen=True, gc=False):
     statement: str  # its source
     into: list[str]  # "function:line" of each function that uses what it imports; [] if nothing does
     problem: str = ""  # why it cannot be moved; "" if it was
+
+
+class SuiteModelWay(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One way to run a model, in a process of its own, on the calls that its component made."""
+
+    way: str
+    problem: str  # why it does not work; "" if it does
+    held_bytes: int = 0  # RSS with the model loaded and the calls answered, less that of the bare process
+    peak_bytes: int = 0  # the highest RSS, less the same
+    call_ns: int = 0  # the median time of a call
+    largest_difference: float = 0.0  # between an output and that of the model as it is
+    cosine: float = 0.0  # the smallest cosine similarity of an output to that of the model as it is
+
+
+class SuiteModel(Record, frozen=True, gc=False):
+    """A torch model that a component calls, and the ways to run it that were tried."""
+
+    kind: ClassVar[int] = 57
+
+    component: str
+    name: str  # its class
+    parameters: int
+    bytes: int  # of its parameters and buffers
+    dtype: str
+    calls: int
+    ways: list[SuiteModelWay]
 
 
 class HolderStep(msgspec.Struct, array_like=True, frozen=True, gc=False):

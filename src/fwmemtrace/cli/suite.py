@@ -64,6 +64,11 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         metavar="TIME",
         help=f"time to spend on looking for the plan (default: {_PLAN_TIME})",
     )
+    parser.add_argument(
+        "--try-models",
+        action="store_true",
+        help="try the torch models of each component by themselves: float16, bfloat16, int8 and ONNX Runtime",
+    )
     parser.add_argument("--skip", metavar="PASS,...", help=f"passes to leave out: {', '.join(PURPOSES)}")
     parser.add_argument(
         "--only", action="append", default=[], metavar="COMPONENT", help="run this component only; can be repeated"
@@ -108,6 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
         skip=skip,
         only=arguments.only,
         plan_seconds=plan_seconds,
+        try_models=arguments.try_models,
         progress=progress,
     )
     try:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from .. import results
+from .advice import advice_of
 from .base import Options
 from .blocks import plain
 from .holder_words import holder_words
@@ -19,6 +20,7 @@ class JsonReport:
 
     def render(self, report: results.TraceReport, options: Options) -> str:
         """Returns one JSON object, indented."""
+        report = msgspec.structs.replace(report, advice=advice_of(report))
         if report.growth is not None:
             report = msgspec.structs.replace(report, growth=_worded(report.growth))
         if report.suite is not None:

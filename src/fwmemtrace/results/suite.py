@@ -236,6 +236,32 @@ class SuiteLever(SuiteResult, kw_only=True):
     applicable: bool = True  # false if a trial showed that it cannot be applied as it is
 
 
+class SuiteModelWay(SuiteResult, kw_only=True):
+    """One way to run a model, tried in a fresh process on calls that the component made."""
+
+    way: str  # "as it is", "float16 file", "bfloat16 file", "int8 dynamic", "ONNX Runtime", "ONNX Runtime int8"
+    problem: str  # why it does not work; "" if it does
+    held_bytes: (
+        int  # RSS with the model loaded and the calls answered, libraries included, less that of the bare process
+    )
+    peak_bytes: int  # highest RSS, less the same
+    call_ns: int  # median time of a call
+    largest_difference: float  # largest difference of an output from that of the model as it is
+    cosine: float  # smallest cosine similarity of an output to that of the model as it is
+
+
+class SuiteModel(SuiteResult, kw_only=True):
+    """A torch model that a component calls, and the ways to run it."""
+
+    component: str  # component that calls it
+    name: str  # its class
+    parameters: int  # number of parameters
+    bytes: int  # size of its parameters and buffers
+    dtype: str  # their element type
+    calls: int  # calls that were repeated
+    ways: list[SuiteModelWay]  # as it is, then the others
+
+
 class SuiteStep(SuiteResult, kw_only=True):
     """One change of the plan."""
 
@@ -307,4 +333,5 @@ class Suite(SuiteResult, kw_only=True):
     sharing: SuiteSharing | None = None  # None if they were not run in one process
     matrix: list[SuiteLever] = []  # the lever that helps most first
     budget: SuiteBudget | None = None  # None without a budget
+    models: list[SuiteModel] = []  # with `--try-models`: the torch models that components call
     plan: SuitePlan | None = None  # None without a budget, or if the service is within it

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from .protocol import ChildTask
+from .protocol import ChildStatus, ChildTask
 
 
 def main(arguments: list[str]) -> int:
@@ -31,9 +31,25 @@ def main(arguments: list[str]) -> int:
         from .limits import limit_address_space
 
         limit_address_space(task.address_space)
+    if task.way:
+        return try_way(task)
     from .stage_runner import StageRunner
 
     StageRunner(task).run()
+    return 0
+
+
+def try_way(task: ChildTask) -> int:
+    """Runs a model in one way, and writes how that ended."""
+    from .listing import describe
+    from .models.measure import measure_way
+
+    status = ChildStatus(stage="model", outcome="ok")
+    try:
+        measure_way(task.way, Path(task.folder), task.calls)
+    except Exception as error:
+        status = ChildStatus(stage="model", outcome="raised", message=describe(error))
+    Path(task.status_file).write_bytes(msgspec.json.encode(status))
     return 0
 
 

@@ -56,6 +56,9 @@ class Pass:
         changes: what is tried.
         trim: whether to trim the allocator after the requests.
         timeout: seconds that it may take, if that is less than any process may take.
+        folder: where the files of models are; "" for a process that tries none.
+        way: how to run a model.
+        calls: the calls of the model to repeat.
     """
 
     positions: tuple[int, ...]
@@ -67,6 +70,9 @@ class Pass:
     changes: tuple[SuiteChange, ...] = ()
     trim: bool = False
     timeout: float | None = None
+    folder: str = ""
+    way: str = ""
+    calls: int = 0
 
 
 def component_pass(
@@ -185,6 +191,9 @@ class Passes:
             changes=list(one.changes),
             address_space=self._limit if self._cgroup is None else 0,
             trim=one.trim,
+            folder=one.folder,
+            way=one.way,
+            calls=one.calls,
         )
         timeouts = [limit for limit in (self._timeout, one.timeout) if limit is not None]
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:

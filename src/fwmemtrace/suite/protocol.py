@@ -21,6 +21,9 @@ class ChildTask(msgspec.Struct, kw_only=True):
         changes: what to change; see `changes.Changes`.
         address_space: limit in bytes; 0 for none.
         trim: whether to trim the allocator after the requests.
+        folder: where a pass for models writes, and a trial of one finds, the files of the models.
+        way: how to run the model; see `models.ways`.
+        calls: the calls of the model to repeat.
         wait_for: a file that has to exist before the process begins; "" for none.
         parent: the process that started it, with which it ends; 0 for none.
     """
@@ -35,6 +38,9 @@ class ChildTask(msgspec.Struct, kw_only=True):
     changes: list[SuiteChange] = []
     address_space: int = 0
     trim: bool = False
+    folder: str = ""
+    way: str = ""
+    calls: int = 0
     wait_for: str = ""
     parent: int = 0
 

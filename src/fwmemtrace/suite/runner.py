@@ -20,6 +20,7 @@ from .candidates import allocator_changes, sharing_changes
 from .changes import VARIANT
 from .fresh_process import bare_rss, list_components
 from .limits import find_cgroup
+from .models.trials import ModelTrials
 from .passes import LIGHT, Pass, Passes, Progress, component_pass, variants_of
 from .planner import Planner, Service
 from .protocol import SuiteEntry
@@ -44,6 +45,7 @@ class SuiteRunner:
         skip: purposes of processes to leave out.
         only: names of the components to run; all if empty.
         plan_seconds: time for the runs that look for the plan.
+        try_models: whether to try the torch models of the components by themselves.
         progress: shows how far the suite is.
     """
 
@@ -60,6 +62,7 @@ class SuiteRunner:
         skip: Collection[str] = (),
         only: Collection[str] = (),
         plan_seconds: float = 180.0,
+        try_models: bool = False,
         progress: Progress | None = None,
     ) -> None:
         self._spec = spec
@@ -72,6 +75,8 @@ class SuiteRunner:
         self._skip = frozenset(skip)
         self._only = only
         self._plan_seconds = plan_seconds
+        self._try_models = try_models
+        self._folder: Path
         self._progress = progress or (lambda done, expected, name, left_ns: None)
         self._passes: Passes
         self._recording: Session
@@ -101,7 +106,7 @@ class SuiteRunner:
                     recording.record(
                         SuiteMember(entry.name, position, entry.inputs, entry.batch, entry.variants, entry.problem)
                     )
-                self._recording = recording
+                self._recording, self._folder = recording, Path(folder)
                 self._passes = Passes(
                     self._spec,
                     self._trace,
@@ -164,6 +169,12 @@ class SuiteRunner:
         steady = {at: entry for at, entry in measured.items() if entry.name not in unsteady}
         if steady and self._wanted("together"):
             self._service(steady, light, use, combined, failed, trials)
+        if self._try_models:
+            with_torch = {at: entry.name for at, entry in measured.items() if _imports_torch(light[at])}
+            trials_of_models = ModelTrials(
+                passes, self._recording, self._folder, timeout=max(heavy.values(), default=0.0)
+            )
+            trials_of_models.run(with_torch)
         passes.run(
             [
                 component_pass(position, sound[position].name, purpose, probes, timeout=heavy[position])
@@ -236,6 +247,11 @@ class SuiteRunner:
         for one in done:
             planner.take(one)
         planner.run()
+
+
+def _imports_torch(light: SuiteProcess) -> bool:
+    imports = light.report.imports if light.report is not None else None
+    return any(row.module == "torch" for row in imports or ())
 
 
 def _is(process: SuiteProcess, name: str, purpose: str) -> bool:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .component import ComponentLike
 
 _AGAIN_AT_MOST = 10  # requests after the trim: enough to show how much of the memory they take again
+_MODEL_REQUESTS = 4
 _TIMELINE_NS = 50_000_000
 TOGETHER = ("together", "plan")  # purposes of processes with several components
 _WITH_TIMELINE = ("resident", "together")  # in other passes its thread would only be one more disturbance
@@ -100,6 +101,9 @@ class StageRunner:
         with self._stage_phase(INIT):
             instance = _awaited(init())
             self._changes.component_made()
+        if self._task.folder:
+            self._write_models(component, instance, inputs)
+            return
         self._serve(component, instance, inputs)
         with self._stage_phase(AFTER_GC):
             gc.collect()
@@ -155,6 +159,17 @@ class StageRunner:
             trim()
         with self._stage_phase(AGAIN):
             _requests(component, instance, inputs, min(_AGAIN_AT_MOST, getattr(component, "batch", REQUESTS)))
+
+    def _write_models(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
+        from .models.capture import capture_models, write_found
+
+        def answer() -> None:
+            for item in inputs[:_MODEL_REQUESTS]:
+                _awaited(component.request(instance, item))
+
+        folder = Path(self._task.folder)
+        with self._stage_phase(FIRST):
+            write_found(capture_models(answer, folder), folder)
 
     def _watch_use(self, component: ComponentLike, inputs: list[Any]) -> None:
         from ..records import SuiteUse

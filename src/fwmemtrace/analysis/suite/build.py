@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...records import SuiteBegin, SuiteChange, SuiteMember, SuiteMove
+from ...records import SuiteBegin, SuiteChange, SuiteMember, SuiteModel, SuiteMove
+from ...results import suite as results
 from ...results.suite import Spread, Suite, SuiteBudget, SuiteComponent
 from .evidence import ComponentEvidence, used_modules
 from .matrix import decision_matrix
@@ -20,6 +21,7 @@ def build(
     processes: Sequence[SuiteProcess],
     budget_bytes: int | None,
     moves: Sequence[SuiteMove] = (),
+    models: Sequence[SuiteModel] = (),
 ) -> Suite:
     """Builds all results of a suite.
 
@@ -29,6 +31,7 @@ def build(
         processes: all processes that it started, in their order.
         budget_bytes: a budget for the service; None for the one that the suite was started with, if any.
         moves: the import statements of the program that it looked at.
+        models: the models that it tried.
     """
     own: dict[str, list[SuiteProcess]] = {member.name: [] for member in members}
     for process in processes:
@@ -74,7 +77,23 @@ def build(
         sharing=sharing,
         matrix=decision_matrix(evidence, budget.need_bytes if budget is not None else 0),
         budget=budget,
+        models=list(map(_model, models)),
         plan=make_plan(service, budget, components, by_place),
+    )
+
+
+def _model(tried: SuiteModel) -> results.SuiteModel:
+    return results.SuiteModel(
+        component=tried.component,
+        name=tried.name,
+        parameters=tried.parameters,
+        bytes=tried.bytes,
+        dtype=tried.dtype,
+        calls=tried.calls,
+        ways=[
+            results.SuiteModelWay(**{name: getattr(way, name) for name in results.SuiteModelWay.__struct_fields__})
+            for way in tried.ways
+        ],
     )
 
 

@@ -17,6 +17,7 @@ from ...records import (
     SuiteChange,
     SuiteDeferred,
     SuiteMember,
+    SuiteModel,
     SuiteMove,
     SuiteRun,
     SuiteUse,
@@ -33,6 +34,7 @@ class SuiteRecords:
         members: in the suite's own process: the components, in their order.
         runs: in the suite's own process: each process that it started.
         moves: in the suite's own process: the import statements that it looked at.
+        models: in the suite's own process: the models that it tried.
         use: in a pass that watches what the requests use: the modules.
         arrays: in the same pass: the live tensors and arrays.
         deferred: in a pass that defers imports: which modules stayed unloaded.
@@ -41,13 +43,14 @@ class SuiteRecords:
 
     takes: ClassVar[tuple[type[Record], ...]] = (
         *(SuiteBegin, SuiteMember, SuiteRun),
-        *(SuiteUse, SuiteArrays, SuiteDeferred, SuiteMove),
+        *(SuiteUse, SuiteArrays, SuiteDeferred, SuiteMove, SuiteModel),
     )
 
     begin: SuiteBegin | None = None
     members: list[SuiteMember] = field(default_factory=list)
     runs: list[SuiteRun] = field(default_factory=list)
     moves: list[SuiteMove] = field(default_factory=list)
+    models: list[SuiteModel] = field(default_factory=list)
     use: SuiteUse | None = None
     arrays: SuiteArrays | None = None
     deferred: SuiteDeferred | None = None
@@ -81,6 +84,8 @@ class SuiteRecords:
             self.runs.append(record)
         elif isinstance(record, SuiteMove):
             self.moves.append(record)
+        elif isinstance(record, SuiteModel):
+            self.models.append(record)
         elif isinstance(record, SuiteUse):
             self.use = record
         elif isinstance(record, SuiteArrays):

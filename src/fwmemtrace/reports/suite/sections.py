@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...results.suite import Suite, SuiteLever
 from ..blocks import Block, Bytes, Code, Column, Listing, Prose, Section, Sentence, Table, counted
 from .components import allocations_section, component_section, profiles, snapshots
+from .models import models_sections
 from .plan import plan_section
 from .summary import failures, recommendations, sharing_sentence, summary_sentences
 from .words import evidence_words, lever_words, savings
@@ -46,6 +47,7 @@ def suite_sections(suite: Suite, *, top: int = 5, verbose: bool = False) -> list
     ]
     if allocations:
         sections += [Section("allocations", "Top allocations"), *allocations]
+    sections += models_sections(suite.models)
     sections.append(_matrix(suite, verbose=verbose))
     if suite.plan is None or not suite.plan.steps:
         sections.append(_recommendations(suite))
