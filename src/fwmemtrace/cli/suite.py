@@ -7,16 +7,22 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
+
 from .. import plugins
+from ..analysis.suite.comparison import compare
 from ..errors import FwmemtraceError, SettingsError, unknown_name
 from ..reports.base import Report, TraceReport
+from ..results.suite import Suite
 from ..suite.purposes import PURPOSES, QUICK
 from ..trace import read
 from ..units import format_duration, parse_bytes, parse_duration
 from . import output as out
+from .earlier_run import earlier_run
 
 _REPEAT = 3
 _TIMEOUT = "10m"
+_TRACE = "trace.bin"  # the default of `run`
 _PLAN_TIME = "3m"
 _LINES_S = 5.0  # seconds between two lines of progress where stderr is no terminal
 
@@ -30,7 +36,15 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "raises, hangs or is killed becomes a line of the report; the others continue.",
     )
     parser.add_argument(
-        "spec", metavar="FILE.py|MODULE[:NAME]", help="the suite; NAME is another list in it, or one component"
+        "spec",
+        nargs="?",
+        metavar="FILE.py|MODULE[:NAME]",
+        help="the suite; NAME is another list in it, or one component",
+    )
+    parser.add_argument(
+        "--init",
+        metavar="PACKAGE",
+        help="print a suite file for a package, from its code and from trace.bin if that is there",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="the trace file to write (default: suite.bin)")
     parser.add_argument(
@@ -81,12 +95,21 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "--format", default="text", metavar="text|markdown|html|json", help="the output format (default: text)"
     )
     parser.add_argument("--top", type=int, default=5, metavar="N", help="rows of each table (default: 5)")
+    parser.add_argument(
+        "--against",
+        metavar="RUN",
+        help="compare with an earlier run: a trace, a folder with one, or DIR/LAST for the last run kept in DIR",
+    )
     parser.add_argument("--verbose", action="store_true", help="show all evidence of each lever")
     parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the suite and print its report; the status is 1 if the service exceeds its budget."""
+    if arguments.init is not None:
+        return _init(arguments)
+    if arguments.spec is None:
+        raise SettingsError("give a suite file, or --init PACKAGE to have one proposed")
     if arguments.repeat < 1:
         raise SettingsError(f"--repeat {arguments.repeat}: must be at least 1")
     if arguments.output is not None and arguments.report_dir is not None:
@@ -97,6 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
     timeout = parse_duration(arguments.timeout) / 1e9
     plan_seconds = parse_duration(arguments.plan_time) / 1e9
     skip = _skipped(arguments.skip, quick=arguments.quick)
+    earlier = None if arguments.against is None else earlier_run(arguments.against)
     trace = _place(arguments.spec, arguments.output, arguments.report_dir)
 
     from ..suite.runner import SuiteRunner
@@ -122,18 +146,34 @@ def run(arguments: argparse.Namespace) -> int:
         progress.clear()
         print(f"\nfwmemtrace: interrupted; see the results so far with fwmemtrace report {trace}", file=sys.stderr)
         if trace.exists():
-            _report(arguments, trace, renderer)
+            _report(arguments, trace, renderer, earlier)
         raise
     finally:
         progress.clear()
-    report = _report(arguments, trace, renderer)
+    report = _report(arguments, trace, renderer, earlier)
     return 1 if report.budget is not None and report.budget.exceeded else 0
 
 
-def _report(arguments: argparse.Namespace, trace: Path, renderer: Report) -> TraceReport:
+def _init(arguments: argparse.Namespace) -> int:
+    """Print a proposal for a suite file."""
+    from ..suite.proposal import propose
+
+    trace = Path(arguments.spec or _TRACE)
+    report = read(trace).summary() if arguments.spec is not None or trace.exists() else None
+    out.write(propose(arguments.init, report), arguments.output)
+    return 0
+
+
+def _report(
+    arguments: argparse.Namespace, trace: Path, renderer: Report, earlier: tuple[str, Suite] | None
+) -> TraceReport:
     """Print the report of what was measured, and keep it if a folder for reports was given."""
     with out.progress() as reading:
         report = read(trace).summary(top=arguments.top, progress=reading)
+    if earlier is not None and report.suite is not None:
+        label, before = earlier
+        suite = msgspec.structs.replace(report.suite, against=compare(before, report.suite, label))
+        report = msgspec.structs.replace(report, suite=suite)
     if arguments.report_dir is not None:
         kept = str(trace.with_name("report.md"))
         markdown: Report = plugins.load("fwmemtrace.reports", "markdown")()

@@ -321,6 +321,24 @@ class SuiteBudget(SuiteResult, kw_only=True):
     measure: Literal["rss", "unevictable"] = "rss"  # "unevictable": the peak leaves out clean pages of files
 
 
+class SuiteDifference(SuiteResult, kw_only=True):
+    """One figure of two runs of the suite."""
+
+    name: str  # a component, or "the service"
+    before: Spread | None  # in the earlier run; None if it was not measured
+    after: Spread | None  # in this one
+    change_bytes: int | None  # difference of the medians
+    clear: bool  # whether the runs of both do not overlap
+
+
+class SuiteComparison(SuiteResult, kw_only=True):
+    """What has changed since an earlier run of the suite."""
+
+    since: str  # the earlier run
+    service: SuiteDifference  # peak of all components in one process, a bare interpreter included
+    components: list[SuiteDifference]  # what each holds in a process of its own
+
+
 class Suite(SuiteResult, kw_only=True):
     """All results of a suite."""
 
@@ -332,6 +350,8 @@ class Suite(SuiteResult, kw_only=True):
     components: list[SuiteComponent]  # in the order of the service
     sharing: SuiteSharing | None = None  # None if they were not run in one process
     matrix: list[SuiteLever] = []  # the lever that helps most first
+    service: Spread | None = None  # peak of all components in one process, a bare interpreter included
+    against: SuiteComparison | None = None  # with `--against`: what has changed since an earlier run
     budget: SuiteBudget | None = None  # None without a budget
     models: list[SuiteModel] = []  # with `--try-models`: the torch models that components call
     plan: SuitePlan | None = None  # None without a budget, or if the service is within it

@@ -76,6 +76,7 @@ def build(
         components=components,
         sharing=sharing,
         matrix=decision_matrix(evidence, budget.need_bytes if budget is not None else 0),
+        service=now,
         budget=budget,
         models=list(map(_model, models)),
         plan=make_plan(service, budget, components, by_place),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...results.suite import Suite, SuiteLever
+from ...results.suite import Suite, SuiteComparison, SuiteLever
 from ..blocks import Block, Bytes, Code, Column, Listing, Prose, Section, Sentence, Table, counted
 from .components import allocations_section, component_section, profiles, snapshots
 from .models import models_sections
@@ -31,6 +31,8 @@ def suite_sections(suite: Suite, *, top: int = 5, verbose: bool = False) -> list
         Section("summary", "Summary", [Prose("summary", summary_sentences(suite))]),
         Section("method", "Method", [Prose("method", _method(suite))]),
     ]
+    if suite.against is not None:
+        sections.append(_against(suite.against))
     if measured:
         profile: list[Block] = [Prose("columns", [_COLUMNS_MEAN]), profiles(suite.components)]
         sections.append(Section("timeline", "Timeline of snapshots", [snapshots(measured)]))
@@ -54,6 +56,26 @@ def suite_sections(suite: Suite, *, top: int = 5, verbose: bool = False) -> list
     if suite.plan is not None:
         sections.append(plan_section(suite.plan))
     return sections
+
+
+def _against(against: SuiteComparison) -> Section:
+    rows: list[list[Sentence]] = [
+        [
+            one.name,
+            None if one.before is None else Bytes(one.before.median_bytes),
+            None if one.after is None else Bytes(one.after.median_bytes),
+            None if one.change_bytes is None else Bytes(one.change_bytes, signed=True),
+            "" if one.change_bytes is None or one.clear else "within the differences between runs",
+        ]
+        for one in (*against.components, against.service)
+    ]
+    columns = [Column(""), *(Column(title, "right") for title in ("before", "now", "change")), Column("")]
+    means: Sentence = [
+        "What each component holds in a process of its own, and the peak of all in one process, in ",
+        Code(against.since),
+        " and now.",
+    ]
+    return Section("against", "Changes", [Prose("means", [means]), Table("changes", columns, rows)])
 
 
 def _method(suite: Suite) -> list[Sentence]:

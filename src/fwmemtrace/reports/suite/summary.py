@@ -8,6 +8,7 @@ from ...analysis.suite.matrix import advised, service_saving
 from ...results.suite import (
     Suite,
     SuiteBudget,
+    SuiteComparison,
     SuiteComponent,
     SuiteFailure,
     SuiteLever,
@@ -59,7 +60,9 @@ def summary_sentences(suite: Suite) -> list[Sentence]:
     if suite.sharing is not None and len(suite.sharing.order) > 1:
         sentences.append(sharing_sentence(suite.sharing))
     if suite.budget is not None:
-        sentences.append(_budget_sentence(suite.budget))
+        sentences.append(_budget_sentence(suite.budget, suite.bare_bytes))
+    if suite.against is not None and suite.against.service.change_bytes is not None:
+        sentences.append(_since(suite.against))
     levers = advised(suite)
     if suite.plan is not None and suite.plan.steps:
         pass  # the plan is the advice: the largest single saving may not be part of it
@@ -152,12 +155,21 @@ def _largest(measured: Sequence[SuiteComponent]) -> Sentence:
     return [*words, ")."]
 
 
-def _budget_sentence(budget: SuiteBudget) -> Sentence:
-    limit, peak = Bytes(budget.limit_bytes), Bytes(budget.peak_bytes)
+def _since(against: SuiteComparison) -> Sentence:
+    change = against.service.change_bytes or 0
+    words: Words = ["Since ", Code(against.since), ", the peak of the service has "]
+    if not against.service.clear:
+        return [*words, "not changed by more than its runs differ."]
+    return [*words, "fallen" if change < 0 else "risen", " by ", Bytes(abs(change)), "."]
+
+
+def _budget_sentence(budget: SuiteBudget, bare: int) -> Sentence:
+    limit = Bytes(budget.limit_bytes)
+    peak: Words = [Bytes(budget.peak_bytes), ", with the ", Bytes(bare), " of a bare interpreter,"]
     if budget.need_bytes:
-        return ["The peak of ", peak, " exceeds the budget of ", limit, " by ", Bytes(budget.need_bytes), "."]
+        return ["The peak of ", *peak, " exceeds the budget of ", limit, " by ", Bytes(budget.need_bytes), "."]
     spare = Bytes(budget.limit_bytes - budget.peak_bytes)
-    return ["The peak of ", peak, " is within the budget of ", limit, ", with ", spare, " to spare."]
+    return ["The peak of ", *peak, " is within the budget of ", limit, ", with ", spare, " to spare."]
 
 
 def _best_lever(lever: SuiteLever) -> Sentence:
