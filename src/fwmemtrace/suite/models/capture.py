@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import partial, wraps
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -72,22 +72,31 @@ class _Calls:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        hooks = [
-            module.register_forward_pre_hook(self._called, with_kwargs=True)
+        """Keep the calls in this block. Some libraries call `forward` themselves, which no hook sees."""
+        watched = [
+            module
             for outer in self._outermost
             for module in outer.modules()
             if _size(module) >= _MAIN_SHARE * _size(outer)
         ]
+        for module in watched:
+            module.forward = self._watching(module, module.forward)
         try:
             yield
         finally:
-            for hook in hooks:
-                hook.remove()
+            for module in watched:
+                del module.forward
 
-    def _called(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _watching(self, module: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
         kept = self._kept.setdefault(id(module), [])
-        if len(kept) < _MOST_CALLS and all(self._is_plain(one) for one in (*args, *kwargs.values())):
-            kept.append((_cloned(args), {name: _cloned((one,))[0] for name, one in kwargs.items()}))
+
+        @wraps(forward)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            if len(kept) < _MOST_CALLS and all(self._is_plain(one) for one in (*args, *kwargs.values())):
+                kept.append(_copied(args, kwargs))
+            return forward(*args, **kwargs)
+
+        return called
 
     def _is_plain(self, value: Any) -> bool:
         return value is None or isinstance(value, (bool, int, float, str, self._torch.Tensor))
@@ -102,7 +111,12 @@ class _Calls:
 
     def of(self, module: Any) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
         """Return the calls of a module."""
-        return self._kept[id(module)]
+        # Tensors made in inference mode stay so, and nothing can be exported with them: copies made here are plain.
+        return [_copied(args, kwargs) for args, kwargs in self._kept[id(module)]]
+
+
+def _copied(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return _cloned(args), dict(zip(kwargs, _cloned(tuple(kwargs.values())), strict=True))
 
 
 def _cloned(values: Sequence[Any]) -> tuple[Any, ...]:
@@ -185,7 +199,7 @@ def _export(torch: Any, module: Any, calls: list[tuple[tuple[Any, ...], dict[str
             return first_tensor(self.inner(*positional, **named, **plain))
 
     tensors = _tensors((args, kwargs))
-    with _eager_attention(module):
+    with _eager_attention(module), torch.no_grad():
         torch.onnx.export(
             Called(),
             tuple(tensors.values()),
