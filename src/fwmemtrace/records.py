@@ -47,6 +47,7 @@ __all__ = [
     "SessionBegin",
     "SessionEnd",
     "StackRow",
+    "SuiteAnswers",
     "SuiteArray",
     "SuiteArrays",
     "SuiteBegin",
@@ -565,6 +566,15 @@ class SuiteModel(Record, frozen=True, gc=False):
     dtype: str
     calls: int
     ways: list[SuiteModelWay]
+
+
+class SuiteAnswers(Record, frozen=True, gc=False):
+    """The answers of a component, or of a variant, to its first requests."""
+
+    kind: ClassVar[int] = 58
+
+    numbers: list[list[float]]  # the numbers of each answer; [] where it is none
+    texts: list[str]  # an answer that is no number, as text; "" for one that cannot be compared
 
 
 class HolderStep(msgspec.Struct, array_like=True, frozen=True, gc=False):

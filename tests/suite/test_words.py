@@ -55,6 +55,11 @@ FACTS = {
     "unevictable": ({"bytes": [-MB]}, "memory that the kernel cannot evict -1.0 MB"),
     "peak": ({"bytes": [-MB]}, "peak -1.0 MB"),
     "service peak": ({"bytes": [MB]}, "peak of the service +1.0 MB"),
+    "answers equal": ({"counts": [4]}, "the answers to 4 requests are equal"),
+    "answers differ": (
+        {"names": ["0.01", "0.999"], "counts": [1, 4]},
+        "1 of 4 answers differ, by up to 0.01, cosine 0.999",
+    ),
     "own line": ({"names": ["/srv/app/x.py:3", "import scipy"]}, "import scipy at app/x.py:3"),
     "moves into": ({"names": ["Guard.load:12"]}, "used only in Guard.load"),
     "not used there": ({}, "nothing in that file uses it"),

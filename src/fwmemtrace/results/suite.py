@@ -49,6 +49,8 @@ FactKind: TypeAlias = Literal[
     "peak",
     "service peak",
     "service spread",
+    "answers equal",
+    "answers differ",
     "own line",
     "moves into",
     "not used there",
@@ -108,6 +110,15 @@ class SuiteFailure(SuiteResult, kw_only=True):
     message: str  # its error message
 
 
+class SuiteAgreement(SuiteResult, kw_only=True):
+    """How far the answers of a variant agree with those of the component."""
+
+    requests: int  # requests whose answers can be compared
+    equal: int  # of those, answers that are equal
+    largest_difference: float | None  # between two numbers at the same place; None if no answer is made of numbers
+    cosine: float | None  # smallest cosine similarity of two answers; None if no answer is made of numbers
+
+
 class SuiteVariant(SuiteResult, kw_only=True):
     """Another way to make the component, measured like the component itself, less RSS before the import."""
 
@@ -116,6 +127,8 @@ class SuiteVariant(SuiteResult, kw_only=True):
     peak: Spread | None  # peak RSS of its phases; None if every run failed
     saves_low_bytes: int | None = None  # smallest saving; negative if it needs more than the component as it is
     saves_high_bytes: int | None = None  # largest saving
+    request_ns: int | None = None  # time of a request of the batch; None if every run failed
+    agreement: SuiteAgreement | None = None  # with the answers of the component; None if they cannot be compared
 
 
 class SuiteDisturbance(SuiteResult, kw_only=True):

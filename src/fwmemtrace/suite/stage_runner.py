@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,8 @@ class StageRunner:
             gc.collect()
         if self._task.trim:
             self._trim(component, instance, inputs)
+        if self._task.purpose in ("resident", "variant") and getattr(component, "variants", None):
+            self._keep_answers(component, instance, inputs)
 
     def _together(self) -> list[str]:
         instances = []  # all of them stay alive to the end, as in the service
@@ -170,6 +173,13 @@ class StageRunner:
         folder = Path(self._task.folder)
         with self._stage_phase(FIRST):
             write_found(capture_models(answer, folder), folder)
+
+    def _keep_answers(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
+        """Records some answers, after all figures were taken."""
+        from .answers import take_answers
+
+        with suppress(Exception):  # the component has done its work: that it cannot do it again is no failure of it
+            self._session.record(take_answers(lambda item: _awaited(component.request(instance, item)), inputs))
 
     def _watch_use(self, component: ComponentLike, inputs: list[Any]) -> None:
         from ..records import SuiteUse

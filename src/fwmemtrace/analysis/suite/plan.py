@@ -13,6 +13,7 @@ from ...results.suite import (
     Spread,
     SuiteBudget,
     SuiteComponent,
+    SuiteFact,
     SuiteHolder,
     SuitePackage,
     SuitePair,
@@ -20,6 +21,7 @@ from ...results.suite import (
     SuiteSplit,
     SuiteStep,
 )
+from .agreement import agreement_facts
 from .change_facts import action_of, component_of, edit_facts
 from .evidence import WORTH_A_ROW, width
 from .figures import outermost_ledgers, service_figure
@@ -108,17 +110,22 @@ def make_plan(
     result = runs.spread("", best)
     assert result is not None
     within = result.high_bytes <= budget.limit_bytes
+    agreements = {
+        (component.name, variant.name): agreement_facts(variant.agreement)
+        for component in components
+        for variant in component.variants
+    }
     return SuitePlan(
         measure=runs.measure,
         limit_bytes=budget.limit_bytes,
         within_budget=within,
         now=now,
         result=result,
-        steps=list(_steps(runs, "", best, moves)),
+        steps=_with_agreement(_steps(runs, "", best, moves), agreements),
         remains=_remains(runs.processes["", best]),
         packages=_packages(runs.processes["", best]),
         pairs=_pairs(runs, noise, moves),
-        splits=[] if within else _splits(runs, budget.limit_bytes, noise, components, moves),
+        splits=[] if within else _splits(runs, budget.limit_bytes, noise, components, moves, agreements),
         sets_measured=len(runs.figures),
     )
 
@@ -152,6 +159,16 @@ def _step(
     )
 
 
+def _with_agreement(
+    steps: Iterable[SuiteStep], agreements: Mapping[tuple[str, str], list[SuiteFact]]
+) -> list[SuiteStep]:
+    """Returns the steps, each variant with what it does to the answers."""
+    found = list(steps)
+    for step in found:
+        step.evidence += agreements.get((step.component, step.subject), [])
+    return found
+
+
 def _pairs(runs: ServiceRuns, noise: int, moves: Mapping[str, SuiteMove]) -> list[SuitePair]:
     sets = runs.sets("")
     base = sets[frozenset()].median_bytes
@@ -175,6 +192,7 @@ def _splits(
     noise: int,
     components: Sequence[SuiteComponent],
     moves: Mapping[str, SuiteMove],
+    agreements: Mapping[tuple[str, str], list[SuiteFact]],
 ) -> list[SuiteSplit]:
     splits = []
     for component in components:
@@ -190,7 +208,7 @@ def _splits(
                 within_budget=service.high_bytes <= limit,
                 own_bytes=own,
                 own_variant=variant,
-                steps=list(_steps(runs, component.name, best, moves)),
+                steps=_with_agreement(_steps(runs, component.name, best, moves), agreements),
             )
         )
     return sorted(splits, key=lambda split: split.service.median_bytes)

@@ -12,6 +12,7 @@ from ...records import (
     PhaseBegin,
     PhaseEnd,
     Record,
+    SuiteAnswers,
     SuiteArrays,
     SuiteBegin,
     SuiteChange,
@@ -37,13 +38,14 @@ class SuiteRecords:
         models: in the suite's own process: the models that it tried.
         use: in a pass that watches what the requests use: the modules.
         arrays: in the same pass: the live tensors and arrays.
+        answers: of a component or variant: what it answers to the first requests.
         deferred: in a pass that defers imports: which modules stayed unloaded.
         requests: RSS after each request of the batch, in bytes.
     """
 
     takes: ClassVar[tuple[type[Record], ...]] = (
         *(SuiteBegin, SuiteMember, SuiteRun),
-        *(SuiteUse, SuiteArrays, SuiteDeferred, SuiteMove, SuiteModel),
+        *(SuiteUse, SuiteArrays, SuiteDeferred, SuiteMove, SuiteModel, SuiteAnswers),
     )
 
     begin: SuiteBegin | None = None
@@ -53,6 +55,7 @@ class SuiteRecords:
     models: list[SuiteModel] = field(default_factory=list)
     use: SuiteUse | None = None
     arrays: SuiteArrays | None = None
+    answers: SuiteAnswers | None = None
     deferred: SuiteDeferred | None = None
     requests: list[int] = field(default_factory=list)
 
@@ -90,6 +93,8 @@ class SuiteRecords:
             self.use = record
         elif isinstance(record, SuiteArrays):
             self.arrays = record
+        elif isinstance(record, SuiteAnswers):
+            self.answers = record
         elif isinstance(record, SuiteDeferred):
             self.deferred = record
 

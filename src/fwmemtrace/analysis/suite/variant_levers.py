@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ...records import SuiteChange
 from ...results.suite import SuiteFact, SuiteLever, SuiteVariant
+from .agreement import agreement_facts
 from .evidence import ComponentEvidence, fact, lever_if_worthwhile, service_spread, spread_fact, width
 from .figures import stage_ledgers
 from .reading import SuiteProcess
@@ -34,6 +35,7 @@ def variant_levers(one: ComponentEvidence) -> Iterator[SuiteLever]:
             basis="measured",
             phase=AFTER_GC,
             evidence=[
+                *agreement_facts(variant.agreement),
                 *_ledger_changes(one, variant.name),
                 *_peak_changes(one, variant, in_service_peak),
                 *service_spread(one, change, in_service),

@@ -23,7 +23,7 @@ from ..blocks import (
     plain,
 )
 from ..ledger_words import ledger_words
-from .words import Words, joined, lever_words
+from .words import Words, evidence_words, joined, lever_words
 
 _MEASURES = {"rss": "peak RSS", "unevictable": "peak RSS without file pages that the kernel can evict"}
 _OWNERS_SHARE = 0.1  # of what remains: a smaller package is not worth a sentence
@@ -113,6 +113,8 @@ def _steps(steps: Sequence[SuiteStep]) -> Iterator[Sentence]:
                 words += [" (alone it saves ", Bytes(step.alone_bytes), ")"]
             else:
                 words += [" (alone it costs ", Bytes(-step.alone_bytes), ")"]
+        if facts := evidence_words(step, verbose=True):
+            words += ["; ", *facts]
         yield [*words, "."]
 
 

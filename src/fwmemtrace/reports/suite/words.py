@@ -21,6 +21,7 @@ _OPTIONS = {
     "onnxruntime arena": "Turn off the memory arena and memory pattern of ONNX Runtime",
     "padding": "Pad to the longest text instead of to a fixed length",
 }
+_IN_THE_ACTION = ("own line", "moves into")  # facts that the words of the action have already
 _LONGEST_EVIDENCE = 140  # characters: two lines of a narrow terminal
 
 _ACTIONS: dict[Action, Callable[[str], Words]] = {
@@ -118,6 +119,11 @@ _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
     "unevictable": lambda fact: ["memory that the kernel cannot evict ", Bytes(fact.bytes[0], signed=True)],
     "peak": lambda fact: ["peak ", Bytes(fact.bytes[0], signed=True)],
     "service peak": lambda fact: ["peak of the service ", Bytes(fact.bytes[0], signed=True)],
+    "answers equal": lambda fact: ["the answers to ", *counted(fact.counts[0], "request"), " are equal"],
+    "answers differ": lambda fact: [
+        f"{fact.counts[0]} of {fact.counts[1]} answers differ",
+        *([f", by up to {fact.names[0]}, cosine {fact.names[1]}"] if len(fact.names) > 1 else []),
+    ],
     "own line": lambda fact: [Code(fact.names[1]), " at ", Code(short(fact.names[0]))],
     "moves into": lambda fact: ["used only in ", *_listed([name.rpartition(":")[0] for name in fact.names])],
     "not used there": lambda fact: ["nothing in that file uses it"],
@@ -143,9 +149,9 @@ def lever_words(lever: SuiteLever | SuiteStep) -> Words:
     return words
 
 
-def evidence_words(lever: SuiteLever, *, verbose: bool) -> Words:
+def evidence_words(lever: SuiteLever | SuiteStep, *, verbose: bool) -> Words:
     """Returns the facts behind a lever; only as many as fit on two lines, unless verbose."""
-    facts = [fact_words(fact) for fact in lever.evidence if fact.kind not in ("own line", "moves into")]
+    facts = [fact_words(fact) for fact in lever.evidence if fact.kind not in _IN_THE_ACTION]
     shown: list[Words] = []
     length = 0
     for words in facts:
