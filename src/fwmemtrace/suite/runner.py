@@ -164,7 +164,7 @@ class SuiteRunner:
         failed = {(one.run.component, one.run.variant) for one in done if one.run.outcome != "ok"}
         unsteady = {name for name, variant in failed if not variant and any(_is_light(one, name) for one in done)}
         use = {position: one for position in measured for one in done if _is(one, sound[position].name, "use")}
-        trials = Trials(passes, self._recording, repeat=self._repeat, skip=self._skip)
+        trials = Trials(passes, self._recording, repeat=self._repeat, skip=self._skip, spec=self._spec)
         trials.run(measured, light, use, [one for one in trying if (one.component, one.variant) not in failed])
         steady = {at: entry for at, entry in measured.items() if entry.name not in unsteady}
         if steady and self._wanted("together"):

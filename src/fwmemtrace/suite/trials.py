@@ -9,6 +9,7 @@ import msgspec
 
 from ..analysis.suite.reading import SuiteProcess
 from ..analysis.suite.statements import packages_named
+from ..analysis.suite.unused import with_suite_file
 from ..recording.session import Session
 from ..records import SuiteChange, SuiteMove
 from .candidates import (
@@ -39,13 +40,15 @@ class Trials:
         recording: the suite's own session.
         repeat: runs used to compute a spread.
         skip: purposes of processes to leave out.
+        spec: the suite, as `FILE.py|MODULE[:NAME]`.
     """
 
-    def __init__(self, passes: Passes, recording: Session, *, repeat: int, skip: Collection[str]) -> None:
+    def __init__(self, passes: Passes, recording: Session, *, repeat: int, skip: Collection[str], spec: str) -> None:
         self._passes = passes
         self._recording = recording
         self._repeat = repeat
         self._skip = skip
+        self._spec = spec
         self._looked_at: dict[tuple[str, int], SuiteMove] = {}
         self._packages: dict[SuiteChange, list[str]] = {}
         self._moves: dict[SuiteChange, int] = {}
@@ -68,9 +71,12 @@ class Trials:
             variants: passes of variants that worked, to be repeated.
         """
         wanted = [replace(one, repetition=repetition) for one in variants for repetition in range(1, self._repeat)]
+        anywhere = {module for process in use.values() for module in used_modules(process) or ()}
         roots: dict[int, list[str]] = {}
         for position, one in light.items():
             name, used = measured[position].name, used_modules(use.get(position))
+            if used is not None and one.report is not None and one.report.imports is not None:
+                used = with_suite_file(one.report.imports, used, anywhere, self._spec)
             if "trial" not in self._skip:
                 wanted += self._edits(position, name, one, used)
             if "arenas" not in self._skip and trimmed_bytes(one) >= WORTH_A_TRIAL:

@@ -63,6 +63,7 @@ def build(
             {name: packages for name, packages in imported.items() if name != component.name},
             runs,
             changed,
+            begin.file,
             by_place,
         )
         for component in components

@@ -42,6 +42,7 @@ class ComponentEvidence:
         imported_by_others: packages imported by the other components, by component.
         together: the processes that ran all components as they are.
         changed: the processes that ran all components with one change, by that change.
+        spec: the suite, as `FILE.py|MODULE[:NAME]`.
         moves: import statements of the program that a trial moved, by "file:line".
     """
 
@@ -51,6 +52,7 @@ class ComponentEvidence:
     imported_by_others: dict[str, frozenset[str]]
     together: Sequence[SuiteProcess] = ()
     changed: Mapping[SuiteChange, Sequence[SuiteProcess]] = field(default_factory=dict)
+    spec: str = ""
     moves: Mapping[str, SuiteMove] = field(default_factory=dict)
 
     def of(self, purpose: str, variant: str | None = None) -> list[SuiteProcess]:

@@ -10,7 +10,7 @@ from .evidence import ComponentEvidence, fact, lever_if_worthwhile, used_modules
 from .figures import retained
 from .reading import SuiteProcess
 from .spreads import saving
-from .unused import UnusedImport, unused_imports
+from .unused import UnusedImport, unused_imports, with_suite_file
 
 _HINDRANCES = ("loaded anyway", "deferring failed")
 SERVICE = "the service"  # in place of a component's name, if a lever is about all of them
@@ -22,6 +22,8 @@ def import_levers(one: ComponentEvidence) -> Iterator[SuiteLever]:
     report = truth[-1].report if truth else None
     if report is None or report.imports is None or used is None:
         return
+    anywhere = {module for modules in one.used_by_others.values() for module in modules}
+    used = with_suite_file(report.imports, used, anywhere, one.spec)
     candidates = {unused.root: unused for unused in unused_imports(report.imports, used)}
     parts = {unused.root: unused for unused in unused_imports(report.imports, used, whole=False)}
     for process in one.of("deferred"):
