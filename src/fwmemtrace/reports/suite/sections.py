@@ -145,7 +145,7 @@ def _matrix(suite: Suite, *, verbose: bool) -> Section:
 
 
 def _lever(lever: SuiteLever, *, verbose: bool) -> list[Sentence]:
-    where = "" if lever.phase in _AFTER_ALL else f"{lever.phase}: "
+    where = "" if lever.phase in _AFTER_ALL else f" ({lever.phase})"
     return [
         lever.component,
         Bytes(lever.now_bytes),
@@ -153,7 +153,7 @@ def _lever(lever: SuiteLever, *, verbose: bool) -> list[Sentence]:
         Bytes(lever.after_bytes),
         None if lever.in_service_bytes is None else Bytes(lever.in_service_bytes, signed=True),
         lever.basis,
-        [*lever_words(lever), f". {where}", *evidence_words(lever, verbose=verbose)],
+        [*lever_words(lever), f"{where}: ", *evidence_words(lever, verbose=verbose)],
     ]
 
 

@@ -30,8 +30,8 @@ _ACTIONS: dict[Action, Callable[[str], Words]] = {
     "share equal tensors": lambda _: ["Keep one copy of equal tensors"],
     "trim allocator": lambda _: ["Trim malloc after the requests"],
     "set variable": lambda variable: ["Set ", Code(variable)],
-    "limit growth": lambda _: ["Limit what grows"],
-    "limit size": lambda _: ["Limit the cache size"],
+    "limit growth": lambda place: ["Limit what grows", *_at(place)],
+    "limit size": lambda place: ["Limit the cache size", *_at(place)],
     "use variant": lambda variant: ["Use the variant ", Code(variant)],
     "move import": lambda place: ["Move the import at ", Code(short(place))],
     "set option": lambda option: [_OPTIONS.get(option, option)],
@@ -133,6 +133,10 @@ _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
         " by which its runs differ",
     ],
 }
+
+
+def _at(place: str) -> Words:
+    return [" at ", Code(short(place))] if place else []
 
 
 def lever_words(lever: SuiteLever | SuiteStep) -> Words:
