@@ -46,7 +46,7 @@ def try_way(task: ChildTask) -> int:
 
     status = ChildStatus(stage="model", outcome="ok")
     try:
-        measure_way(task.way, Path(task.folder), task.calls)
+        measure_way(task.way, Path(task.folder), task.calls, task.spec)
     except Exception as error:
         status = ChildStatus(stage="model", outcome="raised", message=describe(error))
     Path(task.status_file).write_bytes(msgspec.json.encode(status))

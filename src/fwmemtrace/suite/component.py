@@ -88,6 +88,13 @@ def split_spec(spec: str) -> tuple[str, str | None]:
     return source, name
 
 
+def add_folder(spec: str) -> None:
+    """Let modules next to a suite file be imported, or those of the current folder for a suite that is a module."""
+    source = split_spec(spec)[0]
+    is_file = source.endswith(".py") or os.sep in source
+    sys.path.insert(0, os.path.dirname(os.path.abspath(source)) if is_file else os.getcwd())
+
+
 def load_module(source: str) -> Any:
     """Import a suite file or module; a file can import the modules next to it, as if it were run as a program.
 

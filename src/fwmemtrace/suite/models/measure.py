@@ -13,21 +13,23 @@ from typing import Any
 
 import msgspec
 
+from ..component import add_folder, load_module, split_spec
 from .ways import ARRAYS, AS_IS, CALLS, GRAPH, INT8, MODULE, ONNX_WAYS, OUTPUTS, RESULT, WayResult
 
 _ROUNDS = 3
 
 
-def measure_way(way: str, folder: Path, calls: int) -> None:
+def measure_way(way: str, folder: Path, calls: int, spec: str) -> None:
     """Load a model, repeat the calls, and write a `WayResult`.
 
     Args:
         way: one of `ways.WAYS`.
         folder: the files of the model.
         calls: the number of calls.
+        spec: the suite, which may define the classes of the model or know where they are.
     """
     before = _rss()
-    run = _in_onnx_runtime(way, folder) if way in ONNX_WAYS else _in_torch(way, folder)
+    run = _in_onnx_runtime(way, folder) if way in ONNX_WAYS else _in_torch(way, folder, spec)
     outputs = [run(number) for number in range(calls)]
     times = []
     for _ in range(_ROUNDS):
@@ -48,13 +50,18 @@ def measure_way(way: str, folder: Path, calls: int) -> None:
     folder.joinpath(RESULT.format(way)).write_bytes(msgspec.json.encode(result))
 
 
-def _in_torch(way: str, folder: Path) -> Callable[[int], Any]:
+def _in_torch(way: str, folder: Path, spec: str) -> Callable[[int], Any]:
     import torch
 
     from .capture import first_tensor
 
     file = MODULE.format(AS_IS if way == INT8 else way)
-    module = torch.load(folder / file, weights_only=False, mmap=True).eval()
+    add_folder(spec)
+    try:
+        module = torch.load(folder / file, weights_only=False, mmap=True).eval()
+    except (ImportError, AttributeError):
+        load_module(split_spec(spec)[0])
+        module = torch.load(folder / file, weights_only=False, mmap=True).eval()
     if way == INT8:
         quantization: Any = torch.ao.quantization
         module = quantization.quantize_dynamic(module, {torch.nn.Linear}, dtype=torch.qint8)
