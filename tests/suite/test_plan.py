@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 import fwmemtrace
@@ -93,6 +95,24 @@ def test_imports_of_two_modules_that_only_help_together(tmp_path):
     assert "Move import big_vendor at two_importers/guard.py:3 into Guard.look_up" in by_file["guard.py:3"]["step"]
     assert "Remove from big_vendor import TABLE at" in by_file["sessions.py:3"]["step"]
     assert is_about(plan["now"]["median_bytes"] - plan["result"]["median_bytes"], 80 * MB)
+
+
+def test_the_plan_saves_what_it_promises_when_it_is_carried_out(tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(PLANTED / "two_importers", copy)
+    promised = planned(tmp_path, copy / "service.py", "50MB", "--repeat", "1", *FAST).suite["plan"]
+    sessions, guard = copy / "sessions.py", copy / "guard.py"
+    sessions.write_text(sessions.read_text().replace("from big_vendor import TABLE", ""))
+    moved = (
+        guard.read_text()
+        .replace("import big_vendor\n", "")
+        .replace("        return big", "        import big_vendor\n        return big")
+    )
+    guard.write_text(moved)
+    done = run_suite(copy / "service.py", tmp_path / "after.bin", "--repeat", "1", "--quick", "--budget", "50MB")
+    assert done.status == 0, done.errors
+    saved = promised["now"]["median_bytes"] - done.suite["service"]["median_bytes"]
+    assert saved == pytest.approx(promised["now"]["median_bytes"] - promised["result"]["median_bytes"], rel=0.1)
 
 
 def test_a_service_within_its_budget_needs_no_plan(tmp_path):

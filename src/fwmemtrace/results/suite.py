@@ -317,6 +317,8 @@ class SuitePlan(SuiteResult, kw_only=True):
     within_budget: bool  # whether every run of the set is within the budget
     now: Spread  # the service as it is
     result: Spread  # the service with all changes of the plan
+    now_other_bytes: int | None  # the service as it is by the other measure
+    result_other_bytes: int | None  # the service with all changes by the other measure
     steps: list[SuiteStep]  # the changes, in the order to make them
     remains: list[SuiteHolder]  # what the service consists of with all changes, the largest first
     packages: list[SuitePackage]  # the packages that it still imports, the largest first

@@ -95,7 +95,7 @@ class SuiteRunner:
             _remove_worker_traces(self._trace)
             cgroup = find_cgroup() if self._limit else None
             limited_by = "" if not self._limit else "RLIMIT_AS" if cgroup is None else cgroup.how
-            with session(str(self._trace), probes=["resident"], interval=0) as recording:
+            with session(str(self._trace), probes=["resident"], interval=0, overwrite=True) as recording:
                 timeout_ns = round((self._timeout or 0) * 1e9)
                 self._bare = bare_rss()
                 begin = SuiteBegin(

@@ -53,6 +53,7 @@ class StageRunner:
         settings = Settings(
             target=str(worker_path(Path(task.trace), os.getpid())),
             probes=tuple(task.probes),
+            overwrite=True,
             interval=_TIMELINE_NS if task.purpose in _WITH_TIMELINE else 0,
         )
         self._session: Session = start_session(settings, session_id=task.session_id)

@@ -64,6 +64,7 @@ def build(
             runs,
             changed,
             begin.file,
+            measure,
             by_place,
         )
         for component in components

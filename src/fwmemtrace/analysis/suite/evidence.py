@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from ...records import SuiteChange, SuiteMove
 from ...results.suite import Action, FactKind, Spread, SuiteComponent, SuiteFact, SuiteLever
 from .batch_growth import NOISE
-from .figures import retained, whole_peak
+from .figures import retained, service_figure, service_held, stage_ledgers
 from .reading import SuiteProcess
 from .spreads import spread
 
@@ -43,6 +43,7 @@ class ComponentEvidence:
         together: the processes that ran all components as they are.
         changed: the processes that ran all components with one change, by that change.
         spec: the suite, as `FILE.py|MODULE[:NAME]`.
+        measure: what a budget limits, and what a change saves in the service: "rss" or "unevictable".
         moves: import statements of the program that a trial moved, by "file:line".
     """
 
@@ -53,6 +54,7 @@ class ComponentEvidence:
     together: Sequence[SuiteProcess] = ()
     changed: Mapping[SuiteChange, Sequence[SuiteProcess]] = field(default_factory=dict)
     spec: str = ""
+    measure: str = "rss"
     moves: Mapping[str, SuiteMove] = field(default_factory=dict)
 
     def of(self, purpose: str, variant: str | None = None) -> list[SuiteProcess]:
@@ -71,12 +73,24 @@ class ComponentEvidence:
 
         Either is None if it was not measured, or is below the differences between runs.
         """
-        after = self.changed.get(change, ())
-        peaks = [[peak for one in runs if (peak := whole_peak(one)) is not None] for runs in (self.together, after)]
-        return (
-            _clear_saving(retained(self.together), retained(after)),
-            _clear_saving(spread(peaks[0]), spread(peaks[1])),
+        return self._saving(change, service_held), self._saving(change, service_figure)
+
+    def _saving(self, change: SuiteChange, figure: Callable[[SuiteProcess, str], int | None]) -> int | None:
+        before, after = (
+            spread(size for one in runs if (size := figure(one, self.measure)) is not None)
+            for runs in (self.together, self.changed.get(change, ()))
         )
+        return _clear_saving(before, after)
+
+    def unevictable(self, after: Sequence[SuiteProcess]) -> list[SuiteFact]:
+        """Returns by how much the memory changes that the kernel cannot evict, in a process of the component's own."""
+        old, new = (
+            spread(size for one in runs if (size := service_held(one, "unevictable")) is not None)
+            for runs in (self.of("resident"), after)
+        )
+        if old is None or new is None or not any(stage_ledgers(one) for one in after):
+            return []
+        return [fact("unevictable", new.median_bytes - old.median_bytes)]
 
     @property
     def noise(self) -> int:

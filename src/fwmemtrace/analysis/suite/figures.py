@@ -62,6 +62,19 @@ def whole_peak(process: SuiteProcess) -> int | None:
     return max((row.peak_bytes for row in rows), default=start) - start
 
 
+def service_held(process: SuiteProcess, measure: str) -> int | None:
+    """Returns what a process holds in the end, less RSS before the first import; see `service_figure`."""
+    start, held = start_of(process), _held(process)
+    if start is None or held is None:
+        return None
+    return held - start - (evictable_bytes(process) if measure == "unevictable" else 0)
+
+
+def evictable_bytes(process: SuiteProcess) -> int:
+    """Returns the clean pages of files that a process holds in the end, of those that it mapped itself."""
+    return sum(item.evictable_bytes for row in outermost_ledgers(process) for item in row.items)
+
+
 def service_figure(process: SuiteProcess, measure: str) -> int | None:
     """Returns what a budget limits in a process: its peak less RSS before the first import.
 
@@ -73,7 +86,7 @@ def service_figure(process: SuiteProcess, measure: str) -> int | None:
     highest = whole_peak(process)
     if highest is None or measure == "rss":
         return highest
-    return highest - sum(item.evictable_bytes for row in outermost_ledgers(process) for item in row.items)
+    return highest - evictable_bytes(process)
 
 
 def outermost_ledgers(process: SuiteProcess) -> list[results.Ledger]:

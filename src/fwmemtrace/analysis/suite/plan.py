@@ -66,6 +66,11 @@ class ServiceRuns:
         """Returns the figure of a set of changes over its runs."""
         return spread(self.figures.get((without, changes), ()))
 
+    def other_figure(self, changes: ChangeSet, measure: Measure) -> int | None:
+        """Returns the figure of the last run of a set of changes by another measure."""
+        figure = service_figure(self.processes["", changes], measure)
+        return None if figure is None else self.bare + figure
+
     def sets(self, without: str) -> dict[ChangeSet, Spread]:
         """Returns the figures of all sets of changes of the service without one of its components."""
         return {
@@ -109,6 +114,7 @@ def make_plan(
         return None
     result = runs.spread("", best)
     assert result is not None
+    other: Measure = "unevictable" if runs.measure == "rss" else "rss"
     within = result.high_bytes <= budget.limit_bytes
     agreements = {
         (component.name, variant.name): agreement_facts(variant.agreement)
@@ -121,6 +127,8 @@ def make_plan(
         within_budget=within,
         now=now,
         result=result,
+        now_other_bytes=runs.other_figure(frozenset(), other),
+        result_other_bytes=runs.other_figure(best, other),
         steps=_with_agreement(_steps(runs, "", best, moves), agreements),
         remains=_remains(runs.processes["", best]),
         packages=_packages(runs.processes["", best]),

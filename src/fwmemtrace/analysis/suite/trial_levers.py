@@ -30,7 +30,8 @@ def trial_levers(one: ComponentEvidence) -> Iterator[SuiteLever]:
     before = one.component.held
     changes = dict.fromkeys(change for process in one.of("trial") for change in process.changes)
     for change in changes:
-        after = retained([process for process in one.of("trial") if process.changes == [change]])
+        runs = [process for process in one.of("trial") if process.changes == [change]]
+        after = retained(runs)
         if before is None or after is None:
             continue
         low, high = saving(before, after)
@@ -47,6 +48,7 @@ def trial_levers(one: ComponentEvidence) -> Iterator[SuiteLever]:
             phase=IMPORT if change.kind == "move import" else AFTER_GC,
             evidence=[
                 *edit_facts(change, one.moves),
+                *one.unevictable(runs),
                 *service_spread(one, change, in_service),
                 spread_fact("before", before),
                 spread_fact("after", after),

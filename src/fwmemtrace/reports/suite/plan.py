@@ -73,6 +73,10 @@ def plan_section(plan: SuitePlan) -> Section:
             " of changes measured.",
         ],
     ]
+    if plan.now_other_bytes is not None and plan.result_other_bytes is not None:
+        other = _MEASURES["unevictable" if plan.measure == "rss" else "rss"]
+        now, then = Bytes(plan.now_other_bytes), Bytes(plan.result_other_bytes)
+        about.append([f"In {other}: ", now, " now, ", then, " with all changes."])
     blocks: list[Block] = [Prose("plan", about)]
     if plan.steps:
         blocks.append(Listing("steps", list(_steps(plan.steps))))
