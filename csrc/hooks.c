@@ -1,0 +1,302 @@
+// The functions that stand in for the allocators. Each counts, and hands what is a sample to the slow path.
+//
+// A block leaves the tables before its address can be given to another thread. A failed call counts for nothing.
+#include "core.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define CALLER __builtin_return_address(0)
+
+static void *(*real_malloc)(size_t);
+static void *(*real_calloc)(size_t, size_t);
+static void *(*real_realloc)(void *, size_t);
+static void *(*real_reallocarray)(void *, size_t, size_t);
+static int (*real_posix_memalign)(void **, size_t, size_t);
+static void *(*real_aligned_alloc)(size_t, size_t);
+static void *(*real_memalign)(size_t, size_t);
+static void *(*real_valloc)(size_t);
+static void *(*real_pvalloc)(size_t);
+static void (*real_free)(void *);
+static void (*real_cfree)(void *);
+static void (*real_free_sized)(void *, size_t);
+static void (*real_free_aligned_sized)(void *, size_t, size_t);
+static void *(*real_mmap)(void *, size_t, int, int, int, off_t);
+static void *(*real_mmap64)(void *, size_t, int, int, int, off_t);
+static int (*real_munmap)(void *, size_t);
+static void *(*real_mremap)(void *, size_t, size_t, int, ...);
+static void *(*real_dlopen)(const char *, int);
+
+static inline void *counted(void *block, size_t size, const void *caller) {
+    if (LIKELY(block != NULL) && UNLIKELY(exceeds_countdown(&current_thread, size)))
+        sampler_took(block, size, BLOCK_MALLOC, caller);
+    return block;
+}
+
+static COLD void forget(void *block) {
+    int error = errno;
+    Block forgotten;
+    tables_forget(block, &forgotten);
+    errno = error;
+}
+
+static inline void leaves(void *block) {
+    if (UNLIKELY(may_be_sample(block))) forget(block);
+}
+
+static void *hook_malloc(size_t size) { return counted(real_malloc(size), size, CALLER); }
+
+static void *hook_calloc(size_t count, size_t each) {
+    return counted(real_calloc(count, each), count * each, CALLER);  // NULL if the product is too large
+}
+
+static inline void *moved(void *old, size_t size, void *(*reallocate)(void *, size_t), const void *caller) {
+    Block forgotten;
+    bool known = false;
+    if (UNLIKELY(old && may_be_sample(old))) {
+        int error = errno;
+        known = tables_forget(old, &forgotten);
+        errno = error;
+    }
+    void *block = reallocate(old, size);
+    if (UNLIKELY(known && !block && size)) {  // it failed: the old block is still there
+        int error = errno;
+        tables_restore(&forgotten);
+        errno = error;
+    }
+    return counted(block, size, caller);
+}
+
+static void *hook_realloc(void *old, size_t size) { return moved(old, size, real_realloc, CALLER); }
+
+static void *hook_reallocarray(void *old, size_t count, size_t each) {
+    size_t size;
+    if (__builtin_mul_overflow(count, each, &size)) return real_reallocarray(old, count, each);
+    return moved(old, size, real_realloc, CALLER);
+}
+
+static int hook_posix_memalign(void **block, size_t alignment, size_t size) {
+    int error = real_posix_memalign(block, alignment, size);
+    if (!error) counted(*block, size, CALLER);
+    return error;
+}
+
+static void *hook_aligned_alloc(size_t alignment, size_t size) {
+    return counted(real_aligned_alloc(alignment, size), size, CALLER);
+}
+
+static void *hook_memalign(size_t alignment, size_t size) {
+    return counted(real_memalign(alignment, size), size, CALLER);
+}
+
+static void *hook_valloc(size_t size) { return counted(real_valloc(size), size, CALLER); }
+
+static void *hook_pvalloc(size_t size) { return counted(real_pvalloc(size), size, CALLER); }
+
+static void hook_free(void *block) {
+    leaves(block);
+    real_free(block);
+}
+
+static void hook_cfree(void *block) {
+    leaves(block);
+    real_cfree(block);
+}
+
+static void hook_free_sized(void *block, size_t size) {
+    leaves(block);
+    real_free_sized(block, size);
+}
+
+static void hook_free_aligned_sized(void *block, size_t alignment, size_t size) {
+    leaves(block);
+    real_free_aligned_sized(block, alignment, size);
+}
+
+static inline void unmapped(void *block, size_t size) {
+    if (UNLIKELY(__atomic_load_n(&live_mappings, __ATOMIC_RELAXED))) {
+        int error = errno;
+        tables_unmapped((uintptr_t)block, (uintptr_t)block + size);
+        errno = error;
+    }
+}
+
+// Address space without access is no memory, and a file's pages belong to the file.
+static inline void *mapped(void *block, size_t size, int access, int flags, const void *caller) {
+    if (block == MAP_FAILED) return block;
+    if (flags & MAP_FIXED) unmapped(block, size);
+    bool memory = (flags & MAP_ANONYMOUS) && access != PROT_NONE && !current_thread.in_arena;
+    if (memory && exceeds_countdown(&current_thread, size)) sampler_took(block, size, BLOCK_MAPPING, caller);
+    return block;
+}
+
+static void *hook_mmap(void *at, size_t size, int access, int flags, int file, off_t offset) {
+    return mapped(real_mmap(at, size, access, flags, file, offset), size, access, flags, CALLER);
+}
+
+static void *hook_mmap64(void *at, size_t size, int access, int flags, int file, off_t offset) {
+    return mapped(real_mmap64(at, size, access, flags, file, offset), size, access, flags, CALLER);
+}
+
+static int hook_munmap(void *block, size_t size) {
+    unmapped(block, size);
+    return real_munmap(block, size);
+}
+
+// A mapping that grows or moves is freed and allocated, as with realloc. One that is no sample may be of a file, and is
+// passed over; of anonymous ones, only small ones are none.
+static void *hook_mremap(void *old, size_t old_size, size_t size, int flags, ...) {
+    va_list arguments;
+    va_start(arguments, flags);
+    void *at = flags & MREMAP_FIXED ? va_arg(arguments, void *) : NULL;
+    va_end(arguments);
+    Block forgotten;
+    bool known = may_be_sample(old) && tables_forget(old, &forgotten);
+    void *block = real_mremap(old, old_size, size, flags, at);
+    if (!known) return block;
+    int error = errno;
+    if (block == MAP_FAILED)
+        tables_restore(&forgotten);
+    else if (exceeds_countdown(&current_thread, size))
+        sampler_took(block, size, BLOCK_MAPPING, CALLER);
+    errno = error;
+    return block;
+}
+
+static bool libraries_may_be_new;
+
+// The loader looks the caller up, whose search path may decide, unless a path is given. So without one this must be a
+// tail call, which keeps the caller's return address; the new library is seen at the next sample.
+static void *hook_dlopen(const char *name, int flags) {
+    if (!name || !strchr(name, '/') || strchr(name, '$')) {
+        __atomic_store_n(&libraries_may_be_new, true, __ATOMIC_RELAXED);
+        return real_dlopen(name, flags);
+    }
+    void *library = real_dlopen(name, flags);
+    if (library) {
+        int error = errno;
+        slots_patch();
+        errno = error;
+    }
+    return library;
+}
+
+#define HOOKED(name) {#name, (void *)(uintptr_t)hook_##name, (void **)&real_##name}
+const Hooked hooked_functions[] = {
+    HOOKED(malloc),        HOOKED(free),       HOOKED(calloc),     HOOKED(realloc), HOOKED(reallocarray),
+    HOOKED(posix_memalign), HOOKED(aligned_alloc), HOOKED(memalign), HOOKED(valloc),  HOOKED(pvalloc),
+    HOOKED(cfree),         HOOKED(free_sized), HOOKED(free_aligned_sized), HOOKED(mmap), HOOKED(mmap64),
+    HOOKED(munmap),        HOOKED(mremap),     HOOKED(dlopen),
+};
+const size_t hooked_count = sizeof hooked_functions / sizeof *hooked_functions;
+
+// ---- Python's allocators. What they pass on to malloc is counted there, which the countdown shows.
+
+static PyMemAllocatorEx real_object, real_memory;
+static PyObjectArenaAllocator real_arena;
+
+static inline void *counted_object(void *block, size_t size, int64_t before) {
+    Thread *thread = &current_thread;
+    if (UNLIKELY(thread->left != before || !block)) return block;
+    if (UNLIKELY(exceeds_countdown(thread, size))) sampler_took(block, size, BLOCK_OBJECT, NULL);
+    return block;
+}
+
+#define PYTHON_HOOKS(domain)                                                                                   \
+    static void *domain##_malloc(void *context, size_t size) {                                                \
+        (void)context;                                                                                        \
+        int64_t before = current_thread.left;                                                                 \
+        return counted_object(real_##domain.malloc(real_##domain.ctx, size), size, before);                   \
+    }                                                                                                         \
+    static void *domain##_calloc(void *context, size_t count, size_t each) {                                  \
+        (void)context;                                                                                        \
+        int64_t before = current_thread.left;                                                                 \
+        return counted_object(real_##domain.calloc(real_##domain.ctx, count, each), count * each, before);    \
+    }                                                                                                         \
+    static void *domain##_realloc(void *context, void *old, size_t size) {                                    \
+        (void)context;                                                                                        \
+        Block forgotten;                                                                                      \
+        bool known = UNLIKELY(old && may_be_sample(old)) && tables_forget(old, &forgotten);                   \
+        int64_t before = current_thread.left;                                                                 \
+        void *block = real_##domain.realloc(real_##domain.ctx, old, size);                                    \
+        if (UNLIKELY(known && !block)) tables_restore(&forgotten);                                            \
+        return counted_object(block, size, before);                                                           \
+    }                                                                                                         \
+    static void domain##_free(void *context, void *block) {                                                   \
+        (void)context;                                                                                        \
+        leaves(block);                                                                                        \
+        real_##domain.free(real_##domain.ctx, block);                                                         \
+    }
+
+PYTHON_HOOKS(object)
+PYTHON_HOOKS(memory)
+
+static void *arena_alloc(void *context, size_t size) {
+    (void)context;
+    current_thread.in_arena = true;
+    void *arena = real_arena.alloc(real_arena.ctx, size);
+    current_thread.in_arena = false;
+    return arena;
+}
+
+static void arena_free(void *context, void *arena, size_t size) {
+    (void)context;
+    real_arena.free(real_arena.ctx, arena, size);
+}
+
+static bool in_python;
+
+static void hook_python(void) {
+    if (in_python) return;  // another tool has wrapped the hooks of an earlier session, which are still in place
+    PyMem_GetAllocator(PYMEM_DOMAIN_OBJ, &real_object);
+    PyMem_GetAllocator(PYMEM_DOMAIN_MEM, &real_memory);
+    PyObject_GetArenaAllocator(&real_arena);
+    PyMemAllocatorEx object = {NULL, object_malloc, object_calloc, object_realloc, object_free};
+    PyMemAllocatorEx memory = {NULL, memory_malloc, memory_calloc, memory_realloc, memory_free};
+    PyObjectArenaAllocator arena = {NULL, arena_alloc, arena_free};
+    PyObject_SetArenaAllocator(&arena);
+    PyMem_SetAllocator(PYMEM_DOMAIN_OBJ, &object);
+    PyMem_SetAllocator(PYMEM_DOMAIN_MEM, &memory);
+    in_python = true;
+}
+
+// What another tool has wrapped stays: it would call into nowhere, or be lost. The hooks then only pass on.
+static void unhook_python(void) {
+    PyMemAllocatorEx object, memory;
+    PyObjectArenaAllocator arena;
+    PyMem_GetAllocator(PYMEM_DOMAIN_OBJ, &object);
+    PyMem_GetAllocator(PYMEM_DOMAIN_MEM, &memory);
+    PyObject_GetArenaAllocator(&arena);
+    if (object.malloc != object_malloc || memory.malloc != memory_malloc || arena.alloc != arena_alloc) return;
+    PyMem_SetAllocator(PYMEM_DOMAIN_OBJ, &real_object);
+    PyMem_SetAllocator(PYMEM_DOMAIN_MEM, &real_memory);
+    PyObject_SetArenaAllocator(&real_arena);
+    in_python = false;
+}
+
+bool hooks_install(void) {
+    for (size_t at = 0; at < hooked_count; at++)
+        if (!*hooked_functions[at].real) *hooked_functions[at].real = dlsym(RTLD_DEFAULT, hooked_functions[at].name);
+    if (!real_malloc || !real_free || !real_realloc || !real_dlopen) return false;
+    slots_patch();
+    hook_python();
+    return true;
+}
+
+void hooks_remove(void) {
+    unhook_python();
+    slots_restore();
+}
+
+void slots_patch_if_idle(void) {
+    if (LIKELY(!__atomic_load_n(&libraries_may_be_new, __ATOMIC_RELAXED))) return;
+    if (slots_try_lock()) {
+        __atomic_store_n(&libraries_may_be_new, false, __ATOMIC_RELAXED);
+        slots_unlock();
+        slots_patch();
+    }
+}
