@@ -40,6 +40,7 @@ typedef enum { BLOCK_MALLOC = 0, BLOCK_MAPPING = 1, BLOCK_OBJECT = 2 } BlockKind
 void sampler_begin(double mean, uint64_t seed);
 void sampler_end(void);
 void sampler_double_mean(void);
+bool sampler_owns_tables(void);
 double sampler_mean(void);
 void sampler_settle(Thread *thread);
 void sampler_switch_phase(uint32_t phase);
@@ -75,7 +76,7 @@ typedef struct {
     double mean;          // bytes between two samples, now
     double first_mean;    // the same at the start
     uint64_t live;        // samples in the tables
-    uint64_t sample_ns;   // processor time that samples took
+    uint64_t reserved;
 } FileHeader;
 
 typedef struct {

@@ -31,6 +31,19 @@ static int (*real_munmap)(void *, size_t);
 static void *(*real_mremap)(void *, size_t, size_t, int, ...);
 static void *(*real_dlopen)(const char *, int);
 
+// Nearly all calls take the first branch, and jump to the allocator. A small block that the allocator then fails to
+// give counts anyway.
+#define ALLOCATE(size, call)                                                                              \
+    do {                                                                                                  \
+        if (LIKELY(!exceeds_countdown(&current_thread, size))) return call;                               \
+        return sampled(call, size, CALLER);                                                               \
+    } while (0)
+
+static COLD void *sampled(void *block, size_t size, const void *caller) {
+    if (block) sampler_took(block, size, BLOCK_MALLOC, caller);
+    return block;
+}
+
 static inline void *counted(void *block, size_t size, const void *caller) {
     if (LIKELY(block != NULL) && UNLIKELY(exceeds_countdown(&current_thread, size)))
         sampler_took(block, size, BLOCK_MALLOC, caller);
@@ -48,10 +61,12 @@ static inline void leaves(void *block) {
     if (UNLIKELY(may_be_sample(block))) forget(block);
 }
 
-static void *hook_malloc(size_t size) { return counted(real_malloc(size), size, CALLER); }
+static void *hook_malloc(size_t size) { ALLOCATE(size, real_malloc(size)); }
 
 static void *hook_calloc(size_t count, size_t each) {
-    return counted(real_calloc(count, each), count * each, CALLER);  // NULL if the product is too large
+    size_t size;
+    if (UNLIKELY(__builtin_mul_overflow(count, each, &size))) return real_calloc(count, each);
+    ALLOCATE(size, real_calloc(count, each));
 }
 
 static inline void *moved(void *old, size_t size, void *(*reallocate)(void *, size_t), const void *caller) {
@@ -86,16 +101,14 @@ static int hook_posix_memalign(void **block, size_t alignment, size_t size) {
 }
 
 static void *hook_aligned_alloc(size_t alignment, size_t size) {
-    return counted(real_aligned_alloc(alignment, size), size, CALLER);
+    ALLOCATE(size, real_aligned_alloc(alignment, size));
 }
 
-static void *hook_memalign(size_t alignment, size_t size) {
-    return counted(real_memalign(alignment, size), size, CALLER);
-}
+static void *hook_memalign(size_t alignment, size_t size) { ALLOCATE(size, real_memalign(alignment, size)); }
 
-static void *hook_valloc(size_t size) { return counted(real_valloc(size), size, CALLER); }
+static void *hook_valloc(size_t size) { ALLOCATE(size, real_valloc(size)); }
 
-static void *hook_pvalloc(size_t size) { return counted(real_pvalloc(size), size, CALLER); }
+static void *hook_pvalloc(size_t size) { ALLOCATE(size, real_pvalloc(size)); }
 
 static void hook_free(void *block) {
     leaves(block);
@@ -194,42 +207,55 @@ const Hooked hooked_functions[] = {
 };
 const size_t hooked_count = sizeof hooked_functions / sizeof *hooked_functions;
 
-// ---- Python's allocators. What they pass on to malloc is counted there, which the countdown shows.
+// ---- Python's allocators. Only objects that do not reach malloc are counted here.
 
 static PyMemAllocatorEx real_object, real_memory;
 static PyObjectArenaAllocator real_arena;
+static size_t small;  // the largest size that the allocator serves itself; 0 if it passes everything on
 
-static inline void *counted_object(void *block, size_t size, int64_t before) {
+static COLD void *sampled_object(void *block, size_t size) {
+    if (block) sampler_took(block, size, BLOCK_OBJECT, NULL);
+    return block;
+}
+
+// An object may grow out of malloc's heap into Python's or back. Whether malloc has counted it shows in the countdown.
+static inline void *moved_object(const PyMemAllocatorEx *real, void *old, size_t size) {
+    Block forgotten;
     Thread *thread = &current_thread;
-    if (UNLIKELY(thread->left != before || !block)) return block;
+    bool known = UNLIKELY(old && may_be_sample(old)) && tables_forget(old, &forgotten);
+    int64_t before = thread->left;
+    void *block = real->realloc(real->ctx, old, size);
+    if (UNLIKELY(known && !block)) tables_restore(&forgotten);
+    if (thread->left != before || !block || !small) return block;
     if (UNLIKELY(exceeds_countdown(thread, size))) sampler_took(block, size, BLOCK_OBJECT, NULL);
     return block;
 }
 
-#define PYTHON_HOOKS(domain)                                                                                   \
-    static void *domain##_malloc(void *context, size_t size) {                                                \
-        (void)context;                                                                                        \
-        int64_t before = current_thread.left;                                                                 \
-        return counted_object(real_##domain.malloc(real_##domain.ctx, size), size, before);                   \
-    }                                                                                                         \
-    static void *domain##_calloc(void *context, size_t count, size_t each) {                                  \
-        (void)context;                                                                                        \
-        int64_t before = current_thread.left;                                                                 \
-        return counted_object(real_##domain.calloc(real_##domain.ctx, count, each), count * each, before);    \
-    }                                                                                                         \
-    static void *domain##_realloc(void *context, void *old, size_t size) {                                    \
-        (void)context;                                                                                        \
-        Block forgotten;                                                                                      \
-        bool known = UNLIKELY(old && may_be_sample(old)) && tables_forget(old, &forgotten);                   \
-        int64_t before = current_thread.left;                                                                 \
-        void *block = real_##domain.realloc(real_##domain.ctx, old, size);                                    \
-        if (UNLIKELY(known && !block)) tables_restore(&forgotten);                                            \
-        return counted_object(block, size, before);                                                           \
-    }                                                                                                         \
-    static void domain##_free(void *context, void *block) {                                                   \
-        (void)context;                                                                                        \
-        leaves(block);                                                                                        \
-        real_##domain.free(real_##domain.ctx, block);                                                         \
+#define ALLOCATE_OBJECT(size, call)                                                                        \
+    do {                                                                                                   \
+        if (UNLIKELY(size > small)) return call;                                                           \
+        if (LIKELY(!exceeds_countdown(&current_thread, size))) return call;                                \
+        return sampled_object(call, size);                                                                 \
+    } while (0)
+
+#define PYTHON_HOOKS(domain)                                                                               \
+    static void *domain##_malloc(void *context, size_t size) {                                             \
+        (void)context;                                                                                     \
+        ALLOCATE_OBJECT(size, real_##domain.malloc(real_##domain.ctx, size));                              \
+    }                                                                                                      \
+    static void *domain##_calloc(void *context, size_t count, size_t each) {                               \
+        (void)context;                                                                                     \
+        size_t size = count * each; /* the interpreter has checked the product */                         \
+        ALLOCATE_OBJECT(size, real_##domain.calloc(real_##domain.ctx, count, each));                       \
+    }                                                                                                      \
+    static void *domain##_realloc(void *context, void *old, size_t size) {                                 \
+        (void)context;                                                                                     \
+        return moved_object(&real_##domain, old, size);                                                    \
+    }                                                                                                      \
+    static void domain##_free(void *context, void *block) {                                                \
+        (void)context;                                                                                     \
+        leaves(block);                                                                                     \
+        real_##domain.free(real_##domain.ctx, block);                                                      \
     }
 
 PYTHON_HOOKS(object)
@@ -248,6 +274,19 @@ static void arena_free(void *context, void *arena, size_t size) {
     real_arena.free(real_arena.ctx, arena, size);
 }
 
+// Whether an object of this size comes from malloc, as with PYTHONMALLOC=malloc, or a little below 512 with its debug
+// hooks: the countdown tells. One object may be the first of a new arena; several are not.
+static bool reaches_malloc(size_t size) {
+    int passed_on = 0;
+    for (int at = 0; at < 4; at++) {
+        int64_t before = current_thread.left;
+        void *object = real_object.malloc(real_object.ctx, size);
+        passed_on += current_thread.left != before;
+        real_object.free(real_object.ctx, object);
+    }
+    return passed_on > 1;
+}
+
 static bool in_python;
 
 static void hook_python(void) {
@@ -255,6 +294,7 @@ static void hook_python(void) {
     PyMem_GetAllocator(PYMEM_DOMAIN_OBJ, &real_object);
     PyMem_GetAllocator(PYMEM_DOMAIN_MEM, &real_memory);
     PyObject_GetArenaAllocator(&real_arena);
+    small = !reaches_malloc(512) ? 512 : !reaches_malloc(448) ? 448 : 0;
     PyMemAllocatorEx object = {NULL, object_malloc, object_calloc, object_realloc, object_free};
     PyMemAllocatorEx memory = {NULL, memory_malloc, memory_calloc, memory_realloc, memory_free};
     PyObjectArenaAllocator arena = {NULL, arena_alloc, arena_free};

@@ -5,8 +5,8 @@
 
 #include <errno.h>
 #include <math.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 __thread Thread current_thread __attribute__((tls_model("initial-exec")));
@@ -16,7 +16,9 @@ static uint64_t first_seed;
 static uint32_t session;       // the number of the latest one
 static uint32_t on;            // the number of the one that is on; 0 for none
 static uint32_t ambient;       // the phase of threads without one: that of the thread that leads
-static uint32_t process;
+// 1 in the process that the tables belong to. The kernel clears it in any child, also in one that was cloned behind the
+// back of the fork handlers: it shares the tables, and must not write into them.
+static const uint32_t *owned;
 
 static uint64_t mix(uint64_t value) {  // splitmix64's finaliser
     value += UINT64_C(0x9E3779B97F4A7C15);
@@ -53,17 +55,36 @@ static void set_up(Thread *thread) {
     draw(thread);
 }
 
+static const uint32_t *own_process(void) {
+    static const uint32_t unknown = 1;
+    static uint32_t *page;
+    if (!page) {
+        size_t size = (size_t)sysconf(_SC_PAGESIZE);
+        void *made = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (made == MAP_FAILED) return &unknown;
+        if (madvise(made, size, MADV_WIPEONFORK)) {  // before Linux 4.14
+            munmap(made, size);
+            return &unknown;
+        }
+        page = made;
+    }
+    *page = 1;
+    return page;
+}
+
 void sampler_begin(double bytes, uint64_t seed) {
     mean = bytes;
     first_seed = seed;
     ambient = 0;
-    process = (uint32_t)getpid();
+    owned = own_process();
     __atomic_store_n(&on, ++session, __ATOMIC_RELEASE);
     set_up(&current_thread);
     current_thread.leads = true;
 }
 
 void sampler_end(void) { __atomic_store_n(&on, 0, __ATOMIC_RELEASE); }
+
+bool sampler_owns_tables(void) { return on && *owned; }
 
 double sampler_mean(void) { return mean; }
 
@@ -86,12 +107,6 @@ void sampler_switch_phase(uint32_t phase) {
     if (thread->leads) __atomic_store_n(&ambient, phase, __ATOMIC_RELAXED);
 }
 
-static uint64_t processor_ns(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
 COLD void sampler_took(void *address, size_t size, BlockKind kind, const void *caller) {
     Thread *thread = &current_thread;
     int error = errno;
@@ -109,14 +124,11 @@ COLD void sampler_took(void *address, size_t size, BlockKind kind, const void *c
     thread->drawn += (int64_t)size;
     draw(thread);
     sampler_settle(thread);
-    // A process that was cloned behind our back shares the tables, and must not write into them.
-    if (thread->inside || (uint32_t)getpid() != process) goto out;
+    if (thread->inside || !*owned) goto out;
     thread->inside = true;
     slots_patch_if_idle();
-    uint64_t began = processor_ns();
     uint32_t phase = thread->phase ? thread->phase : ambient;
     tables_add(address, size, drawn_from, phase, thread->thread_id, kind, caller);
-    __atomic_fetch_add(&file_header()->sample_ns, processor_ns() - began, __ATOMIC_RELAXED);
     thread->inside = false;
 out:
     errno = error;

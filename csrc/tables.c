@@ -306,7 +306,7 @@ void tables_add(void *address, size_t size, double mean, uint32_t phase, uint32_
 
 bool tables_forget(void *address, Block *forgotten) {
     bool found = false;
-    if (current_thread.inside) return false;  // the lock is this thread's own
+    if (current_thread.inside || !sampler_owns_tables()) return false;  // the lock may be this thread's own
     tables_lock();
     if (ready && (found = take((uintptr_t)address, forgotten))) file_header()->freed++;
     tables_unlock();
@@ -324,7 +324,7 @@ void tables_restore(const Block *block) {
 
 // Memory was unmapped. A mapping that loses a part of itself keeps that share of its weight.
 void tables_unmapped(uint64_t low, uint64_t high) {
-    if (current_thread.inside) return;
+    if (current_thread.inside || !sampler_owns_tables()) return;
     tables_lock();
     for (uint32_t row = 0; ready && row < rows_used; row++) {
         Block *block = row_at(row);
