@@ -27,6 +27,7 @@ typedef struct {
     uint64_t random;
     uint32_t session;  // that the fields above belong to; 0 for none
     uint32_t phase;    // the offset of its phase in the tables; 0 for none
+    const void *operator_caller;  // the code that called C++'s operator new last
     uint32_t thread_id;
     bool leads;        // threads without a phase are counted with the phase of this one
     bool inside;       // the thread is in the sampler itself
@@ -164,12 +165,17 @@ void code_facts(const void *code, CodeFacts *facts);
 
 bool hooks_install(void);
 void hooks_remove(void);
+extern uintptr_t operators_low, operators_high;  // the library of the operators that call malloc
+const void *hooks_operator(void);
+void hooks_find_operators(void);
+const void *hooks_malloc_library(void);  // the base of a library that stands in for the C library's malloc, or NULL
 typedef struct {
     const char *name;
     void *hook;
     void **real;
+    void *operator_hook;  // for one of C++'s operators that calls malloc; NULL to leave it alone then
 } Hooked;
-extern const Hooked hooked_functions[];
+extern Hooked hooked_functions[];
 extern const size_t hooked_count;
 void slots_patch(void);
 void slots_patch_if_idle(void);  // the same, but does nothing if another thread is at it

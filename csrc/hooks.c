@@ -39,7 +39,10 @@ static void *(*real_dlopen)(const char *, int);
         return sampled(call, size, CALLER);                                                               \
     } while (0)
 
+uintptr_t operators_low, operators_high;
+
 static COLD void *sampled(void *block, size_t size, const void *caller) {
+    if ((uintptr_t)caller >= operators_low && (uintptr_t)caller < operators_high) caller = current_thread.operator_caller;
     if (block) sampler_took(block, size, BLOCK_MALLOC, caller);
     return block;
 }
@@ -192,18 +195,58 @@ static void *hook_dlopen(const char *name, int flags) {
     void *library = real_dlopen(name, flags);
     if (library) {
         int error = errno;
+        hooks_find_operators();
         slots_patch();
         errno = error;
     }
     return library;
 }
 
-#define HOOKED(name) {#name, (void *)(uintptr_t)hook_##name, (void **)&real_##name}
-const Hooked hooked_functions[] = {
+// ---- C++'s operators. Where malloc's library has its own (jemalloc, tcmalloc), they allocate. Elsewhere they call
+// malloc, which counts; their caller is kept, as it says more than that libstdc++ called malloc.
+
+#define NEW(name, parameters, arguments)                                                                  \
+    static void *(*real_##name) parameters;                                                               \
+    static void *operator_##name parameters {                                                             \
+        current_thread.operator_caller = CALLER;                                                          \
+        return real_##name arguments;                                                                     \
+    }                                                                                                     \
+    static void *hook_##name parameters { ALLOCATE(size, real_##name arguments); }
+#define DELETE(name, parameters, arguments)                                                               \
+    static void (*real_##name) parameters;                                                                \
+    static void hook_##name parameters {                                                                  \
+        leaves(block);                                                                                    \
+        real_##name arguments;                                                                            \
+    }
+
+NEW(_Znwm, (size_t size), (size))
+NEW(_Znam, (size_t size), (size))
+NEW(_ZnwmRKSt9nothrow_t, (size_t size, const void *tag), (size, tag))
+NEW(_ZnamRKSt9nothrow_t, (size_t size, const void *tag), (size, tag))
+NEW(_ZnwmSt11align_val_t, (size_t size, size_t alignment), (size, alignment))
+NEW(_ZnamSt11align_val_t, (size_t size, size_t alignment), (size, alignment))
+DELETE(_ZdlPv, (void *block), (block))
+DELETE(_ZdaPv, (void *block), (block))
+DELETE(_ZdlPvm, (void *block, size_t size), (block, size))
+DELETE(_ZdaPvm, (void *block, size_t size), (block, size))
+DELETE(_ZdlPvRKSt9nothrow_t, (void *block, const void *tag), (block, tag))
+DELETE(_ZdaPvRKSt9nothrow_t, (void *block, const void *tag), (block, tag))
+DELETE(_ZdlPvSt11align_val_t, (void *block, size_t alignment), (block, alignment))
+DELETE(_ZdaPvSt11align_val_t, (void *block, size_t alignment), (block, alignment))
+DELETE(_ZdlPvmSt11align_val_t, (void *block, size_t size, size_t alignment), (block, size, alignment))
+DELETE(_ZdaPvmSt11align_val_t, (void *block, size_t size, size_t alignment), (block, size, alignment))
+
+#define HOOKED(name) {#name, (void *)(uintptr_t)hook_##name, (void **)&real_##name, NULL}
+#define HOOKED_NEW(name) {#name, (void *)(uintptr_t)hook_##name, (void **)&real_##name, (void *)(uintptr_t)operator_##name}
+Hooked hooked_functions[] = {
     HOOKED(malloc),        HOOKED(free),       HOOKED(calloc),     HOOKED(realloc), HOOKED(reallocarray),
     HOOKED(posix_memalign), HOOKED(aligned_alloc), HOOKED(memalign), HOOKED(valloc),  HOOKED(pvalloc),
     HOOKED(cfree),         HOOKED(free_sized), HOOKED(free_aligned_sized), HOOKED(mmap), HOOKED(mmap64),
-    HOOKED(munmap),        HOOKED(mremap),     HOOKED(dlopen),
+    HOOKED(munmap),        HOOKED(mremap),     HOOKED(dlopen),     HOOKED_NEW(_Znwm),   HOOKED_NEW(_Znam),
+    HOOKED_NEW(_ZnwmRKSt9nothrow_t), HOOKED_NEW(_ZnamRKSt9nothrow_t), HOOKED_NEW(_ZnwmSt11align_val_t),
+    HOOKED_NEW(_ZnamSt11align_val_t), HOOKED(_ZdlPv), HOOKED(_ZdaPv), HOOKED(_ZdlPvm), HOOKED(_ZdaPvm),
+    HOOKED(_ZdlPvRKSt9nothrow_t), HOOKED(_ZdaPvRKSt9nothrow_t), HOOKED(_ZdlPvSt11align_val_t),
+    HOOKED(_ZdaPvSt11align_val_t), HOOKED(_ZdlPvmSt11align_val_t), HOOKED(_ZdaPvmSt11align_val_t),
 };
 const size_t hooked_count = sizeof hooked_functions / sizeof *hooked_functions;
 
@@ -318,13 +361,48 @@ static void unhook_python(void) {
     in_python = false;
 }
 
+static const void *library_of(const void *function) {
+    Dl_info info;
+    return function && dladdr(function, &info) ? info.dli_fbase : NULL;
+}
+
+static void find(bool operators, void *library) {
+    for (size_t at = 0; at < hooked_count; at++) {
+        Hooked *hooked = &hooked_functions[at];
+        if (*hooked->real || (hooked->name[0] == '_') != operators) continue;
+        void *found = dlsym(library, hooked->name);
+        if (found && operators && library_of(found) != library_of((void *)(uintptr_t)real_malloc)) {
+            hooked->hook = hooked->operator_hook;
+            if (!hooked->hook) continue;
+        }
+        *hooked->real = found;
+    }
+}
+
+// The C++ library may come with an extension module, visible to nobody else.
+void hooks_find_operators(void) {
+    if (real__Znwm) return;
+    find(true, RTLD_DEFAULT);
+    void *library = real__Znwm ? NULL : real_dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
+    if (!library) return;
+    find(true, library);
+    dlclose(library);
+}
+
 bool hooks_install(void) {
-    for (size_t at = 0; at < hooked_count; at++)
-        if (!*hooked_functions[at].real) *hooked_functions[at].real = dlsym(RTLD_DEFAULT, hooked_functions[at].name);
+    find(false, RTLD_DEFAULT);
     if (!real_malloc || !real_free || !real_realloc || !real_dlopen) return false;
+    hooks_find_operators();
     slots_patch();
     hook_python();
     return true;
+}
+
+const void *hooks_operator(void) { return (const void *)(uintptr_t)real__Znwm; }
+
+const void *hooks_malloc_library(void) {
+    const void *library = library_of((void *)(uintptr_t)real_malloc);
+    return library == library_of((void *)(uintptr_t)real_mmap) ? NULL : library;
 }
 
 void hooks_remove(void) {

@@ -37,7 +37,7 @@ static size_t slot_count;
 static uintptr_t *seen;  // program headers of the libraries that were looked at
 static size_t seen_count;
 static unsigned long long loads, unloads;  // the loader's counts at the latest look
-static uintptr_t own_base;
+static uintptr_t own_base, malloc_base;
 static bool restoring;
 
 bool slots_try_lock(void) { return pthread_mutex_trylock(&lock) == 0; }
@@ -148,7 +148,12 @@ static int visit_library(struct dl_phdr_info *info, size_t size, void *first) {
     }
     if (!dynamic) return 0;
     if (!restoring) note_library(&image, info->dlpi_name);
+    uintptr_t new_operator = (uintptr_t)hooks_operator();
+    if (new_operator >= image.low && new_operator < image.high && new_operator != 0)
+        operators_low = image.low, operators_high = image.high;
     if (own_base >= image.low && own_base < image.high) return 0;
+    // What an allocator maps, it gives out in pieces that are counted one by one.
+    if (malloc_base >= image.low && malloc_base < image.high) return 0;
     uintptr_t tables[2] = {0, 0};
     size_t sizes[2] = {0, 0};
     for (; dynamic->d_tag != DT_NULL; dynamic++) switch (dynamic->d_tag) {
@@ -174,6 +179,7 @@ static bool make_room(void) {
     slots = room;
     seen = (uintptr_t *)(slots + MOST_SLOTS);
     own_base = (uintptr_t)&hooked_functions;
+    malloc_base = (uintptr_t)hooks_malloc_library();
     return true;
 }
 

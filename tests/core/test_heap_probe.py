@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import sys
 
 import pytest
@@ -230,3 +231,36 @@ def test_where_the_file_cannot_be_made_the_tables_are_kept_in_memory(run_program
     (tmp_path / "trace.bin.heap").rmdir()
     assert within(fwmemtrace.read(tmp_path / "trace.bin")["a"].heap.live_bytes, 10 * MB, 0.05)
     assert any("a kill loses it" in note for note in trace.report("json").splitlines())
+
+
+@pytest.mark.slow
+def test_a_full_disk_costs_samples_and_a_note_but_not_the_program(run_program, tmp_path):
+    done = run_program("""
+        import resource, fwmemtrace
+        resource.setrlimit(resource.RLIMIT_FSIZE, (700 * 1024, 700 * 1024))  # what a full disk is to posix_fallocate
+        with fwmemtrace.session("trace.bin", probes=["heap"], sample_bytes=256, interval=0):
+            with fwmemtrace.phase("a"):
+                kept = [bytes(3000) for _ in range(20_000)]
+        print("still here")
+    """)
+    assert "still here" in done.stdout
+    assert "samples are missing" in fwmemtrace.read(tmp_path / "trace.bin").report("json")
+
+
+@pytest.mark.slow
+def test_an_allocator_that_is_preloaded_is_used_and_sampled(run_program, tmp_path):
+    found = sorted(glob.glob("/usr/lib/*/libjemalloc.so.2"))
+    if not found:
+        pytest.skip("needs libjemalloc2")
+    run_program(
+        """
+        import fwmemtrace
+        with fwmemtrace.session("trace.bin", probes=["heap"], sample_bytes="16KiB", interval=0):
+            with fwmemtrace.phase("a"):
+                kept = [bytearray(100_000) for _ in range(100)]
+        """,
+        LD_PRELOAD=found[0],
+    )
+    heap = heap_of(tmp_path / "trace.bin", "a")
+    assert within(heap.live_bytes, 10 * MB, 0.02)
+    assert within(heap.allocated_bytes, 10 * MB, 0.02), "what jemalloc maps for itself counts for nothing"

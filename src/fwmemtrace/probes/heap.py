@@ -83,6 +83,11 @@ class HeapProbe(Probe):
     def stop(self) -> None:
         if self._tasks is not None:
             self._tasks.stop()
+            if (loop := self._tasks.foreign_loop) is not None:
+                self._context.note(
+                    f"task switches of the event loop {loop} are not visible: what a task allocates counts toward the "
+                    "phase that began or ended last in its thread"
+                )
             self._tasks = None
         core, self._core = self._core, None
         if core is None:
