@@ -1,7 +1,8 @@
 """Builds the compiled core, where a compiler and Linux are. Without them the package works, just without the core.
 
 hatchling calls `CoreBuildHook`. `python hatch_build.py` builds the core of a checkout in place. FWMEMTRACE_CORE=0
-leaves it out, FWMEMTRACE_CORE=required makes a failure an error.
+leaves it out, FWMEMTRACE_CORE=required makes a failure an error. CC is the compiler, and FWMEMTRACE_CORE_TAG the tag of a
+wheel for another platform that it compiles for, such as `cp311-cp311-manylinux2014_aarch64` (see csrc/wheels.py).
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ except ImportError:  # run as a script
 
 ROOT = Path(__file__).resolve().parent
 SOURCES = sorted((ROOT / "csrc").glob("*.c"))
-NAME = "_compiled" + (sysconfig.get_config_var("EXT_SUFFIX") or ".so")
+TAG = os.environ.get("FWMEMTRACE_CORE_TAG", "")
+MACHINE = next((name for name in ("x86_64", "aarch64") if TAG.endswith(name)), platform.machine())
+SUFFIX = sysconfig.get_config_var("EXT_SUFFIX") or ".so"
+NAME = "_compiled" + SUFFIX.replace(platform.machine(), MACHINE).replace("-gnu", "-musl" if "musl" in TAG else "-gnu")
 PLACE = Path("fwmemtrace/core") / NAME
 FLAGS = ["-std=gnu11", "-O2", "-g1", "-fPIC", "-fvisibility=hidden", "-fno-semantic-interposition", "-pthread"]
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
@@ -46,8 +50,8 @@ def compile_core(target: Path, extra: list[str] | None = None) -> None:
     """
     if sys.platform != "linux" or sys.implementation.name != "cpython":
         raise CoreBuildError("it is for CPython on Linux")
-    if platform.machine() not in ("x86_64", "aarch64"):
-        raise CoreBuildError(f"it is for x86-64 and aarch64, not for {platform.machine()}")
+    if MACHINE not in ("x86_64", "aarch64"):
+        raise CoreBuildError(f"it is for x86-64 and aarch64, not for {MACHINE}")
     compiler = shlex.split(os.environ.get("CC") or "cc")
     include = [f"-I{sysconfig.get_paths()[key]}" for key in ("include", "platinclude")]
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +90,9 @@ class CoreBuildHook(BuildHookInterface):
             self.app.display_warning(f"fwmemtrace is built without its compiled core: {error}")
             return
         build_data["pure_python"] = False
-        build_data["infer_tag"] = True
+        build_data["infer_tag"] = not TAG
+        if TAG:
+            build_data["tag"] = TAG
         if version != "editable":
             build_data["force_include"][str(target)] = str(PLACE)
 
