@@ -108,11 +108,14 @@ typedef struct {
     uint32_t thread_id;
     uint32_t next;
     uint32_t kind;
+    uint32_t call;  // the number of the phase's call that allocated it
+    uint32_t reserved;
 } Block;
 
 void tables_begin(void);
 void tables_end(void);
 uint32_t tables_add_phase(uint32_t parent, const char *name, size_t length);
+void tables_count_call(uint32_t phase);
 void tables_charge(uint32_t phase, uint64_t bytes);
 void tables_add(void *address, size_t size, double mean, uint32_t phase, uint32_t thread_id, BlockKind kind,
                 const void *caller);

@@ -92,6 +92,15 @@ static PyObject *heap_phase(PyObject *module, PyObject *arguments) {
     return PyLong_FromUnsignedLong(phase);
 }
 
+static PyObject *heap_begin(PyObject *module, PyObject *phase) {
+    (void)module;
+    unsigned long number = PyLong_AsUnsignedLong(phase);
+    if (number == (unsigned long)-1 && PyErr_Occurred()) return NULL;
+    sampler_switch_phase((uint32_t)number);
+    if (is_on) tables_count_call((uint32_t)number);
+    Py_RETURN_NONE;
+}
+
 static PyObject *heap_switch(PyObject *module, PyObject *phase) {
     (void)module;
     unsigned long number = PyLong_AsUnsignedLong(phase);
@@ -106,6 +115,7 @@ static PyMethodDef methods[] = {
     {"heap_stop", heap_stop, METH_NOARGS, "Stop, and return the tables."},
     {"heap_after_fork", heap_after_fork, METH_NOARGS, "Make a forked child ready for a start of its own."},
     {"heap_phase", heap_phase, METH_VARARGS, "Add a phase below another one; return its number."},
+    {"heap_begin", heap_begin, METH_O, "Make a phase the calling thread's, and count a call of it."},
     {"heap_switch", heap_switch, METH_O, "Make a phase the calling thread's."},
     {NULL, NULL, 0, NULL},
 };

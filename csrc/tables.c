@@ -48,6 +48,8 @@ typedef struct {
     uint64_t samples;
     uint32_t peak;     // the number of the latest peak
     uint32_t at_peak;  // 1 while the live bytes are the most so far
+    uint32_t calls;
+    uint32_t reserved;
     char name[];
 } Phase;
 
@@ -103,6 +105,11 @@ uint32_t tables_add_phase(uint32_t parent, const char *name, size_t length) {
     phase->name_length = (uint32_t)length;
     memcpy(phase->name, name, length);
     return file_commit(phase);
+}
+
+void tables_count_call(uint32_t at) {
+    Phase *phase = file_at(at ? at : no_phase);
+    __atomic_fetch_add(&phase->calls, 1, __ATOMIC_RELAXED);
 }
 
 void tables_charge(uint32_t at, uint64_t bytes) {
@@ -286,6 +293,7 @@ void tables_add(void *address, size_t size, double mean, uint32_t phase, uint32_
         charged->sampled += weight;
         charged->sampled_variance += block.variance;
         charged->samples++;
+        block.call = charged->calls;
         block.site = intern_site(phase, kind, caller, stack, count);
         if (block.site) {
             Site *site = file_at(block.site);

@@ -1,7 +1,7 @@
 """Makes the wheels of a release: `python csrc/wheels.py [--out dist] PYTHON ...`.
 
-There is one for each Python given and each platform, and one without the core for everything else. The compiler is that of
-the package ziglang, which compiles for all platforms and for old versions of glibc: pip install ziglang.
+There is one for each Python given and each platform, and one without the core for everything else. The compiler is that
+of the package ziglang, which compiles for all platforms and for old versions of glibc: pip install ziglang.
 """
 
 from __future__ import annotations

@@ -35,7 +35,9 @@ def tables(entries: bytes, used: int | None = None) -> bytes:
 
 def a_heap() -> bytes:
     """A phase `a` with one live block of 300 bytes, which stands for 1,100 of 2,200."""
-    phase = entry(3, struct.pack("=IIQddddddQII", 0, 1, 2200, 2200.0, 2e6, 1100.0, 1e6, 1100.0, 1e6, 2, 0, 1), b"a")
+    phase = entry(
+        3, struct.pack("=IIQddddddQIIII", 0, 1, 2200, 2200.0, 2e6, 1100.0, 1e6, 1100.0, 1e6, 2, 0, 1, 1, 0), b"a"
+    )
     code = entry(1, struct.pack("=IiQQHHI", 0, 10, 1, 2, 4, 4, 0), b"loadf.py")
     number = [HEADER // 8, (HEADER + len(phase)) // 8, (HEADER + len(phase) + len(code)) // 8]
     site = entry(
@@ -43,7 +45,7 @@ def a_heap() -> bytes:
         struct.pack("=IIQQIIdddQII", 0, number[0], 5, 0, 2, 1, 1100.0, 0.0, 2200.0, 2, 0, 0),
         struct.pack("=Q", number[1] << 32),
     )
-    block = entry(5, struct.pack("=QQddIIII", 4096, 300, 1100.0, 1e6, number[2], 9, 0, 2) + bytes(48))
+    block = entry(5, struct.pack("=QQddIIIIII", 4096, 300, 1100.0, 1e6, number[2], 9, 0, 2, 1, 0) + bytes(56))
     return tables(phase + code + site + block)
 
 

@@ -264,3 +264,26 @@ def test_an_allocator_that_is_preloaded_is_used_and_sampled(run_program, tmp_pat
     heap = heap_of(tmp_path / "trace.bin", "a")
     assert within(heap.live_bytes, 10 * MB, 0.02)
     assert within(heap.allocated_bytes, 10 * MB, 0.02), "what jemalloc maps for itself counts for nothing"
+
+
+@pytest.mark.slow
+def test_a_leak_is_a_candidate_and_a_cache_is_not(run_program, tmp_path):
+    run_program("""
+        import fwmemtrace
+        leaked, cache = [], {}
+
+        def leak(): leaked.append(bytearray(20_000))
+        def fill(): cache.setdefault("once", [bytearray(20_000) for _ in range(100)])
+
+        with fwmemtrace.session("trace.bin", probes=["heap"], sample_bytes="16KiB", interval=0):
+            for _ in range(100):
+                with fwmemtrace.phase("request"):
+                    fill()
+                    leak()
+                    temporary = [bytearray(20_000) for _ in range(50)]
+    """)
+    heap = heap_of(tmp_path / "trace.bin", "request")
+    assert heap.calls == 100
+    assert [site.stack[0].function for site in heap.leak_candidates] == ["leak"]
+    assert heap.leak_candidates[0].from_calls > 40
+    assert "Leak candidates" in fwmemtrace.read(tmp_path / "trace.bin").report("text")

@@ -20,9 +20,9 @@ _HEADER = struct.Struct("=8sIIIIQQQQQQQddQQ")
 _HEAD = struct.Struct("=IHH")
 _CODE = struct.Struct("=IHHIiQQHHI")
 _SITE = struct.Struct("=IHHIIQQIIdddQII")
-_PHASE = struct.Struct("=IHHIIQddddddQII")
+_PHASE = struct.Struct("=IHHIIQddddddQIIII")
 _LIBRARY = struct.Struct("=IHHQQII")
-_BLOCK = struct.Struct("=QQddIIII")
+_BLOCK = struct.Struct("=QQddIIIIII")
 _DEEPEST = 1000
 
 OBJECT = 2  # a block of one of Python's allocators
@@ -38,6 +38,7 @@ class HeapBlock(NamedTuple):
     site: int
     thread_id: int
     kind: int
+    call: int  # the number of the phase's call that allocated it
 
 
 class HeapSite(NamedTuple):
@@ -62,6 +63,7 @@ class HeapPhase(NamedTuple):
     sampled_variance: float
     peak: float
     samples: int
+    calls: int
 
 
 class _Code(NamedTuple):
@@ -175,15 +177,14 @@ class HeapFile:
         self.sites[number] = HeapSite(phase, kind, caller, live, at_peak, allocated, samples, frames)
 
     def _read_phase(self, entry: bytes, number: int) -> None:
-        _, _, _, parent, length, allocated, sampled, variance, _, _, peak, _, samples, edge, rising = (
-            _PHASE.unpack_from(entry)
-        )
+        fields = _PHASE.unpack_from(entry)
+        parent, length, allocated, sampled, variance, _, _, peak, _, samples, edge, rising, calls, _ = fields[3:]
         name = entry[_PHASE.size : _PHASE.size + length].decode(errors="replace")
         around = self._paths.get(parent, ())
         path = (*around, name) if name and len(around) < _DEEPEST else around
         self._paths[number] = path
         self._peaks[number], self._rising[number] = edge, bool(rising)
-        self.phases[number] = HeapPhase(path, allocated, sampled, variance, peak, samples)
+        self.phases[number] = HeapPhase(path, allocated, sampled, variance, peak, samples, calls)
 
     def _read_library(self, entry: bytes, number: int) -> None:
         _, _, _, low, high, length, _ = _LIBRARY.unpack_from(entry)
@@ -191,9 +192,9 @@ class HeapFile:
         self._libraries[low] = high, path
 
     def _read_blocks(self, rows: bytes) -> None:
-        for address, size, weight, variance, site, thread_id, _, kind in _BLOCK.iter_unpack(rows):
+        for address, size, weight, variance, site, thread_id, _, kind, call, _ in _BLOCK.iter_unpack(rows):
             if address and site in self.sites and weight > 0:
-                self.blocks.append(HeapBlock(address, size, weight, variance, site, thread_id, kind))
+                self.blocks.append(HeapBlock(address, size, weight, variance, site, thread_id, kind, call))
 
 
 _FIXED = {1: _CODE, 2: _SITE, 3: _PHASE, 4: _LIBRARY, 5: _HEAD}

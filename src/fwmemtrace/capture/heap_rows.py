@@ -17,6 +17,11 @@ from .stacks import make_readable, package_of_stack
 _OWN_HOOKS = "/fwmemtrace/core/_compiled."
 
 
+_LEAST_CALLS = 8
+_LEAST_SAMPLES = 8
+_LEAST_SPREAD = 0.25  # of the samples, in each half of the calls
+
+
 class HeapResults(NamedTuple):
     """What the sampled heap of a process says.
 
@@ -32,17 +37,31 @@ class HeapResults(NamedTuple):
 class _Live:
     """The live samples of a place or phase."""
 
-    __slots__ = ("bytes", "samples", "variance", "weight")
+    __slots__ = ("bytes", "calls", "samples", "variance", "weight")
 
     def __init__(self) -> None:
         self.weight = self.variance = 0.0
         self.bytes = self.samples = 0
+        self.calls: list[int] = []  # in which each sample was allocated
 
     def add(self, block: HeapBlock) -> None:
         self.weight += block.weight
         self.variance += block.variance
         self.bytes += block.size
         self.samples += 1
+        self.calls.append(block.call)
+
+    def grows(self, calls: int) -> bool:
+        """Tell whether blocks of many calls are live, of early and of late ones: what calls leave behind grows.
+
+        What a first call fills (a cache) is of early calls only, and what is about to be freed of the latest ones.
+
+        Args:
+            calls: of the phase.
+        """
+        late = sum(2 * call > calls for call in self.calls)
+        spread = min(late, self.samples - late)
+        return calls >= _LEAST_CALLS and self.samples >= _LEAST_SAMPLES and spread >= _LEAST_SPREAD * self.samples
 
 
 class _Place:
@@ -129,6 +148,8 @@ def _row(totals: HeapPhase, phase: _Phase, mean: float, top: int) -> results.Hea
             allocated_bytes=round(place.allocated * scale),
             at_peak_bytes=round(place.at_peak * scale),
             samples=place.live.samples,
+            from_calls=len(set(place.live.calls)),
+            grows=place.live.grows(totals.calls),
             library=place.library,
             stack=[results.Frame(*frame) for frame in stack.frames],
             package=stack.package,
@@ -137,6 +158,7 @@ def _row(totals: HeapPhase, phase: _Phase, mean: float, top: int) -> results.Hea
 
     places = list(phase.places.values())
     held = [place for place in places if place.live.samples]
+    growing = [place for place in held if place.live.grows(totals.calls)]
     low, high = bounds(phase.live)
     return results.Heap(
         live_bytes=estimate(phase.live),
@@ -145,7 +167,9 @@ def _row(totals: HeapPhase, phase: _Phase, mean: float, top: int) -> results.Hea
         allocated_bytes=totals.allocated,
         peak_bytes=max(estimate(phase.live), round(totals.peak * scale)),
         samples=totals.samples,
+        calls=totals.calls,
         top=[shown(place) for place in heapq.nlargest(top, held, key=lambda place: place.live.weight)],
+        leak_candidates=[shown(place) for place in heapq.nlargest(top, growing, key=lambda place: place.live.weight)],
         at_peak=[
             shown(place) for place in heapq.nlargest(top, places, key=lambda place: place.at_peak) if place.at_peak > 0
         ],

@@ -63,7 +63,7 @@ class HeapProbe(Probe):
     def phase_began(self, span: Span) -> None:
         if self._tasks is not None:
             self._tasks.follow()
-        self._switch(self._number(span))
+        self._core.heap_begin(self._number(span))
 
     def phase_ended(self, span: Span, state: None) -> None:
         self.switched(current.get())

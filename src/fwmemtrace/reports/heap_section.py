@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .. import results
-from .blocks import Bytes, Code, Column, Inline, Percent, Prose, Section, Sentence, Table, enumerate_words
-from .heap_tables import bounds
+from .blocks import Bytes, Code, Column, Count, Inline, Percent, Prose, Section, Sentence, Table, enumerate_words
+from .heap_tables import bounds, site_words
 from .sites import short
 
+_CANDIDATES = 10  # leak candidates in the table
 _NAMED = 3  # holders in the sentence
 _SMALLEST = 0.02  # of the live heap: a smaller holder is not named
 
@@ -40,7 +41,28 @@ def heap_sections(process: results.Process, phases: Sequence[results.PhaseRow]) 
     what = "Sampled: malloc, anonymous mappings and Python's allocators, without the phases inside each phase."
     held = _held(process, [heap for _, heap in sampled])
     prose = Prose("basis", [*([held] if held else []), what])
-    yield Section(f"heap-{process.pid}", "Sampled heap", [prose, Table("phases", columns, rows)])
+    table = Table("phases", columns, rows)
+    yield Section(f"heap-{process.pid}", "Sampled heap", [prose, table, *_leak_candidates(sampled)])
+
+
+def _leak_candidates(sampled: Sequence[tuple[results.PhaseRow, results.Heap]]) -> Iterator[Table]:
+    """The stacks of which early and late calls have left something behind, the largest first."""
+    found = [(phase, heap, site) for phase, heap in sampled for site in heap.leak_candidates]
+    found.sort(key=lambda each: -each[2].live_bytes)
+    rows: list[list[Sentence]] = [
+        [
+            Code(phase.path) if phase.path else "Outside any phase",
+            Bytes(site.live_bytes),
+            bounds(site),
+            [Count(site.from_calls), " of ", Count(heap.calls)],
+            Code(site_words(site)),
+        ]
+        for phase, heap, site in found[:_CANDIDATES]
+    ]
+    if rows:
+        titles = ("live", "95% CI", "seen in calls")
+        columns = [Column("phase"), *(Column(title, "right") for title in titles), Column("stack")]
+        yield Table("leak-candidates", columns, rows, title="Leak candidates: early and late calls left memory behind")
 
 
 def _held(process: results.Process, heaps: Sequence[results.Heap]) -> list[Inline]:

@@ -19,6 +19,8 @@ class HeapStackSample(Result, kw_only=True):
     allocated_bytes: int  # all allocations
     at_peak_bytes: int  # live when the live bytes of the phase were at their peak
     samples: int  # number of samples that are live
+    from_calls: int  # number of calls of the phase that the live samples were allocated in
+    grows: bool  # whether they are of early and of late calls, so that each call may leave something behind
     library: str | None  # the library that called the allocator; null if not known
     stack: list[Frame]  # Python frames, innermost first
     package: str | None = None  # installed package of the innermost frame that is in one
@@ -34,7 +36,9 @@ class Heap(Result, kw_only=True):
     allocated_bytes: int  # all allocations; exact
     peak_bytes: int  # the most of its own allocations that was live at once
     samples: int  # number of samples, freed ones included
+    calls: int  # number of calls of the phase that began while the probe was on
     top: list[HeapStackSample]  # the stacks with the most live bytes
     at_peak: list[HeapStackSample] = []  # the stacks with the most live bytes at the peak
+    leak_candidates: list[HeapStackSample] = []  # the stacks that grow, those with the most live bytes
     by_package: dict[str, int] = {}  # live bytes by package of the Python code
     by_library: dict[str, int] = {}  # live bytes by library that called the allocator
