@@ -1,8 +1,8 @@
 """Builds the compiled core, where a compiler and Linux are. Without them the package works, just without the core.
 
 hatchling calls `CoreBuildHook`. `python hatch_build.py` builds the core of a checkout in place. FWMEMTRACE_CORE=0
-leaves it out, FWMEMTRACE_CORE=required makes a failure an error. CC is the compiler, and FWMEMTRACE_CORE_TAG the tag of a
-wheel for another platform that it compiles for, such as `cp311-cp311-manylinux2014_aarch64` (see csrc/wheels.py).
+leaves it out, FWMEMTRACE_CORE=required makes a failure an error. CC is the compiler, and FWMEMTRACE_CORE_TAG the tag of
+a wheel for another platform that it compiles for, such as `cp311-cp311-manylinux2014_aarch64` (see csrc/wheels.py).
 """
 
 from __future__ import annotations
