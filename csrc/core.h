@@ -114,6 +114,7 @@ typedef struct {
 
 void tables_begin(void);
 void tables_end(void);
+bool tables_has_phase(uint32_t phase);
 uint32_t tables_add_phase(uint32_t parent, const char *name, size_t length);
 void tables_count_call(uint32_t phase);
 void tables_charge(uint32_t phase, uint64_t bytes);
@@ -163,6 +164,13 @@ typedef struct {
 const char *python_stack_check(void);  // why stacks cannot be read here; NULL if they can
 size_t python_stack(PythonFrame *frames, size_t most);
 void code_facts(const void *code, CodeFacts *facts);
+
+// ---- context.c: the phase of the calling thread by its context
+
+// Reads the phase of a thread from the span in a context variable from now on; NULL switches that off.
+void context_watch(PyObject *variable, PyTypeObject *span_type, Py_ssize_t phase_offset, Py_ssize_t outer_offset);
+bool context_phase(uint32_t *phase);     // false if nothing is watched, or this is no thread of Python's
+PyObject *context_value(PyObject *key);  // a borrowed reference; NULL if the context has no such variable
 
 // ---- hooks.c, slots.c: how calls get here
 

@@ -2,6 +2,7 @@
 #include "core.h"
 
 #include <errno.h>
+#include <structmember.h>
 #include <string.h>
 
 static bool is_on;
@@ -57,6 +58,7 @@ static PyObject *heap_stop(PyObject *module, PyObject *nothing) {
     is_on = false;
     sampler_settle(&current_thread);
     sampler_end();
+    context_watch(NULL, NULL, 0, 0);
     hooks_remove();
     tables_lock();
     tables_end();
@@ -73,6 +75,7 @@ static PyObject *heap_stop(PyObject *module, PyObject *nothing) {
 static PyObject *heap_after_fork(PyObject *module, PyObject *nothing) {
     (void)module, (void)nothing;
     is_on = false;
+    context_watch(NULL, NULL, 0, 0);
     hooks_remove();
     Py_RETURN_NONE;
 }
@@ -109,6 +112,30 @@ static PyObject *heap_switch(PyObject *module, PyObject *phase) {
     Py_RETURN_NONE;
 }
 
+static PyObject *heap_watch(PyObject *module, PyObject *arguments) {
+    (void)module;
+    PyObject *variable, *phase, *outer;
+    if (!PyArg_ParseTuple(arguments, "OO!O!", &variable, &PyMemberDescr_Type, &phase, &PyMemberDescr_Type, &outer))
+        return NULL;
+    PyObject *value = NULL;
+    if (!PyContextVar_CheckExact(variable) || PyContextVar_Get(variable, Py_None, &value)) return NULL;
+    PyObject *read = context_value(variable);
+    bool right = read == value || (!read && value == Py_None);
+    Py_XDECREF(value);
+    if (!right) Py_RETURN_FALSE;
+    context_watch(variable, PyDescr_TYPE(phase), ((PyMemberDescrObject *)phase)->d_member->offset,
+                  ((PyMemberDescrObject *)outer)->d_member->offset);
+    Py_RETURN_TRUE;
+}
+
+static PyObject *heap_context_value(PyObject *module, PyObject *variable) {
+    (void)module;
+    if (!PyContextVar_CheckExact(variable)) Py_RETURN_NONE;
+    PyObject *value = context_value(variable);
+    if (!value) Py_RETURN_NONE;
+    return Py_NewRef(value);
+}
+
 static PyMethodDef methods[] = {
     {"heap_check", heap_check, METH_NOARGS, "Return why the heap cannot be sampled here, None if it can."},
     {"heap_start", heap_start, METH_VARARGS, "Start to sample; return the errno with which the file failed, or 0."},
@@ -117,6 +144,8 @@ static PyMethodDef methods[] = {
     {"heap_phase", heap_phase, METH_VARARGS, "Add a phase below another one; return its number."},
     {"heap_begin", heap_begin, METH_O, "Make a phase the calling thread's, and count a call of it."},
     {"heap_switch", heap_switch, METH_O, "Make a phase the calling thread's."},
+    {"heap_watch", heap_watch, METH_VARARGS, "Take phases from a context variable's spans, if it can be read; else False."},
+    {"context_value", heap_context_value, METH_O, "Return the value of a context variable, as the sampler reads it."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -123,6 +123,8 @@ COLD void sampler_took(void *address, size_t size, BlockKind kind, const void *c
     double drawn_from = thread->mean;
     thread->drawn += (int64_t)size;
     draw(thread);
+    uint32_t by_context;
+    if (UNLIKELY(context_phase(&by_context))) thread->phase = by_context;
     sampler_settle(thread);
     if (thread->inside || !*owned) goto out;
     thread->inside = true;

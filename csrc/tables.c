@@ -107,6 +107,14 @@ uint32_t tables_add_phase(uint32_t parent, const char *name, size_t length) {
     return file_commit(phase);
 }
 
+// A span may be of an earlier session, whose numbers mean nothing now.
+bool tables_has_phase(uint32_t at) {
+    const Phase *phase = file_at(at);
+    uint64_t end = (uint64_t)at * 8 + sizeof *phase;
+    return ready && at && end <= __atomic_load_n(&file_header()->used, __ATOMIC_ACQUIRE) &&
+           phase->head.kind == ENTRY_PHASE && phase->head.size >= sizeof *phase;
+}
+
 void tables_count_call(uint32_t at) {
     Phase *phase = file_at(at ? at : no_phase);
     __atomic_fetch_add(&phase->calls, 1, __ATOMIC_RELAXED);

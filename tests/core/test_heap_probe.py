@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import glob
 import sys
+from contextvars import Context, ContextVar
+from importlib.util import find_spec
 
 import pytest
 
@@ -55,7 +57,7 @@ def test_live_and_freed_memory_by_phase_stack_and_library(run_program, tmp_path)
     truth = 150_000 * (20 * 5.9 + 33) + 150_000 * 8
     assert within(keep.live_bytes, truth, 0.2)
     assert keep.live_low_bytes <= keep.live_bytes <= keep.live_high_bytes
-    assert within(inner.live_bytes, 30 * MB, 0.01)
+    assert within(inner.live_bytes, 30 * MB, 0.05)
     assert within(inner.allocated_bytes, 30 * MB, 0.01)
     assert inner.top[0].stack[0].function == "keep_large" or inner.top[0].stack[1].function == "keep_large"
     assert inner.top[0].library == "CPython"
@@ -223,7 +225,7 @@ def test_where_the_file_cannot_be_made_the_tables_are_kept_in_memory(run_program
     run_program("""
         import os, fwmemtrace, warnings
         os.mkdir("trace.bin.heap")
-        with fwmemtrace.session("trace.bin", probes=["heap"], interval=0):
+        with fwmemtrace.session("trace.bin", probes=["heap"], sample_bytes="16KiB", interval=0):
             with fwmemtrace.phase("a"):
                 kept = [bytearray(100_000) for _ in range(100)]
     """)
@@ -287,3 +289,43 @@ def test_a_leak_is_a_candidate_and_a_cache_is_not(run_program, tmp_path):
     assert [site.stack[0].function for site in heap.leak_candidates] == ["leak"]
     assert heap.leak_candidates[0].from_calls > 40
     assert "Leak candidates" in fwmemtrace.read(tmp_path / "trace.bin").report("text")
+
+
+def test_a_context_variable_is_read_as_the_interpreter_has_it(compiled):
+    """With one variable in the context, with so many that nodes of all kinds are on the way, and in another context."""
+    variables = [ContextVar(f"v{number}") for number in range(300)]
+    asked = ContextVar("asked")
+
+    def check(expected: object) -> None:
+        assert compiled.context_value(asked) is expected
+
+    for count in (0, 1, 10, 300):
+        context = Context()
+        for variable in variables[:count]:
+            context.run(variable.set, object())
+        context.run(check, None)
+        value = object()
+        context.run(asked.set, value)
+        context.run(check, value)
+    check(None)
+
+
+@pytest.mark.slow
+def test_tasks_of_another_event_loop_keep_their_phases(run_program, tmp_path):
+    if find_spec("uvloop") is None:
+        pytest.skip("needs uvloop")
+    run_program("""
+        import asyncio, fwmemtrace, uvloop
+        kept = []
+        async def task(number):
+            with fwmemtrace.phase(f"task {number}"):
+                for _ in range(20):
+                    kept.append(bytearray(50_000))
+                    await asyncio.sleep(0)
+        async def tasks():
+            await asyncio.gather(*(task(number) for number in range(5)))
+        with fwmemtrace.session("trace.bin", probes=["heap"], sample_bytes=2048, interval=0):
+            uvloop.run(tasks())
+    """)
+    for number in range(5):
+        assert within(heap_of(tmp_path / "trace.bin", f"task {number}").live_bytes, MB, 0.05)

@@ -7,6 +7,7 @@ behind as it is; a clean stop moves them into the trace.
 from __future__ import annotations
 
 import os
+from sys import modules
 from typing import Any, ClassVar
 
 from ..core import load
@@ -20,6 +21,7 @@ from .base import Probe, ProbeContext
 from .native.task_switches import TaskSwitches
 
 _PIECE = 1024 * 1024
+_UNSEEN_SWITCHES = ("uvloop", "greenlet")  # modules that switch tasks where nobody is told
 
 
 class HeapProbe(Probe):
@@ -56,6 +58,7 @@ class HeapProbe(Probe):
             self._path = None
         self._phases: dict[tuple[int, str], int] = {}
         self._switch = core.heap_switch
+        self._watching = self._reads_context = False
         self._tasks = TaskSwitches(self.switched)
         self._tasks.follow()
         self.switched(current.get())
@@ -63,7 +66,11 @@ class HeapProbe(Probe):
     def phase_began(self, span: Span) -> None:
         if self._tasks is not None:
             self._tasks.follow()
-        self._core.heap_begin(self._number(span))
+        number = span.heap_phase = self._number(span)
+        if not self._watching and not modules.keys().isdisjoint(_UNSEEN_SWITCHES):
+            self._watching = True
+            self._reads_context = self._core.heap_watch(current, vars(Span)["heap_phase"], vars(Span)["parent"])
+        self._core.heap_begin(number)
 
     def phase_ended(self, span: Span, state: None) -> None:
         self.switched(current.get())
@@ -83,7 +90,7 @@ class HeapProbe(Probe):
     def stop(self) -> None:
         if self._tasks is not None:
             self._tasks.stop()
-            if (loop := self._tasks.foreign_loop) is not None:
+            if not self._reads_context and (loop := self._tasks.foreign_loop) is not None:
                 self._context.note(
                     f"task switches of the event loop {loop} are not visible: what a task allocates counts toward the "
                     "phase that began or ended last in its thread"
