@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define WINDOW (256u * 1024)
@@ -17,6 +18,8 @@ static char *base;
 static uint64_t end;       // of the appended entries, those not committed yet included
 static uint64_t reserved;  // bytes that can be written to
 static int descriptor = -1;
+static dev_t device;  // of the file; with the next, tells whether the descriptor is still ours
+static ino_t inode;
 
 FileHeader *file_header(void) { return (FileHeader *)base; }
 
@@ -26,10 +29,17 @@ bool file_has(const void *entry) {
     return (const char *)entry >= base && (const char *)entry < base + end;
 }
 
+// A program may close descriptors that it did not open (a daemon does), and open files of its own by their numbers.
+static bool descriptor_is_ours(void) {
+    struct stat status;
+    return descriptor >= 0 && !fstat(descriptor, &status) && status.st_dev == device && status.st_ino == inode;
+}
+
 static int reserve(uint64_t size) {
     while (reserved < size) {
         if (reserved + WINDOW > FILE_LIMIT) return ENOSPC;
         if (descriptor >= 0) {
+            if (!descriptor_is_ours()) return EBADF;
             int error;
             do error = posix_fallocate(descriptor, (off_t)reserved, WINDOW);
             while (error == EINTR);
@@ -42,8 +52,20 @@ static int reserve(uint64_t size) {
 
 static int map_file(const char *path) {
     unlink(path);  // an old one may still be mapped by another process
-    int made = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int made = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (made < 0) return errno;
+    int high = fcntl(made, F_DUPFD_CLOEXEC, 512);  // out of the way of what the program opens and closes
+    if (high >= 0) {
+        close(made);
+        made = high;
+    }
+    struct stat status;
+    if (fstat(made, &status)) {
+        close(made);
+        return EBADF;
+    }
+    device = status.st_dev;
+    inode = status.st_ino;
     descriptor = made;
     int error = reserve(WINDOW);
     if (!error && mmap(base, FILE_LIMIT, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, made, 0) == MAP_FAILED)
@@ -106,7 +128,7 @@ uint32_t file_commit(void *entry) {
 void file_leave(void) {
     if (!base) return;
     map_memory();
-    if (descriptor >= 0) close(descriptor);
+    if (descriptor_is_ours()) close(descriptor);
     descriptor = -1;
     end = reserved = 0;
 }

@@ -329,3 +329,16 @@ def test_tasks_of_another_event_loop_keep_their_phases(run_program, tmp_path):
     """)
     for number in range(5):
         assert within(heap_of(tmp_path / "trace.bin", f"task {number}").live_bytes, MB, 0.05)
+
+
+def test_a_program_that_closes_every_descriptor_keeps_its_own_files_as_they_are(run_program, tmp_path):
+    run_program("""
+        import os, fwmemtrace
+        fwmemtrace.start("trace.bin", probes=["heap"], sample_bytes=256, interval=0)
+        os.closerange(3, 4096)
+        own = [os.open(f"own {number}", os.O_CREAT | os.O_RDWR) for number in range(600)]
+        kept = [bytes(3000) for _ in range(3000)]
+        fwmemtrace.stop()
+        assert [os.fstat(number).st_size for number in own] == [0] * 600
+    """)
+    assert (tmp_path / "own 0").stat().st_size == 0
