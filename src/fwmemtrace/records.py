@@ -275,7 +275,7 @@ class CaptureChunk(Record, frozen=True, gc=False):
 
     kind: ClassVar[int] = 11
 
-    tool: str  # "memray"
+    tool: str  # "memray", or "heap" for the tables of the sampled heap
     offset: int
     total: int  # of the whole file
     data: bytes
