@@ -8,6 +8,8 @@ import pytest
 from fwmemtrace import results
 from fwmemtrace.analysis.diff import RunOfTrace, compare
 from fwmemtrace.analysis.diff.thresholds import exceeding
+from fwmemtrace.reports.blocks import Table
+from fwmemtrace.reports.difference import difference_document
 from fwmemtrace.results.diff import BeforeAfter, Comparison
 
 MB = 10**6
@@ -189,3 +191,26 @@ def test_workers_are_the_same_whatever_their_arguments_are() -> None:
     )
     names = [(change.name, change.status) for change in compare([old], [new]).processes]
     assert names == [(name, "kept") for name in ("main process", "worker", "worker spawned", "worker w.py")]
+
+
+def test_many_phases_are_compared_in_a_moment_and_only_those_that_differ_are_shown() -> None:
+    def many(name: str, size: int) -> RunOfTrace:
+        rows = [phase(f"group {number // 100}/{name} {number}", 1000) for number in range(3000)]
+        groups = [phase(f"group {number}", 100_000, wall=1000) for number in range(30)]
+        rows[170] = phase(rows[170].path, size)
+        groups[1] = phase("group 1", 99_000 + size, wall=1000)
+        return run([*groups, *rows])
+
+    def rows_shown(comparison: Comparison) -> int:
+        return sum(
+            len(table.rows)
+            for section in difference_document(comparison).sections
+            for table in section.blocks
+            if isinstance(table, Table)
+        )
+
+    comparison = compare([many("route", 1000)], [many("route", 30 * MB)])
+    assert named(comparison) == [("group 1/route 170", "rss")]
+    assert rows_shown(comparison) < 300
+    renamed = compare([many("route", 1000)], [many("path", 1000)])
+    assert {row.status for row in renamed.processes[0].phases} == {"kept", "added", "removed"}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
+import msgspec
+
 from ..paths import nearest
 from ..results.diff import BeforeAfter, Comparison, Difference, KindChange, PhaseChange, ProcessChange, StackChange
 from .blocks import (
@@ -51,6 +53,7 @@ _FIGURES: list[tuple[str, _Of, bool, bool]] = [  # title, figure, whether it is 
     ("tensors without inner phases", lambda phase: phase.tensor_bytes, True, False),
 ]
 _FRAMES = 3
+_MOST_PHASES = 500  # of a process, whose tables take seconds to lay out and nobody reads
 _ARROW = " → "
 
 
@@ -65,7 +68,11 @@ def difference_document(comparison: Comparison, top: int = 10) -> Document:
     sections = [Section("differences", "Differences", list(_differences(comparison, top, several)))]
     sections.append(Section("processes", "Processes", [_process_table(comparison.processes)]))
     for number, process in enumerate(comparison.processes):
-        blocks: list[Block] = list(_phase_tables(process))
+        shown = _shown_phases(process.phases)
+        blocks: list[Block] = list(_phase_tables(msgspec.structs.replace(process, phases=shown)))
+        if len(shown) < len(process.phases):
+            left_out = counted(len(process.phases) - len(shown), "phase")
+            blocks.insert(0, Prose("left-out", [[*left_out, " within noise left out; the JSON format has all."]]))
         kinds = _kind_table(process, top)
         if kinds is not None:
             blocks.append(kinds)
@@ -162,6 +169,15 @@ def _process_table(processes: Sequence[ProcessChange]) -> Table:
 
 def _or_dash(number: int | None) -> str:
     return "-" if number is None else str(number)
+
+
+def _shown_phases(phases: Sequence[PhaseChange]) -> list[PhaseChange]:
+    """Returns all phases if there are not too many, else the outermost ones and those that differ beyond noise."""
+    if len(phases) <= _MOST_PHASES:
+        return list(phases)
+    changed = [phase.names for phase in phases if abs(phase.own_bytes.change) > phase.noise_bytes][:_MOST_PHASES]
+    kept = {path[:length] for path in changed for length in range(1, len(path) + 1)}
+    return [phase for phase in phases if len(phase.names) < 2 or phase.names in kept]
 
 
 def _phase_tables(process: ProcessChange) -> Iterator[Table]:

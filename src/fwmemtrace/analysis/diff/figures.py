@@ -57,7 +57,7 @@ def figures_of(view: ProcessView) -> dict[PhasePath, PhaseFigures]:
     rows = {row.names: row for row in view.phases}
     concurrent = _concurrent(rows, view.process.wall_ns)
     # The changes of concurrent phases have each other's in them, so they tell nothing about the phase around them.
-    telling = [path for path in rows if len(path) < 2 or path not in concurrent]
+    telling = {path: None for path in rows if len(path) < 2 or path not in concurrent}
     found = {path: PhaseFigures(_figures(row), concurrent=path in concurrent) for path, row in rows.items()}
     own: list[tuple[str, Callable[[results.PhaseRow], int | None]]] = [
         ("own_bytes", lambda row: None if row.resident is None else row.resident.delta_bytes),
@@ -69,7 +69,7 @@ def figures_of(view: ProcessView) -> dict[PhasePath, PhaseFigures]:
         for path, size in _without_inner(known).items():
             found[path].figures[name] = size
     if view.ledger is not None:
-        for path, kinds in _own_kinds([entry for entry in view.ledger if entry.names in set(telling)]).items():
+        for path, kinds in _own_kinds([entry for entry in view.ledger if entry.names in telling]).items():
             found[path].kinds = kinds
     for path in sorted(found, key=len, reverse=True):
         phase = found[path]
