@@ -21,7 +21,7 @@ began = time.thread_time()
 import torch, sentence_transformers
 print(json.dumps({"ns": (time.thread_time() - began) * 1e9}))
 """
-# The high-water mark of the plain program is that of its whole run; a session resets it, and tells the largest.
+# The high-water mark of the plain program is that of its whole run; a session resets it, and reports the largest.
 _GUARD = """
 import json, os, sys, time
 began = time.thread_time()

@@ -1,4 +1,4 @@
-"""Takes the phases out of a program, for measurements of what its report says without them."""
+"""Takes the phases out of a program, to measure what its report shows without them."""
 
 from __future__ import annotations
 

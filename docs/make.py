@@ -1,4 +1,4 @@
-"""Generates pages of docs/ from the code's own constants and types, and tables from benchmarks.json and causes.json.
+"""Generates pages of docs/ from the code's own constants and types, and the figures in them from saved results.
 
 Run it from the repository after a change: `python docs/make.py`. A test fails while a page is stale.
 """
@@ -294,7 +294,7 @@ _BENCHMARKS = re.compile(r"(?ms)^<!-- benchmarks: ([\w ,]+) -->\n.*?^<!-- end of
 
 
 def with_benchmarks(page: str) -> str:
-    """A page that is written by hand, with the tables between its marks made from docs/benchmarks.json.
+    """Returns a page with the tables between its marks made from docs/benchmarks.json.
 
     A mark is `<!-- benchmarks: phases, census -->`, with the names of the benchmarks whose rows follow, up to
     `<!-- end of benchmarks -->`.
@@ -305,18 +305,61 @@ def with_benchmarks(page: str) -> str:
         table = results_of_benchmarks.markdown(rows)
         return f"<!-- benchmarks: {match[1]} -->\n\n{table}\n<!-- end of benchmarks -->\n"
 
-    return _BENCHMARKS.sub(block, (DOCS / page).read_text(encoding="utf-8"))
+    return _BENCHMARKS.sub(block, page)
+
+
+_SAMPLE = re.compile(r"(?ms)^<!-- sample: (\w+)(?:: ([^\n]+))? -->\n.*?^<!-- end of sample -->\n")
+
+
+def with_samples(page: str) -> str:
+    """Returns a page with the output of commands between its marks copied from docs/samples/.
+
+    A mark is `<!-- sample: guard: Phases; RSS rises[4] -->`: the name of a sample, and the parts of it that are shown,
+    by their first lines, up to an empty line or to a number of lines. Without parts, all of it is shown. The end is
+    `<!-- end of sample -->`. `python docs/samples.py` runs the commands.
+    """
+
+    def block(match: re.Match[str]) -> str:
+        output = (DOCS / "samples" / f"{match[1]}.txt").read_text(encoding="utf-8")
+        mark = match[0].partition("\n")[0]
+        shown = "\n".join(f"    {line}".rstrip() for line in _parts_of(output, match[2]))
+        return f"{mark}\n\n{shown}\n\n<!-- end of sample -->\n"
+
+    return _SAMPLE.sub(block, page)
+
+
+def _parts_of(output: str, parts: str | None) -> list[str]:
+    """Returns the lines of an output that a mark asks for, and "..." where lines between them are left out."""
+    command, *lines = output.rstrip("\n").split("\n")
+    if parts is None:
+        return [command, "", *lines]
+    shown = [command]
+    for part in parts.split("; "):
+        title, most = re.fullmatch(r"(.*?)(?:\[(\d+)\])?", part).groups()  # type: ignore[union-attr]
+        if title not in lines:
+            raise ValueError(f"no part {title!r} in the output of {command}")
+        start = lines.index(title)
+        end = lines.index("", start) if "" in lines[start:] else len(lines)
+        shown += ["", *lines[start : min(end, start + int(most or len(lines)))]]
+        if most and start + int(most) < end:
+            shown.append("...")
+    return shown
 
 
 _CAUSES = re.compile(r"(?ms)^<!-- causes -->\n.*?^<!-- end of causes -->\n")
 
 
-def causes_page() -> str:
-    """docs/causes.md, with the tables between its marks made from docs/causes.json."""
+def with_causes(page: str) -> str:
+    """Returns a page with the tables between its marks made from docs/causes.json."""
     verdicts = table_of_causes.load(DOCS / "causes.json")
     tables = "\n".join(table_of_causes.markdown(kind, list(rows.values())) for kind, rows in verdicts.items())
     block = f"<!-- causes -->\n\n{tables}\n<!-- end of causes -->\n"
-    return _CAUSES.sub(lambda _: block, (DOCS / "causes.md").read_text(encoding="utf-8"))
+    return _CAUSES.sub(lambda _: block, page)
+
+
+def with_figures(name: str) -> str:
+    """A page that is written by hand, with everything between its marks made from saved results."""
+    return with_causes(with_samples(with_benchmarks((DOCS / name).read_text(encoding="utf-8"))))
 
 
 PAGES: dict[str, Callable[[], str]] = {
@@ -325,10 +368,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "trace-format.md": trace_format_page,
     "settings.md": settings_page,
     "command-line.md": command_line_page,
-    "design.md": partial(with_benchmarks, "design.md"),
-    "native.md": partial(with_benchmarks, "native.md"),
-    "causes.md": causes_page,
 }
+PAGES |= {page.name: partial(with_figures, page.name) for page in sorted(DOCS.glob("*.md")) if page.name not in PAGES}
 
 
 def main() -> None:

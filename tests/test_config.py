@@ -156,3 +156,29 @@ def test_durations_are_formatted_in_a_fitting_unit() -> None:
         "1.0 s",
         "16.7 min",
     ]
+
+
+@pytest.mark.parametrize(
+    ("environ", "instance", "labels"),
+    [
+        ({"POD_NAME": "shop-1"}, "", {}),  # not in a pod
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1", "HOSTNAME": "shop-2"}, "shop-2", {}),
+        (
+            {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "MY_POD_NAME": "shop-3", "NODE_NAME": "node-1", "HOSTNAME": "x"},
+            "shop-3",
+            {"k8s.pod.name": "shop-3", "k8s.node.name": "node-1"},
+        ),
+        (
+            {
+                "KUBERNETES_SERVICE_HOST": "10.0.0.1",
+                "POD_NAME": "shop-4",
+                "OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=four,k8s.pod.name=other",
+            },
+            "four",
+            {"k8s.pod.name": "other"},
+        ),
+    ],
+)
+def test_a_pod_names_itself(tmp_path: Path, environ: dict[str, str], instance: str, labels: dict[str, str]) -> None:
+    loaded = config.load({}, environ, tmp_path)
+    assert (loaded.instance, loaded.labels) == (instance, labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,47 @@ def test_examples_of_a_page(page, tmp_path):
     command = [sys.executable, "-c", RUN_A_PAGE, str(page), str(OPTIONS)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+SAMPLES = runpy.run_path(str(ROOT / "docs" / "samples.py"))["COMMANDS"]
+GENERATED = {"report.md", "trace-format.md", "settings.md", "command-line.md"}  # by docs/make.py, all of each
+
+
+def unmarked_output(page: str) -> list[str]:
+    """The blocks of a page that show measured figures, but are neither copied from a sample nor examples that run."""
+    by_hand = re.sub(r"(?ms)^<!-- (\w+)[:\w ,;/\[\]]* -->\n.*?^<!-- end of \1s? -->\n", "", page)
+    blocks = re.findall(r"(?m)(?:^    .*\n|^\n(?=    ))+|^```[^`]*^```", by_hand)
+    figure = re.compile(r"""\d (?:B|kB|MB|GB|us|ms|s)\b(?!")""")  # in quotes it is part of code
+    return [block for block in blocks if figure.search(block) and ">>> " not in block]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in GENERATED], ids=lambda page: page.name)
+def test_output_in_a_page_is_generated(page):
+    """Mark it, and let docs/make.py copy it: see `with_samples` there."""
+    assert unmarked_output(page.read_text()) == []
+
+
+def test_output_pasted_into_a_page_is_detected():
+    marked = "<!-- sample: guard: Phases -->\n\n    $ run\n\n    init  +1.2 MB\n\n<!-- end of sample -->\n"
+    doctest = "    >>> print(size)\n    1.2 MB\n"
+    pasted = "    init  +1.2 MB\n"
+    assert unmarked_output(f"Text.\n\n{marked}\nText.\n\n{doctest}\n    $ check --budget 300MB\n\nText.\n") == []
+    assert unmarked_output(f"{marked}\nText.\n\n    $ run\n\n{pasted}") != []
+    assert unmarked_output(f"Text.\n\n```\n{pasted}```\n") != []
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_sample_is_what_its_command_printed(name):
+    command, output = (ROOT / "docs" / "samples" / f"{name}.txt").read_text().split("\n", 1)
+    assert command == f"$ {SAMPLES[name]}", "run `python docs/samples.py`"
+    assert output.strip()
+    assert not re.search(r"(?:^|[\s(])/\w+/", output), "a path of the machine that it ran on"
+
+
+def test_every_sample_is_shown_and_saved():
+    shown = {name for page in PAGES for name in re.findall(r"^<!-- sample: (\w+)", page.read_text(), re.MULTILINE)}
+    saved = {path.stem for path in (ROOT / "docs" / "samples").glob("*.txt")}
+    assert set(SAMPLES) == shown == saved
 
 
 SOURCE = Path(fwmemtrace.__file__).parent

@@ -11,40 +11,44 @@ import fwmemtrace
 
 PACKAGE = Path(fwmemtrace.__file__).parent
 
-GROUND = {"_version", "errors", "records", "units", "paths", "packages"}
+GROUND = {"_version", "lazy", "errors", "records", "units", "paths", "packages", "values", "redaction"}
 
 # For each room (a folder or module of fwmemtrace), the other rooms that its code may import, lazily or not, for types
 # or not. In the order of the data's way; docs/design.md has the same table in words.
 MAY_IMPORT: dict[str, set[str]] = {
     "_version": set(),
+    "lazy": set(),
     "errors": set(),
     "records": set(),
     "paths": set(),
     "packages": set(),
+    "values": {"paths"},
+    "redaction": {"errors", "values"},
     "units": {"errors"},
     "plugins": {"errors"},
-    "config": {"errors", "units"},
+    "config": {"errors", "units", "redaction"},
     # in the traced process
-    "tracing": {"errors", "paths"},
+    "tracing": {"errors", "paths", "values"},
     "system": {"errors", "records"},
     "heap": {"errors", "records", "system"},
     "probes": GROUND - {"_version"} | {"config", "tracing", "system", "heap", "capture", "tracefile"},
-    "sinks": {"errors", "records", "tracefile"},
+    "sinks": {"lazy", "errors", "records", "system", "tracefile", "values"},
     "recording": GROUND | {"config", "plugins", "tracing", "system", "probes", "sinks"},
     # in any process, later
-    "tracefile": {"errors", "records", "paths"},
+    "tracefile": {"errors", "records", "paths", "values"},
     "results": {"paths"},
     "capture": {"errors", "paths", "packages", "system", "tracefile", "results"},
-    "analysis": {"errors", "records", "paths", "packages", "results", "capture"},
-    "reports": {"errors", "units", "paths", "packages", "results", "analysis", "capture"},
-    "exporters": {"_version", "errors", "records", "units", "paths", "results", "analysis", "plugins", "reports"},
+    "analysis": {"errors", "records", "paths", "packages", "values", "results", "capture"},
+    "reports": GROUND - {"_version", "records"} | {"results", "analysis", "capture"},
+    "exporters": GROUND | {"results", "analysis", "plugins", "reports"},
     "trace": GROUND | {"plugins", "system", "tracefile", "capture", "results", "analysis", "reports"},
     # what puts both together
+    "fleet": {"errors", "records", "units", "results", "reports", "trace"},
     "suite": GROUND | {"config", "tracing", "system", "heap", "recording", "trace", "results", "analysis"},
     "cli": GROUND
     | {"__init__", "config", "plugins", "tracing", "system", "recording", "trace", "tracefile", "capture", "results"}
-    | {"analysis", "reports", "exporters", "suite"},
-    "integrations": GROUND | {"config", "tracing", "recording", "trace"},
+    | {"analysis", "reports", "exporters", "suite", "fleet"},
+    "integrations": GROUND | {"config", "tracing", "system", "sinks", "recording", "results", "analysis", "trace"},
     "__init__": GROUND | {"tracing", "heap", "recording", "trace", "probes"},
     "__main__": {"cli"},
 }
@@ -54,7 +58,7 @@ ONLY: dict[tuple[str, str], set[str]] = {
     ("probes", "tracefile"): {"tracefile.layout"},
     ("probes", "capture"): {"capture.markers"},
     ("capture", "tracefile"): {"tracefile.layout"},
-    ("sinks", "tracefile"): {"tracefile.layout", "tracefile.encode"},
+    ("sinks", "tracefile"): {"tracefile.layout", "tracefile.encode", "tracefile.first_record"},
     ("analysis", "capture"): {"capture.own_frames", "capture.library_names", "capture.stacks"},
     ("reports", "capture"): {"capture.stacks"},
     ("exporters", "reports"): {"reports.visible"},
@@ -66,7 +70,8 @@ ONLY: dict[tuple[str, str], set[str]] = {
 # that are not named lie below all that are.
 LAYERS: dict[str, list[set[str]]] = {
     "system": [
-        {"system.proc", "system.mapped_paths", "system.garbage_collector"},
+        {"system.descriptors", "system.garbage_collector", "system.mapped_paths"},
+        {"system.proc"},
         {
             "system.allocators",
             "system.backing",
@@ -84,9 +89,10 @@ LAYERS: dict[str, list[set[str]]] = {
         {"heap.array_names", "heap.chain_steps", "heap.deep_size", "heap.live_storages"},
         {"heap.reference_chains"},
     ],
-    "tracing": [{"tracing.span"}, {"tracing.phases"}],
+    "tracing": [{"tracing.span"}, {"tracing.phases"}, {"tracing.current_tracer"}],
     "recording": [
-        {"recording.sink_guard", "recording.probe_set", "recording.workers"},
+        {"recording.foreign_errors"},
+        {"recording.description", "recording.sink_guard", "recording.probe_set", "recording.workers"},
         {"recording.phase_recorder"},
         {"recording.session"},
     ],
@@ -111,7 +117,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"capture.readers"},
     ],
     "reports": [
-        {"reports.base", "reports.visible"},
+        {"reports.base", "reports.share", "reports.visible"},
         {"reports.blocks"},
         {
             "reports.console",
@@ -140,6 +146,10 @@ LAYERS: dict[str, list[set[str]]] = {
         {"reports.suite.sections"},
         {"reports.flame", "reports.live", "reports.selection"},
         {"reports.document", "reports.difference"},
+        {"reports.worded"},
+        {"reports.html.document", "reports.html.columns"},
+        {"reports.html.data", "reports.html.page"},
+        {"reports.html.report"},
         {"reports.terminal", "reports.markdown", "reports.html", "reports.json"},
         {"reports.check_report", "reports.formats"},
     ],
@@ -161,7 +171,7 @@ LAYERS: dict[str, list[set[str]]] = {
         },
         {"results.check", "results.diff", "results.growth", "results.imports", "results.phases"},
         {"results.summary"},
-        {"results.report"},
+        {"results.report", "results.details"},
     ],
     "analysis": [
         {
@@ -172,6 +182,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "analysis.rise_lines",
             "analysis.program_command",
             "analysis.rss_breakdown",
+            "analysis.stack_tree",
             "analysis.standing_rises",
             "analysis.theil_sen",
             "analysis.timeline",
@@ -180,22 +191,40 @@ LAYERS: dict[str, list[set[str]]] = {
         {"analysis.growth_verdict", "analysis.ledger_native", "analysis.phase_rows"},
         # A fold knows nothing of the other folds.
         {
+            "analysis.call_levels",
+            "analysis.calls",
             "analysis.collector",
             "analysis.growth",
             "analysis.holders",
             "analysis.imports",
             "analysis.ledger",
+            "analysis.marks",
             "analysis.objects",
             "analysis.process_fold",
             "analysis.python_heap",
+            "analysis.readings",
             "analysis.tensors",
         },
         {"analysis.memory_kinds"},
-        {"analysis.causes", "analysis.next_runs"},
-        {"analysis.findings", "analysis.further_runs", "analysis.process_analysis"},
+        {"analysis.causes", "analysis.copied_pages", "analysis.next_runs"},
+        {"analysis.details", "analysis.findings", "analysis.further_runs", "analysis.process_analysis"},
         {"analysis.summary"},
     ],
-    "trace": [{"trace.capture", "trace.deep", "trace.frames"}, {"trace.process"}, {"trace.trace"}, {"trace.live"}],
+    "fleet": [
+        {"fleet.tables"},
+        {"fleet.rows"},
+        {"fleet.dataset", "fleet.traces"},
+        {"fleet.engines", "fleet.watching"},
+        {"fleet.questions"},
+        {"fleet.answers"},
+    ],
+    "trace": [
+        {"trace.capture", "trace.deep", "trace.frames", "trace.sources"},
+        {"trace.process"},
+        {"trace.details"},
+        {"trace.trace"},
+        {"trace.live"},
+    ],
 }
 
 

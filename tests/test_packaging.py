@@ -27,7 +27,8 @@ def run_python(code: str) -> str:
 
 
 def test_entry_points_are_the_built_in_ones():
-    table = PYPROJECT["project"]["entry-points"]
+    table = dict(PYPROJECT["project"]["entry-points"])
+    assert table.pop("pytest11") == {"fwmemtrace": "fwmemtrace.integrations.pytest_plugin"}
     assert table == {group: entries for group, entries in plugins.BUILT_IN.items() if entries}
 
 
@@ -58,7 +59,7 @@ def test_the_public_names_exist():
     assert missing == []
 
 
-@pytest.mark.parametrize("module", ["probes", "sinks", "records", "config"])
+@pytest.mark.parametrize("module", ["probes", "sinks", "reports", "exporters", "records", "config"])
 def test_the_names_of_a_public_module_exist(module):
     public = importlib.import_module(f"fwmemtrace.{module}")
     assert sorted(public.__all__) == sorted(set(public.__all__))

@@ -14,6 +14,7 @@ def read() -> int:
     return len(values)
 
 
+pyarrow.array(range(10))  # imports pandas, if that is installed
 before = rss()
 read()
 time.sleep(1)

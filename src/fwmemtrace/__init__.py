@@ -30,15 +30,24 @@ from .errors import (
     SuiteError,
     TraceFileError,
 )
-from .tracing.phases import Phase, phase
+from .lazy import load_when_used as _load_when_used
+from .tracing.phases import Phase, annotate, phase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from .heap.deep_size import deep_size
     from .recording.session import Session, session, start, stop
     from .trace import Trace, read
+else:
+    __getattr__, __dir__ = _load_when_used(
+        __name__,
+        {
+            "heap.deep_size": ("deep_size",),
+            "integrations.notebook": ("load_ipython_extension",),  # for %load_ext, which looks for it here
+            "recording.session": ("Session", "session", "start", "stop"),
+            "trace": ("Trace", "read"),
+        },
+    )
 
 __all__ = [
     "CaptureError",
@@ -55,6 +64,7 @@ __all__ = [
     "Trace",
     "TraceFileError",
     "__version__",
+    "annotate",
     "deep_size",
     "phase",
     "read",
@@ -62,30 +72,6 @@ __all__ = [
     "start",
     "stop",
 ]
-
-_LAZY = {
-    "Session": "recording.session",
-    "session": "recording.session",
-    "start": "recording.session",
-    "stop": "recording.session",
-    "Trace": "trace",
-    "read": "trace",
-    "deep_size": "heap.deep_size",
-    "load_ipython_extension": "integrations.notebook",  # for %load_ext, which looks for it here
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    full_name = f"{__name__}.{_LAZY[name]}"
-    __import__(full_name)
-    value = globals()[name] = getattr(_sys.modules[full_name], name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
 
 
 def _is_multiprocessing_worker() -> bool:
@@ -102,7 +88,7 @@ def _start_from_environment() -> None:
     if not own_command and (worker or _os.environ.get("FWMEMTRACE")):
         from .recording.session import start_from_environment
 
-        start_from_environment()
+        start_from_environment(worker=worker)
     elif _os.environ.get("FWMEMTRACE_MARKERS", "0") not in ("", "0"):
         from .probes.native.markers_only import install
 

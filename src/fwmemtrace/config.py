@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .errors import SettingsError, unknown_name, warn
+from .redaction import Redactor
 from .units import parse_duration
 
 if TYPE_CHECKING:
@@ -32,9 +33,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         target: path of the trace file, or the argument of the sink that `sink` names.
         sink: name of the sink, as registered by entry point.
+        overwrite: whether an existing trace file is replaced; otherwise the new one gets a number behind its name.
         probes: names of the probes to switch on; `resident` is always on.
         required: names of the probes that must work: if one cannot, the session does not start.
         interval: nanoseconds between two points of the timeline; 0 for no timeline.
+        short_calls: whether calls that return before the timeline can see them are charged with the rises of RSS that
+            they made. This installs a profile function for 0.5% of the time at most, unless the program has one.
+            `fwmemtrace run` sets it, except where FWMEMTRACE_SHORT_CALLS is set.
         exact_peak: whether the peak RSS of each phase is read from the kernel, which needs writes to
             /proc/self/clear_refs.
         top: rows that `python_heap` and `objects` record for each phase.
@@ -50,13 +55,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         service: name of the service that the process belongs to.
         instance: which instance of the service it is.
         labels: further facts about the process, recorded at the start of the trace.
+        redact: regular expressions of what to keep out of command lines, settings, labels and attributes, besides
+            values that are named like secrets, credentials in URLs, and well-known tokens. A variable has them
+            separated by blanks.
+        record_arguments: whether the command line is recorded with the program's arguments.
     """
 
     target: str | None = None
     sink: str = "trace_file"
+    overwrite: bool = False
     probes: tuple[str, ...] = ("resident",)
     required: tuple[str, ...] = ()
     interval: int = 50_000_000
+    short_calls: bool = False
     exact_peak: bool = True
     top: int = 20
     frames: int = 1
@@ -69,6 +80,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     service: str = ""
     instance: str = ""
     labels: dict[str, str] = {}
+    redact: tuple[str, ...] = ()
+    record_arguments: bool = True
 
 
 def load(
@@ -86,7 +99,14 @@ def load(
     """
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
-    for place in (_from_opentelemetry(environ), _from_pyproject(folder), _from_variables(environ), _given(arguments)):
+    places = (
+        _from_kubernetes(environ),
+        _from_opentelemetry(environ),
+        _from_pyproject(folder),
+        _from_variables(environ),
+        _given(arguments),
+    )
+    for place in places:
         labels = {**values.get("labels", {}), **place.get("labels", {})}
         values |= place
         if labels:
@@ -169,6 +189,23 @@ def _from_opentelemetry(environ: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
+def _from_kubernetes(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Read what the downward API passes to a pod, by the names that Kubernetes' documentation uses."""
+    if "KUBERNETES_SERVICE_HOST" not in environ:
+        return {}
+    labels = {}
+    for label, variable in (
+        ("k8s.pod.name", "POD_NAME"),
+        ("k8s.namespace.name", "POD_NAMESPACE"),
+        ("k8s.node.name", "NODE_NAME"),
+    ):
+        value = environ.get(variable) or environ.get(f"MY_{variable}")
+        if value:
+            labels[label] = value
+    instance = labels.get("k8s.pod.name") or environ.get("HOSTNAME", "")
+    return {"instance": instance, "labels": labels} if instance else {"labels": labels}
+
+
 def _checked(name: str, value: Any, place: str) -> Any:
     parse = _PARSERS.get(name)
     if parse is None:
@@ -204,6 +241,15 @@ def _names(value: Any) -> tuple[str, ...]:
         value = value.replace(",", " ").split()
     if not isinstance(value, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in value):
         raise ValueError(f"{value!r} is not a list of names, such as 'resident,native'")
+    return tuple(value)
+
+
+def _patterns(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.split()
+    if not isinstance(value, (list, tuple)) or not all(isinstance(pattern, str) and pattern for pattern in value):
+        raise ValueError(f"{value!r} is not a list of regular expressions")
+    Redactor(value)
     return tuple(value)
 
 
@@ -275,9 +321,11 @@ def _percent_decoded(text: str) -> str:
 _PARSERS: dict[str, Callable[[Any], Any]] = {
     "target": _path,
     "sink": _name,
+    "overwrite": _switch,
     "probes": _names,
     "required": _names,
     "interval": parse_duration,
+    "short_calls": _switch,
     "exact_peak": _switch,
     "top": _positive,
     "frames": _positive,
@@ -290,4 +338,6 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "service": _text,
     "instance": _text,
     "labels": _labels,
+    "redact": _patterns,
+    "record_arguments": _switch,
 }

@@ -34,6 +34,10 @@ class SinkError(FwmemtraceError, OSError):
     """A sink cannot be opened or written to."""
 
 
+class RecordError(FwmemtraceError, ValueError):
+    """A record cannot be written, which costs this record and not those after it."""
+
+
 class TraceFileError(FwmemtraceError, ValueError):
     """A file is not a trace, or not one that this version can read."""
 
@@ -56,7 +60,7 @@ def warn(message: str) -> None:
 
     try:
         warnings.warn(f"fwmemtrace: {message}", RuntimeWarning, stacklevel=3)
-    except RuntimeWarning:
+    except Exception:  # warnings may be errors, or standard error closed
         pass
 
 

@@ -33,7 +33,7 @@ def package_of(path: str) -> str:
 
 
 def is_interpreter(path: str) -> bool:
-    """Tell whether a file is the Python interpreter's own executable, library or extension module.
+    """Return whether a file is the Python interpreter's own executable, library or extension module.
 
     >>> is_interpreter("/usr/bin/python3.11"), is_interpreter("/usr/lib/python3.11/lib-dynload/_ssl.so")
     (True, True)

@@ -61,7 +61,7 @@ def encodable(text: str) -> str:
 
 
 def is_inside(path: PhasePath, outer: PhasePath) -> bool:
-    """Tell whether a path is the other one, or of a phase inside it."""
+    """Return whether a path is the other one, or of a phase inside it."""
     return path[: len(outer)] == outer
 
 

@@ -34,6 +34,8 @@ __all__ = [
     "ObjectRow",
     "Overhead",
     "PackageRow",
+    "PagesCopied",
+    "PhaseAttributes",
     "PhaseBegin",
     "PhaseEnd",
     "PoolFigures",
@@ -92,6 +94,8 @@ class SessionBegin(Record, frozen=True, gc=False):
     service: str = ""  # the name of the service that the process belongs to
     instance: str = ""  # which instance of the service it is
     labels: dict[str, str] = {}  # further facts about the process, such as its version or region
+    host: str = ""  # the name of the machine, by uname(2)
+    family: str = ""  # the same in processes that one process forked; see `system.family`
 
 
 class PhaseBegin(Record, frozen=True, gc=False):
@@ -118,6 +122,15 @@ class PhaseEnd(Record, frozen=True, gc=False):
     rss_bytes: int
     peak_rss_bytes: int
     error: str | None = None  # the qualified name of the type of the exception that ended it
+
+
+class PhaseAttributes(Record, frozen=True, gc=False):
+    """Attributes that a phase got while it ran, such as the status of the response to a request."""
+
+    kind: ClassVar[int] = 15
+
+    span: int
+    attributes: dict[str, AttributeValue]
 
 
 class Sample(Record, frozen=True, gc=False):
@@ -389,6 +402,20 @@ class SampledStack(Record, frozen=True, gc=False):
 
     stack: int  # its number, unique in the process
     frames: list[tuple[str, str, int]]  # qualified name, file and line; innermost first
+
+
+class PagesCopied(Record, frozen=True, gc=False):
+    """A forked process has copied pages that it shared, by writing to them. That leaves RSS as it is.
+
+    Estimated as page faults that made RSS rise by nothing. Which pages are private is known from the probe `mappings`.
+    """
+
+    kind: ClassVar[int] = 62
+
+    time_ns: int
+    bytes: int
+    thread_id: int  # the thread that most likely wrote to them
+    stack: int  # what that thread was running, a number of `SampledStack`
 
 
 class SuiteBegin(Record, frozen=True, gc=False):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from builders import process_result
 from fwmemtrace import results
 from fwmemtrace.analysis.causes import function_name
 from fwmemtrace.analysis.findings import find
@@ -15,26 +16,7 @@ NUMPY = "/venv/lib/python3.11/site-packages/numpy/core.py"
 
 
 def process(**changes: Any) -> results.Process:
-    fields: dict[str, Any] = {
-        "pid": 7,
-        "parent_pid": 1,
-        "python": "3.11.7",
-        "platform": "linux",
-        "command": ["python", "service.py"],
-        "started_unix_ns": 0,
-        "ended": "closed",
-        "last_phase": None,
-        "peak_source": "kernel",
-        "probes": ["resident"],
-        "wall_ns": 1,
-        "before_session_bytes": 20 * MB,
-        "end_bytes": 100 * MB,
-        "peak_bytes": 120 * MB,
-        "outside_phases_bytes": 0,
-        "overlap_bytes": 0,
-        "lost_records": 0,
-    }
-    return results.Process(**{**fields, **changes})
+    return process_result(**{"before_session_bytes": 20 * MB, "end_bytes": 100 * MB, "peak_bytes": 120 * MB, **changes})
 
 
 def row(path: str, delta: int, peak: int = 0) -> results.PhaseRow:
@@ -257,6 +239,95 @@ def test_what_was_never_touched_is_known_from_malloc_alone() -> None:
     assert summary(composition=taken).untouched == results.Untouched(bytes=900 * MB)
     taken[1].untouched_bytes = MB
     assert summary(composition=taken).untouched is None
+
+
+def test_what_was_never_touched_asks_for_the_native_probe() -> None:
+    taken = moments(120 * MB)
+    taken[1].untouched_bytes = 900 * MB
+    (run,) = summary(composition=taken).next_runs
+    assert (run.probe, run.bytes) == ("native", 900 * MB)
+
+
+def test_threads_that_have_not_ended_are_counted() -> None:
+    made = rise("watch", 80 * MB)
+    made.threads = 9
+    taken = moments(120 * MB, blocks=80 * MB)
+    taken[0].threads, taken[-1].threads = 2, 10
+    assert summary(rises=rises(made), composition=taken).causes[0].threads == 8
+    taken[-1].threads = 3
+    assert summary(rises=rises(made), composition=taken).causes[0].threads == 0
+
+
+def test_the_part_of_a_cause_that_stayed_has_its_kind_from_the_end() -> None:
+    taken = moments(60 * MB, malloc=20 * MB)  # the mappings were not read at the peak
+    taken[-1].items = [
+        results.LedgerItem(category="allocator free", owner="malloc", bytes=42 * MB),
+        results.LedgerItem(category="python heap", owner="objects in arenas", bytes=9 * MB),
+    ]
+    first = summary(rises=rises(rise("load", 80 * MB, kept=40 * MB)), composition=taken).causes[0]
+    assert (first.category, first.kept_category, first.kept_owner) == ("", "allocator free", "malloc")
+
+
+def forked(pid: int, private: list[int], rss: list[int], line: int | None) -> results.TraceReport:
+    moments = ("begin", "largest", "end")
+    taken = [
+        results.Composition(
+            pid=pid, moment=moment, path="", rss_bytes=size, unexplained_bytes=0, items=[], private_bytes=own
+        )
+        for moment, own, size in zip(moments, private, rss, strict=False)
+    ]
+    found = rises()
+    found[0].copied_at = line and results.Frame(function="work", file=APP, line=line)
+    return report(process=process(pid=pid, parent_pid=7), composition=taken, rises=found)
+
+
+def test_pages_that_forked_processes_copied_are_added_up_without_what_they_allocated() -> None:
+    parent = report(process=process())
+    found = find(
+        [
+            parent,
+            forked(8, [3 * MB, 60 * MB, 50 * MB], [100 * MB, 110 * MB, 110 * MB], 5),
+            forked(9, [3 * MB, 40 * MB, 40 * MB], [100 * MB, 100 * MB, 100 * MB], 6),
+            forked(10, [3 * MB], [100 * MB], None),
+        ]
+    )
+    assert found is not None
+    assert found.copied is not None
+    assert (found.copied.processes, found.copied.bytes) == (2, 84 * MB)
+    assert found.copied.location == results.Frame(function="work", file=APP, line=5)
+    killed = forked(8, [3 * MB, 4 * MB], [100 * MB, 100 * MB], 5)
+    killed.trace.processes[0].ended = "not closed"
+    assert killed.rises
+    killed.rises[0].copied_bytes = 70 * MB
+    found = find([parent, killed])
+    assert found is not None
+    assert found.copied is not None
+    assert found.copied.bytes == 70 * MB
+    started = forked(8, [3 * MB, 60 * MB], [100 * MB, 100 * MB], 5)
+    started.trace.processes[0].command = ["python", "other.py"]
+    found = find([parent, started])
+    assert found is not None
+    assert found.copied is None
+
+
+def test_what_a_forked_process_began_with_does_not_make_it_the_largest() -> None:
+    child = process(pid=8, parent_pid=7, before_session_bytes=115 * MB, peak_bytes=125 * MB)
+    found = find([report(process=process()), report(process=child)])
+    assert found is not None
+    assert found.pid == 7
+    started = process(pid=8, parent_pid=7, command=["python", "other.py"], peak_bytes=125 * MB)
+    found = find([report(process=process()), report(process=started)])
+    assert found is not None
+    assert found.pid == 8
+
+
+def test_segments_of_shared_memory_are_one_kind() -> None:
+    taken = moments(120 * MB)
+    taken[1].items = [
+        results.LedgerItem(category="shared memory", owner=f"psm_{number}", bytes=8 * MB) for number in range(10)
+    ]
+    first = summary(rises=rises(rise("publish", 80 * MB)), composition=taken).causes[0]
+    assert (first.category, first.owner) == ("shared memory", "")
 
 
 def test_what_was_never_touched_has_its_site_from_the_native_probe() -> None:

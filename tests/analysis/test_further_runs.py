@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from builders import process_result
 from fwmemtrace import results
 from fwmemtrace.analysis.further_runs import with_further_runs
 
@@ -11,25 +12,7 @@ MB = 10**6
 
 
 def report(pid: int, peak: int, probes: list[str], **tables: Any) -> results.TraceReport:
-    process = results.Process(
-        pid=pid,
-        parent_pid=1,
-        python="3.11.7",
-        platform="linux",
-        command=[],
-        started_unix_ns=0,
-        ended="closed",
-        last_phase=None,
-        peak_source="kernel",
-        probes=["resident", *probes],
-        wall_ns=1,
-        before_session_bytes=0,
-        end_bytes=peak,
-        peak_bytes=peak,
-        outside_phases_bytes=0,
-        overlap_bytes=0,
-        lost_records=0,
-    )
+    process = process_result(pid=pid, probes=["resident", *probes], end_bytes=peak, peak_bytes=peak)
     resident = results.Resident(before_bytes=0, after_bytes=peak, delta_bytes=peak, peak_bytes=peak)
     phase = results.PhaseRow(path="load", pid=pid, calls=1, errors=0, wall_ns=1, resident=resident)
     info = results.TraceInfo(complete=True, lost_records=0, damaged_bytes=0, notes=[], processes=[process])

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import process_result
 from fwmemtrace import results
 from fwmemtrace.analysis.ledger import LedgerFold, categories
 from fwmemtrace.analysis.rss_breakdown import break_down
@@ -232,25 +233,7 @@ def test_pages_that_were_copied_became_private_though_rss_stayed():
 
 
 def process(pid, parent_pid, command):
-    return results.Process(
-        pid=pid,
-        parent_pid=parent_pid,
-        python="3.11",
-        platform="linux",
-        command=command,
-        started_unix_ns=0,
-        ended="closed",
-        last_phase=None,
-        peak_source="kernel",
-        probes=["mappings"],
-        wall_ns=0,
-        before_session_bytes=0,
-        end_bytes=0,
-        peak_bytes=0,
-        outside_phases_bytes=0,
-        overlap_bytes=0,
-        lost_records=0,
-    )
+    return process_result(pid=pid, parent_pid=parent_pid, command=command, probes=["mappings"])
 
 
 def composition(pid, moment, rss, private):

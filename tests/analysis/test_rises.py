@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 
 from fwmemtrace.analysis.rises import RisesFold
 from fwmemtrace.paths import OUTSIDE
-from fwmemtrace.records import PhaseBegin, PhaseEnd, RssChange, SampledStack, SessionBegin, SessionEnd
+from fwmemtrace.records import (
+    ModuleImport,
+    PagesCopied,
+    PhaseBegin,
+    PhaseEnd,
+    RssChange,
+    SampledStack,
+    SessionBegin,
+    SessionEnd,
+)
 
 MB = 1_000_000
 OWN = "/srv/app.py"
@@ -16,6 +25,10 @@ NUMPY = "/venv/lib/python3.11/site-packages/numpy/core.py"
 
 def begin(rss):
     return SessionBegin(1, "id", 1, 0, "0", "3.11", "linux", [], 0, 0, rss, rss, "kernel", [], {})
+
+
+def imported(module, size):
+    return ModuleImport(0, module, None, "app:1", 0, 11, 2, size, size, 1, 1)
 
 
 def fold(*records):
@@ -59,6 +72,45 @@ def test_a_rise_belongs_to_the_phase_that_is_open_in_its_thread():
         (RssChange(3, 60, 30, 33, 1), OUTSIDE),  # a thread without a phase: with the latest
     )
     assert {rise.path: rise.bytes for rise in made.result(1).stacks} == {"a": 10, "b": 50}
+
+
+def test_a_rise_knows_how_many_threads_it_was_seen_in():
+    made = fold(
+        (begin(0), OUTSIDE),
+        (SampledStack(1, [("f", OWN, 1)]), OUTSIDE),
+        *((RssChange(thread, thread, 1, thread, 1), OUTSIDE) for thread in (11, 22, 11)),
+    )
+    assert made.result(1).stacks[0].threads == 2
+
+
+def test_what_a_collection_frees_during_an_import_is_no_part_of_the_import():
+    made = fold(
+        (begin(0), OUTSIDE),
+        (SampledStack(1, [("f", OWN, 1)]), OUTSIDE),
+        (RssChange(1, 100, 100, 11, 1), OUTSIDE),
+        (imported("json", -90), OUTSIDE),
+        (imported("json.decoder", 5), OUTSIDE),
+        (SessionEnd(9, 15, 100, 0), OUTSIDE),
+    )
+    result = made.result(1)
+    assert (result.imported_bytes, result.risen_bytes, result.fallen_bytes) == (5, 100, -90)
+    assert (result.stacks[0].at_peak_bytes, result.stacks[0].kept_bytes) == (100, 10)
+    assert result.unattributed_bytes == 0
+
+
+def test_most_pages_were_copied_at_one_line():
+    made = fold(
+        (begin(100), OUTSIDE),
+        (SampledStack(1, [("ones", NUMPY, 5), ("load", OWN, 7)]), OUTSIDE),
+        (SampledStack(2, [("read", OWN, 9)]), OUTSIDE),
+        (PagesCopied(1, 30, 11, 1), OUTSIDE),
+        (PagesCopied(2, 20, 11, 2), OUTSIDE),
+        (PagesCopied(3, 20, 11, 2), OUTSIDE),
+        (PagesCopied(4, 90, 11, 0), OUTSIDE),
+    )
+    result = made.result(7)
+    assert (result.copied_at.function, result.copied_at.line) == ("read", 9)
+    assert (result.risen_bytes, result.rss_delta_bytes) == (0, 0)
 
 
 def test_without_a_sample_there_is_no_result():

@@ -18,7 +18,7 @@ import fwmemtrace
 from fwmemtrace.probes.attribution import Accounted
 from fwmemtrace.probes.resident.rises import RiseSampler
 from fwmemtrace.probes.resident.running_threads import RunningThreads, stack_of
-from fwmemtrace.records import ModuleImport, PhaseBegin, PhaseEnd, RssChange, SampledStack
+from fwmemtrace.records import ModuleImport, PagesCopied, PhaseBegin, PhaseEnd, RssChange, SampledStack
 from fwmemtrace.sinks import MemorySink
 from fwmemtrace.system.held_reads import HeldReads
 
@@ -45,9 +45,9 @@ class Only:
 class Rises:
     """A sampler whose readings of RSS are given."""
 
-    def __init__(self, records, *threads, accounted=lambda: Accounted(0)):
+    def __init__(self, records, *threads, accounted=lambda: Accounted(0), faults=None):
         self.threads = Only(*threads)
-        self.sampler = RiseSampler(records.append, 100 * MB, accounted, self.threads)
+        self.sampler = RiseSampler(records.append, 100 * MB, accounted, self.threads, faults=faults)
         self.look, self.finish = self.sampler.look, self.sampler.finish
 
 
@@ -391,3 +391,18 @@ def test_a_held_read_is_what_is_in_the_file():
     with pytest.raises(OSError, match="task/0"):
         files.read("task/0/stat")
     files.close()
+
+
+def test_page_faults_that_make_rss_rise_by_nothing_are_copied_pages():
+    records, faults = [], [1000]
+    rises = Rises(records, threading.current_thread(), faults=lambda: faults[0])
+    faults[0] += 100
+    assert rises.look(100 * MB, 1)
+    faults[0] += 1000
+    assert rises.look(100 * MB + 900 * mmap.PAGESIZE, 2)
+    faults[0] += 2
+    assert not rises.look(100 * MB + 900 * mmap.PAGESIZE, 3)
+    copied = [record for record in records if isinstance(record, PagesCopied)]
+    assert [record.bytes for record in copied] == [100 * mmap.PAGESIZE, 100 * mmap.PAGESIZE]
+    assert all(record.stack for record in copied)
+    assert sum(change.delta_bytes for change in changes(records)) == 900 * mmap.PAGESIZE

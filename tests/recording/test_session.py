@@ -14,11 +14,11 @@ import pytest
 
 import fwmemtrace
 from fwmemtrace import phase
-from fwmemtrace.errors import SessionError, SettingsError, SinkError
+from fwmemtrace.errors import PhaseError, SessionError, SettingsError, SinkError
 from fwmemtrace.paths import write
 from fwmemtrace.probes import Probe
 from fwmemtrace.recording.session import Session, stop
-from fwmemtrace.records import Note, PhaseBegin, PhaseEnd, Sample, SessionBegin, SessionEnd
+from fwmemtrace.records import Note, PhaseAttributes, PhaseBegin, PhaseEnd, Sample, SessionBegin, SessionEnd
 from fwmemtrace.sinks import MemorySink
 
 MB = 10**6
@@ -254,6 +254,8 @@ def test_the_previous_tracer_is_restored_after_a_session() -> None:
 
         def switch(self, span: span_module.Span | None) -> None: ...
 
+        def annotate(self, span: span_module.Span, attributes: dict[str, span_module.Attribute]) -> None: ...
+
     before = phases.install(Quiet())
     try:
         with phase("a"):
@@ -265,3 +267,23 @@ def test_the_previous_tracer_is_restored_after_a_session() -> None:
     finally:
         phases.install(before)
     assert seen == ["a", "c"]
+
+
+def test_annotate_adds_attributes_to_the_current_phase(tmp_path: Path) -> None:
+    fwmemtrace.annotate(lost=True)  # no session is on
+    with fwmemtrace.session(tmp_path / "trace.bin"):
+        fwmemtrace.annotate(lost=True)  # outside any phase
+        with phase("request", method="GET"):
+            with phase("inner"):
+                pass
+            fwmemtrace.annotate(status=200)
+    trace = fwmemtrace.read(tmp_path / "trace.bin")
+    added = [record for record in trace if isinstance(record, PhaseAttributes)]
+    begun = {record.name: record.span for record in trace if isinstance(record, PhaseBegin)}
+    assert added == [PhaseAttributes(begun["request"], {"status": 200})]
+    assert trace["request"].attributes == {"method": "GET", "status": 200}
+
+
+def test_annotate_rejects_what_is_no_attribute() -> None:
+    with pytest.raises(PhaseError, match=r"annotate\(\): the attribute body is a bytes"):
+        fwmemtrace.annotate(body=b"x")  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from builders import process_result
 from fwmemtrace import results
 from fwmemtrace.reports.blocks import Table, plain
 from fwmemtrace.reports.ledger_sections import ledger_sections
@@ -10,25 +11,7 @@ MB = 10**6
 
 
 def _rows(ledger: results.Ledger) -> list[list[str]]:
-    process = results.Process(
-        pid=1,
-        parent_pid=0,
-        python="3.11",
-        platform="linux",
-        command=[],
-        started_unix_ns=0,
-        ended="closed",
-        last_phase=None,
-        peak_source="kernel",
-        probes=["mappings"],
-        wall_ns=0,
-        before_session_bytes=0,
-        end_bytes=100 * MB,
-        peak_bytes=100 * MB,
-        outside_phases_bytes=0,
-        overlap_bytes=0,
-        lost_records=0,
-    )
+    process = process_result(pid=1, probes=["mappings"], end_bytes=100 * MB, peak_bytes=100 * MB)
     info = results.TraceInfo(complete=True, lost_records=0, damaged_bytes=0, notes=[], processes=[process])
     report = results.TraceReport(trace=info, phases=[], ledger=[ledger])
     _, section = ledger_sections(report, process, [], 5)

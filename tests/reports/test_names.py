@@ -27,6 +27,7 @@ from fwmemtrace.reports import (
     Prose,
     Section,
     Table,
+    document_of,
     write_html,
     write_markdown,
     write_text,
@@ -164,9 +165,19 @@ def _columns(source: str) -> Iterator[set[int]]:
 
 
 def test_html_shows_every_name_and_obeys_none(trace: fwmemtrace.Trace) -> None:
-    page = Page(trace.report("html"))
+    page = Page(write_html(document_of(trace.summary(), Options())))
     assert page.seen & {"b", "script", "a", "img"} == set()
     assert [name for name in map(visible, NAMES) if name not in page.texts["code"]] == []
+
+
+def test_the_data_of_the_page_has_the_names_themselves(trace: fwmemtrace.Trace) -> None:
+    page = Page(trace.report("html"))
+    assert page.seen & {"b", "img"} == set()
+    data, program = page.texts["script"]
+    assert "</script" not in data + program
+    assert [name for name in NAMES if name not in json.loads(data)["details"][0]["paths"]] == [
+        name for name in NAMES if "/" in name or "\\" in name
+    ]
 
 
 @pytest.mark.parametrize("colour", [False, True])
@@ -288,7 +299,8 @@ def test_names_with_a_slash_are_siblings_and_the_outermost_rows_add_up(
     assert outermost + rest == process["end_bytes"]
 
     names = ["before the session", "GET /users", "GET /users/{id}", "outside any phase", "at the end"]
-    page, markdown = Page(trace.report("html")), markdown_texts(trace.report("markdown"))
+    page = Page(write_html(document_of(trace.summary(), Options())))
+    markdown = markdown_texts(trace.report("markdown"))
     for cells in (page.texts["td"], markdown["td"]):
         start = cells.index("before the session")
         columns = cells.index("GET /users", start) - start

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from builders import process_result
 from fwmemtrace import results
 from fwmemtrace.analysis.summary import check_budget
 from fwmemtrace.reports.base import Options
@@ -21,26 +22,9 @@ BLOCKS = {"category": "native heap", "owner": "malloc, large blocks"}
 
 
 def process(**changes: Any) -> results.Process:
-    fields: dict[str, Any] = {
-        "pid": 7,
-        "parent_pid": 1,
-        "python": "3.11.7",
-        "platform": "linux",
-        "command": ["python", "service.py"],
-        "started_unix_ns": 0,
-        "ended": "closed",
-        "last_phase": None,
-        "peak_source": "kernel",
-        "probes": ["resident"],
-        "wall_ns": 1,
-        "before_session_bytes": 20 * MB,
-        "end_bytes": 3460 * MB,
-        "peak_bytes": 3480 * MB,
-        "outside_phases_bytes": 0,
-        "overlap_bytes": 0,
-        "lost_records": 0,
-    }
-    return results.Process(**{**fields, **changes})
+    return process_result(
+        **{"before_session_bytes": 20 * MB, "end_bytes": 3460 * MB, "peak_bytes": 3480 * MB, **changes}
+    )
 
 
 def code(function: str, size: int, **changes: Any) -> results.Cause:
@@ -125,6 +109,16 @@ def test_the_cause_has_its_memory_its_code_its_library_and_whether_it_stayed() -
         (
             {"location": None, "package": "numpy"},
             "100.0 MB of the 3.48 GB came while numpy ran at once; it stayed.",
+        ),
+        (
+            {"kept_bytes": 40 * MB, "kept_category": "allocator free", "kept_owner": "Arrow's mimalloc"},
+            "100.0 MB of the 3.48 GB came while f (semantic_guard.py:88) ran at once; 40.0 MB of that stayed as free "
+            "memory that is kept by Arrow's mimalloc.",
+        ),
+        (
+            {"category": "shared memory", "threads": 12},
+            "100.0 MB of the 3.48 GB are shared memory that f (semantic_guard.py:88) made at once in 12 threads that "
+            "have not ended; they stayed.",
         ),
         (
             {"tensors": "BertModel", **BLOCKS},
@@ -232,6 +226,26 @@ def test_memory_that_costs_less_than_it_seems_is_told_apart() -> None:
         "At least 2.39 GB of 5.92 GB live native memory were allocated by work (app.py:5) and never touched, or were "
         "swapped out: they are not in RSS.",
     ]
+
+
+def test_memory_that_was_never_touched_comes_first_if_it_exceeds_the_peak() -> None:
+    made = report(code("f", 100 * MB), untouched=results.Untouched(bytes=5000 * MB))
+    assert paragraph(made)[0] == (
+        "At least 5.00 GB were allocated and never touched, or were swapped out: they are not in RSS."
+    )
+    assert len(paragraph(made, "figures")) == 1
+
+
+def test_pages_that_forked_processes_copied_come_first_if_they_are_most() -> None:
+    frame = results.Frame(function="work", file="app.py", line=5)
+    many = results.CopiedPages(processes=2, bytes=210 * MB, location=frame)
+    assert paragraph(report(code("f", 100 * MB), copied=many))[0] == (
+        "2 forked processes copied 210.0 MB of the pages shared with the parent while work (app.py:5) ran."
+    )
+    few = results.CopiedPages(processes=1, bytes=50 * MB)
+    assert paragraph(report(code("f", 100 * MB), copied=few))[1] == (
+        "1 forked process copied 50.0 MB of the pages shared with the parent."
+    )
 
 
 COMMAND = ["/usr/bin/python3", "-m", "fwmemtrace", "run", "--report", "--probes", "native", "my app.py", "<x>", "a\\b"]

@@ -15,7 +15,7 @@ _MOST = 0.5  # of a cause: what one package or model has to account for to stand
 
 
 def is_own_phase(path: str) -> bool:
-    """Tells whether a phase is one of the program's own; the outermost ones of `run` say nothing about it."""
+    """Returns whether a phase is one of the program's own; the outermost ones of `run` are not."""
     return path not in _PROGRAM_PHASES
 
 
@@ -37,8 +37,10 @@ def find_causes(report: results.TraceReport, process: results.Process) -> list[r
     worth = [cause for cause in causes if max(cause.bytes, cause.kept_bytes or 0) >= _MIN_SHARE * whole]
     causes = sorted(worth, key=lambda cause: -cause.bytes)
     find_kinds([cause for cause in causes if cause.kind in ("code", "phase")], report)
+    new_threads = _new_threads(report)
     for cause in causes:
         if cause.kind in ("code", "phase"):
+            cause.threads = min(cause.threads, new_threads) if cause.threads > 1 < new_threads else 0
             _add_calls(cause, report)
             _add_tensors(cause, report)
     return causes
@@ -107,9 +109,16 @@ def _code(rises: Iterable[results.Rise]) -> list[results.Cause]:
                 package=package if packages[package] >= _MOST * total else "",
                 duration_ns=max(rise.last_ns for rise in group) - min(rise.first_ns for rise in group),
                 kept_bytes=sum(rise.kept_bytes for rise in group),
+                threads=max(rise.threads for rise in group),
             )
         )
     return causes
+
+
+def _new_threads(report: results.TraceReport) -> int:
+    """Returns how many more threads there were at the last reading than at the first."""
+    threads = {one.moment: one.threads for one in report.composition or []}
+    return threads.get("end", 0) - threads.get("begin", 0)
 
 
 def _join_callers(grouped: dict[tuple[str, str], list[results.Rise]]) -> None:

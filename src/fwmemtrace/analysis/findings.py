@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from .. import results
 from .causes import find_causes
+from .copied_pages import find_copied, inherited_bytes
 from .next_runs import find_next_runs
 
 _SAME_PEAK = 0.005  # of the peak: the kernel's counters differ by less
+_MIN_COPIED = 0.1  # of the peak
 _MIN_UNTOUCHED = 0.1  # of the peak; less needs no mention
 
 
@@ -21,9 +23,11 @@ def find(reports: Sequence[results.TraceReport]) -> results.Summary | None:
     with_process = [(report, report.trace.processes[0]) for report in reports if report.trace.processes]
     if not with_process:
         return None
-    report, process = max(with_process, key=lambda one: one[1].peak_bytes)
+    processes = [process for _, process in with_process]
+    report, process = max(with_process, key=lambda one: one[1].peak_bytes - inherited_bytes(one[1], processes))
     largest = next((one for one in report.composition or [] if one.moment == "largest"), None)
     causes = find_causes(report, process)
+    untouched = _untouched(report, process, largest)
     return results.Summary(
         pid=process.pid,
         peak_bytes=process.peak_bytes,
@@ -32,8 +36,9 @@ def find(reports: Sequence[results.TraceReport]) -> results.Summary | None:
         incomplete=any(one.trace.interrupted or not one.trace.complete for one in reports),
         causes=causes,
         evictable_bytes=None if largest is None else sum(item.evictable_bytes for item in largest.items),
-        untouched=_untouched(report, process, largest),
-        next_runs=find_next_runs(report, process, causes),
+        untouched=untouched,
+        copied=find_copied([one for one, _ in with_process], _MIN_COPIED * process.peak_bytes),
+        next_runs=find_next_runs(report, process, causes, untouched),
         total_bytes=sum(process.end_bytes for _, process in with_process),
     )
 

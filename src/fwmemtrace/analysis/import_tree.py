@@ -9,6 +9,8 @@ from .. import results
 
 _PASSES_ON = 0.9  # a module and its only import share a line if the import has this share of the cumulative bytes
 
+_MOST_LEVELS = 200  # more than any program has, and few enough for functions that call themselves at each
+
 
 @dataclass(slots=True)
 class Node:
@@ -153,14 +155,14 @@ def _sum_of(ends: tuple[bool, ...], nodes: Sequence[Node]) -> ImportLine:
 
 
 def _leads_to(node: Node, wanted: Node, nodes: dict[str, Node]) -> bool:
-    """Return whether a module or one of its ancestors is the wanted one, or they form a ring.
+    """Return whether a module or one of its ancestors is the wanted one, or they form a ring, or are too many.
 
     Rings exist where modules were loaded more than once.
     """
-    seen = set()
+    seen: set[str] = set()
     current: Node | None = node
     while current is not None and current.row.module not in seen:
-        if current is wanted:
+        if current is wanted or len(seen) == _MOST_LEVELS:
             return True
         seen.add(current.row.module)
         current = nodes.get(current.row.parent) if current.row.parent is not None else None

@@ -38,6 +38,9 @@ class _Module:
         self.error = record.error
 
 
+_MOST_ANCESTORS = 64  # of a module: more than any program has, in case the trace is not ours
+
+
 @dataclass(slots=True)
 class _Phase:
     """The imports and the RSS change of the phases of one path."""
@@ -152,7 +155,7 @@ class ImportFold:
     def _ancestors(self, module: _Module) -> Iterable[_Module]:
         """Yield the module that imported this one, then the module that imported that, and so on."""
         seen = {module.first.module}
-        while module.first.parent is not None and module.first.parent not in seen:
+        while module.first.parent is not None and module.first.parent not in seen and len(seen) < _MOST_ANCESTORS:
             seen.add(module.first.parent)
             parent = self._modules.get(module.first.parent)
             if parent is None:  # its import had not ended when the records stop

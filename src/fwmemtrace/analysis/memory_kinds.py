@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from .. import results
-from .rss_breakdown import COUNTER, FILE, TRACER, Key
+from .rss_breakdown import COUNTER, FILE, SHARED_MEMORY, TRACER, Key
 
 _MOST = 0.7  # of a cause: what a kind of memory has to have room for
 
@@ -16,18 +16,31 @@ def added_memory(report: results.TraceReport) -> dict[Key, int]:
     Args:
         report: of one process.
     """
-    moments = {one.moment: one for one in report.composition or []}
-    begin, largest = moments.get("begin"), moments.get("largest")
-    if begin is None or largest is None or largest.rss_bytes < _MOST * report.trace.processes[0].peak_bytes:
+    largest = _moment(report, "largest")
+    if largest is None or largest.rss_bytes < _MOST * report.trace.processes[0].peak_bytes:
         return {}
-    added = {(item.category, item.owner): item.bytes for item in largest.items}
-    for item in begin.items:
-        added[item.category, item.owner] = added.get((item.category, item.owner), 0) - item.bytes
+    return _added(report, largest)
+
+
+def _moment(report: results.TraceReport, name: str) -> results.Composition | None:
+    return next((one for one in report.composition or [] if one.moment == name), None)
+
+
+def _added(report: results.TraceReport, later: results.Composition | None) -> dict[Key, int]:
+    """Returns what RSS had more of at a later moment than at the first one."""
+    begin = _moment(report, "begin")
+    if begin is None or later is None:
+        return {}
+    added = _sums(later.items)
+    for kind, size in _sums(begin.items).items():
+        added[kind] = added.get(kind, 0) - size
     return _known(added)
 
 
 def find_kinds(causes: Sequence[results.Cause], report: results.TraceReport) -> None:
     """Sets the category and owner of each cause for which only one kind of memory has room.
+
+    Where that is open for a cause of which a part stayed, it sets the category and owner of that part.
 
     Args:
         causes: changed in place.
@@ -40,22 +53,35 @@ def find_kinds(causes: Sequence[results.Cause], report: results.TraceReport) -> 
         for row in report.ledger or []
         if row.path and not row.unread_bytes
     }
+    for cause, kind in _only_kinds(causes, _size, lambda cause: phases.get(cause.path, process), process):
+        cause.category, cause.owner = kind
+    partly = [cause for cause in causes if not cause.category and 0 < (cause.kept_bytes or 0) < cause.bytes]
+    at_end = _without_files(_added(report, _moment(report, "end")), imported)
+    for cause, kind in _only_kinds(partly, lambda cause: cause.kept_bytes or 0, lambda _: at_end, at_end):
+        cause.kept_category, cause.kept_owner = kind
+
+
+def _only_kinds(
+    causes: Sequence[results.Cause],
+    size_of: Callable[[results.Cause], int],
+    pool_of: Callable[[results.Cause], dict[Key, int]],
+    everything: dict[Key, int],
+) -> Iterator[tuple[results.Cause, Key]]:
+    """Yields each cause whose size only one kind of memory in its pool has room for, and takes it from the pools."""
     waiting = list(causes)
     while waiting:
-        found = None
         for cause in waiting:
-            pool = phases.get(cause.path, process)
-            kinds = [kind for kind, size in pool.items() if size >= _MOST * _size(cause)]
+            pool = pool_of(cause)
+            kinds = [kind for kind, size in pool.items() if size >= _MOST * size_of(cause)]
             if len(kinds) == 1:
-                found = cause
-                cause.category, cause.owner = kinds[0]
-                for each in (pool, process):
-                    if kinds[0] in each:
-                        each[kinds[0]] -= _size(cause)
                 break
-        if found is None:
+        else:
             return
-        waiting.remove(found)
+        yield cause, kinds[0]
+        for each in (pool,) if pool is everything else (pool, everything):
+            if kinds[0] in each:
+                each[kinds[0]] -= size_of(cause)
+        waiting.remove(cause)
 
 
 def _size(cause: results.Cause) -> int:
@@ -67,7 +93,12 @@ def _imported_in(path: str, report: results.TraceReport) -> int:
 
 
 def _sums(items: Iterable[results.LedgerItem]) -> dict[Key, int]:
-    return {(item.category, item.owner): item.bytes for item in items}
+    """Returns the bytes by kind. Segments of shared memory have names of their own, and are of one kind."""
+    sums: dict[Key, int] = {}
+    for item in items:
+        kind = item.category, "" if item.category == SHARED_MEMORY else item.owner
+        sums[kind] = sums.get(kind, 0) + item.bytes
+    return sums
 
 
 def _known(sizes: dict[Key, int]) -> dict[Key, int]:
@@ -76,6 +107,7 @@ def _known(sizes: dict[Key, int]) -> dict[Key, int]:
 
 def _without_files(sizes: dict[Key, int], imported: int) -> dict[Key, int]:
     """Takes away what imports have mapped: most of them are the pages of shared libraries."""
+    imported = max(0, imported)  # below 0 if a garbage collection has freed more meanwhile
     left = dict(sizes)
     for kind, size in sorted(sizes.items(), key=lambda item: -item[1]):
         if kind[0] == FILE:

@@ -21,7 +21,10 @@ NATIVE, TENSORS, PYTHON, OBJECTS, COLLECTOR = "native", "tensors", "python_heap"
 
 
 def find_next_runs(
-    report: results.TraceReport, process: results.Process, causes: Sequence[results.Cause]
+    report: results.TraceReport,
+    process: results.Process,
+    causes: Sequence[results.Cause],
+    untouched: results.Untouched | None = None,
 ) -> list[results.NextRun]:
     """Returns the probes that would show more of this process than those that were on, the most useful first.
 
@@ -29,11 +32,12 @@ def find_next_runs(
         report: of this process alone.
         process: the process.
         causes: what its peak came from.
+        untouched: what it allocated and never touched.
     """
     on = {*process.probes, *(name for run in report.runs for name in run.tables)}
     worth = [
         run
-        for run in _candidates(report, process, causes)
+        for run in _candidates(report, process, causes, untouched)
         if run.probe not in on and run.bytes >= max(_MIN_SHARE * process.peak_bytes, _MIN_BYTES)
     ]
     best: dict[str, results.NextRun] = {}
@@ -43,7 +47,10 @@ def find_next_runs(
 
 
 def _candidates(
-    report: results.TraceReport, process: results.Process, causes: Sequence[results.Cause]
+    report: results.TraceReport,
+    process: results.Process,
+    causes: Sequence[results.Cause],
+    untouched: results.Untouched | None,
 ) -> Iterator[results.NextRun]:
     def run(probe: str, category: str, size: float, *options: str) -> results.NextRun:
         command = with_probe(process.command, probe, options)
@@ -51,6 +58,8 @@ def _candidates(
             probe=probe, options=list(options), category=category, bytes=round(size), command=command
         )
 
+    if untouched is not None:
+        yield run(NATIVE, NATIVE_HEAP, untouched.bytes, *_NATIVE)
     added = added_memory(report)
     large = added.get((NATIVE_HEAP, LARGE_BLOCKS), 0)
     arrays = _has_arrays(report)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from math import isfinite
+from typing import TypeAlias
 
 from .. import results
 from ..paths import OUTSIDE, PhasePath, in_tree_order, write
-from ..records import Overhead, PhaseBegin, PhaseEnd, SessionBegin, SessionEnd
+from ..records import Overhead, PhaseAttributes, PhaseBegin, PhaseEnd, SessionBegin, SessionEnd
 from .open_phases import OpenPhase
+
+Attributes: TypeAlias = dict[str, str | int | float | bool]
 
 
 @dataclass
@@ -24,7 +28,7 @@ class _Totals:
     peak_bytes: int = 0
     tracer_bytes: int = 0
     error_types: dict[str, int] = field(default_factory=dict)
-    attributes: dict[str, str | int | float | bool] = field(default_factory=dict)
+    attributes: Attributes = field(default_factory=dict)
 
     def add(self, call: OpenPhase, rss: int, peak: int, time_ns: int) -> None:
         """Add a call that ended at this time with this RSS."""
@@ -53,6 +57,14 @@ class _Totals:
             attributes=dict(self.attributes),
             open_calls=self.open_calls,
         )
+
+
+def _in_json(attributes: Attributes | None) -> Attributes:
+    """Return attributes with the numbers that JSON does not have as text."""
+    return {
+        name: value if not isinstance(value, float) or isfinite(value) else str(value)
+        for name, value in (attributes or {}).items()
+    }
 
 
 class PhaseFold:
@@ -91,7 +103,7 @@ class PhaseFold:
         self.reading(record.rss_bytes, record.time_ns)
         totals = self._totals.get(call.path)
         if totals is None:
-            totals = _Totals(before_bytes=record.rss_bytes, attributes=record.attributes or {})
+            totals = _Totals(before_bytes=record.rss_bytes, attributes=_in_json(record.attributes))
             self._totals[call.path] = totals
         totals.calls += 1
         totals.open_calls += 1
@@ -99,6 +111,11 @@ class PhaseFold:
             if not self._outermost:
                 self._stretch = record.rss_bytes, record.time_ns
             self._outermost[record.span] = record.rss_bytes
+
+    def attributes(self, record: PhaseAttributes, call: OpenPhase) -> None:
+        """Add attributes of a call; those of the first call that has them stand for all."""
+        totals = self._totals[call.path]
+        totals.attributes = {**record.attributes, **totals.attributes}
 
     def end(self, record: PhaseEnd, call: OpenPhase) -> None:
         """Add the end of a call."""

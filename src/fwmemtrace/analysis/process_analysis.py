@@ -63,6 +63,7 @@ class ProcessAnalysis:
 
     Attributes:
         damaged_bytes: bytes of the trace file that belong to no whole record; set by the reader of the file.
+        lost_records: records for which the writer of the file had no room; set by the reader of the file.
         unknown_records: records of a kind that this version does not know; set by the reader of the file.
         suite: the records of a component suite.
     """
@@ -70,6 +71,7 @@ class ProcessAnalysis:
     def __init__(self, pid: int, probes: Collection[str] | None = None) -> None:
         self.pid = pid
         self.damaged_bytes = 0
+        self.lost_records = 0
         self.unknown_records = 0
         self.suite = SuiteRecords()
         self._python_heap = PythonHeapFold()
@@ -130,7 +132,7 @@ class ProcessAnalysis:
     def complete(self) -> bool:
         """Whether the session was closed in order, no record was lost, and no byte of the file is damaged."""
         end = self._process.end
-        return end is not None and not end.lost_records and not self.damaged_bytes
+        return end is not None and not (end.lost_records or self.lost_records or self.damaged_bytes)
 
     def report(self, capture: CaptureResults | None = None) -> results.TraceReport:
         """Return what is known so far, as the report of this process alone.
@@ -143,6 +145,7 @@ class ProcessAnalysis:
         """
         fold, pid = self._process, self.pid
         process = fold.process(pid)
+        process.lost_records = max(process.lost_records, self.lost_records)
         rows = fold.phases(pid)
         python_heap, objects = self._python_heap.result(), self._objects.result()
         tensors, collector = self._tensors.result(), self._collector.result()

@@ -12,8 +12,10 @@ from ..paths import OUTSIDE, PhasePath, write
 from ..records import (
     CgroupReading,
     Footprint,
+    ModuleImport,
     Note,
     Overhead,
+    PhaseAttributes,
     PhaseBegin,
     PhaseEnd,
     Record,
@@ -21,9 +23,14 @@ from ..records import (
     SessionBegin,
     SessionEnd,
 )
-from .open_phases import OpenPhases
+from ..values import LONGEST_TEXT
+from .open_phases import MOST_LEVELS, OTHERS, OpenPhases
 from .phase_rows import PhaseFold
 from .timeline import TimelineFold
+
+_MOST_NOTES = 500
+# Kinds that count for the phase around a call that has no row. All others are about a whole call, as its edges are.
+_IN_ANY_CALL = {ModuleImport, Overhead}
 
 
 class Fold(Protocol):
@@ -47,7 +54,6 @@ class ProcessFold:
     Attributes:
         session: the start of the session; None if damage took it or it has not come yet.
         end: the end of the session; None as long as it has not come.
-        notes: the notes of probes and sinks, each with its source.
         records: how many records were added.
     """
 
@@ -64,11 +70,13 @@ class ProcessFold:
         self._overhead: dict[str, results.Overhead] = {}
         self.session: SessionBegin | None = None
         self.end: SessionEnd | None = None
-        self.notes: list[str] = []
+        self._notes: list[str] = []
+        self._more_notes = 0
         self.records = 0
         self._handlers: dict[type[Record], Callable[..., None]] = {
             SessionBegin: self._session_begin,
             PhaseBegin: self._phase_begin,
+            PhaseAttributes: self._phase_attributes,
             PhaseEnd: self._phase_end,
             Sample: self._sample,
             Footprint: self._footprint_reading,
@@ -84,16 +92,18 @@ class ProcessFold:
 
     def read(self, records: Iterable[Record]) -> None:
         """Add records, in the order in which the process wrote them."""
-        handlers, takers, path_of = self._handlers, self._takers, self._open.path
+        handlers, takers, path_of, has_row = self._handlers, self._takers, self._open.path, self._open.has_row
         for record in records:
             self.records += 1
             kind = type(record)
             if kind in handlers:
                 handlers[kind](record)
             if kind in takers:
-                path = path_of(getattr(record, "span", 0))
-                for take in takers[kind]:
-                    take(record, path)
+                span = getattr(record, "span", 0)
+                if not span or has_row(span) or kind in _IN_ANY_CALL:
+                    path = path_of(span)
+                    for take in takers[kind]:
+                        take(record, path)
             if kind is PhaseEnd:  # only now: the folds were given the path of the phase that ends
                 self._open.end(record)  # type: ignore[arg-type]
 
@@ -104,12 +114,24 @@ class ProcessFold:
 
     def _phase_begin(self, record: PhaseBegin) -> None:
         opened = self._open.begin(record)
+        if opened is None:
+            self._phases.reading(record.rss_bytes, record.time_ns)
+            return
         self._phases.begin(record, opened)
         self._timeline.add(record.time_ns, record.rss_bytes, opened.path)
+
+    def _phase_attributes(self, record: PhaseAttributes) -> None:
+        opened = self._open.by_span.get(record.span)
+        if opened is not None:
+            self._phases.attributes(record, opened)
 
     def _phase_end(self, record: PhaseEnd) -> None:
         ending = self._open.by_span.get(record.span)
         if ending is not None:
+            if ending.begin.span != record.span:
+                self._phases.reading(max(record.rss_bytes, record.peak_rss_bytes), record.time_ns)
+                self._phases.reading(record.rss_bytes, record.time_ns)
+                return
             self._phases.end(record, ending)
             self._timeline.add(record.time_ns, record.rss_bytes, ending.path)
 
@@ -148,7 +170,25 @@ class ProcessFold:
         self._phases.overhead(record, self._open.by_span.get(record.span))
 
     def _note(self, record: Note) -> None:
-        self.notes.append(f"{record.source}: {record.message}")
+        if len(self._notes) < _MOST_NOTES:
+            self._notes.append(f"{record.source}: {record.message}"[:LONGEST_TEXT])
+        else:
+            self._more_notes += 1
+
+    @property
+    def notes(self) -> list[str]:
+        """The notes of probes and sinks, each with its source, and what the limits of a report left out."""
+        notes = list(self._notes)
+        if self._more_notes:
+            notes.append(f"trace: {self._more_notes:,} further notes are left out")
+        if self._open.without_row:
+            notes.append(
+                f"trace: {self._open.without_row:,} calls are nested more than {MOST_LEVELS} levels deep, or in phases "
+                "with very long names; they count as part of the phase around them"
+            )
+        if self._open.too_many:
+            notes.append(f"trace: there are too many phases; further ones are in rows called {OTHERS!r}")
+        return notes
 
     def _session_end(self, record: SessionEnd) -> None:
         self.end = record
@@ -202,7 +242,7 @@ class ProcessFold:
         Args:
             pid: of the process.
         """
-        return self._phases.rows(pid, self._open.by_span.values())
+        return self._phases.rows(pid, self._open.calls())
 
     def overhead(self, pid: int) -> list[results.Overhead]:
         """Return what each probe cost.

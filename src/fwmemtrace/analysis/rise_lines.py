@@ -1,4 +1,4 @@
-"""Adds the rises of RSS up by line of the program's own code, and says what kind of memory a line's is."""
+"""Sums the rises of RSS by line of the program's own code, with the kind of memory of each line."""
 
 from __future__ import annotations
 

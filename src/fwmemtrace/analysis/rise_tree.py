@@ -86,11 +86,13 @@ def _steps(stack: Sequence[results.Frame]) -> list[tuple[str, str, int]]:
     """Return name, file and line of each node on the way to a stack's innermost frame; packages have no file."""
     steps: list[tuple[str, str, int]] = []
     package = ""
+    seen = set()
     for frame in reversed(stack):
         if is_program_code(frame.file):
             package = ""
             # A function that calls itself is one node, and so is one that comes back through others.
-            if not any(step[:2] == (frame.function, frame.file) for step in steps):
+            if (frame.function, frame.file) not in seen:
+                seen.add((frame.function, frame.file))
                 steps.append((frame.function, frame.file, frame.line))
         else:
             package = package_of(frame.file) or package

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
 from .. import results
 from ..packages import package_of
 from ..paths import OUTSIDE, PhasePath, write
-from ..records import ModuleImport, PhaseBegin, PhaseEnd, Record, RssChange, SampledStack, SessionBegin, SessionEnd
+from ..records import (
+    ModuleImport,
+    PagesCopied,
+    PhaseBegin,
+    PhaseEnd,
+    Record,
+    RssChange,
+    SampledStack,
+    SessionBegin,
+    SessionEnd,
+)
 from .standing_rises import StandingRises
 
 # Without the probe `imports`, what modules take shows as rises inside the import system.
 _IMPORT_SYSTEM = "<frozen importlib"
+_MOST_THREADS = 10_000  # that are counted
+
+_MOST_FRAMES = 128  # of a stack, the innermost ones: more than are recorded, in case the trace is not ours
 
 _Key: TypeAlias = tuple[PhasePath, int]  # the path of a phase and the number of a stack
 
@@ -26,6 +39,7 @@ class _Rises:
     last_ns: int = 0
     bytes: int = 0
     looks: int = 0
+    threads: set[int] = field(default_factory=set)
 
 
 class RisesFold:
@@ -44,6 +58,7 @@ class RisesFold:
         PhaseEnd,
         ModuleImport,
         RssChange,
+        PagesCopied,
         SampledStack,
         SessionEnd,
     )
@@ -58,6 +73,7 @@ class RisesFold:
         self._first: int | None = None
         self._last = 0
         self._imported = self._fallen = 0
+        self._copied: dict[int, int] = {}  # bytes of pages by stack
         self.any = False
 
     def add(self, record: Record, path: PhasePath) -> None:
@@ -65,13 +81,16 @@ class RisesFold:
         if isinstance(record, RssChange):
             self._change(record)
         elif isinstance(record, SampledStack):
-            self._stacks[record.stack] = record.frames
+            self._stacks[record.stack] = record.frames[:_MOST_FRAMES]
+        elif isinstance(record, PagesCopied):
+            self.any = True
+            self._copied[record.stack] = self._copied.get(record.stack, 0) + record.bytes
         elif isinstance(record, PhaseBegin):
             self._open[record.span] = record.thread_id, path
         elif isinstance(record, PhaseEnd):
             self._open.pop(record.span, None)
         elif isinstance(record, ModuleImport):
-            self._imported += record.own_bytes
+            self._import(record.own_bytes)
         elif isinstance(record, (SessionBegin, SessionEnd)):
             self._last = record.rss_bytes
             if self._first is None:
@@ -94,6 +113,15 @@ class RisesFold:
             rises.last_ns = record.time_ns
             rises.bytes += size
             rises.looks += 1
+            if len(rises.threads) < _MOST_THREADS:
+                rises.threads.add(record.thread_id)
+
+    def _import(self, size: int) -> None:
+        if size >= 0:
+            self._imported += size
+        else:  # what others had made was freed meanwhile, as by a garbage collection
+            self._fallen += size
+            self._standing.fall(-size, self._last)
 
     def _phase_of(self, thread_id: int) -> tuple[int, PhasePath]:
         """Return the span and path of the phase that a thread is in."""
@@ -130,7 +158,21 @@ class RisesFold:
             stacks=sorted(rises, key=lambda rise: -rise.bytes),
             largest_fall_bytes=self._standing.largest_fall_bytes,
             largest_fall_calls=self._standing.largest_fall_calls,
+            copied_bytes=sum(self._copied.values()),
+            copied_at=self._copied_at(),
         )
+
+    def _copied_at(self) -> results.Frame | None:
+        """Return the line of the program's own code at which most pages were copied."""
+        lines: dict[tuple[str, str, int], int] = {}
+        for stack, size in self._copied.items():
+            own = next((frame for frame in self._stacks.get(stack, []) if self._is_own(frame[1])), None)
+            if own is not None:
+                lines[own] = lines.get(own, 0) + size
+        if not lines:
+            return None
+        function, file, line = max(lines, key=lambda frame: lines[frame])
+        return results.Frame(function=function, file=file, line=line)
 
     def _rise(self, key: _Key, rises: _Rises, at_peak: int, kept: int) -> results.Rise:
         path, stack = key
@@ -147,6 +189,7 @@ class RisesFold:
             stack=frames,
             at_peak_bytes=at_peak,
             kept_bytes=kept,
+            threads=len(rises.threads),
             first_ns=rises.first_ns - self._began_ns,
             last_ns=rises.last_ns - self._began_ns,
         )

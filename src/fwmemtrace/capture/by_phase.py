@@ -31,7 +31,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 class PhaseCapture:
     """An open memray capture, split by the phases whose markers are in it; without markers it is one row, `()`.
 
-    `summary` and `samples` tell about what was read so far, and can be asked any number of times: before `read`, inside
+    `summary` and `samples` cover what was read so far, and can be asked any number of times: before `read`, inside
     its progress callback, and after it.
 
     Args:
@@ -72,7 +72,7 @@ class PhaseCapture:
         self.file.__exit__(kind, error, traceback)
 
     def read(self, progress: Progress | None = None) -> None:
-        """Read all records. A KeyboardInterrupt ends it early, and a note in the summary tells how far it came.
+        """Read all records. A KeyboardInterrupt ends it early, and a note in the summary says how far it got.
 
         Args:
             progress: called now and then with the number of records read so far and of all records.

@@ -162,7 +162,7 @@ class CaptureFile:
             return self._frames.resolve(self._at(key).native_stack_trace(depth))
 
     def _at(self, key: StackKey) -> Any:
-        # A record finds its stack in its reader by the numbers that it was made of. So one record, initialised again
+        # A record finds its stack in its reader by the numbers that it consists of. So one record, initialised again
         # with other numbers, finds any stack, and none has to be kept for each.
         stack, native, generation = key if isinstance(key, tuple) else (key, 0, 0)
         self._lens.__init__((0, 0, 0, 6, stack, 1, native, generation))

@@ -223,7 +223,7 @@ class CaptureFold:
         self.mapped.add(address, size, site, run)
 
     def _is_brief(self, records: list[NativeRecord], place: int, tid: int, address: int, size: int) -> bool:
-        """Tell whether the next record undoes a mapping; it is then made the free of a block at an address of no block.
+        """Return whether the next record undoes a mapping; it then becomes a free at an address of no block.
 
         The interpreter maps memory for deep calls, and unmaps it, again and again. That costs a tenth as a block.
         """

@@ -44,7 +44,7 @@ _GLIBC_SOURCE = re.compile(r"(\.\./)?(\./)?(sysdeps|csu|malloc|nptl|stdlib|elf|s
 
 
 def is_general(library: str | None) -> bool:
-    """Tell whether a library allocates on behalf of others, so that its caller is more informative."""
+    """Return whether a library allocates on behalf of others, so that its caller is more informative."""
     return library is None or library.startswith(_GENERAL)
 
 
@@ -73,7 +73,7 @@ def library_of(path: str) -> str:
 
 
 def library_by_name(function: str, source: str) -> str | None:
-    """Return the library of a frame by its short name and its source file, None if these do not tell."""
+    """Return the library of a frame by its short name and its source file, None if these do not identify it."""
     if source:
         if _CPYTHON_SOURCE.match(source):
             return CPYTHON

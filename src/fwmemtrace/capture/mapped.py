@@ -1,4 +1,4 @@
-"""The memory and files that a process has mapped, as a capture tells them."""
+"""The memory and files that a process has mapped, as a capture shows them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class MappedMemory:
                 later[run.tally.path] = later.get(run.tally.path, 0) + lost
 
     def touches(self, address: int, size: int) -> bool:
-        """Tell whether any byte of a stretch is mapped."""
+        """Return whether any byte of a stretch is mapped."""
         return self._ranges.touches(address, size)
 
     def mapping_seen(self, mapping: MappedRange) -> None:

@@ -20,7 +20,7 @@ _EARLIER = re.compile(
 
 @lru_cache(4096)  # files: the same ones are in most stacks
 def is_ours(file: str) -> bool:
-    """Tell whether a source file is one of fwmemtrace's, wherever the traced process had it installed."""
+    """Return whether a source file is one of fwmemtrace's, wherever the traced process had it installed."""
     _, found, inside = file.rpartition(f"/{_PACKAGE.name}/")
     if not found:
         return file == MARKER_FILE
@@ -29,7 +29,7 @@ def is_ours(file: str) -> bool:
 
 @lru_cache(4096)
 def is_program_code(file: str) -> bool:
-    """Tell whether a file is the program's own code: not installed, not of the standard library, not ours."""
+    """Return whether a file is the program's own code: not installed, not of the standard library, not ours."""
     return not (package_of(file) or _STANDARD.match(file) or is_ours(file))
 
 

@@ -91,7 +91,7 @@ class RangeMap:
         return lost
 
     def touches(self, start: int, size: int) -> bool:
-        """Tell whether any byte of a stretch is mapped."""
+        """Return whether any byte of a stretch is mapped."""
         if size <= 0:
             return False
         end = start + size

@@ -34,7 +34,7 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
         mapped_files: bytes still mapped, by file.
         calls: number of runs of each phase, by path.
         complete: whether the whole capture was read.
-        stopped: whether the session in it was stopped, as far as the capture tells.
+        stopped: whether the session in it was stopped, as far as the capture shows.
         notes: caveats for readers of the report.
     """
 

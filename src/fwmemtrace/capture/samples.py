@@ -23,7 +23,7 @@ class StackSample:
     """What one stack allocated in one phase.
 
     The samples of a phase add up to its row in the report, and all samples to memray's totals without the markers.
-    Several samples of a phase may have equal stacks: memray tells stacks apart by more than is shown of them.
+    Several samples of a phase may have equal stacks: memray distinguishes stacks by more than is shown of them.
 
     Attributes:
         phase: the path of the phase; `()` for what happened in none.

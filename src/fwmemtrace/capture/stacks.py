@@ -46,7 +46,7 @@ class ReadableStack(NamedTuple):
 
     Attributes:
         frames: innermost first, plumbing folded.
-        library: the library whose native code requested the memory, where native frames tell.
+        library: the library whose native code requested the memory, if native frames show it.
         operator: the torch operator that the innermost Python frame called, such as "aten::mm".
         package: the installed package of the innermost Python frame that is in one.
         caller: the innermost frame of the program's own code.
@@ -121,7 +121,7 @@ def _before_python(hybrid: list[HybridFrame], known: set[PythonFrame]) -> list[H
 
 
 def requesting_library(native: Iterable[HybridFrame]) -> str | None:
-    """Return the name of the library that requested the memory, None where nothing tells.
+    """Return the name of the library that requested the memory, None if it is unknown.
 
     Args:
         native: C and C++ frames, innermost first, up to the interpreter's next frame; those behind it are ignored.
@@ -151,12 +151,12 @@ def requesting_library(native: Iterable[HybridFrame]) -> str | None:
 
 @lru_cache(_CACHED)
 def allocates(function: str) -> bool:
-    """Tell whether a function, by its short name, only allocates on behalf of its caller."""
+    """Return whether a function, by its short name, only allocates on behalf of its caller."""
     return _ALLOCATES.match(function) is not None
 
 
 def informative_frames(stack: Sequence[results.Frame], count: int) -> list[results.Frame]:
-    """Return up to `count` frames of a stack that tell most.
+    """Return up to `count` frames of a stack, the most informative ones.
 
     These are the innermost frame that is not part of an allocator, and the next ones around it: those of Python, if
     there are any.

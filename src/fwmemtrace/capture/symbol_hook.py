@@ -41,7 +41,7 @@ def library_and_source(file: str) -> tuple[str | None, str]:
     """Take apart what memray gives as the source file of a frame.
 
     Returns:
-        The library's path, None where memray does not tell it; and the source file, "<unknown>" where that is not
+        The library's path, None where memray does not know it; and the source file, "<unknown>" where that is not
         known.
     """
     library, separator, source = file.partition(_SEPARATOR)
@@ -101,7 +101,7 @@ def install() -> Any:
 
 
 def _is_known(create: Any) -> bool:
-    """Tell whether a new state of libbacktrace has the layout that is assumed here."""
+    """Return whether a new state of libbacktrace has the layout that is assumed here."""
     create.restype = _State
     state = create(b"a library", 0, None, None)
     return bool(state) and ctypes.cast(state[_LIBRARY] or 0, _text).value == b"a library" and not state[_LINES]

@@ -16,7 +16,10 @@ from typing import Any, NoReturn
 from .._version import __version__
 from ..errors import FwmemtraceError, unknown_name
 
-COMMANDS = ("run", "report", "top", "imports", "check", "diff", "export", "doctor", "suite", "completion")
+COMMANDS = (
+    *("run", "report", "top", "imports", "check", "diff", "export", "doctor", "suite", "fleet"),
+    "completion",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -19,15 +19,17 @@ from ..reports import Options
 _LINE_EVERY_S = 10
 
 
-def options(output: str | None, top: int, *, width: int = 100) -> Options:
+def options(output: str | None, top: int, *, width: int = 100, source: bool = True) -> Options:
     """Returns how a report should look.
 
     Args:
         output: the file it goes to; None for stdout.
         top: rows of each table of top allocations.
         width: characters per line if the terminal's width is unknown.
+        source: whether to include lines of source code.
     """
-    return Options(width=shutil.get_terminal_size((width, 24)).columns, colour=_colour(output), top=top)
+    columns = shutil.get_terminal_size((width, 24)).columns
+    return Options(width=columns, colour=_colour(output), top=top, source=source)
 
 
 def _colour(output: str | None) -> bool:

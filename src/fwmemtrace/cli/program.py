@@ -145,7 +145,7 @@ def number_of_docstrings(statements: list[ast.stmt]) -> int:
 
 
 def _is_head(statement: ast.stmt) -> bool:
-    """Tell whether a statement only imports, defines or sets something."""
+    """Return whether a statement only imports, defines or sets something."""
     if isinstance(statement, (ast.Try, ast.If)):
         inner = [*statement.body, *statement.orelse]
         if isinstance(statement, ast.Try):

@@ -61,6 +61,12 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         action="store_true",
         help="render it again every two seconds while the program runs; native figures come at the end",
     )
+    parser.add_argument(
+        "--share",
+        action="store_true",
+        help="leave out what others need not know: hosts, users, absolute paths, arguments, attributes",
+    )
+    parser.add_argument("--no-source", action="store_true", help="leave source code out of the HTML report")
     parser.set_defaults(command=run)
 
 
@@ -91,6 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
         top=arguments.top,
         budget=arguments.budget,
         selection=selection,
+        share=arguments.share,
+        source=not arguments.no_source,
     )
     return 0
 
@@ -126,6 +134,8 @@ def print_report(
     top: int = 5,
     budget: str | None = None,
     selection: Selection = _ALL,
+    share: bool = False,
+    source: bool = True,
 ) -> None:
     """Render a report of traces, or of one capture.
 
@@ -137,19 +147,29 @@ def print_report(
         top: rows of each table of top allocations.
         budget: a size such as "300MB".
         selection: which phases to show.
+        share: whether to leave out hosts, users, absolute paths, arguments and attributes.
+        source: whether to include lines of source code.
     """
+    from ..reports.share import shareable
+
     renderer: Report = plugins.load("fwmemtrace.reports", format)()
+    options = out.options(output, top, source=source)
     with out.progress() as progress:
         # Imported here: a capture needs no trace reader, nor a trace this one.
         if native is None:
             from ..trace import read
 
-            report = read(*traces).summary(budget=budget, top=top, progress=progress)
+            trace = read(*traces)
+            report = select(trace.summary(budget=budget, top=top, progress=progress), selection)
+            if share:  # single calls, their attributes and source lines are what others need not know
+                text = renderer.render(shareable(report), options)
+            else:
+                text = trace.render(renderer, report, options, progress)
         else:
             from ..analysis.findings import find
             from ..capture.by_phase import report_capture
 
-            report = report_capture(native, top=top, progress=progress)
+            report = select(report_capture(native, top=top, progress=progress), selection)
             report.summary = find([report])
-    report = select(report, selection)
-    out.write(renderer.render(report, out.options(output, top)), output)
+            text = renderer.render(shareable(report) if share else report, options)
+    out.write(text, output)

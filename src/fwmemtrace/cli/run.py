@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from ..recording.session import Session, session
 from .program import Program, load_module, load_script
 
 _PROBES = ("resident", "imports", "mappings")
+_SHORT_CALLS = "FWMEMTRACE_SHORT_CALLS"  # a service should not find a profile function; a program may
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -56,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.output,
         probes=_probes(arguments),
         native_traces=arguments.native_traces,
+        short_calls=None if _SHORT_CALLS in os.environ else True,
     )
     try:
         with _stopped_by_sigterm(tracing):

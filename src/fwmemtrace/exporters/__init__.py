@@ -5,12 +5,10 @@ An exporter is a class with a method `export`; see `Exporter`. The built-in ones
 
 from __future__ import annotations
 
-import sys as _sys
+from ..lazy import load_when_used
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from .base import Exporter, ProcessLike, TraceLike
     from .collapsed import CollapsedExporter
     from .dot import DotExporter
@@ -20,6 +18,21 @@ if TYPE_CHECKING:
     from .pprof import PprofExporter
     from .speedscope import SpeedscopeExporter
     from .tables import CsvExporter, ParquetExporter
+else:
+    __getattr__, __dir__ = load_when_used(
+        __name__,
+        {
+            "base": ("Exporter", "ProcessLike", "TraceLike"),
+            "collapsed": ("CollapsedExporter",),
+            "dot": ("DotExporter",),
+            "jsonl": ("JsonLinesExporter",),
+            "memray": ("MemrayExporter",),
+            "perfetto": ("PerfettoExporter",),
+            "pprof": ("PprofExporter",),
+            "speedscope": ("SpeedscopeExporter",),
+            "tables": ("CsvExporter", "ParquetExporter"),
+        },
+    )
 
 __all__ = [
     "CollapsedExporter",
@@ -35,30 +48,3 @@ __all__ = [
     "SpeedscopeExporter",
     "TraceLike",
 ]
-
-_MODULES = {
-    "CollapsedExporter": "collapsed",
-    "CsvExporter": "tables",
-    "DotExporter": "dot",
-    "Exporter": "base",
-    "JsonLinesExporter": "jsonl",
-    "MemrayExporter": "memray",
-    "ParquetExporter": "tables",
-    "PerfettoExporter": "perfetto",
-    "PprofExporter": "pprof",
-    "ProcessLike": "base",
-    "SpeedscopeExporter": "speedscope",
-    "TraceLike": "base",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = f"{__name__}.{_MODULES[name]}"
-    __import__(module)
-    return getattr(_sys.modules[module], name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

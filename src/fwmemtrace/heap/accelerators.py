@@ -36,7 +36,7 @@ def _devices(torch: Any) -> Iterator[AcceleratorUsage]:
                     reserved,
                     backend.max_memory_allocated(number),
                 )
-    # Apple's has no peak, and nothing tells whether it is in use: torch loads its module, but not its driver.
+    # Apple's has no peak, and nothing shows whether it is in use: torch loads its module, but not its driver.
     mps = getattr(torch, "mps", None)
     if mps is not None and sys.platform == "darwin" and torch.backends.mps.is_available():
         allocated = mps.current_allocated_memory()

@@ -103,7 +103,7 @@ def _untracked(kind: str, fits: Callable[[Any], bool] | None, number: int) -> li
 
 
 def type_is(thing: Any, kind: str) -> bool:
-    """Tell whether the object's type has that name; the short name is compared first, which is far cheaper."""
+    """Return whether the object's type has that name; the short name is compared first, which is far cheaper."""
     own = type(thing)
     return kind.endswith(own.__name__) and type_name(own) == kind
 

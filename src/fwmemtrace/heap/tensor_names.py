@@ -1,4 +1,4 @@
-"""Names tensors and tells their roles, from the live torch modules and optimizers."""
+"""Finds the names and roles of tensors, from the live torch modules and optimizers."""
 
 from __future__ import annotations
 

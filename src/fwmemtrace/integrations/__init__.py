@@ -1,1 +1,1 @@
-"""Ties to other programs. Nothing in the package imports them; those programs do, or the user."""
+"""Integrations with other tools. Each is an extra: nothing else in this package imports it, or the tool."""

@@ -9,6 +9,7 @@ read.
 from __future__ import annotations
 
 import threading
+from _thread import get_ident
 from collections.abc import Callable
 from time import perf_counter_ns
 
@@ -18,6 +19,9 @@ from .path_table import PathTable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..paths import PhasePath
+
+
+_WHILE_NS = 2_000_000
 
 
 class Governor:
@@ -33,13 +37,14 @@ class Governor:
         spent_ns: the time that all readings have taken, in nanoseconds.
     """
 
-    __slots__ = ("_began_ns", "_limit", "_lock", "now", "spent_ns")
+    __slots__ = ("_began_ns", "_limit", "_lock", "_readers", "now", "spent_ns")
 
     def __init__(self, limit: float | None = None, clock: Callable[[], int] = perf_counter_ns) -> None:
         self._limit = limit
         self.now = clock
         self._began_ns = clock()
         self._lock = threading.Lock()
+        self._readers: dict[int, int] = {}
         self.spent_ns = 0
 
     def for_probe(
@@ -67,6 +72,27 @@ class Governor:
     def after_fork(self) -> None:
         """This is a forked child process: another thread of the parent may have held the lock."""
         self._lock = threading.Lock()
+        self._readers = {}
+
+    def enter(self) -> None:
+        """This thread begins what may be an expensive reading."""
+        self._readers[get_ident()] = self.now()
+
+    def leave(self) -> None:
+        """This thread has ended it."""
+        self._readers.pop(get_ident(), None)
+
+    @property
+    def others_read(self) -> bool:
+        """Whether another thread has been reading for a while.
+
+        Readings in several threads at once take as many times longer, and none of them is in the account before its
+        end: so they would all be granted.
+        """
+        if len(self._readers) <= 1:
+            return False
+        own, since = get_ident(), self.now() - _WHILE_NS
+        return any(began < since for thread, began in list(self._readers.items()) if thread != own)
 
     @property
     def within_limit(self) -> bool:
@@ -126,7 +152,7 @@ class TimeBudget:
     def grants_first(self, path: PhasePath) -> bool:
         """Whether this is one of the first runs of its path, which are read regardless of the share. Counts it."""
         runs = self._runs.get(path, 0)
-        if runs >= self._first_runs or not self._governor.within_limit:
+        if runs >= self._first_runs or not self._governor.within_limit or self._governor.others_read:
             return False
         if self._first_share is not None and not self._is_within(self._first_share, self._first_advance_ns):
             return False
@@ -134,7 +160,9 @@ class TimeBudget:
 
     def affords(self, part: float = 1.0, extra_ns: int = 0) -> bool:
         """Whether the readings so far have taken less than the share, or than this part of it, and the extra time."""
-        return self._is_within(self._share * part, self._advance_ns + extra_ns) and self._governor.within_limit
+        governor = self._governor
+        within = self._is_within(self._share * part, self._advance_ns + extra_ns)
+        return within and governor.within_limit and not governor.others_read
 
     def spend(self, wall_ns: int) -> None:
         """Add the time that a reading took, in nanoseconds."""

@@ -12,6 +12,8 @@ from ..sinks.base import Sink
 class SettingsArguments(TypedDict, total=False):
     """The settings that `session` has no parameters of its own for; see `config.Settings`. None means "not given"."""
 
+    short_calls: bool | None
+    overwrite: bool | None
     exact_peak: bool | None
     top: int | None
     frames: int | None
@@ -24,6 +26,8 @@ class SettingsArguments(TypedDict, total=False):
     service: str | None
     instance: str | None
     labels: str | Mapping[str, str] | None
+    redact: str | Sequence[str] | None
+    record_arguments: bool | None
 
 
 class SessionArguments(SettingsArguments, total=False):

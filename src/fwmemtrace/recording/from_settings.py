@@ -56,8 +56,12 @@ def _without_conflicts(probes: Sequence[Probe], wanted: Collection[str]) -> list
     return [probe for probe in probes if probe.name not in left_out]
 
 
-def make_sink(settings: Settings) -> Sink:
+def make_sink(settings: Settings, family: str = "") -> Sink:
     """Return a new sink of the kind in the settings, with the target as its argument.
+
+    Args:
+        settings: the session's.
+        family: which processes belong together; see `system.family`.
 
     Raises:
         SettingsError: if the sink's name is unknown, or the sink cannot be loaded.
@@ -65,7 +69,9 @@ def make_sink(settings: Settings) -> Sink:
     """
     factory = plugins.load("fwmemtrace.sinks", settings.sink)
     try:
-        sink: Sink = factory(settings.target) if settings.target is not None else factory()
+        known = {"overwrite": settings.overwrite, "family": family}
+        options = {name: known[name] for name in getattr(factory, "options", ())}
+        sink: Sink = factory(*([] if settings.target is None else [settings.target]), **options)
     except (SinkError, SettingsError):
         raise
     except Exception as error:

@@ -12,15 +12,20 @@ from itertools import count
 from time import perf_counter_ns
 
 from ..probes.base import Emit
-from ..records import PhaseBegin, PhaseEnd
+from ..records import PhaseAttributes, PhaseBegin, PhaseEnd
 from ..system.meter import Meter
 from ..system.peaks import PeakMeter
 from ..tracing.span import Span, leave, new_span, open_spans, set_current
+from .foreign_errors import is_the_programs
 from .probe_set import ProbeSet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..tracing.span import NamedPhase
+    from typing import TypeAlias
+
+    from ..tracing.span import Attribute, NamedPhase
+
+    Redact: TypeAlias = Callable[[dict[str, Attribute]], dict[str, Attribute]]
 
 
 class PhaseRecorder:
@@ -31,6 +36,7 @@ class PhaseRecorder:
         probe_set: the session's probes.
         meter: reads the memory of this process.
         exact_peak: whether to read the high-water mark at every edge.
+        redact: returns attributes without secrets.
         on_failure: called with the first error in here, after which phases are no longer recorded.
     """
 
@@ -41,12 +47,14 @@ class PhaseRecorder:
         meter: Meter,
         *,
         exact_peak: bool,
-        on_failure: Callable[[Exception], None],
+        redact: Redact,
+        on_failure: Callable[[BaseException], None],
     ) -> None:
         self._emit = emit
         self._probes = probe_set
         self._on_failure = on_failure
         self._exact_peak = exact_peak
+        self._redact = redact
         self._ids = count(1)
         self._over = False
         self._use(meter)
@@ -54,7 +62,7 @@ class PhaseRecorder:
     def _use(self, meter: Meter) -> None:
         self._rss = meter.rss
         self._lock = threading.RLock()  # re-entrant: a finaliser or signal handler may run a phase inside it
-        self._open = 0
+        self._open: dict[int, None] = {}  # ids of open phases
         self._peaks = PeakMeter(meter.peak, meter.reset_peak) if self._exact_peak else None
 
     def begin(self, phase: NamedPhase, /) -> Span:
@@ -64,11 +72,15 @@ class PhaseRecorder:
             return span
         try:
             self._record_begin(span)
-        except Exception as error:
+            # Not before the record is written: a phase that a signal handler runs would name an unknown parent.
+            set_current(span)
+        except BaseException as error:
+            if is_the_programs(error):  # it was raised by a signal handler: the phase ends before its block begins
+                self.end(span, type(error))
+                raise
             span.closed = True
+            self._open.pop(span.id, None)
             self._fail(error)
-        # Not before the record is written: a phase that a signal handler runs would name an unknown parent.
-        set_current(span)
         return span
 
     def _record_begin(self, span: Span) -> None:
@@ -79,18 +91,22 @@ class PhaseRecorder:
             with self._lock:
                 if not self._open:
                     self._peaks.forget()
-                self._open += 1
+                self._open[span.id] = None
                 span.peak_index = self._peaks.edge()
+        attributes = phase.attributes
+        if attributes:
+            attributes = self._redact(attributes)
         rss = self._rss()
         parent_id = 0 if parent is None else parent.id
         now = perf_counter_ns()
-        self._emit(PhaseBegin(span.id, parent_id, phase.name, span.thread_id, now, rss, phase.attributes))
+        self._emit(PhaseBegin(span.id, parent_id, phase.name, span.thread_id, now, rss, attributes))
 
     def end(self, span: Span, error: type[BaseException] | None, /) -> None:
         """The span's phase ended, in whatever thread or context this is."""
         if span.closed:
             return
         span.closed = True
+        self._open.pop(span.id, None)  # before anything at which a signal handler may raise
         leave(span)
         if self._over:
             return
@@ -100,18 +116,24 @@ class PhaseRecorder:
             if self._peaks is not None:
                 with self._lock:
                     self._peaks.edge()
-                    self._open -= 1
                     peak = max(rss, self._peaks.since(span.peak_index))
             if span.parent is None or self._probes.hears_inner:
                 self._call_probes(self._probes.phase_ended, span)
             self._emit(PhaseEnd(span.id, now, rss, peak, None if error is None else _type_name(error)))
-        except Exception as failure:
+        except BaseException as failure:
+            if is_the_programs(failure):
+                raise
             self._fail(failure)
 
     def switch(self, span: Span | None, /) -> None:
         """This thread continues in another phase, which began before, or in none."""
         if self._probes.hears_switches and not self._over:
             self._probes.switched(span)
+
+    def annotate(self, span: Span, attributes: dict[str, Attribute], /) -> None:
+        """A phase that is open gets attributes."""
+        if not self._over:
+            self._emit(PhaseAttributes(span.id, self._redact(attributes)))
 
     def after_fork(self, meter: Meter) -> None:
         """This is a forked worker: only the phases around the fork are open here, and its trace begins with them."""
@@ -148,7 +170,7 @@ class PhaseRecorder:
         with self._lock:
             self._peaks.skip()
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         """Report the first failure and record nothing from then on.
 
         A program at its recursion limit has no room for these calls either: then only this edge is lost.
@@ -159,6 +181,9 @@ class PhaseRecorder:
 
 
 def _type_name(error: type[BaseException]) -> str:
-    if error.__module__ in ("builtins", "__main__"):
-        return error.__qualname__
-    return f"{error.__module__}.{error.__qualname__}"
+    try:
+        if error.__module__ in ("builtins", "__main__"):
+            return error.__qualname__
+        return f"{error.__module__}.{error.__qualname__}"
+    except Exception:  # a class may compute its names
+        return type.__repr__(error)

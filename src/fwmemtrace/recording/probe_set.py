@@ -10,9 +10,11 @@ import msgspec
 
 from ..errors import ProbeUnavailable
 from ..probes.base import Emit, Probe, ProbeContext
+from ..probes.governor import Governor
 from ..records import Note, Overhead
 from ..system.garbage_collector import CollectorPaused, pause_collector, resume_after_fork, resume_collector
 from ..tracing.span import Span
+from .foreign_errors import is_the_programs
 
 # Smaller costs are summed up and recorded when the session stops: a record for each would cost more than they do.
 _WORTH_A_RECORD_NS = 100_000
@@ -48,6 +50,7 @@ class ProbeSet:
         self._warn = warn
         self._running: list[Probe] = []
         self._emit: Emit
+        self._governor: Governor
         self._rss: Callable[[], int]
         self._small_costs: dict[str, Cost] = {}
         self.errors: dict[str, int] = {}
@@ -127,6 +130,7 @@ class ProbeSet:
 
     def _use(self, context: ProbeContext) -> None:
         self._emit = context.emit
+        self._governor = context.governor
         self._rss = context.meter.rss
 
     def _look_up_hooks(self) -> None:
@@ -157,10 +161,12 @@ class ProbeSet:
 
         def measured_call(span: Span) -> None:
             began_ns, rss, collecting = perf_counter_ns(), self._rss(), pause_collector()
+            self._governor.enter()
             try:
                 state = self._call(probe, hook, span)
                 _keep(span, name, state, perf_counter_ns() - began_ns, self._rss() - rss)
             finally:
+                self._governor.leave()
                 resume_collector(collecting)
 
         return measured_call if probe.measured else call
@@ -175,10 +181,12 @@ class ProbeSet:
         def measured_call(span: Span) -> None:
             began_ns, rss, collecting = perf_counter_ns(), self._rss(), pause_collector()
             state, wall_ns, rss_bytes = _kept(span, name)
+            self._governor.enter()
             try:
                 self._call(probe, hook, span, state)
                 self._add_cost(span, name, wall_ns + perf_counter_ns() - began_ns, rss_bytes + self._rss() - rss)
             finally:
+                self._governor.leave()
                 resume_collector(collecting)
 
         return measured_call if probe.measured else call
@@ -196,6 +204,8 @@ class ProbeSet:
         except RecursionError:  # the program is at its recursion limit; the probe is not to blame
             self._count_error(probe)
         except Exception as error:
+            if is_the_programs(error):
+                raise
             self._switch_off(probe, error)
         return None
 
@@ -212,6 +222,8 @@ class ProbeSet:
         try:
             probe.stop()
         except Exception as error:
+            if is_the_programs(error):
+                raise
             self._count_error(probe)
             self._note(probe, f"the probe {probe.name!r} raised {error!r} when it stopped")
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from ..tracing.span import Tracer
+    from .phase_recorder import Redact
 
     class Recorder(Tracer, Protocol):
         """What a session needs: a tracer for phases that follows forks and can be stopped."""
@@ -30,7 +31,13 @@ if TYPE_CHECKING:
 
 
 def make_phase_recorder(
-    emit: Emit, probe_set: ProbeSet, meter: Meter, *, exact_peak: bool, on_failure: Callable[[Exception], None]
+    emit: Emit,
+    probe_set: ProbeSet,
+    meter: Meter,
+    *,
+    exact_peak: bool,
+    redact: Redact,
+    on_failure: Callable[[BaseException], None],
 ) -> Recorder:
     """Return the recorder that a session installs as the tracer of its process.
 
@@ -39,6 +46,7 @@ def make_phase_recorder(
         probe_set: the session's probes.
         meter: reads the memory of this process.
         exact_peak: whether to read the high-water mark at every edge.
+        redact: returns attributes without secrets.
         on_failure: called with the first error of the recorder, after which phases are no longer recorded.
     """
-    return PhaseRecorder(emit, probe_set, meter, exact_peak=exact_peak, on_failure=on_failure)
+    return PhaseRecorder(emit, probe_set, meter, exact_peak=exact_peak, redact=redact, on_failure=on_failure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import os
 import sys
 from collections.abc import Sequence
@@ -12,15 +13,20 @@ from typing import TYPE_CHECKING
 from .. import config
 from .._version import __version__
 from ..config import Settings
-from ..errors import SessionError, warn
+from ..errors import SessionError, SinkError, warn
 from ..probes.attribution import Attribution
 from ..probes.base import Probe, ProbeContext
 from ..probes.governor import Governor
 from ..records import SCHEMA_VERSION, Note, Record, SessionBegin, SessionEnd
+from ..redaction import Redactor
 from ..sinks.base import Sink
+from ..sinks.callback import CallbackSink
+from ..system.family import family
 from ..system.meter import open_meter
-from ..tracing import phases
+from ..tracing import current_tracer, phases
 from . import workers
+from .description import described_command, described_settings
+from .foreign_errors import is_the_programs
 from .from_settings import make_probes, make_sink
 from .probe_set import ProbeSet
 from .recorders import make_phase_recorder
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
     from .arguments import SessionArguments, SettingsArguments
 
 _active: Session | None = None
+_told: set[str] = set()  # paths of files that were there already, each told of once
 
 
 class Session:
@@ -42,10 +49,20 @@ class Session:
         inherited: whether it was started in a worker because the parent process has a session.
     """
 
-    def __init__(self, settings: Settings, sink: Sink, probes: Sequence[Probe], session_id: str | None = None) -> None:
-        self.id = session_id or os.urandom(8).hex()
+    def __init__(
+        self,
+        settings: Settings,
+        sink: Sink,
+        probes: Sequence[Probe],
+        session_id: str | None = None,
+        of_family: str = "",
+    ) -> None:
+        self.id = session_id or getattr(sink, "session_id", None) or os.urandom(8).hex()
+        self._family = of_family
+        self._first_path: str | None = None
         self.inherited = False
         self._settings = settings
+        self._redactor = Redactor(settings.redact)
         self._stopped = False
         self._sink = SinkGuard(sink)
         self._meter = open_meter(exact_peak=settings.exact_peak)
@@ -60,16 +77,20 @@ class Session:
             self._sink.close()
             self._meter.close()
             raise
+        self._tell_other_name(sink)
         self._lifetime = workers.Lifetime(self._after_fork, self.stop)
         if self._sink.path is not None and session_id is None:
-            workers.announce(self.id, settings, self._sink.path)
+            self._first_path = getattr(sink, "first_path", self._sink.path)
+            workers.announce(self.id, settings, self._first_path, getattr(sink, "asked", ""))
         self._recorder = make_phase_recorder(
             self._sink.emit,
             self._probes,
             self._meter,
             exact_peak=settings.exact_peak,
+            redact=self._redactor.attributes,
             on_failure=self._recorder_failed,
         )
+        copyreg.pickle(type(self._recorder), current_tracer.reduce)
         self._previous_tracer = phases.install(self._recorder)  # there is one if FWMEMTRACE_MARKERS is set
 
     @property
@@ -95,14 +116,27 @@ class Session:
         if _active is self:
             _active = None
         phases.install(self._previous_tracer)
+        # Each step runs whatever becomes of the others: the program goes on, and nothing of ours may stay behind.
+        interrupted: BaseException | None = None
+        for step in (self._stop_measuring, self._sink.close, self._meter.close, self._lifetime.over, self._withdraw):
+            try:
+                step()
+            except BaseException as error:
+                if is_the_programs(error):
+                    interrupted = error
+                else:
+                    warn(f"stopping the session raised {error!r}")
+        if interrupted is not None:
+            raise interrupted
+
+    def _stop_measuring(self) -> None:
         now, rss, peak = self._recorder.finish()
         self._probes.stop()
         errors = dict(self._probes.errors)
         self._sink.emit(SessionEnd(now, rss, max(peak, self._meter.peak_before), self._sink.lost, errors))
-        self._sink.close()
-        self._meter.close()
-        self._lifetime.over()
-        workers.withdraw(self.id, self._sink.path)
+
+    def _withdraw(self) -> None:
+        workers.withdraw(self.id, self._first_path)
 
     def __enter__(self) -> Session:
         return self
@@ -125,19 +159,32 @@ class Session:
                 version=__version__,
                 python=sys.version.partition(" ")[0],
                 platform=sys.platform,
-                command=sys.orig_argv,
+                command=described_command(settings, self._redactor),
                 started_unix_ns=time_ns(),
                 time_ns=perf_counter_ns(),
                 rss_bytes=rss,
                 peak_rss_bytes=max(rss, self._meter.peak_before),
                 peak_source=self._meter.peak_source,
                 probes=self._probe_names,
-                settings={name: str(getattr(settings, name)) for name in settings.__struct_fields__},
+                settings=described_settings(settings, self._redactor),
                 service=settings.service,
                 instance=settings.instance,
-                labels=settings.labels,
+                labels=self._redactor.labels(settings.labels),
+                host=os.uname().nodename if hasattr(os, "uname") else "",
+                family=self._family,
             )
         )
+
+    def _tell_other_name(self, sink: Sink) -> None:
+        """Say so if the trace file has another name than the one that was asked for."""
+        asked, first = getattr(sink, "asked", None), getattr(sink, "first_path", None)
+        if asked is None or asked == first:
+            return
+        message = f"{asked} exists already and is kept: this trace is {first}; overwrite=True would replace it"
+        self._sink.emit(Note(perf_counter_ns(), "session", message))
+        if asked not in _told:
+            _told.add(asked)
+            warn(message)
 
     def _context(self) -> ProbeContext:
         path = self._sink.path
@@ -151,6 +198,26 @@ class Session:
 
     def _after_fork(self) -> None:
         """This is a forked worker: go on in a trace of its own, inside the phases that were open at the fork."""
+        try:
+            if workers.is_about_to_exec():
+                self._leave_to_parent()
+            else:
+                self._go_on_in_worker()
+        except Exception as error:
+            warn(f"this worker is not traced: {error!r}")
+
+    def _leave_to_parent(self) -> None:
+        global _active
+        self._stopped = True
+        if _active is self:
+            _active = None
+        phases.install(None)
+        self._recorder.finish()
+        self._sink.forget()
+        self._meter.close()
+        self._lifetime.over()
+
+    def _go_on_in_worker(self) -> None:
         self._meter.close()
         self._meter = open_meter(exact_peak=self._settings.exact_peak)
         self._governor.after_fork()
@@ -159,7 +226,7 @@ class Session:
         self._probes.after_fork(self._context())
         self._recorder.after_fork(self._meter)
 
-    def _recorder_failed(self, error: Exception) -> None:
+    def _recorder_failed(self, error: BaseException) -> None:
         message = f"phases are no longer recorded: reading the memory of this process raised {error!r}"
         self._sink.emit(Note(perf_counter_ns(), "session", message))
         warn(message)
@@ -218,7 +285,16 @@ def session(
     inheritance = workers.inherited() if _active is None or _active.inherited else None
     if inheritance is None or own_sink is not None or not workers.same_target(inheritance, loaded):
         return start_session(loaded, own_sink, own_probes)
-    return start_session(workers.as_worker(inheritance, loaded), None, own_probes, inheritance.session_id)
+    as_worker = workers.as_worker(inheritance, loaded)
+    try:
+        return start_session(as_worker, None, own_probes, inheritance.session_id)
+    except SinkError as error:  # a pool whose workers end at once would start new ones for ever
+        warn(f"this worker is not traced: {error}")
+        return start_session(as_worker, CallbackSink(_drop), own_probes, inheritance.session_id)
+
+
+def _drop(record: Record) -> None:
+    pass
 
 
 def start(target: str | os.PathLike[str] | Sink | None = None, **settings: Unpack[SessionArguments]) -> Session:
@@ -238,8 +314,15 @@ def stop() -> None:
         SessionError: if no session is on.
     """
     if _active is None:
+        if phases.at_first_use(None):
+            return  # the one that the environment asks for has not begun
         raise SessionError("no session is on; call fwmemtrace.start() first")
     _active.stop()
+
+
+def active_session() -> Session | None:
+    """Return the session that is on in this process; None if there is none."""
+    return _active
 
 
 def start_session(
@@ -257,22 +340,61 @@ def start_session(
         SessionError: if a session is on that was not inherited from the parent process.
     """
     global _active
+    phases.at_first_use(None)
     if _active is not None and _active.inherited:
-        _active.stop()  # a worker's session is started unasked: one that the program asks for replaces it
+        # A worker's session is started unasked: one that the program asks for replaces it.
+        unasked = _active.path
+        _active.stop()
+        if unasked is not None and unasked == os.path.abspath(settings.target or ""):
+            os.unlink(unasked)
     if _active is not None:
         raise SessionError(
             f"a session is already on in this process (pid {os.getpid()}); stop it first, or use phase() inside it"
         )
     all_probes = make_probes(settings, probes)
-    _active = Session(settings, sink if sink is not None else make_sink(settings), all_probes, session_id)
+    of_family = family()
+    if sink is None:
+        sink = make_sink(settings, of_family)
+    _active = Session(settings, sink, all_probes, session_id, of_family)
     return _active
 
 
-def start_from_environment() -> None:
-    """Start the session that FWMEMTRACE asks for, or that this spawned worker's parent has. Called on import."""
-    inheritance = workers.inherited()
-    if inheritance is None:
-        session()
-    else:
-        settings = workers.as_worker(inheritance, inheritance.settings)
-        start_session(settings, session_id=inheritance.session_id).inherited = True
+def start_from_environment(*, worker: bool) -> None:
+    """Start the session that FWMEMTRACE asks for, or join that of the parent process. Called on import.
+
+    If all that it has to record are phases, it begins with the first one: a program that only reads traces writes none.
+    The program has not asked for a session itself, so a failure is a warning and the program runs untraced.
+
+    Args:
+        worker: whether this is a worker of multiprocessing.
+    """
+    with _FailureIsAWarning():
+        inheritance = workers.inherited()
+        settings = config.load({}) if inheritance is None else inheritance.settings
+        if not worker and {*settings.probes, *settings.required} <= {"resident"}:
+            phases.at_first_use(_start_unasked)
+        else:
+            _start_unasked()
+
+
+def _start_unasked() -> None:
+    with _FailureIsAWarning():
+        inheritance = workers.inherited()
+        if inheritance is None:
+            session()
+        else:
+            settings = workers.as_worker(inheritance, inheritance.settings)
+            start_session(settings, session_id=inheritance.session_id).inherited = True
+
+
+class _FailureIsAWarning:
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if error is None or is_the_programs(error):
+            return False
+        warn(f"this process is not traced: {error}")
+        return True

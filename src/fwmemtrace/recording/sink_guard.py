@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import threading
+from time import perf_counter_ns
 
-from ..errors import warn
-from ..records import Record
+from ..errors import RecordError, warn
+from ..records import Note, Record
 from ..sinks.base import Sink, after_fork, close
+from .foreign_errors import is_the_programs
 
 
 class SinkGuard:
     """Writes records to a sink until the sink raises, and counts the records that are lost.
 
     Attributes:
-        lost: the number of records that did not reach the sink.
         failure: what the sink raised; None while it works.
     """
 
     def __init__(self, sink: Sink) -> None:
-        self.lost = 0
+        self._lost = 0
         self.failure: str | None = None
         self._sink = sink
         self._write = sink.write
         self._lock = threading.Lock()
+        self._left_out = False
+
+    @property
+    def lost(self) -> int:
+        """The number of records that did not reach the sink, or that it had no room for."""
+        lost = getattr(self._sink, "lost", 0)
+        return self._lost + (lost if isinstance(lost, int) else 0)
 
     @property
     def path(self) -> str | None:
@@ -34,20 +42,31 @@ class SinkGuard:
         """Write one record; never raises."""
         try:
             self._write(record)
+        except RecordError as error:
+            self._leave_out(error)
         except RecursionError:  # the program is at its recursion limit, where no sink could do better
-            self.lost += 1
+            self._lost += 1
         except Exception as error:
+            if is_the_programs(error):
+                raise
             if self._write is not _drop:  # else it was closed while this thread was on its way to it
                 self._fail(error)
 
     def after_fork(self, pid: int) -> None:
         """This is a forked worker: let the sink start over, if it can."""
         self._lock = threading.Lock()
-        self.lost = 0
+        self._lost = 0
         try:
             after_fork(self._sink, pid)
         except Exception as error:
             self._fail(error)
+
+    def forget(self) -> None:
+        """This is a forked child that does not go on: leave what the sink has open to the parent, and drop records."""
+        self._write = _drop
+        action = getattr(self._sink, "forget", None)
+        if action is not None:
+            action()
 
     def close(self) -> None:
         """Close the sink. Later records are dropped."""
@@ -59,9 +78,16 @@ class SinkGuard:
         except Exception as error:
             self._fail(error)
 
+    def _leave_out(self, error: RecordError) -> None:
+        """Count a record that cannot be written. The first one is noted in the trace."""
+        self._lost += 1
+        if not self._left_out:
+            self._left_out = True
+            self.emit(Note(perf_counter_ns(), type(self._sink).__name__, f"a record was left out: {error}"))
+
     def _fail(self, error: Exception) -> None:
         with self._lock:
-            self.lost += 1
+            self._lost += 1
             if self.failure is not None:
                 return
             self.failure = repr(error)
@@ -74,7 +100,7 @@ class SinkGuard:
             warn(f"the sink {name} raised {second!r} when it was closed")
 
     def _count_lost(self, record: Record) -> None:
-        self.lost += 1
+        self._lost += 1
 
 
 def _drop(record: Record) -> None:

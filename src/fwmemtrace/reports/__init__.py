@@ -1,18 +1,16 @@
 """Reports: results as text, markdown, HTML or JSON.
 
 A report is a class with a method `render`; see `Report`. It can put sections of its own beside the built-in ones: see
-`document_of`, and the blocks and typed values that sections are made of. All of it is loaded when it is used.
+`document_of`, and the blocks and typed values of sections. All of it is loaded when it is used.
 """
 
 from __future__ import annotations
 
-import sys as _sys
+from ..lazy import load_when_used
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
-    from .base import Options, Report, TraceReport
+    from .base import DetailedReport, Options, Report, TraceReport
     from .blocks import (
         Bytes,
         Chart,
@@ -36,6 +34,36 @@ if TYPE_CHECKING:
     from .json import JsonReport
     from .markdown import MarkdownReport, write_markdown
     from .terminal import TerminalReport, write_text
+else:
+    __getattr__, __dir__ = load_when_used(
+        __name__,
+        {
+            "base": ("DetailedReport", "Options", "Report", "TraceReport"),
+            "blocks": (
+                "Bytes",
+                "Chart",
+                "Code",
+                "Column",
+                "Command",
+                "Count",
+                "Document",
+                "Duration",
+                "Guide",
+                "Listing",
+                "Percent",
+                "Prose",
+                "Range",
+                "Ratio",
+                "Section",
+                "Table",
+            ),
+            "document": ("document_of",),
+            "html": ("HtmlReport", "write_html"),
+            "json": ("JsonReport",),
+            "markdown": ("MarkdownReport", "write_markdown"),
+            "terminal": ("TerminalReport", "write_text"),
+        },
+    )
 
 __all__ = [
     "Bytes",
@@ -44,6 +72,7 @@ __all__ = [
     "Column",
     "Command",
     "Count",
+    "DetailedReport",
     "Document",
     "Duration",
     "Guide",
@@ -66,29 +95,3 @@ __all__ = [
     "write_markdown",
     "write_text",
 ]
-
-_MODULES = {
-    "HtmlReport": "html",
-    "JsonReport": "json",
-    "MarkdownReport": "markdown",
-    "Options": "base",
-    "Report": "base",
-    "TerminalReport": "terminal",
-    "TraceReport": "base",
-    "document_of": "document",
-    "write_html": "html",
-    "write_markdown": "markdown",
-    "write_text": "terminal",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = f"{__name__}.{_MODULES.get(name, 'blocks')}"
-    __import__(module)
-    return getattr(_sys.modules[module], name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

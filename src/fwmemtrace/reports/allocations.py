@@ -1,4 +1,4 @@
-"""Where a phase allocated: a table for each probe that tells, the largest rows first."""
+"""Where a phase allocated: a table for each probe that measured it, the largest rows first."""
 
 from __future__ import annotations
 

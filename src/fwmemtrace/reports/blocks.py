@@ -1,4 +1,4 @@
-"""A report before it is formatted: sections made of blocks, with typed values in their sentences and cells.
+"""A report before it is formatted: sections of blocks, with typed values in their sentences and cells.
 
 A section says what each value is (a size, a count, a name from the trace) and every format writes it in its own way. A
 name that holds markup cannot break a page: formats escape whatever they are given.

@@ -44,18 +44,18 @@ def first_cause(cause: results.Cause, peak_bytes: int, *, stayed_known: bool) ->
         peak_bytes: the peak RSS.
         stayed_known: whether the session was closed, so that what is there at the end can be called so.
     """
-    return [Bytes(cause.bytes), " of the ", Bytes(peak_bytes), " ", *_told(cause, stayed_known=stayed_known)]
+    return [Bytes(cause.bytes), " of the ", Bytes(peak_bytes), " ", *_listed(cause, stayed_known=stayed_known)]
 
 
 def another_cause(cause: results.Cause, *, stayed_known: bool) -> list[Inline]:
     """Returns the sentence about the next cause."""
-    return ["Another ", Bytes(cause.bytes), " ", *_told(cause, stayed_known=stayed_known)]
+    return ["Another ", Bytes(cause.bytes), " ", *_listed(cause, stayed_known=stayed_known)]
 
 
 def cause_at_end(cause: results.Cause, end_bytes: int) -> list[Inline]:
     """Returns the sentence about a cause of which most came after the peak."""
     kept = Bytes(cause.kept_bytes or 0)
-    return ["At the end, ", kept, " of the ", Bytes(end_bytes), " ", *_told(cause, stayed_known=False)]
+    return ["At the end, ", kept, " of the ", Bytes(end_bytes), " ", *_listed(cause, stayed_known=False)]
 
 
 def cause_name(cause: results.Cause) -> list[Inline]:
@@ -85,7 +85,7 @@ def location_words(frame: results.Frame) -> list[Inline]:
     )
 
 
-def _told(cause: results.Cause, *, stayed_known: bool) -> list[Inline]:
+def _listed(cause: results.Cause, *, stayed_known: bool) -> list[Inline]:
     match cause.kind:
         case "imports":
             return [*_imports(cause), "."]
@@ -97,7 +97,7 @@ def _told(cause: results.Cause, *, stayed_known: bool) -> list[Inline]:
             memory = _memory(cause)
             return [*(["are ", *memory, " that "] if memory else []), "came in ", Code(cause.path), *_after(cause), "."]
         case "code":
-            after = [*_calls(cause), *_after(cause)]
+            after = [*_calls(cause), *_threads(cause), *_after(cause)]
             return [*_made(cause), *after, *(_stay(cause) if stayed_known else []), "."]
 
 
@@ -118,10 +118,14 @@ def _memory(cause: results.Cause) -> list[Inline]:
     """The kind of memory in the plural; nothing if it is mixed or not known."""
     if cause.tensors:
         return ["tensors of ", Code(cause.tensors)]
-    if not cause.category:
-        return []
-    known = _MEMORY.get((cause.category, cause.owner))
-    return [known] if known else [f"{_CATEGORIES.get(cause.category, cause.category)} ", Code(cause.owner)]
+    return _kind(cause.category, cause.owner)
+
+
+def _kind(category: str, owner: str) -> list[Inline]:
+    if not owner:
+        return [category] if category else []
+    known = _MEMORY.get((category, owner))
+    return [known] if known else [f"{_CATEGORIES.get(category, category)} ", Code(owner)]
 
 
 def _calls(cause: results.Cause) -> list[Inline]:
@@ -130,6 +134,10 @@ def _calls(cause: results.Cause) -> list[Inline]:
     if cause.calls > 1:
         return [" in ", Count(cause.calls), " calls of ", Code(cause.path)]
     return [" at once"] if cause.duration_ns < _AT_ONCE_NS else [" over ", Duration(cause.duration_ns)]
+
+
+def _threads(cause: results.Cause) -> list[Inline]:
+    return [" in ", Count(cause.threads), " threads that have not ended"] if cause.threads else []
 
 
 def _after(cause: results.Cause) -> list[Inline]:
@@ -151,7 +159,8 @@ def _stay(cause: results.Cause) -> list[Inline]:
         return ["; they stayed" if _memory(cause) else "; it stayed"]
     if kept <= _GONE * cause.bytes:
         return ["; they were freed later" if _memory(cause) else "; it was freed later"]
-    return ["; ", Bytes(kept), " of that stayed"]
+    kind = _kind(cause.kept_category, cause.kept_owner)
+    return ["; ", Bytes(kept), " of that stayed", *([" as ", *kind] if kind else [])]
 
 
 def _imports(cause: results.Cause) -> list[Inline]:
@@ -162,18 +171,18 @@ def _imports(cause: results.Cause) -> list[Inline]:
         line = Code(f"{short(own.file)}:{own.line}")
         return ["are imports of ", Code(own.module), *where, " (", line, "): ", *_packages(largest, _PACKAGES)]
     shown = [line for line in cause.imports[:_LINES] if line.bytes > 0]
-    told: list[list[Inline]] = []
+    listed: list[list[Inline]] = []
     for one in shown:
         own = one.nearest_own
         if own is None:
-            told.append(_packages(one, 2))
+            listed.append(_packages(one, 2))
         else:
             line = Code(f"{short(own.file)}:{own.line}")
-            told.append([Bytes(one.bytes), " of ", Code(own.module), " (", line, ": ", *_packages(one, 3), ")"])
+            listed.append([Bytes(one.bytes), " of ", Code(own.module), " (", line, ": ", *_packages(one, 3), ")"])
     rest = len(cause.imports) - len(shown)
     if rest > 0:
-        told.append([f"{rest} more" if rest > 1 else "1 more"])
-    return ["are imports: ", *enumerate_words(told)]
+        listed.append([f"{rest} more" if rest > 1 else "1 more"])
+    return ["are imports: ", *enumerate_words(listed)]
 
 
 def _packages(line: results.ImportedPackages, most: int) -> list[Inline]:

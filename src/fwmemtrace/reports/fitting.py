@@ -1,16 +1,18 @@
-"""Makes a table of figures fit a width. Names may be cut at their ends, figures never are."""
+"""Makes a table fit a width. Names may lose their middle, figures lose nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
-from .blocks import Table, plain
+from .blocks import Code, Sentence, Table, inline_text, parts
 
-_GAP = 2
+GAP = 2  # blanks between two columns
 _MIN_NAME = 16  # characters
+_MIN_TEXT = 30  # characters of a last column that wraps
+_GUIDES = "│├└ "
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +53,41 @@ class FittedTable:
     widths: list[int]
 
 
-def text_table(table: Table) -> TextTable:
-    """Returns a table with its cells written out."""
+def shortened(text: str, width: int) -> str:
+    """Returns a text that is at most so wide, without its middle if need be; the lines of a tree before it stay.
+
+    >>> shortened("│ └ sentence_transformers.backend.load", 21)
+    '│ └ sentence…end.load'
+    """
+    if cell_len(text) <= width:
+        return text
+    name = text.lstrip(_GUIDES)
+    guides = text[: len(text) - len(name)]
+    room = width - len(guides) - 1
+    if room < 2:
+        return set_cell_size(text, width)
+    end = set_cell_size(name[::-1], room // 2).strip()[::-1]
+    return f"{guides}{set_cell_size(name, room - room // 2).rstrip()}…{end}"
+
+
+def written(sentence: Sentence, most: int) -> str:
+    """Returns a sentence or cell as plain text, with no name longer than `most` characters."""
+    return "".join(
+        shortened(inline_text(part), most) if isinstance(part, Code) else inline_text(part) for part in parts(sentence)
+    )
+
+
+def text_table(table: Table, most: int) -> TextTable:
+    """Returns a table with its cells written out, and no name in them longer than `most` characters."""
     return TextTable(
-        [plain(column.title) for column in table.columns],
-        [[plain(cell) for cell in row] for row in table.rows],
+        [written(column.title, most) for column in table.columns],
+        [[written(cell, most) for cell in row] for row in table.rows],
         frozenset(at for at, column in enumerate(table.columns) if column.align == "right"),
     )
 
 
 def is_of_figures(table: TextTable) -> bool:
-    """Tells whether a table has names in its first column and figures in all others."""
+    """Returns whether a table has names in its first column and figures in all others."""
     return len(table.heads) > 1 and table.right == set(range(1, len(table.heads)))
 
 
@@ -91,15 +117,48 @@ def fit(table: TextTable, width: int) -> list[FittedTable]:
     >>> [part.table.rows for part in fit(wide, 15)]
     [[('load', '+1.2 MB')], [('load', '3.4 s')]]
     """
-    if _needed(table, _GAP) <= width:
-        return [_fitted(table, _GAP, width)]
+    if _needed(table, GAP) <= width:
+        return [_fitted(table, GAP, width)]
     table = with_broken_heads(table)
-    for gap in (_GAP, 1):
+    for gap in (GAP, 1):
         if _needed(table, gap) <= width:
             return [_fitted(table, gap, width)]
     if _needed(table, 1, _MIN_NAME) <= width:
         return [_fitted(table, 1, width)]
-    return [_fitted(part, _GAP, width) for part in _split(table, width)]
+    return [_fitted(part, GAP, width) for part in _split(table, width)]
+
+
+def fit_names(table: TextTable, width: int, trees: Collection[int]) -> FittedTable | None:
+    r"""Returns a table as it is, with heads of several lines, or with shorter names; None if its figures do not fit.
+
+    Args:
+        table: its last column is text that may wrap, unless it is a tree or figures.
+        width: in terminal cells.
+        trees: the columns that are trees.
+
+    >>> tree = TextTable(("total", "module"), [("1.2 MB", "└ transformers.modeling_rope_utils")], frozenset({0}))
+    >>> fit_names(tree, 28, {1}).widths, fit_names(tree, 20, {1})
+    ([6, 20], None)
+    """
+    last = len(table.heads) - 1
+    for candidate in (table, narrow := with_broken_heads(table)):
+        if _total(candidate.widths, GAP) <= width:
+            return FittedTable(candidate, GAP, candidate.widths)
+    for candidate in (table, narrow) if last not in table.right else ():
+        *others, needed = candidate.widths
+        room = width - _total([*others, 0], GAP)
+        if room >= (min(needed, _MIN_TEXT) if last else 1):
+            return FittedTable(candidate, GAP, [*others, room])
+    if last not in table.right and last not in trees:
+        return None
+    widths = narrow.widths
+    names = [at for at in range(len(widths)) if at not in table.right]
+    while names and _total(widths, GAP) > width:
+        widest = max(names, key=lambda at: widths[at])
+        if widths[widest] <= _MIN_NAME:
+            return None
+        widths[widest] -= 1
+    return FittedTable(narrow, GAP, widths) if names else None
 
 
 def _split(table: TextTable, width: int) -> Iterator[TextTable]:
@@ -107,7 +166,7 @@ def _split(table: TextTable, width: int) -> Iterator[TextTable]:
     table = replace(table, heads=[head.replace("\n", " ").strip() for head in table.heads])
     chosen: list[int] = []
     for at in range(1, len(table.heads)):
-        if chosen and _needed(_columns(table, [*chosen, at]), _GAP, _MIN_NAME) > width:
+        if chosen and _needed(_columns(table, [*chosen, at]), GAP, _MIN_NAME) > width:
             yield _columns(table, chosen)
             chosen = []
         chosen.append(at)
@@ -123,9 +182,13 @@ def _columns(table: TextTable, chosen: Sequence[int]) -> TextTable:
 
 def _fitted(table: TextTable, gap: int, width: int) -> FittedTable:
     name, *figures = table.widths
-    return FittedTable(table, gap, [max(1, min(name, width - sum(figures) - gap * len(figures))), *figures])
+    return FittedTable(table, gap, [max(1, min(name, width - _total([0, *figures], gap))), *figures])
 
 
 def _needed(table: TextTable, gap: int, name_at_most: int | None = None) -> int:
     name, *figures = table.widths
-    return (name if name_at_most is None else min(name, name_at_most)) + sum(figures) + gap * len(figures)
+    return _total([name if name_at_most is None else min(name, name_at_most), *figures], gap)
+
+
+def _total(widths: Sequence[int], gap: int) -> int:
+    return sum(widths) + gap * (len(widths) - 1)

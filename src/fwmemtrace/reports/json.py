@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from .. import results
 from .base import Options
-from .blocks import plain
-from .holder_words import holder_words
-from .suite.words import fill_texts
+from .worded import worded
 
 
 class JsonReport:
@@ -19,22 +16,7 @@ class JsonReport:
 
     def render(self, report: results.TraceReport, options: Options) -> str:
         """Returns one JSON object, indented."""
-        if report.growth is not None:
-            report = msgspec.structs.replace(report, growth=_worded(report.growth))
-        if report.suite is not None:
-            report = msgspec.structs.replace(report, suite=fill_texts(report.suite))
-        return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
-
-
-def _worded(growth: Sequence[results.Growth]) -> list[results.Growth]:
-    """The same trends, with their holders as sentences too."""
-    return [
-        msgspec.structs.replace(
-            trend,
-            held_by=[msgspec.structs.replace(one, words=plain(holder_words(one))) for one in trend.held_by],
-        )
-        for trend in growth
-    ]
+        return msgspec.json.format(msgspec.json.encode(worded(report)), indent=2).decode() + "\n"
 
 
 def schema() -> dict[str, Any]:

@@ -32,10 +32,19 @@ def _findings(report: results.TraceReport, summary: results.Summary) -> Iterator
     if budget is not None and budget.exceeded:
         yield budget_sentence(budget)
         yield from _what_would_do(budget, summary)
+    untouched = summary.untouched
+    if untouched is not None and untouched.bytes > summary.peak_bytes:
+        yield _untouched(untouched)
+    copied = summary.copied
+    copied_first = copied is not None and copied.bytes > max((one.bytes for one in summary.causes), default=0)
+    if copied is not None and copied_first:
+        yield _copied(copied)
     causes = summary.causes
     stayed_known = _process(report, summary).ended == "closed"
     if causes:
         yield first_cause(causes[0], summary.peak_bytes, stayed_known=stayed_known)
+    if copied is not None and not copied_first:
+        yield _copied(copied)
     least = _MIN_SECOND * summary.peak_bytes
     second = next((cause for cause in causes[1:] if cause.kind != "before session" and cause.bytes >= least), None)
     later = max(causes, key=lambda cause: (cause.kept_bytes or 0) - cause.bytes, default=None)
@@ -54,7 +63,7 @@ def _figures(report: results.TraceReport, summary: results.Summary) -> Iterator[
     evictable = summary.evictable_bytes or 0
     if evictable >= _MIN_EVICTABLE * summary.peak_bytes:
         yield ["Of that, ", Bytes(evictable), " are file pages that the kernel can evict."]
-    if summary.untouched is not None:
+    if summary.untouched is not None and summary.untouched.bytes <= summary.peak_bytes:
         yield _untouched(summary.untouched)
     limit = _possible_kill(_process(report, summary))
     if limit is not None:
@@ -74,10 +83,15 @@ def _process(report: results.TraceReport, summary: results.Summary) -> results.P
 def _incomplete(info: results.TraceInfo) -> Iterator[Sentence]:
     if info.interrupted:
         yield "This report is partial: reading the capture was interrupted, so native figures are too small."
-    for process in info.processes:
-        if process.ended != "closed":
-            where: list[Inline] = [" in ", Code(process.last_phase)] if process.last_phase else [" outside any phase"]
-            yield [f"The session of process {process.pid} was not closed: its records end", *where, "."]
+    open_ = [process for process in info.processes if process.ended != "closed"]
+    if open_:
+        first = open_[0]
+        where: list[Inline] = [" in ", Code(first.last_phase)] if first.last_phase else [" outside any phase"]
+        if len(open_) == 1:
+            yield [f"The session of process {first.pid} was not closed: its records end", *where, "."]
+        else:
+            count = f"The sessions of {len(open_)} processes were not closed: the records of process {first.pid} end"
+            yield [count, *where, "."]
     if info.damaged_bytes or info.lost_records:
         yield "The trace is incomplete; the notes say what is missing."
 
@@ -116,6 +130,14 @@ def _untouched(untouched: results.Untouched) -> list[Inline]:
     if untouched.location is not None:
         where = [" by ", *location_words(untouched.location)]
     return [*words, " were allocated", *where, " and never touched, or were swapped out: they are not in RSS."]
+
+
+def _copied(copied: results.CopiedPages) -> list[Inline]:
+    who = "1 forked process" if copied.processes == 1 else f"{copied.processes} forked processes"
+    where: list[Inline] = []
+    if copied.location is not None:
+        where = [" while ", *location_words(copied.location), " ran"]
+    return [f"{who} copied ", Bytes(copied.bytes), " of the pages shared with the parent", *where, "."]
 
 
 def _possible_kill(process: results.Process) -> list[Inline] | None:

@@ -25,17 +25,14 @@ from .blocks import (
     Sentence,
     Table,
     command_lines,
-    inline_text,
     parts,
-    plain,
 )
 from .console import printed
 from .document import document_of
-from .fitting import FittedTable, TextTable, fit, is_of_figures, text_table, with_broken_heads
+from .fitting import GAP, FittedTable, TextTable, fit, fit_names, is_of_figures, shortened, text_table, written
 
-_MIN_TEXT = 30  # characters: a last column of text that has less room goes below its row
 _MIN_NAME = 8  # characters of a name beside figures
-_GAP = 2
+_MOST_LINES = 2  # of one name, in a sentence or cell
 _NAME = "cyan"
 _ALARM = "bold red"
 
@@ -56,8 +53,9 @@ def write_text(document: Document, options: Options) -> str:
             if number:
                 console.print()
             style = "bold underline" if section.level <= 2 else "bold"
-            if plain(section.title):
-                console.print(Text(plain(section.title), style=style), no_wrap=True, overflow="ellipsis")
+            title = shortened(written(section.title, console.width), console.width)
+            if title:
+                console.print(Text(title, style=style), no_wrap=True)
             _write_blocks(console, section.blocks, indent=0 if section.level <= 2 else 2)
 
     return printed(options, draw)
@@ -67,7 +65,7 @@ def _write_blocks(console: Console, blocks: Sequence[Block], indent: int) -> Non
     for number, block in enumerate(blocks):
         match block:
             case Prose(sentences=sentences):
-                console.print(Text(" ").join(_text(sentence) for sentence in sentences))
+                console.print(Text(" ").join(_text(sentence, console) for sentence in sentences))
             case Table():
                 if number and isinstance(blocks[number - 1], Table):
                     console.print()
@@ -79,12 +77,11 @@ def _write_blocks(console: Console, blocks: Sequence[Block], indent: int) -> Non
                     console.print(Text(line, style=_NAME), soft_wrap=True)
 
 
-def _text(sentence: Sentence) -> Text:
-    """Returns a sentence with its names in colour."""
+def _text(sentence: Sentence, console: Console) -> Text:
+    """Returns a sentence with its names in colour, and no name too long to read."""
     text = Text()
     for part in parts(sentence):
-        style = _style(part)
-        text.append(inline_text(part), style)
+        text.append(written(part, _MOST_LINES * console.width), _style(part))
     return text
 
 
@@ -107,75 +104,67 @@ def _cell_style(cell: Sentence) -> str:
 def _write_listing(console: Console, listing: Listing) -> None:
     lines = RichTable.grid(padding=(0, 1))
     for number, item in enumerate(listing.items, 1):
-        lines.add_row(f"{number}." if listing.ordered else "-", _text(item))
+        lines.add_row(f"{number}." if listing.ordered else "-", _text(item, console))
     console.print(lines)
 
 
 def _write_table(console: Console, table: Table, indent: int) -> None:
     if table.title:
-        console.print(Padding(Text(plain(table.title), style="dim"), (0, 0, 0, indent)))
+        title = written(table.title, _MOST_LINES * console.width)
+        console.print(Padding(Text(title, style="dim"), (0, 0, 0, indent)))
         indent += 2
-    text = text_table(table)
+    width = console.width - indent
+    text = text_table(table, _MOST_LINES * width)
     if is_of_figures(text):
-        for number, part in enumerate(fit(text, console.width - indent)):
+        for number, part in enumerate(fit(text, width)):
             if number:
                 console.print()
-            _write_figures(console, part, indent)
+            _write_fitted(console, part, indent)
         return
-    last, needed = len(text.heads) - 1, text.widths[-1]
-    room = _room_for_text(text, console.width - indent)
-    if room < needed:
-        narrow = with_broken_heads(text)
-        room_then = _room_for_text(narrow, console.width - indent)
-        if room_then >= needed or room < _MIN_TEXT:
-            text, room = narrow, room_then
-    if last > 0 and last not in text.right and room < min(needed, _MIN_TEXT):
+    last = len(text.heads) - 1
+    trees = {at for at in range(last + 1) if _is_tree(table, at)}
+    fitted = fit_names(text, width, trees)
+    if fitted is not None:
+        wraps = None if last in trees or last in text.right else last
+        _write_fitted(console, fitted, indent, wraps=wraps, cells=table.rows)
+    else:
         _write_with_text_below(console, text, indent)
-        return
-    drawn = _rich_table(text, _GAP)
-    for at, head in enumerate(text.heads):
-        tree = _is_tree(table, at)  # which would be none if its lines were folded
-        drawn.add_column(
-            Text(head),
-            justify=_justify(text, at),
-            no_wrap=tree or at in text.right,
-            overflow="ellipsis" if tree else "fold",
-        )
-    for cells, row in zip(table.rows, text.rows, strict=True):
-        drawn.add_row(*(Text(shown, _cell_style(cell)) for cell, shown in zip(cells, row, strict=True)))
-    console.print(Padding(drawn, (0, 0, 0, indent)))
 
 
 def _is_tree(table: Table, at: int) -> bool:
     return any(isinstance(part, Guide) and part.text for row in table.rows for part in parts(row[at]))
 
 
-def _room_for_text(table: TextTable, width: int) -> int:
-    """What the other columns leave for the last one."""
-    return width - sum(table.widths[:-1]) - _GAP * (len(table.heads) - 1)
-
-
-def _write_figures(console: Console, part: FittedTable, indent: int) -> None:
-    """A table of figures. Its first column is a name or a tree, which is cut before a figure would be."""
+def _write_fitted(
+    console: Console,
+    part: FittedTable,
+    indent: int,
+    wraps: int | None = None,
+    cells: Sequence[Sequence[Sentence]] | None = None,
+) -> None:
+    """A table whose names are shortened to the width of their column, but for the column that wraps."""
     drawn = _rich_table(part.table, part.gap)
     for at, (head, width) in enumerate(zip(part.table.heads, part.widths, strict=True)):
-        drawn.add_column(
-            Text(head),
-            justify=_justify(part.table, at),
-            width=width,
-            no_wrap=True,
-            overflow="ellipsis",
+        drawn.add_column(Text(head), justify=_justify(part.table, at), width=width, no_wrap=at != wraps)
+    for number, row in enumerate(part.table.rows):
+        styles = [""] * len(row) if cells is None else [_cell_style(cell) for cell in cells[number]]
+        drawn.add_row(
+            *(
+                Text(cell if at == wraps else shortened(cell, width), style)
+                for at, (cell, width, style) in enumerate(zip(row, part.widths, styles, strict=True))
+            )
         )
-    for row in part.table.rows:
-        drawn.add_row(*(Text(cell) for cell in row))
     console.print(Padding(drawn, (0, 0, 0, indent)))
 
 
 def _write_with_text_below(console: Console, table: TextTable, indent: int) -> None:
     """Rows whose last cell is a long text, which goes below its row over the whole width."""
+    if len(table.heads) - 1 in table.right:
+        _write_stacked(console, table, indent)
+        return
     widths = table.widths[:-1]
     names = [at for at in range(len(widths)) if at not in table.right]
-    over = sum(widths) + _GAP * (len(widths) - 1) + indent - console.width
+    over = sum(widths) + GAP * (len(widths) - 1) + indent - console.width
     while over > 0 and names and max(widths[at] for at in names) > _MIN_NAME:
         widths[max(names, key=lambda at: widths[at])] -= 1
         over -= 1
@@ -186,11 +175,10 @@ def _write_with_text_below(console: Console, table: TextTable, indent: int) -> N
     def line(cells: Sequence[str], style: str = "") -> None:
         shown = []
         for at, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-            text = Text(cell, style)
-            text.truncate(width, overflow="ellipsis")
+            text = Text(shortened(cell, width), style)
             text.align("right" if at in table.right else "left", width)
             shown.append(text)
-        row = Text(" " * _GAP).join(shown)
+        row = Text(" " * GAP).join(shown)
         row.no_wrap = True
         console.print(Padding(row, (0, 0, 0, indent)))
 

@@ -34,12 +34,17 @@ def trace_sections(report: results.TraceReport, *, top: int, timeline: bool = Tr
                 section.title = f"{plain(section.title)} (pid {process.pid})"
             sections.append(section)
     sections += import_sections(report, top)
+    sections += closing_sections(report)
+    return sections
+
+
+def closing_sections(report: results.TraceReport) -> Iterator[Section]:
+    """Yields what is about the session as a whole: workers, the cost of the probes, further runs."""
     workers = workers_blocks(report.workers or [])
     if workers:
-        sections.append(Section("workers", "Workers", workers))
-    sections += _overhead(report)
-    sections += _runs(report)
-    return sections
+        yield Section("workers", "Workers", workers)
+    yield from _overhead(report)
+    yield from _runs(report)
 
 
 def _process(report: results.TraceReport, process: results.Process, top: int, *, timeline: bool) -> Iterator[Section]:
@@ -49,7 +54,10 @@ def _process(report: results.TraceReport, process: results.Process, top: int, *,
     yield Section(
         f"phases-{process.pid}",
         "Phases",
-        [Prose("process", [*process_sentences(process), *_disturbed(report, process)]), phase_table(process, phases)],
+        [
+            Prose("process", [*process_sentences(process), *disturbed_sentences(report, process)]),
+            phase_table(process, phases),
+        ],
     )
     yield from rises_sections(report, process, top)
     yield from ledger_sections(report, process, phases, top)
@@ -57,8 +65,8 @@ def _process(report: results.TraceReport, process: results.Process, top: int, *,
     yield from allocation_sections(process, phases, top)
 
 
-def _disturbed(report: results.TraceReport, process: results.Process) -> Iterator[Sentence]:
-    """Says how much of the RSS figures is the overhead of probes, where it is worth knowing."""
+def disturbed_sentences(report: results.TraceReport, process: results.Process) -> Iterator[Sentence]:
+    """Yields how much of the RSS figures is the overhead of probes, where it matters."""
     for cost in report.overhead:
         if cost.pid == process.pid and cost.during_bytes > _DISTURBING * process.peak_bytes:
             tool = _TOOLS.get(cost.probe)

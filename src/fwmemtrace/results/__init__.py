@@ -6,6 +6,7 @@ A module for each subject: `report` is the whole, `suite` the part about compone
 from __future__ import annotations
 
 from .base import PhaseResult, Result
+from .details import CallLevels, Calls, Details, Mark, ProcessDetails, Readings, SourceFile, StackTree
 from .growth import Growth
 from .imports import Import, ImportCost, ImportPackage, ImportPhase, OwnImport
 from .ledger import Composition, Ledger, LedgerItem, Workers
@@ -16,7 +17,7 @@ from .process import Cgroup, Overhead, Process, TimelinePoint, TraceInfo
 from .python_heap import HeapLine, HeapPackage, HeapSite, HeapStack, PythonHeap
 from .report import REPORT_FORMAT, REPORT_VERSION, Advice, Budget, Run, TraceReport
 from .rises import Rise, RiseLine, Rises
-from .summary import Cause, ImportedPackages, NextRun, Summary, Untouched
+from .summary import Cause, CopiedPages, ImportedPackages, NextRun, Summary, Untouched
 from .tensors import Accelerator, TensorGroup, Tensors, TensorStorage
 
 __all__ = [
@@ -25,10 +26,14 @@ __all__ = [
     "Accelerator",
     "Advice",
     "Budget",
+    "CallLevels",
+    "Calls",
     "Cause",
     "Cgroup",
     "Collector",
     "Composition",
+    "CopiedPages",
+    "Details",
     "Frame",
     "Growth",
     "HeapLine",
@@ -44,6 +49,7 @@ __all__ = [
     "ImportedPackages",
     "Ledger",
     "LedgerItem",
+    "Mark",
     "Native",
     "NativeSite",
     "NativeTotals",
@@ -54,13 +60,17 @@ __all__ = [
     "PhaseResult",
     "PhaseRow",
     "Process",
+    "ProcessDetails",
     "PythonHeap",
+    "Readings",
     "Resident",
     "Result",
     "Rise",
     "RiseLine",
     "Rises",
     "Run",
+    "SourceFile",
+    "StackTree",
     "Summary",
     "TensorGroup",
     "TensorStorage",

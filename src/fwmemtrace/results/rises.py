@@ -18,6 +18,7 @@ class Rise(PhaseResult, kw_only=True):
     kept_bytes: int = 0  # part of `bytes`: not given back at the end
     first_ns: int = 0  # time of its first rise, since the session began
     last_ns: int = 0  # time of its last rise
+    threads: int = 1  # number of threads that it was seen in
 
 
 class RiseLine(Result, kw_only=True):
@@ -46,4 +47,6 @@ class Rises(Result, kw_only=True):
     stacks: list[Rise]  # the largest first
     largest_fall_bytes: int = 0  # the most that was given back at once
     largest_fall_calls: int = 0  # the number of calls of phases whose rises that took back
+    copied_bytes: int = 0  # of a forked process: pages that it shared and has copied, an estimate; not in RSS changes
+    copied_at: Frame | None = None  # of a forked process: where it copied most of the pages that it shared
     lines: list[RiseLine] = []  # the same by line of the program's own code, the largest first

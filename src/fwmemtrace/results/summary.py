@@ -34,8 +34,11 @@ class Cause(PhaseResult, kw_only=True):
     location: Frame | None = None  # of code: the innermost frame of the program's own
     package: str = ""  # of code: the package through which it allocated
     calls: int = 0  # of code and phases: calls of the phase; 0 if the program's own code has no phase there
+    threads: int = 0  # of code: threads that it ran in and that have not ended; 0 if it is one, or not known
     duration_ns: int = 0  # of code: time from its first rise to its last
     kept_bytes: int | None = None  # how much of it was still there at the end; null if that is not known
+    kept_category: str = ""  # the kind of memory that the part which stayed is, if `category` is ""
+    kept_owner: str = ""  # the owner of that memory
     bytes_per_call: float | None = None  # the growth of its phase; null if it does not grow
     held_by: Holder | None = None  # what retains objects of a type that grows in its phase
     tensors: str = ""  # the model or library whose tensors it mostly is; from the probe `tensors`
@@ -60,6 +63,14 @@ class Untouched(Result, kw_only=True):
     location: Frame | None = None  # the largest site of live memory; from the probe `native`
 
 
+class CopiedPages(Result, kw_only=True):
+    """Pages that forked processes shared with their parent until they wrote to them."""
+
+    processes: int  # number of forked processes that copied pages
+    bytes: int  # of all of them; their RSS has not changed by it
+    location: Frame | None = None  # where most were copied; null if that is not known
+
+
 class Summary(Result, kw_only=True):
     """What holds the memory of the process with the largest peak.
 
@@ -74,5 +85,6 @@ class Summary(Result, kw_only=True):
     causes: list[Cause]  # the largest first
     evictable_bytes: int | None  # at the largest reading: file pages that the kernel can evict; from `mappings`
     untouched: Untouched | None  # null if it is little, or not known
+    copied: CopiedPages | None = None  # null if it is little, or not known
     next_runs: list[NextRun]  # what to run next, the most useful first
     total_bytes: int  # the sum of the RSS of all processes at their last readings; shared pages count in each

@@ -6,12 +6,10 @@ importing this package costs the traced process nothing.
 
 from __future__ import annotations
 
-import sys as _sys
+from ..lazy import load_when_used
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from .base import Sink
     from .callback import CallbackSink
     from .fan_out import FanOutSink
@@ -19,27 +17,18 @@ if TYPE_CHECKING:
     from .logging import LoggingSink
     from .memory import MemorySink
     from .trace_file import TraceFileSink
+else:
+    __getattr__, __dir__ = load_when_used(
+        __name__,
+        {
+            "base": ("Sink",),
+            "callback": ("CallbackSink",),
+            "fan_out": ("FanOutSink",),
+            "jsonl": ("JsonLinesSink",),
+            "logging": ("LoggingSink",),
+            "memory": ("MemorySink",),
+            "trace_file": ("TraceFileSink",),
+        },
+    )
 
 __all__ = ["CallbackSink", "FanOutSink", "JsonLinesSink", "LoggingSink", "MemorySink", "Sink", "TraceFileSink"]
-
-_MODULES = {
-    "CallbackSink": "callback",
-    "FanOutSink": "fan_out",
-    "JsonLinesSink": "jsonl",
-    "LoggingSink": "logging",
-    "MemorySink": "memory",
-    "Sink": "base",
-    "TraceFileSink": "trace_file",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = f"{__name__}.{_MODULES[name]}"
-    __import__(module)
-    return getattr(_sys.modules[module], name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

@@ -19,7 +19,10 @@ class Sink(Protocol):
     - `flush()`, called before `close()`;
     - `close()`, called once, when no record will follow;
     - `after_fork(pid)`, called in a forked worker before its first record;
-    - `path`, the absolute path of the file that it writes.
+    - `forget()`, called in a forked child that is about to start another program, and writes nothing;
+    - `path`, the absolute path of the file that it writes;
+    - `options`, names of the keyword arguments among `overwrite` and `family` that its class takes;
+    - `lost`, the number of records that it could not write though it goes on, as while a disk is full.
     """
 
     def write(self, record: Record, /) -> object:

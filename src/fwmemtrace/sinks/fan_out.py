@@ -29,6 +29,11 @@ class FanOutSink:
         paths = (getattr(sink, "path", None) for sink in self._sinks)
         return next((path for path in paths if isinstance(path, str)), None)
 
+    @property
+    def lost(self) -> int:
+        """The number of records that its sinks have lost for want of room, of the one that lost the most."""
+        return max((getattr(sink, "lost", 0) for sink in self._sinks), default=0)
+
     def write(self, record: Record) -> None:
         self._each(lambda sink: sink.write(record))
 

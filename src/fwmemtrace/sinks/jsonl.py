@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import msgspec
 
-from ..errors import SinkError
 from ..records import CaptureChunk, Record
+from ..values import fitted
+from .file_names import create, worker_path
 
 
 def as_json_object(record: Record) -> dict[str, object]:
@@ -23,32 +23,40 @@ def as_json_object(record: Record) -> dict[str, object]:
 
 
 class JsonLinesSink:
-    """Writes each record as one line of JSON in one `write`.
+    """Writes each record as one line of JSON in one `write`. A record for which there is no room is lost and counted.
 
     Args:
-        path: the file; an existing file is replaced.
+        path: the file. If it exists, the new one gets a number behind its name, such as `trace-2.jsonl`.
+        overwrite: whether an existing file is replaced instead.
+
+    Attributes:
+        lost: the number of records for which there was no room.
 
     Raises:
         SinkError: if the file cannot be created.
     """
 
-    def __init__(self, path: str | os.PathLike[str] = "trace.jsonl") -> None:
-        self._encode = msgspec.json.Encoder().encode
-        self._first = Path(path).absolute()
-        self._open(self._first)
+    options = ("overwrite",)
 
-    def _open(self, path: Path) -> None:
-        try:
-            self._file = path.open("wb", buffering=0)
-        except OSError as error:
-            raise SinkError(f"{path} cannot be written: {error.strerror}") from error
+    def __init__(self, path: str | os.PathLike[str] = "trace.jsonl", *, overwrite: bool = False) -> None:
+        self._encode = msgspec.json.Encoder().encode
+        self._file = create(os.path.abspath(os.fspath(path)), overwrite=overwrite)
+        self._first = self._file.path
+        self.lost = 0
 
     def write(self, record: Record) -> None:
-        self._file.write(self._encode(as_json_object(record)) + b"\n")
+        fields = as_json_object(record)
+        try:
+            line = self._encode(fields)
+        except Exception:  # a value that JSON cannot hold, such as a lone surrogate
+            line = self._encode(fitted(fields))
+        if not self._file.append(line + b"\n"):
+            self.lost += 1
 
     def after_fork(self, pid: int) -> None:
-        self._file.close()
-        self._open(self._first.with_name(f"{self._first.stem}.{pid}{self._first.suffix}"))
+        self._file.forget()
+        self._file = create(worker_path(self._first, pid))
+        self.lost = 0
 
     def close(self) -> None:
         self._file.close()

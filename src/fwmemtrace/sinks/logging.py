@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from ..records import CaptureChunk, Note, Record, Sample
+from ..values import fitted
 from .jsonl import as_json_object
 
 
@@ -30,5 +31,14 @@ class LoggingSink:
             level = logging.DEBUG
         if self._logger.isEnabledFor(level):
             fields = as_json_object(record)
-            words = " ".join(f"{name}={value}" for name, value in fields.items() if name != "record")
+            words = " ".join(f"{name}={_one_line(value)}" for name, value in fields.items() if name != "record")
             self._logger.log(level, "%s %s", fields["record"], words, extra={"fwmemtrace": fields})
+
+
+def _one_line(value: object) -> str:
+    """Return a value as text that cannot pass for a line of the log."""
+    try:
+        text = str(value)
+    except Exception:  # an integer with more digits than Python writes
+        text = str(fitted(value))
+    return text if text.isprintable() else repr(text)

@@ -3,53 +3,121 @@
 from __future__ import annotations
 
 import os
+from _thread import RLock
+from time import monotonic, perf_counter_ns
 
 from ..errors import SinkError
-from ..records import Record
+from ..records import Note, Record, SessionBegin
+from ..system.descriptors import close, open_marked
 from ..tracefile.encode import frame, header
+from ..tracefile.first_record import first_record
+from ..tracefile.layout import HEADER_LOST, HEADER_LOST_AT
+from .append_file import AppendFile
+from .file_names import create, worker_path
 
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_write = os.write
+_TELL_EVERY_S = 0.5
 
 
 class TraceFileSink:
     """Writes each record as one frame in one `write`. Nothing is buffered in the process, so a SIGKILL loses nothing.
 
+    While there is no room for a record, it is lost and counted; recording goes on once there is room. The file's header
+    has the number of records that were lost, and a note tells of each gap.
+
     Args:
-        path: the file; an existing file is replaced.
+        path: the file. If it exists, the new one gets a number behind its name, such as `trace-2.bin`.
+        overwrite: whether an existing file is replaced instead.
+        family: which processes belong together; see `system.family`. If the existing file was written by another
+            process of this family, the new one has this process's id behind its name, and belongs to that session.
 
     Attributes:
-        path: the absolute path of the file; after a fork, of the worker's own.
+        asked: the absolute path of the file that was asked for.
+        path: the absolute path of the file that is written; after a fork, of the worker's own.
+        first_path: that of the first process of the session.
+        session_id: the id of the session that the existing file belongs to; None if this is a session of its own.
+        lost: the number of records for which there was no room.
 
     Raises:
         SinkError: if the file cannot be created.
     """
 
-    def __init__(self, path: str | os.PathLike[str] = "trace.bin") -> None:
-        self.path = self._first = os.path.abspath(os.fspath(path))
-        self._fd = self._create()
+    options = ("overwrite", "family")
 
-    def _create(self) -> int:
+    def __init__(
+        self, path: str | os.PathLike[str] = "trace.bin", *, overwrite: bool = False, family: str = ""
+    ) -> None:
+        self.asked = os.path.abspath(os.fspath(path))
+        self.session_id: str | None = None
+        self.first_path = ""
+        self._family = family
+        self._use(create(self.asked, overwrite=overwrite, related=self._joins))
+        self.first_path = self.first_path or self.path
+        if self._behind:
+            self._file.close()
+            os.unlink(self.path)
+            raise SinkError(f"{self.path} cannot be written: {self._file.reason}")
+
+    def _use(self, file: AppendFile) -> None:
+        self._file = file
+        self.path = file.path
+        self.lost = self._gap = 0
+        self._told_at = 0.0
+        self._lock = RLock()
+        self._start = header(os.getpid())  # what must come before all else, and is not in the file yet
+        self._behind = not file.append(self._start)  # whether something is to be written before the next record
+        if not self._behind:
+            self._start = b""
+
+    def _joins(self, path: str) -> bool:
+        """Tell whether an existing file is that of the session to which this process belongs."""
+        if not self._family:
+            return False
+        number = open_marked(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         try:
-            fd = os.open(self.path, _FLAGS, 0o666)
-        except OSError as error:
-            raise SinkError(f"{self.path} cannot be written: {error.strerror}") from error
-        os.write(fd, header(os.getpid()))
-        return fd
+            begin = first_record(number)
+        finally:
+            close(number)
+        if begin is None or begin.family != self._family or begin.pid == os.getpid():
+            return False
+        self.session_id, self.first_path = begin.session_id, path
+        return True
 
     def write(self, record: Record) -> None:
         whole = frame(record)
-        if _write(self._fd, whole) != len(whole):
-            raise SinkError(f"{self.path}: no space left for a whole record")
+        if self._behind or not self._file.append(whole):
+            with self._lock:
+                self._write_after_gap(record, whole)
+
+    def _write_after_gap(self, record: Record, whole: bytes) -> None:
+        before = self._start
+        if self._gap:
+            count = "1 record was" if self._gap == 1 else f"{self._gap} records were"
+            text = f"{count} lost: {self._file.reason}"
+            before += frame(Note(perf_counter_ns(), "trace file", text))
+        if self._file.append(before + whole):
+            self._start, self._gap, self._behind = b"", 0, False
+            return
+        self._behind = True
+        self.lost += 1
+        if isinstance(record, SessionBegin):
+            self._start += whole  # nothing after it can be understood without it
+        else:
+            self._gap += 1
+        if (now := monotonic()) - self._told_at >= _TELL_EVERY_S:
+            self._told_at = now
+            self._tell_lost()
+
+    def _tell_lost(self) -> None:
+        self._file.overwrite(HEADER_LOST_AT, HEADER_LOST.pack(min(self.lost, 2**32 - 1)))
 
     def after_fork(self, pid: int) -> None:
-        os.close(self._fd)
-        stem, suffix = os.path.splitext(self._first)
-        self.path = f"{stem}.{pid}{suffix}"
-        self._fd = self._create()
+        self._file.forget()
+        self._use(create(worker_path(self.first_path, pid)))
+
+    def forget(self) -> None:
+        self._file.forget()
 
     def close(self) -> None:
-        # Never twice, and nothing is written after it: the program may have opened another file by that number.
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+        if self.lost:
+            self._tell_lost()
+        self._file.close()

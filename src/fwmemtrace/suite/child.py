@@ -16,7 +16,7 @@ from .protocol import ChildTask
 
 
 def main(arguments: list[str]) -> int:
-    """Does what the task says. The exit status is 0 even if the component fails: the status file says so."""
+    """Runs the task. The exit status is 0 even if the component fails: the status file says so."""
     if arguments[0] == "--list":
         from .listing import list_entries
 

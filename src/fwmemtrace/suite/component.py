@@ -37,7 +37,7 @@ DEFAULT_LIST = "components"
 
 
 class Component:
-    """A component made of plain functions.
+    """A component that consists of plain functions.
 
     Args:
         name: its name in the report.

@@ -113,7 +113,7 @@ def limit_address_space(limit: int) -> None:
 
 
 def _may_make_groups(folder: Path) -> bool:
-    """Tells whether groups with memory limits can be made below a group and processes moved there, by trying it."""
+    """Returns whether groups with memory limits can be made below a group and processes moved there, by trying it."""
     try:
         delegated = (folder / "cgroup.subtree_control").read_text().split()
     except OSError:

@@ -48,7 +48,7 @@ class AllocatorReader:
 
 
 def read_malloc_in_use() -> int | None:
-    """Return the bytes that malloc has given out; None where the C library does not tell."""
+    """Return the bytes that malloc has given out; None where the C library does not report it."""
     read = _mallinfo2()
     if read is None:
         return None

@@ -7,6 +7,7 @@ import re
 from bisect import bisect_right
 from typing import Literal, TypeAlias
 
+from .descriptors import read_file
 from .mapped_paths import DEVICE, FILE, SHARED_MEMORY, kind_of
 from .proc import path_of
 
@@ -21,8 +22,7 @@ class BackingMap:
 
     def __init__(self) -> None:
         try:
-            with open(path_of("maps"), "rb") as file:
-                text = file.read()
+            text = read_file(path_of("maps"))
         except OSError:
             text = b""
         self._starts: list[int] = []

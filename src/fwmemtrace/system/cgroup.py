@@ -10,6 +10,7 @@ import os
 from typing import NamedTuple
 
 from . import proc
+from .descriptors import read_file
 
 _ESCAPED = {r"\040": " ", r"\011": "\t", r"\012": "\n", r"\134": "\\"}  # the kernel's octal escapes in mountinfo
 
@@ -37,10 +38,9 @@ def groups(process: str | None = None) -> list[Group]:
     """
     process = proc.PROC if process is None else process
     try:
-        with open(f"{process}/cgroup", encoding="utf-8", errors="replace") as file:
-            own = next((line[3:].rstrip("\n") for line in file if line.startswith("0::")), None)
-        with open(f"{process}/mountinfo", encoding="utf-8", errors="replace") as file:
-            mounts = _mounts(file.read())
+        lines = read_file(f"{process}/cgroup").decode(errors="replace").splitlines()
+        own = next((line[3:] for line in lines if line.startswith("0::")), None)
+        mounts = _mounts(read_file(f"{process}/mountinfo").decode(errors="replace"))
     except OSError:
         return []
     if own is None:
@@ -77,8 +77,7 @@ def tightest(around: list[Group]) -> tuple[int, Group] | None:
 def figure(group: Group, name: str) -> int | None:
     """Read a figure of a group in bytes; None for "max", or where this kernel or this group has no such file."""
     try:
-        with open(f"{group.folder}/{name}", encoding="ascii") as file:
-            text = file.read().strip()
+        text = read_file(f"{group.folder}/{name}").strip()
     except OSError:
         return None
     return int(text) if text.isdigit() else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from functools import cache
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from mmap import mmap
     from typing import BinaryIO
 
+_NEVER_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _LOAD, _DYNAMIC, _NOTE, _RELRO = 1, 2, 4, 0x6474E552  # PT_LOAD, PT_DYNAMIC, PT_NOTE, PT_GNU_RELRO
 _BUILD_ID = 3  # NT_GNU_BUILD_ID
 _HEADER = struct.Struct("=16xHHIQQQIHHHHHH")  # Elf64_Ehdr after e_ident
@@ -41,11 +43,25 @@ def zeroed_bytes(path: str, end: int) -> int:
     return _zeroed(path).get(end, 0)
 
 
+def _opened(path: str) -> BinaryIO:
+    """Open a library, whose path may come from a trace.
+
+    Raises:
+        OSError: if it is no regular file. A pipe would wait for its writer, and a device may do anything.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise OSError(f"{path} is not a regular file")
+        return open(os.open(path, os.O_RDONLY | _NEVER_WAIT), "rb")
+    except ValueError as error:  # a zero byte, or what the file system cannot encode
+        raise OSError(str(error)) from error
+
+
 @cache
 def _zeroed(path: str) -> dict[int, int]:
     """Return the zeroed bytes after each data segment, by the segment's end in the file, both in whole pages."""
     try:
-        with open(path, "rb") as file:
+        with _opened(path) as file:
             segments = _segments(file)
     except OSError:
         return {}
@@ -64,7 +80,7 @@ def build_of(path: str) -> str | None:
         Hexadecimal digits or a text such as "48104 bytes"; None if there is no such file, or it cannot be read.
     """
     try:
-        with open(path, "rb") as file:
+        with _opened(path) as file:
             length = os.fstat(file.fileno()).st_size
             for kind, _, offset, _, _, size, _, _ in _segments(file):
                 if kind == _NOTE and offset < length:
@@ -92,7 +108,7 @@ def jump_slot(path: str, function: str) -> tuple[int, int] | None:
     from mmap import ACCESS_READ, mmap
 
     try:
-        with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as contents:
+        with _opened(path) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as contents:
             segments = _segments(file)
             slot, address = _jump_slot(contents, segments, function.encode())
     except (OSError, ValueError, LookupError, OverflowError, struct.error):  # ValueError: an empty file

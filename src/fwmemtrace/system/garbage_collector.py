@@ -40,7 +40,7 @@ def resume_after_fork() -> None:
 
 
 def is_collector_on() -> bool:
-    """Tell whether the program has its collector on, paused or not."""
+    """Return whether the program has its collector on, paused or not."""
     return gc.isenabled() or bool(_pauses)
 
 

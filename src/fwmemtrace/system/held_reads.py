@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from . import proc
+from .descriptors import adopt, close, is_ours
 
 _Open: TypeAlias = Callable[[str], int]
 _Read: TypeAlias = Callable[[int, int], bytes]
@@ -36,7 +37,7 @@ def _held() -> tuple[_Open, _Read]:
         file: int = opens(os.fsencode(proc.path_of(name)), flags)
         if file < 0:
             raise OSError(f"{proc.path_of(name)} cannot be opened")
-        return file
+        return adopt(file)
 
     def read(file: int, size: int) -> bytes:
         length = reads(file, buffer, min(size, len(buffer)), 0)
@@ -65,7 +66,8 @@ class HeldReads:
             OSError: if there is no such file, or it is that of a thread that has ended.
         """
         file = self._files.get(name)
-        if file is None:
+        if file is None or not is_ours(file):  # a program may close all descriptors, as daemons do when they start
+            self.drop(name)
             file = self._files[name] = self._open(name)
         try:
             return self._pread(file, size)
@@ -77,9 +79,9 @@ class HeldReads:
         """Close a file, if it is open."""
         file = self._files.pop(name, None)
         if file is not None:
-            os.close(file)
+            close(file)
 
     def close(self) -> None:
         """Close the files."""
         while self._files:
-            os.close(self._files.popitem()[1])
+            close(self._files.popitem()[1])

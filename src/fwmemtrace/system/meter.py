@@ -11,6 +11,7 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import NamedTuple, Protocol
 
+from .descriptors import close, is_ours, read_file
 from .proc import PAGE_SIZE, open_file, path_of
 
 # The kernel counts RSS per processor and adds the counts up loosely; two figures of it may differ by this many bytes.
@@ -85,26 +86,33 @@ class ProcMeter:
         from resource import getrusage
 
         self._getrusage = getrusage
-        self._fds: list[int] = []
-        statm = self._open("statm", os.O_RDONLY)
+        self._files: dict[str, int] = {}
+        self._closed = False
+        statm = self._open("statm")
         pread = os.pread
 
         last = b"", 0
 
         def rss() -> int:
-            nonlocal last
-            raw = pread(statm, 64, 0)
-            if raw != last[0]:  # in a hot phase nothing moves, and comparing is faster than parsing the digits again
-                last = raw, int(raw.split(None, 2)[1]) * PAGE_SIZE
+            nonlocal last, statm
+            try:
+                raw = pread(statm, 64, 0)
+                if raw == last[0]:  # in a hot phase nothing moves, and comparing is faster than parsing again
+                    return last[1]
+            except OSError:
+                raw = b""
+            if not is_ours(statm):
+                statm = self._reopen("statm")
+                raw = pread(statm, 64, 0)
+            last = raw, int(raw.split(None, 2)[1]) * PAGE_SIZE
             return last[1]
 
         self.rss = rss
-        self._statm = statm
-        self._status = self._open("status", os.O_RDONLY)
+        self._open("status")
         self.peak_source = "kernel"
         self.peak_before = self._high_water_mark()
         try:
-            self._clear_refs = self._open("clear_refs", os.O_WRONLY) if exact_peak else -1
+            self._clear_refs = self._open("clear_refs") if exact_peak else -1
             self.reset_peak()
         except OSError:  # a container may forbid it
             self._clear_refs = -1
@@ -114,17 +122,36 @@ class ProcMeter:
         self._known: tuple[MemoryUsage, int] | None = None
         rss()
 
-    def _open(self, name: str, flags: int) -> int:
-        fd = open_file(name, flags)
-        self._fds.append(fd)
-        return fd
+    def _open(self, name: str) -> int:
+        number = self._files[name] = open_file(name, os.O_WRONLY if name == "clear_refs" else os.O_RDONLY)
+        return number
+
+    def _reopen(self, name: str) -> int:
+        """Open a file again that the program has closed, as daemons close all descriptors when they start.
+
+        Raises:
+            OSError: if it cannot be opened any more, or the meter is closed.
+        """
+        if self._closed:
+            raise OSError(f"the meter is closed: {name}")
+        close(self._files.pop(name, -1))
+        return self._open(name)
+
+    def _read(self, name: str, size: int) -> bytes:
+        number = self._files.get(name, -1)
+        if is_ours(number):
+            try:
+                return os.pread(number, size, 0)
+            except OSError:  # closed just now
+                pass
+        return os.pread(self._reopen(name), size, 0)
 
     def page_faults(self) -> int:
         usage = self._getrusage(0)  # RUSAGE_SELF
         return int(usage.ru_minflt + usage.ru_majflt)
 
     def vms(self) -> int:
-        return int(os.pread(self._statm, 64, 0).split(None, 1)[0]) * PAGE_SIZE
+        return int(self._read("statm", 64).split(None, 1)[0]) * PAGE_SIZE
 
     def peak(self) -> int:
         # getrusage is eight times faster than /proc/self/status, but returns the larger of two marks: this process's,
@@ -138,13 +165,21 @@ class ProcMeter:
         return own
 
     def _high_water_mark(self) -> int:
-        status = os.pread(self._status, 4096, 0)
+        status = self._read("status", 4096)
         start = status.index(b"VmHWM:") + 6
         return int(status[start : status.index(b"kB", start)]) * 1024
 
     def reset_peak(self) -> None:
-        if self._clear_refs >= 0:
-            os.write(self._clear_refs, _RESET_HIGH_WATER_MARK)
+        if self._clear_refs < 0:
+            return
+        if is_ours(self._clear_refs):
+            try:
+                os.write(self._clear_refs, _RESET_HIGH_WATER_MARK)
+                return
+            except OSError:
+                pass
+        self._clear_refs = self._reopen("clear_refs")
+        os.write(self._clear_refs, _RESET_HIGH_WATER_MARK)
 
     def usage(self) -> MemoryUsage:
         if self._known is not None:
@@ -153,11 +188,10 @@ class ProcMeter:
                 return known
             self._known = None
         fields = {}
-        with open(path_of("smaps_rollup"), "rb") as rollup:
-            for line in rollup:
-                words = line.split()
-                if len(words) == 3 and words[2] == b"kB":
-                    fields[words[0]] = int(words[1]) * 1024
+        for line in read_file(path_of("smaps_rollup")).splitlines():
+            words = line.split()
+            if len(words) == 3 and words[2] == b"kB":
+                fields[words[0]] = int(words[1]) * 1024
         private = fields[b"Private_Clean:"] + fields[b"Private_Dirty:"] + fields.get(b"Private_Hugetlb:", 0)
         return MemoryUsage(
             fields[b"Rss:"], self.vms(), uss=private, pss=fields[b"Pss:"], swap=fields.get(b"SwapPss:", 0)
@@ -167,8 +201,10 @@ class ProcMeter:
         self._known = usage, perf_counter_ns()
 
     def close(self) -> None:
-        while self._fds:
-            os.close(self._fds.pop())
+        self._closed = True
+        self._clear_refs = -1
+        while self._files:
+            close(self._files.popitem()[1])
 
 
 class PsutilMeter:

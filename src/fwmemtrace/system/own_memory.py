@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from .descriptors import close
 from .proc import PAGE_SIZE, open_file
 
 _ENTRY_SIZE = 8
@@ -46,7 +47,7 @@ class OwnMemory:
     def __exit__(self, *exception: object) -> None:
         for fd in (self._memory, self._pagemap):
             if fd is not None:
-                os.close(fd)
+                close(fd)
         self._memory = self._pagemap = None
 
     @property

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from .descriptors import open_marked
+
 PROC = "/proc/self"
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096  # bytes
 
@@ -21,9 +23,9 @@ def open_file(name: str, flags: int = os.O_RDONLY) -> int:
     """Open one of this process's files in /proc.
 
     Returns:
-        The descriptor, which is closed on exec.
+        The descriptor, for `descriptors.close`.
 
     Raises:
         OSError: if there is no such file, or it must not be opened.
     """
-    return os.open(path_of(name), flags | getattr(os, "O_CLOEXEC", 0))
+    return open_marked(path_of(name), flags)

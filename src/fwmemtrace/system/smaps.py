@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from .descriptors import close
 from .proc import open_file
 
 _PIECE = 64 * 1024
@@ -97,7 +98,7 @@ def read() -> Iterator[bytes]:
         if size:
             yield b"".join(parts)
     finally:
-        os.close(fd)
+        close(fd)
 
 
 def _end_of_last(text: bytes) -> int:

@@ -63,7 +63,7 @@ def analyse_capture(file: TraceFile, top: int, progress: Progress | None = None)
             capture = reader_for("memray").rows(
                 path,
                 top=top,
-                other_builds=_other_builds(file),
+                other_builds=other_builds(file),
                 progress=progress,
                 run_ended=lambda phase, level, change: growth.call(phase, "native", level, change),
             )
@@ -82,21 +82,22 @@ def native_samples(file: TraceFile) -> Iterator[Iterable[StackSample] | None]:
         CaptureError: at the first stack, if the capture cannot be read.
     """
     with capture_of(file) as path:
-        yield None if path is None else reader_for("memray").samples(path, other_builds=_other_builds(file))
+        yield None if path is None else reader_for("memray").samples(path, other_builds=other_builds(file))
 
 
 def _extract(file: TraceFile, tool: str, copy: BinaryIO) -> bool:
-    """Write a tool's capture in a trace file to another file, and return whether all of it was there."""
+    """Write a tool's capture in a trace file to another file, and return whether all of it was there, in its order."""
     written = total = 0
     for record in file:
         if isinstance(record, CaptureChunk) and record.tool == tool:
-            copy.seek(record.offset)
+            if record.offset != written:
+                return False
             written += copy.write(record.data)
             total = record.total
     return 0 < total == written
 
 
-def _other_builds(file: TraceFile) -> list[str]:
+def other_builds(file: TraceFile) -> list[str]:
     """Return the paths of libraries that this machine has in another build than the traced process had.
 
     Libraries that this machine does not have are left out: without a file there are no names to get wrong.

@@ -108,6 +108,7 @@ class TracedProcess:
             analysis = ProcessAnalysis(self.pid, None if session is None else session.probes)
             analysis.read(self.file)
             analysis.damaged_bytes = self.file.health.damaged_bytes
+            analysis.lost_records = self.file.health.lost_records
             analysis.unknown_records = self.file.health.unknown_records
             self._analysis = state, analysis
         return self._analysis[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,19 +17,22 @@ from ..analysis.tables import FlatTable, flat_tables
 from ..errors import FwmemtraceError
 from ..paths import PhasePath
 from ..records import Record
-from ..reports.base import Options, Report
+from ..reports.base import DetailedReport, Options, Report
 from ..reports.notebook import notebook_html
 from ..tracefile.reader import TraceFile, open_trace_file
 from ..units import parse_bytes
 from . import frames
 from .capture import Progress
 from .deep import further_runs
+from .details import details_of
 from .process import DEFAULT_TOP, TracedProcess, find_phase
 
 if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
+# Its process id; behind that one's, the id of a process that it forked itself, or a number where ids repeat.
+_WORKERS_NUMBER = re.compile(r"\d+([.-]\d+)*")
 
 
 class Trace:
@@ -142,6 +146,7 @@ class Trace:
         top: int = 5,
         width: int = 100,
         colour: bool = False,
+        source: bool = True,
     ) -> str:
         """Render the trace as a report.
 
@@ -151,13 +156,38 @@ class Trace:
             top: rows of each table of top allocations.
             width: characters per line, for formats that are read in a terminal.
             colour: whether to use colours, for the same formats.
+            source: whether to include lines of source code, for formats that show them.
 
         Raises:
             SettingsError: if there is no report of that name, or the budget is not a size.
             TraceFileError: if a file cannot be read any more.
         """
         made: Report = plugins.load("fwmemtrace.reports", format)()
-        return made.render(self.summary(budget=budget, top=top), Options(width=width, colour=colour, top=top))
+        options = Options(width=width, colour=colour, top=top, source=source)
+        return self.render(made, self.summary(budget=budget, top=top), options)
+
+    def render(
+        self, renderer: Report, report: results.TraceReport, options: Options, progress: Progress | None = None
+    ) -> str:
+        """Render a report of this trace, with the details if the format shows them.
+
+        Args:
+            renderer: the format.
+            report: what `summary` returned.
+            options: how the report should look.
+            progress: called now and then while a memray capture is read, with the number of records read and of all
+                records.
+        """
+        if not isinstance(renderer, DetailedReport):
+            return renderer.render(report, options)
+        details = details_of(
+            self.processes,
+            [run.processes[0] for run in self.deep],
+            report,
+            source=options.source,
+            progress=progress,
+        )
+        return renderer.render_detailed(report, details, options)
 
     def tables(self) -> list[FlatTable]:
         """Return the results as flat tables: phases, imports, ledger, timeline, stacks and tensors.
@@ -230,8 +260,8 @@ def workers_of(first: TraceFile) -> list[TraceFile]:
         return []
     found = []
     for candidate in sorted(path.parent.glob(f"{glob.escape(path.stem)}.*{glob.escape(path.suffix)}")):
-        pid = candidate.name[len(path.stem) + 1 : len(candidate.name) - len(path.suffix)]
-        if not pid.isdigit():
+        number = candidate.name[len(path.stem) + 1 : len(candidate.name) - len(path.suffix)]
+        if not _WORKERS_NUMBER.fullmatch(number):
             continue
         try:
             file = open_trace_file(candidate)

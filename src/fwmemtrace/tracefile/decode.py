@@ -16,6 +16,8 @@ from ..records import Record, kinds
 from .layout import FRAME_CRC, FRAME_HEAD, FRAME_OVERHEAD, MAX_PAYLOAD
 
 _READ_SIZE = 1 << 20
+_CHECKED_FREELY = 64 * 2**20  # bytes of what looks like frames inside damage
+_CHECKED_PER_BYTE = 16  # more for each byte of damage
 _DECODERS = {kind: msgspec.msgpack.Decoder(record) for kind, record in kinds().items()}
 # Where a frame may begin: four bytes of length, a kind below 256, and the first byte of a MessagePack array.
 _PLAUSIBLE = re.compile(rb"(?s)(?=....[\x01-\xff]\x00[\x90-\x9f\xdc])")
@@ -33,6 +35,7 @@ class FrameDecoder:
         self._file = file
         self._buffer = b""
         self._at = 0  # position of the next frame in the buffer
+        self._ended = False
         self.damaged_bytes = 0
         self.unknown = 0
 
@@ -64,7 +67,7 @@ class FrameDecoder:
             return None
         try:
             return decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):  # a whole frame with another content than its kind has
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # whole, with other content than its kind has
             self.damaged_bytes += len(payload) + FRAME_OVERHEAD
             return None
 
@@ -77,37 +80,56 @@ class FrameDecoder:
         while self._rest() < size:
             more = self._file.read(max(_READ_SIZE, size - self._rest()))
             if not more:
+                self._ended = True
                 return False
             self._buffer = self._buffer[self._at :] + more
             self._at = 0
         return True
 
     def _skip_damage(self) -> None:
-        """Move to the next whole frame, or to the end of the file."""
+        """Move to the next whole frame, or to the end of the file.
+
+        Bytes that look like the head of a large frame cost a checksum over all of it. So that damage made for the
+        purpose does not keep a reader busy for hours, such checks are limited by how much damage there is.
+        """
+        before = self.damaged_bytes
+        checked = 0
         self._move(1)
         while True:
             self._fill(_READ_SIZE)
-            match = _PLAUSIBLE.search(self._buffer, self._at)
-            if match is None:
+            buffer, start = self._buffer, self._at
+            for match in _PLAUSIBLE.finditer(buffer, start):
+                at = match.start()
+                size = FRAME_HEAD.unpack_from(buffer, at)[0] + FRAME_OVERHEAD
+                skipped = self.damaged_bytes - before + at - start
+                if (
+                    size > MAX_PAYLOAD + FRAME_OVERHEAD
+                    or checked + size > _CHECKED_FREELY + _CHECKED_PER_BYTE * skipped
+                ):
+                    continue
+                if at + size > len(buffer):
+                    if self._ended:
+                        continue
+                    self._move(at - start)
+                    self._fill(size)
+                    break  # and look again, in the buffer that has more
+                checked += size
+                if _is_whole(buffer, at, at + size):
+                    self._move(at - start)
+                    return
+            else:
                 # The last bytes may be the begin of a frame's head, and are kept for the next round, if there is one.
                 self._move(max(self._rest() - FRAME_HEAD.size, 0))
                 if not self._fill(FRAME_OVERHEAD + 1):
                     self._move(self._rest())
                     return
-                continue
-            self._move(match.start() - self._at)
-            if self._is_whole():
-                return
-            self._move(1)
 
     def _move(self, size: int) -> None:
         self._at += size
         self.damaged_bytes += size
 
-    def _is_whole(self) -> bool:
-        length, _ = FRAME_HEAD.unpack_from(self._buffer, self._at)
-        if length > MAX_PAYLOAD or not self._fill(length + FRAME_OVERHEAD):
-            return False
-        end = self._at + FRAME_HEAD.size + length
-        checksum: int = FRAME_CRC.unpack_from(self._buffer, end)[0]
-        return crc32(self._buffer[self._at : end]) == checksum
+
+def _is_whole(buffer: bytes, start: int, end: int) -> bool:
+    """Tell whether a frame has the checksum that is its last bytes."""
+    checksum: int = FRAME_CRC.unpack_from(buffer, end - FRAME_CRC.size)[0]
+    return crc32(memoryview(buffer)[start : end - FRAME_CRC.size]) == checksum

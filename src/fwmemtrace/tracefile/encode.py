@@ -6,13 +6,10 @@ from zlib import crc32
 
 import msgspec
 
-from ..paths import encodable
+from ..errors import RecordError
 from ..records import Record
-from .layout import BYTE_ORDER_MARK, FORMAT_VERSION, FRAME_CRC, FRAME_HEAD, HEADER, MAGIC
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from ..values import fitted
+from .layout import BYTE_ORDER_MARK, FORMAT_VERSION, FRAME_CRC, FRAME_HEAD, HEADER, MAGIC, MAX_PAYLOAD
 
 _encode = msgspec.msgpack.Encoder().encode
 _pack_head = FRAME_HEAD.pack
@@ -25,23 +22,20 @@ def header(pid: int) -> bytes:
 
 
 def frame(record: Record) -> bytes:
-    """Return a record as one whole frame, to be written in one call."""
+    """Return a record as one whole frame, to be written in one call.
+
+    Values that MessagePack cannot hold are made fit for it; see `values.fitted`.
+
+    Raises:
+        RecordError: if the record is larger than a frame may be.
+    """
     try:
         payload = _encode(record)
-    except UnicodeEncodeError:
-        payload = _encode(_encodable(record))
+    except Exception:  # a subclass of str, a lone surrogate, an integer of more than 64 bits
+        payload = _encode(fitted(record))
+    if len(payload) > MAX_PAYLOAD:
+        payload = _encode(fitted(record))  # with its longest texts cut
+        if len(payload) > MAX_PAYLOAD:
+            raise RecordError(f"a {type(record).__name__} of {len(payload):,} bytes is larger than a frame may be")
     body = _pack_head(len(payload), record.kind) + payload
     return body + _pack_crc(crc32(body))
-
-
-def _encodable(value: Any) -> Any:
-    """Return a value with lone surrogates escaped, and structs as the lists of their fields that are encoded anyway."""
-    if isinstance(value, str):
-        return encodable(value)
-    if isinstance(value, msgspec.Struct):
-        return [_encodable(getattr(value, name)) for name in value.__struct_fields__]
-    if isinstance(value, dict):
-        return {_encodable(key): _encodable(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_encodable(each) for each in value]
-    return value

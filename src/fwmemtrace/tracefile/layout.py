@@ -2,7 +2,7 @@
 
 A file is a header, then frames:
 
-    header  magic, format version, byte-order mark, pid, reserved
+    header  magic, format version, byte-order mark, pid, lost records
     frame   payload length, kind, payload (MessagePack array), CRC-32 of the three before it
 """
 
@@ -13,9 +13,11 @@ import struct
 MAGIC = b"fwmtrace"
 FORMAT_VERSION = 1
 BYTE_ORDER_MARK = 0xFEFF  # 0xFFFE in a file of the other byte order
-HEADER = struct.Struct("<8sHHII")  # magic, format version, byte-order mark, pid, reserved (0)
+HEADER = struct.Struct("<8sHHII")  # magic, format version, byte-order mark, pid, number of records that were lost
+HEADER_LOST = struct.Struct("<I")  # records for which there was no room; kept up to date while there is none
+HEADER_LOST_AT = HEADER.size - HEADER_LOST.size
 FRAME_HEAD = struct.Struct("<IH")  # payload length, kind
 FRAME_CRC = struct.Struct("<I")
 FRAME_OVERHEAD = FRAME_HEAD.size + FRAME_CRC.size
-MAX_PAYLOAD = 64 * 2**20  # a longer length is damage
+MAX_PAYLOAD = 16 * 2**20  # a longer length is damage; records are far smaller, and a capture comes in pieces of 1 MiB
 CAPTURE_SUFFIX = ".memray"  # of memray's capture next to a trace file

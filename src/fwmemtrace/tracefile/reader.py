@@ -11,7 +11,7 @@ from typing import BinaryIO
 from ..errors import TraceFileError
 from ..records import Record, SessionBegin
 from .decode import FrameDecoder
-from .layout import BYTE_ORDER_MARK, FORMAT_VERSION, HEADER, MAGIC
+from .layout import BYTE_ORDER_MARK, FORMAT_VERSION, HEADER, HEADER_LOST, HEADER_LOST_AT, MAGIC
 
 
 @dataclass
@@ -20,11 +20,13 @@ class Health:
 
     Attributes:
         damaged_bytes: bytes that are in no whole frame.
+        lost_records: number of records for which the writer had no room, as its header says.
         unknown_records: number of whole records of a kind that this version does not know.
     """
 
     damaged_bytes: int = 0
     unknown_records: int = 0
+    lost_records: int = 0
 
 
 @dataclass
@@ -45,11 +47,12 @@ class TraceFile:
 
     def __iter__(self) -> Iterator[Record]:
         with _open(self.path) as file:
-            file.seek(HEADER.size)
+            header = file.read(HEADER.size)
+            lost = HEADER_LOST.unpack_from(header, HEADER_LOST_AT)[0] if len(header) == HEADER.size else 0
             frames = FrameDecoder(file)
             self.health = Health()
             yield from frames
-            self.health = Health(frames.damaged_bytes, frames.unknown)
+            self.health = Health(frames.damaged_bytes, frames.unknown, lost)
 
     def session(self) -> SessionBegin | None:
         """Return the record about the process, None if it was lost to damage."""

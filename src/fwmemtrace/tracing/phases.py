@@ -7,6 +7,7 @@ slots. The current phase is a context variable: asyncio tasks inherit it, thread
 from __future__ import annotations
 
 from ..errors import PhaseError
+from ..values import LONGEST_TEXT, scalar, short
 from .span import current, set_current
 
 TYPE_CHECKING = False
@@ -34,7 +35,10 @@ MOST_PATHS = 1024
 # they count `stacklevel`, and recognise them by these two words: so a deprecation in a decorated function is shown for
 # the line that calls it, and not hidden because it seems to come from here.
 _SKIPPED_FILE = f"<importlib._bootstrap>{__file__}"
+_RESUME = (lambda: None).__code__.co_code[0]
+_AFTER_AWAIT = 3
 _skipped: dict[CodeType, CodeType] = {}
+_NUMBERS = frozenset({int, float, bool})  # types of attributes that are recorded as they are
 _WRAPPED = ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__", "__type_params__")
 
 
@@ -47,6 +51,32 @@ def install(tracer: Tracer | None) -> Tracer | None:
     global _tracer
     before, _tracer = _tracer, tracer
     return before
+
+
+def installed() -> Tracer | None:
+    """Return the session's tracer; None while no session is on."""
+    return _tracer
+
+
+_first_use: Callable[[], None] | None = None
+
+
+def at_first_use(start: Callable[[], None] | None) -> bool:
+    """Call a function once, before the first phase is named; None for no function.
+
+    Returns:
+        Whether there was such a function, which is not called any more.
+    """
+    global _first_use
+    before, _first_use = _first_use, start
+    return before is not None
+
+
+def _begin_first_use() -> None:
+    global _first_use
+    start, _first_use = _first_use, None
+    if start is not None:
+        start()
 
 
 class Phase:
@@ -64,42 +94,54 @@ class Phase:
         self.probes: Collection[str] | None = probes  # type: ignore[assignment]  # `_check` makes a set of it
         self.attributes = attributes
         self._open: list[Span] | None = None
-        if name.__class__ is not str or not name or attributes or probes is not None:
+        if name.__class__ is not str or not 0 < len(name) <= LONGEST_TEXT or attributes or probes is not None:
             self._check()
 
     def _check(self) -> None:
-        if not isinstance(self.name, str) or not self.name:
-            raise PhaseError(f"phase({self.name!r}): the name must be a non-empty string")
+        name = short(self.name) if isinstance(self.name, str) else ""
+        if not name:
+            shown = "''" if isinstance(self.name, str) else repr(self.name)
+            raise PhaseError(f"phase({shown}): the name must be a non-empty string")
+        self.name = name
         if self.probes is not None:
             if isinstance(self.probes, str):
                 raise PhaseError(f"probes={self.probes!r} is a string; write a list such as [{self.probes!r}]")
             self.probes = frozenset(self.probes)
-        for key, value in (self.attributes or {}).items():
-            if not isinstance(value, (str, int, float)):
-                raise PhaseError(
-                    f"phase({self.name!r}): the attribute {key} is a {type(value).__qualname__}; "
-                    "it must be a str, int, float or bool"
-                )
+        if self.attributes:
+            self.attributes = _fitted(f"phase({self.name!r})", self.attributes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Phase, (self.name, self.probes, self.attributes)
 
     def __repr__(self) -> str:
         return f"phase({self.name!r})"
 
     def __enter__(self) -> Phase:
         if _tracer is not None:
-            span = _tracer.begin(self)
-            if self._open is None:
-                self._open = [span]
-            else:
-                self._open.append(span)
+            span = None
+            try:
+                span = _tracer.begin(self)
+                if self._open is None:
+                    self._open = [span]
+                else:
+                    self._open.append(span)
+            except BaseException as error:  # a signal handler's: the block does not begin
+                self._abandon(span, error)
+                raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._open:
-            span = self._take_span(self._open)
-            if span is not None:
-                span.tracer.end(span, kind)
+            span = None
+            try:
+                span = self._take_span(self._open)
+                if span is not None:
+                    span.tracer.end(span, kind)
+            except BaseException as error:  # a signal handler's: the block is over, and so is the phase
+                self._abandon(span if span is not None else self._innermost(), error)
+                raise
 
     async def __aenter__(self) -> Phase:
         return self.__enter__()
@@ -108,6 +150,20 @@ class Phase:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.__exit__(kind, value, traceback)
+
+    def _abandon(self, span: Span | None, error: BaseException) -> None:
+        """End a span, at whose edge a signal handler has raised an exception, unless it has ended."""
+        if span is not None:
+            if self._open and span in self._open:
+                self._open.remove(span)
+            span.tracer.end(span, type(error))
+
+    def _innermost(self) -> Span | None:
+        """Return the innermost span of this object that is open around the caller."""
+        span = current.get()
+        while span is not None and (span.phase is not self or span.closed):
+            span = span.parent
+        return span
 
     def _take_span(self, spans: list[Span]) -> Span | None:
         """Remove and return the innermost open span of this object that the current context is in.
@@ -132,6 +188,28 @@ class Phase:
         return decorated
 
 
+def _enter_without_signals(function: F) -> F:
+    """Let no signal handler run at the entry of a function, before it has begun.
+
+    The interpreter runs them at a function's first instruction, RESUME, unless its argument says that the function goes
+    on after an `await`. One that raises at the entry of `__exit__` would leave the phase open for good, and all later
+    ones inside it: nothing calls `__exit__` again.
+    """
+    code = function.__code__
+    instructions = bytearray(code.co_code)
+    for at in range(0, len(instructions), 2):
+        if instructions[at] == _RESUME:
+            if instructions[at + 1] == 0:
+                instructions[at + 1] = _AFTER_AWAIT
+            break
+    function.__code__ = code.replace(co_code=bytes(instructions))
+    return function
+
+
+Phase.__exit__ = _enter_without_signals(Phase.__exit__)  # type: ignore[method-assign]
+Phase.__aexit__ = _enter_without_signals(Phase.__aexit__)  # type: ignore[method-assign]
+
+
 if TYPE_CHECKING:
 
     @overload
@@ -154,7 +232,8 @@ def phase(name: Any, /, *, probes: Any = None, **attributes: Any) -> Any:
     Args:
         name: the phase's name, or the function itself for a bare `@phase`, which uses the function's `__qualname__`.
         probes: names of the only probes that measure this phase; None for all probes of the session.
-        attributes: facts to record with each run of the phase; values are str, int, float or bool.
+        attributes: facts to record with each run of the phase; values are str, int, float or bool. Scalars of numpy
+            and torch and other numbers are converted, and text over 16,384 characters is cut.
 
     Returns:
         A `Phase`, or the decorated function.
@@ -172,14 +251,60 @@ def phase(name: Any, /, *, probes: Any = None, **attributes: Any) -> Any:
     if _tracer is None and probes is None and not attributes:
         try:
             return _idle[name]
-        except (KeyError, TypeError):
+        except Exception:  # mostly a KeyError; a subclass of str may raise anything when it is hashed
             pass
-    if name.__class__ is not str and (callable(name) or isinstance(name, (classmethod, staticmethod))):
+    if _first_use is not None:
+        _begin_first_use()
+    if not isinstance(name, str) and (callable(name) or isinstance(name, (classmethod, staticmethod))):
         return _decorate(name, None)
     made = Phase(name, probes, attributes)
     if _tracer is None and probes is None and not attributes and len(_idle) < MOST_PATHS:
-        _idle[name] = made
+        _idle[made.name] = made
     return made
+
+
+def is_tracing() -> bool:
+    """Return whether a session is on, so that a caller may spare what it needs only for phases."""
+    return _tracer is not None
+
+
+def annotate(**attributes: Attribute) -> None:
+    """Add attributes to the run of the current phase, such as the status of a response. Outside any phase, do nothing.
+
+    Args:
+        attributes: facts to record; values are str, int, float or bool.
+
+    Raises:
+        PhaseError: if an attribute has another type.
+
+    >>> with phase("request", method="GET"):
+    ...     annotate(status=200)
+    """
+    attributes = _fitted("annotate()", attributes)
+    if _tracer is None:
+        return
+    span = current.get()
+    while span is not None and (span.closed or span.tracer is not _tracer):
+        span = span.parent
+    if span is not None:
+        span.tracer.annotate(span, attributes)
+
+
+def _fitted(where: str, attributes: dict[str, Attribute]) -> dict[str, Attribute]:
+    """Return attributes of plain types, the same dict if all of them are."""
+    for value in attributes.values():
+        if value.__class__ not in _NUMBERS and (value.__class__ is not str or len(value) > LONGEST_TEXT):
+            return {str.__str__(key): _scalar(where, key, each) for key, each in attributes.items()}
+    return attributes
+
+
+def _scalar(where: str, key: str, value: object) -> Attribute:
+    found = scalar(value)
+    if found is None:
+        raise PhaseError(
+            f"{where}: the attribute {key} is a {type(value).__qualname__}; it must be a str, int, float or bool"
+        )
+    return found
 
 
 def _name_of(function: Any) -> str:
@@ -230,14 +355,15 @@ def _trace_function(function: Any, own_phase: Phase) -> Any:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if _tracer is None:
             return function(*args, **kwargs)
-        tracer = _tracer
-        span = tracer.begin(own_phase)
-        try:
+        tracer, span = _tracer, None
+        try:  # around the edges too, where a signal handler may raise
+            span = tracer.begin(own_phase)
             result = function(*args, **kwargs)
+            tracer.end(span, None)
         except BaseException as error:
-            tracer.end(span, type(error))
+            if span is not None:
+                tracer.end(span, type(error))
             raise
-        tracer.end(span, None)
         return result
 
     return wrapper
@@ -247,14 +373,15 @@ def _trace_coroutine(function: Any, own_phase: Phase) -> Any:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         if _tracer is None:
             return await function(*args, **kwargs)
-        tracer = _tracer
-        span = tracer.begin(own_phase)
+        tracer, span = _tracer, None
         try:
+            span = tracer.begin(own_phase)
             result = await function(*args, **kwargs)
+            tracer.end(span, None)
         except BaseException as error:
-            tracer.end(span, type(error))
+            if span is not None:
+                tracer.end(span, type(error))
             raise
-        tracer.end(span, None)
         return result
 
     return wrapper
@@ -266,25 +393,26 @@ class _Suspension:
     The generator's phase may be one of a `with` block in its body.
     """
 
-    __slots__ = ("_inner", "_outer", "span")
+    __slots__ = ("_inner", "_outer", "_tracer", "span")
 
     def __init__(self, tracer: Tracer, own_phase: Phase) -> None:
         self._outer = current.get()
+        self._tracer = tracer
         self.span = tracer.begin(own_phase)
         self._inner: Span | None = self.span
 
     def suspend(self) -> None:
         self._inner = current.get()
         set_current(self._outer)
-        self.span.tracer.switch(self._outer)
+        self._tracer.switch(self._outer)
 
     def resume(self) -> None:
         self._outer = current.get()
         set_current(self._inner)
-        self.span.tracer.switch(self._inner)
+        self._tracer.switch(self._inner)
 
     def finish(self, error: type[BaseException] | None) -> None:
-        self.span.tracer.end(self.span, error)
+        self._tracer.end(self.span, error)
         set_current(self._outer)
 
 

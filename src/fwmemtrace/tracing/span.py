@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from _thread import get_ident
 from contextvars import ContextVar
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         def begin(self, phase: NamedPhase, /) -> Span: ...
         def end(self, span: Span, error: type[BaseException] | None, /) -> None: ...
         def switch(self, span: Span | None, /) -> None: ...
+        def annotate(self, span: Span, attributes: dict[str, Attribute], /) -> None: ...
 
 
 current: ContextVar[Span | None] = ContextVar("fwmemtrace.current", default=None)
@@ -49,11 +51,20 @@ def _set_guarded(span: Span | None) -> None:
     thread_id = get_ident()
     if thread_id in changing:
         return
-    changing.add(thread_id)
     try:
+        changing.add(thread_id)  # inside: a signal handler may raise right after it
         current.set(span)
     finally:
         changing.discard(thread_id)
+
+
+def _forget_other_threads() -> None:
+    """This is a forked child: the parent's other threads are not here, and their idents will be those of new ones."""
+    changing.intersection_update({get_ident()})
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_other_threads)
 
 
 # From 3.12 on the collector runs only between bytecodes.
@@ -111,6 +122,7 @@ def new_span(tracer: Tracer, number: int, phase: NamedPhase) -> Span:
     span.phase = phase
     span.tracer = tracer
     span.thread_id = get_ident()
+    span.peak_index = 0
     span.state = None
     span.closed = span.thread_id in changing
     return span

@@ -12,5 +12,5 @@ STAGES = (IMPORT, INIT, FIRST, BATCH, AFTER_GC)
 
 
 def in_a_stage(path: str) -> bool:
-    """Tells whether a phase, given by the text of its path, is a stage or runs inside one."""
+    """Returns whether a phase, given by the text of its path, is a stage or runs inside one."""
     return bool(path) and read(path)[0] in STAGES

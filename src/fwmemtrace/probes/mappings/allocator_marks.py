@@ -100,7 +100,7 @@ def mimalloc_arena_size(address: int, header: bytes) -> int:
 
 
 def has_thread_descriptor(address: int, data: bytes) -> bool:
-    """Tell whether a thread descriptor of glibc on x86-64 is in this data: its words 0 and 2 are its own address."""
+    """Return whether a thread descriptor of glibc on x86-64 is in this data: its words 0 and 2 are its own address."""
     for place in range(0, len(data) - 24, 64):
         first, _, third = struct.unpack_from("=QQQ", data, place)
         if first == third == address + place:

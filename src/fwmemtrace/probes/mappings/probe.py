@@ -14,6 +14,7 @@ from ...errors import ProbeUnavailable
 from ...records import MappingRow, MappingsEdge, MappingsReading
 from ...system import proc, smaps
 from ...system.allocators import AllocatorReader
+from ...system.descriptors import close
 from ...system.meter import MemoryUsage
 from ...system.own_memory import OwnMemory
 from ...system.threads import count_threads
@@ -72,8 +73,7 @@ class MappingsProbe(Probe):
 
     def start(self, context: ProbeContext) -> None:
         try:
-            with open(proc.path_of("smaps"), "rb") as file:
-                file.read(1)
+            close(proc.open_file("smaps"))
         except OSError as error:
             raise ProbeUnavailable(
                 f"{proc.path_of('smaps')} cannot be read ({error}): the ledger needs Linux with /proc mounted; "

@@ -1,6 +1,6 @@
 """Records in a memray capture which mappings are of files, and which are address space that is only reserved.
 
-memray records that something was mapped, but not what. /proc/self/maps tells, and its changes are left in the capture
+memray records that something was mapped, but not what. /proc/self/maps has it, and its changes are left in the capture
 as markers, in order with the mappings themselves. A reading takes up to a millisecond in a process with a hundred
 libraries. So it is taken when the size of the address space has changed, at the end of a phase or from a thread, and
 never for more than a small share of the time. Mappings that come and go between two readings are missed.
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from time import perf_counter_ns
 
 from ...capture.markers import MappedRange
+from ...system.descriptors import close, is_ours
 from ...system.mapped_paths import FILE, kind_of
 from ...system.meter import Meter
 from ...system.proc import open_file
@@ -53,7 +54,7 @@ def read_mappings(text: bytes | bytearray) -> set[MappedRange]:
 
 
 def _is_in_an_arena(mapping: MappedRange, text: bytes | bytearray) -> bool:
-    """Tell whether it is the part of a glibc arena that is not accessible yet; the other part begins with the arena."""
+    """Return whether it is the inaccessible part of a glibc arena; the arena begins with the other part."""
     begin = mapping.end - _ARENA
     return mapping.end % _ARENA == 0 and begin < mapping.start and text.find(b"\n%x-" % begin) >= 0
 
@@ -101,7 +102,7 @@ class MapsWatch:
             self._thread.join(timeout=1.0)
         with self._lock:
             self._check(force=True)
-        os.close(self._fd)
+        close(self._fd)
 
     def _run(self) -> None:
         self._markers.begin_overhead()
@@ -138,6 +139,9 @@ class MapsWatch:
     def _read(self) -> bytes:
         # Into a buffer that is kept, so that reading is one allocation in the capture, not one for each page of text.
         read = 0
+        if not is_ours(self._fd):  # the program has closed it
+            close(self._fd)
+            self._fd = open_file("maps")
         while True:
             if read == len(self._buffer):
                 self._buffer = self._buffer + bytearray(len(self._buffer))

@@ -14,7 +14,7 @@ from .task_switches import TaskSwitches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...tracing.span import NamedPhase
+    from ...tracing.span import Attribute, NamedPhase
 
 
 class MarkersOnly:
@@ -46,6 +46,9 @@ class MarkersOnly:
     def switch(self, span: Span | None, /) -> None:
         """Go on in this thread inside a run that began before, or in none."""
         self._markers.switch(span)
+
+    def annotate(self, span: Span, attributes: dict[str, Attribute], /) -> None:
+        """Do nothing: a marker has no room for attributes."""
 
 
 def install() -> None:

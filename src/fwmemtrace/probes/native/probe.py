@@ -21,6 +21,7 @@ from ..base import Probe, ProbeContext
 from .mapped_libraries import MappedLibraries
 from .maps_watch import MapsWatch
 from .marker_writer import MarkerWriter
+from .private_capture import create_private, redacted_arguments
 from .task_switches import TaskSwitches
 
 try:  # built in, and not in `sys.modules` where `python -X tracemalloc` has started it
@@ -55,11 +56,13 @@ class NativeProbe(Probe):
         path = _capture_path(context.trace_path)
         settings = context.settings
         try:
-            tracker = memray.Tracker(
-                destination=memray.FileDestination(path, overwrite=True),
-                native_traces=settings.native_traces,
-                trace_python_allocators=settings.python_allocators,
-            )
+            create_private(path)
+            with redacted_arguments(settings):
+                tracker = memray.Tracker(
+                    destination=memray.FileDestination(path, overwrite=True),
+                    native_traces=settings.native_traces,
+                    trace_python_allocators=settings.python_allocators,
+                )
         except Exception as error:
             raise ProbeUnavailable(
                 f"memray cannot write its capture {path} ({error}); choose a trace file in an existing, writable "

@@ -111,7 +111,7 @@ def find_holder(grown: Grown, census: Census) -> ObjectHolder | None:
     """Find what keeps objects of a type alive; None if no such object is left.
 
     Several objects are looked at, and the holder that most of them have is taken: one may be in a variable as well. Of
-    a builtin type, one that has no holder may be the tracer's own, so nothing is said.
+    a builtin type, one that has no holder may be the tracer's own, so it is not reported.
 
     Args:
         grown: the type.

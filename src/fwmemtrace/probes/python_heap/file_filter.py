@@ -25,7 +25,7 @@ class FileFilter:
         self._exclude = [compile_pattern(translate(glob)).match for glob in exclude]
 
     def keeps(self, file: str) -> bool:
-        """Tell whether lines of that file are listed."""
+        """Return whether lines of that file are listed."""
         if _OWN_FOLDER in file:  # not always at the start: see `tracing.phases._SKIPPED_FILE`
             return False
         if self._include and not any(match(file) for match in self._include):

@@ -131,7 +131,7 @@ def _is_of_traces(things: list[Any]) -> bool:
 
 
 def _is_trace(thing: Any) -> bool:
-    """Tell whether this is a tuple of domain, size, frames and depth."""
+    """Return whether this is a tuple of domain, size, frames and depth."""
     if type(thing) is not tuple or tuple(map(type, thing)) != (int, int, tuple, int):
         return False
     frames = thing[2]

@@ -168,7 +168,7 @@ class PythonHeapProbe(Probe):
         return _tracemalloc.get_traced_memory()[0] - excluded_bytes()
 
     def _switched_off(self) -> bool:
-        """Tell whether somebody stopped tracemalloc: its figures are gone, and starting it again would be a guess."""
+        """Return whether somebody stopped tracemalloc: its figures are gone, and starting it again would be a guess."""
         if _tracemalloc.is_tracing():
             return False
         if not self._lost:

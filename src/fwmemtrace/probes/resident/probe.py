@@ -32,6 +32,7 @@ class ResidentProbe(Probe):
         self._groups: list[Group] = []
         self._next_footprint_ns = 0
         self._footprints = True
+        self._forked = False
 
     def start(self, context: ProbeContext) -> None:
         self._context = context
@@ -44,7 +45,7 @@ class ResidentProbe(Probe):
         self._groups = counting(groups())
         self._read_cgroup()
         if context.settings.interval:
-            self._timeline = Timeline(context, self._read_cgroup)
+            self._timeline = Timeline(context, self._read_cgroup, forked=self._forked)
 
     def phase_began(self, span: Span) -> bool | None:
         if perf_counter_ns() < self._next_footprint_ns or not self._budget.affords():
@@ -103,4 +104,5 @@ class ResidentProbe(Probe):
         if self._timeline is not None:
             self._timeline.after_fork()
             self._timeline = None
+        self._forked = True
         self.start(context)

@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from ...records import Record, RssChange, SampledStack
+from ...records import PagesCopied, Record, RssChange, SampledStack
+from ...system.proc import PAGE_SIZE
 from ..attribution import Accounted
 from .running_threads import Stack, line_of
 
@@ -48,11 +49,22 @@ class RiseSampler:
         rss: the first reading, in bytes.
         accounted: returns what others account for (imports).
         threads: finds the threads that ran.
+        makers: given where threads were seen and by how much they made RSS rise, returns the stacks to charge with it.
+        faults: returns the page faults of a forked process, which copies pages of its parent.
     """
 
     def __init__(
-        self, emit: Callable[[Record], None], rss: int, accounted: Callable[[], Accounted], threads: Threads
+        self,
+        emit: Callable[[Record], None],
+        rss: int,
+        accounted: Callable[[], Accounted],
+        threads: Threads,
+        makers: Callable[[Mapping[int, tuple[Stack, int]]], dict[int, Stack]] | None = None,
+        faults: Callable[[], int] | None = None,
     ) -> None:
+        self._read_faults = faults
+        self._faults = 0 if faults is None else faults()
+        self._makers = makers
         self._emit = emit
         self._accounted = accounted
         self._threads = threads
@@ -77,16 +89,22 @@ class RiseSampler:
         level = rss - self._accounted().bytes_at(rss)
         self._threads.advance()
         change = level - self._level
+        copied = 0 if self._read_faults is None else self._copied(self._read_faults(), change)
         rising = change >= _SMALLEST_CHANGE
+        if copied:
+            self._emit_copied(time_ns, copied)
         if rising or self._doubtful:
             self._seen = self._threads.stacks()
         parts = self._parts(change) if rising else {}
         if self._doubtful:
             self._settle(parts)
+        charged: Mapping[int, Stack] = {}
+        if self._makers is not None and parts:
+            charged = self._makers({thread: (self._seen.get(thread, ()), part) for thread, part in parts.items()})
         before, self._previous = self._previous, {}
         for thread, part in parts.items():
             stack = self._seen.get(thread, ())
-            made = RssChange(time_ns, rss, part, thread, self._number_of(stack))
+            made = RssChange(time_ns, rss, part, thread, self._number_of(charged.get(thread, stack)))
             earlier, earlier_part = before.get(thread, (stack, 0))
             if part <= _END_OF_A_RISE * earlier_part and not _same_function(earlier, stack):
                 # It was rising in another function at the look before: the rise may be the end of that one's own.
@@ -98,7 +116,21 @@ class RiseSampler:
             self._emit(RssChange(time_ns, rss, change, 0, 0))
         if abs(change) >= _SMALLEST_CHANGE:
             self._level = level
-        return rising
+        return rising or bool(copied)
+
+    def _copied(self, faults: int, change: int) -> int:
+        """Return the bytes of pages that were copied since the last call; 0 for few, which count at the next one."""
+        copied = (faults - self._faults) * PAGE_SIZE - max(0, change)
+        if copied < _SMALLEST_CHANGE:
+            return 0
+        self._faults = faults
+        return copied
+
+    def _emit_copied(self, time_ns: int, copied: int) -> None:
+        stacks = self._threads.stacks()
+        shares = self._threads.shares()
+        thread = max(shares, key=lambda thread: shares[thread])
+        self._emit(PagesCopied(time_ns, copied, thread, self._number_of(stacks.get(thread, ()))))
 
     def finish(self, rss: int, time_ns: int) -> None:
         """Charge what is left to no stack, so that all changes add up to the change of RSS."""

@@ -1,8 +1,8 @@
 """Finds the threads that may have made RSS rise, and each one's share of a rise.
 
-Processor time tells who ran, page faults who touched new memory; the kernel counts both for each thread. Faults of no
-Python thread are those of native threads, such as a library's pool. They count for the Python thread that waits for
-them.
+Processor time shows which threads ran, page faults which touched new memory; the kernel counts both for each thread.
+Faults of no Python thread are those of native threads, such as a library's pool. They count for the Python thread that
+waits for them.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class RunningThreads:
     def stacks(self) -> dict[int, Stack]:
         """Return the stacks of the threads that may have made RSS rise before the last `advance`, by their identifiers.
 
-        Whoever has the interpreter's lock has just given it up, so the stacks are those of the very moment.
+        The thread that had the interpreter's lock has just released it, so the stacks are those of this moment.
         """
         frames = sys._current_frames()
         frames.pop(threading.get_ident(), None)

@@ -10,6 +10,7 @@ from ...records import Sample
 from ...system.held_reads import HeldReads
 from ...system.proc import PAGE_SIZE
 from ..base import ProbeContext
+from .close_look import CloseLook
 from .rises import RiseSampler
 from .running_threads import RunningThreads
 
@@ -29,12 +30,19 @@ _WAITED_NS = 2_000_000
 _LONGER = 2
 _SHARE = 0.01  # of the time, at most, for the processor time of this thread
 _ADVANCE_NS = 20_000_000
+_CLOSE_LOOK_SHARE, _CLOSE_LOOK_ADVANCE_NS = 0.005, 10_000_000
 
 
 class Timeline:
-    """A thread that samples RSS, and calls `read_group` now and then."""
+    """A thread that samples RSS.
 
-    def __init__(self, context: ProbeContext, read_group: Callable[[], None]) -> None:
+    Args:
+        context: the probe's.
+        read_group: called now and then.
+        forked: whether this is a forked process, which may copy pages of its parent.
+    """
+
+    def __init__(self, context: ProbeContext, read_group: Callable[[], None], *, forked: bool) -> None:
         self._read_group = read_group
         self._context = context
         self._emit = context.emit
@@ -43,8 +51,18 @@ class Timeline:
         self._budget = context.governor.for_probe(_SHARE, advance_ns=_ADVANCE_NS)
         self._files = HeldReads()
         self._rss = self._held_rss if context.meter.page_faults() >= 0 else context.meter.rss
+        accounted = context.attribution.now
+        self._close_look: CloseLook | None = None
+        if context.settings.short_calls:
+            budget = context.governor.for_probe(_CLOSE_LOOK_SHARE, advance_ns=_CLOSE_LOOK_ADVANCE_NS)
+            self._close_look = CloseLook(accounted, budget)
         self._rises = RiseSampler(
-            context.emit, self._rss(), context.attribution.now, RunningThreads(self._files, self._meter.page_faults)
+            context.emit,
+            self._rss(),
+            accounted,
+            RunningThreads(self._files, self._meter.page_faults),
+            self._close_look.makers if self._close_look is not None else None,
+            self._meter.page_faults if forked else None,
         )
         self._stopped = threading.Lock()  # released to stop; an Event's wait takes five times as long
         self._stopped.acquire()
@@ -92,6 +110,8 @@ class Timeline:
 
     def stop(self) -> None:
         """Stop sampling; the changes of RSS since the last look are recorded."""
+        if self._close_look is not None:
+            self._close_look.stop()
         self._stopped.release()
         if self._thread is not threading.current_thread():
             self._thread.join(timeout=1.0)
@@ -101,4 +121,6 @@ class Timeline:
 
     def after_fork(self) -> None:
         """This is a forked child process: the thread stayed with the parent, the files did not."""
+        if self._close_look is not None:
+            self._close_look.stop()
         self._files.close()

@@ -11,6 +11,7 @@ from ...analysis.suite.import_levers import SERVICE
 from ...results.suite import Action, FactKind, Spread, Suite, SuiteFact, SuiteLever
 from ..blocks import Bytes, Code, Count, Inline, Range, Sentence, counted, enumerate_words, parts, plain
 from ..ledger_words import ledger_words
+from ..sites import short
 
 Words: TypeAlias = list[Inline]
 
@@ -96,7 +97,7 @@ _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
     "python heap growth": lambda fact: ["the Python heap grew by ", Bytes(fact.bytes[0]), " over the same requests"],
     "python heap line": lambda fact: [
         "most of it at ",
-        Code(fact.names[0]),
+        Code(short(fact.names[0])),
         ": ",
         Bytes(fact.bytes[0]),
         " in ",

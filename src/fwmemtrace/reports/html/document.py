@@ -1,14 +1,12 @@
-"""The HTML report: one file that needs nothing else, with RSS over time as a curve."""
+"""A document as a page: tables and prose, and RSS over time as a curve."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
-from .. import results
-from ..units import format_bytes, format_duration
-from .base import Options
-from .blocks import (
+from ...units import format_bytes, format_duration
+from ..blocks import (
     Block,
     Chart,
     Code,
@@ -27,8 +25,7 @@ from .blocks import (
     parts,
     plain,
 )
-from .document import document_of
-from .visible import visible
+from ..visible import visible
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 960, 240, 80, 24
 _STYLE = """
@@ -48,24 +45,21 @@ svg { width: 100%; height: auto; } svg text { font-size: 12px; fill: var(--dim);
 """
 
 
-class HtmlReport:
-    """Writes a page with the same sections as the markdown report, and a curve for each process."""
-
-    def render(self, report: results.TraceReport, options: Options) -> str:
-        """Returns the whole page."""
-        return write_html(document_of(report, options))
-
-
 def write_html(document: Document) -> str:
     """Returns a document as a page."""
     title = escape(plain(document.title))
-    body = "\n".join([f"<h1>{_inline(document.title)}</h1>", *(_section(section) for section in document.sections)])
+    body = f"<h1>{write_inline(document.title)}</h1>\n{write_sections(document.sections)}"
     head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
 
 
+def write_sections(sections: Iterable[Section]) -> str:
+    """Returns sections as markup for a page."""
+    return "\n".join(map(_section, sections))
+
+
 def _section(section: Section) -> str:
-    heading = f"<h{section.level}>{_inline(section.title)}</h{section.level}>" if section.title else ""
+    heading = f"<h{section.level}>{write_inline(section.title)}</h{section.level}>" if section.title else ""
     blocks = "\n".join(_block(block) for block in section.blocks)
     return f'<section id="{escape(section.id)}">{heading}\n{blocks}\n</section>'
 
@@ -73,23 +67,23 @@ def _section(section: Section) -> str:
 def _block(block: Block) -> str:
     match block:
         case Prose(sentences=sentences):
-            return f"<p>{' '.join(map(_inline, sentences))}</p>"
+            return f"<p>{' '.join(map(write_inline, sentences))}</p>"
         case Table():
             return _table(block)
         case Listing(items=items, ordered=ordered):
             tag = "ol" if ordered else "ul"
-            return f"<{tag}>{''.join(f'<li>{_inline(item)}</li>' for item in items)}</{tag}>"
+            return f"<{tag}>{''.join(f'<li>{write_inline(item)}</li>' for item in items)}</{tag}>"
         case Command():
             return f"<pre>{escape(' '.join(command_lines(block)))}</pre>"
         case Chart():
             return _curve(block)
         case Drawing(title=title, svg=svg):
-            return f"<figure><figcaption>{_inline(title)}</figcaption>{svg}</figure>"
+            return f"<figure><figcaption>{write_inline(title)}</figcaption>{svg}</figure>"
 
 
 def _table(table: Table) -> str:
     classes = [' class="right"' if column.align == "right" else "" for column in table.columns]
-    caption = f"<caption>{_inline(table.title)}</caption>" if table.title else ""
+    caption = f"<caption>{write_inline(table.title)}</caption>" if table.title else ""
     titles = [column.title for column in table.columns]
     head = f"<thead>{_row('th', titles, classes)}</thead>" if any(titles) else ""
     body = "\n".join(_row("td", row, classes) for row in table.rows)
@@ -97,11 +91,12 @@ def _table(table: Table) -> str:
 
 
 def _row(tag: str, cells: Sequence[Sentence], classes: Sequence[str]) -> str:
-    written = (f"<{tag}{kind}>{_inline(cell)}</{tag}>" for cell, kind in zip(cells, classes, strict=True))
+    written = (f"<{tag}{kind}>{write_inline(cell)}</{tag}>" for cell, kind in zip(cells, classes, strict=True))
     return f"<tr>{''.join(written)}</tr>"
 
 
-def _inline(sentence: Sentence) -> str:
+def write_inline(sentence: Sentence) -> str:
+    """Returns a sentence or cell as markup."""
     return "".join(map(_part, parts(sentence)))
 
 

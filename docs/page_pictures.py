@@ -1,0 +1,91 @@
+"""Makes the pictures of the HTML report in docs/images.
+
+Run it from the repository with the extras `test` and `guard`, Chromium and Pillow: `python docs/page_pictures.py`. It
+traces the example programs, renders their pages, and takes a picture of each section.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
+
+import fwmemtrace
+
+ROOT = Path(__file__).resolve().parent.parent
+IMAGES = ROOT / "docs" / "images"
+EXAMPLES = ("guard.py", "threaded_server.py", "prompts.txt")
+PROGRAMS = {
+    "guard": ("guard.py", "resident,imports,mappings,tensors,native"),
+    "server": ("threaded_server.py", "resident,imports,mappings,python_heap,objects,collector"),
+}
+# Name, program, width, colour scheme, section; without a section it is the top of the page.
+PICTURES = [
+    ("page-guard", "guard", 1280, "light", None),
+    ("page-stacks", "guard", 1280, "dark", "stacks"),
+    ("page-holding", "guard", 1280, "light", "holding"),
+    ("page-growth", "server", 1280, "light", "growth"),
+    ("page-source", "guard", 1280, "light", "source"),
+    ("page-phone", "guard", 390, "dark", None),
+]
+HEIGHT = 1080
+
+
+def traced(name: str, folder: Path) -> Path:
+    """Traces an example in a folder, from a copy of it, and returns the trace."""
+    program, probes = PROGRAMS[name]
+    trace = folder / f"{name}.bin"
+    command = [sys.executable, "-m", "fwmemtrace", "run", "-o", str(trace), "--probes", probes, program]
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    return trace
+
+
+def take(browser: Browser, page_file: Path, width: int, scheme: str, section: str | None, picture: Path) -> None:
+    """Takes one picture."""
+    context = browser.new_context(
+        viewport={"width": width, "height": HEIGHT if width > 700 else 2 * HEIGHT}, color_scheme=scheme
+    )  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(page_file.as_uri())
+    if section is None:
+        page.wait_for_timeout(500)
+        page.screenshot(path=picture)
+    else:
+        found = page.locator(f"#{section}")
+        found.scroll_into_view_if_needed()
+        page.wait_for_timeout(500)
+        found.screenshot(path=picture)
+    context.close()
+    Image.open(picture).convert("RGB").save(picture, optimize=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Makes all pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--chromium", default=shutil.which("chromium"), help="the browser")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        folder = Path(name) / "guard"
+        folder.mkdir()
+        for file in EXAMPLES:
+            shutil.copy(ROOT / "examples" / file, folder)
+        pages = {}
+        for program in PROGRAMS:
+            pages[program] = folder / f"{program}.html"
+            source = fwmemtrace.read(traced(program, folder)).report("html", budget="500MB")
+            pages[program].write_text(source, encoding="utf-8")
+        browser = playwright.chromium.launch(executable_path=options.chromium, args=["--no-sandbox"])
+        for picture, program, width, scheme, section in PICTURES:
+            take(browser, pages[program], width, scheme, section, IMAGES / f"{picture}.png")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

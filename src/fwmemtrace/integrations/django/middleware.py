@@ -1,0 +1,131 @@
+"""The middleware: a phase for each request, named by its route."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import resolve
+
+from ...tracing.phases import Phase, annotate, is_tracing
+from ..requests import request_phase
+
+
+class MemoryMiddleware:
+    """Runs each request in a phase such as "GET /users/<int:id>/", streaming responses to their last chunk.
+
+    Put it first in MIDDLEWARE, so that what the others take is in the phase. It works for sync and async servers.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self._get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """Serve a request."""
+        if self._is_async:
+            return self._serve_async(request)
+        if not is_tracing():
+            response: HttpResponseBase = self._get_response(request)
+            return response
+        run = _begin(request)
+        try:
+            response = self._get_response(request)
+        except BaseException as error:
+            run.__exit__(type(error), error, error.__traceback__)
+            raise
+        return _until_sent(response, run)
+
+    async def _serve_async(self, request: HttpRequest) -> HttpResponseBase:
+        if not is_tracing():
+            response: HttpResponseBase = await self._get_response(request)
+            return response
+        run = _begin(request)
+        try:
+            response = await self._get_response(request)
+        except BaseException as error:
+            run.__exit__(type(error), error, error.__traceback__)
+            raise
+        return _until_sent(response, run)
+
+
+def _begin(request: HttpRequest) -> Phase:
+    try:
+        route: str | None = f"/{resolve(request.path_info, getattr(request, 'urlconf', None)).route}"
+    except Http404:
+        route = None
+    return request_phase(request.method or "", route).__enter__()
+
+
+def _until_sent(response: HttpResponseBase, run: Phase) -> HttpResponseBase:
+    annotate(status=response.status_code)
+    if not response.streaming:
+        run.__exit__(None, None, None)
+    elif getattr(response, "is_async", False):
+        response.streaming_content = _AsyncStream(response.streaming_content, run)
+    else:
+        response.streaming_content = _Stream(response.streaming_content, run)
+    return response
+
+
+class _Stream:
+    """The chunks of a response; the phase ends with the last one, or when Django closes the response."""
+
+    def __init__(self, chunks: Iterator[bytes], run: Phase) -> None:
+        self._chunks = iter(chunks)
+        self._run: Phase | None = run
+
+    def __iter__(self) -> _Stream:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._chunks)
+        except BaseException as error:
+            self._end(None if isinstance(error, StopIteration) else error)
+            raise
+
+    def close(self) -> None:
+        close = getattr(self._chunks, "close", None)
+        if close is not None:
+            close()
+        self._end(None)
+
+    def _end(self, error: BaseException | None) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            run.__exit__(*((None, None, None) if error is None else (type(error), error, error.__traceback__)))
+
+
+class _AsyncStream:
+    """The same, for an asynchronous response."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], run: Phase) -> None:
+        self._chunks = aiter(chunks)
+        self._run: Phase | None = run
+
+    def __aiter__(self) -> _AsyncStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._chunks)
+        except BaseException as error:
+            self._end(None if isinstance(error, StopAsyncIteration) else error)
+            raise
+
+    def close(self) -> None:
+        self._end(None)
+
+    def _end(self, error: BaseException | None) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            run.__exit__(*((None, None, None) if error is None else (type(error), error, error.__traceback__)))

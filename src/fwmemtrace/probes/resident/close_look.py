@@ -1,0 +1,156 @@
+"""Finds the functions behind rises of RSS that are seen only after they have returned.
+
+A request that takes less than the interpreter's switch interval is over when the timeline's thread gets to look: all
+that it sees is the line that waits for the next one. Where rises add up at such a place, the program is watched for a
+few thousand calls by a profile function that reads RSS. Rises at this place are then charged to the functions that made
+RSS rise, in the same proportions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import CodeType
+from typing import TypeAlias
+
+from ..attribution import Accounted
+from ..governor import TimeBudget
+from .running_threads import Stack, line_of
+from .watch import Watch
+
+_WORTH_IT = 1_000_000  # bytes at one place before it is watched, and before it is watched again
+_WORTH_AGAIN = 0.25  # of all that rose there
+_EVENTS = 5_000  # calls and returns in a row; a request that has more is seen while it runs
+_ENOUGH_LOOKS = 8
+_MISSED = 0.8  # of a rise: a watch that ended meanwhile and has missed more knows nothing
+_EXPLAINED = 0.5  # of a rise: with less, a thread has not made it, but one that has ended
+_FADING = 0.9  # of what earlier watches found, at each one: programs change
+_MOST_PLACES, _MOST_MAKERS = 1024, 256
+
+_Place: TypeAlias = tuple[CodeType, int]  # code of the innermost frame, and an instruction or a negative line
+
+
+class CloseLook:
+    """Has the program watched for short whiles, and charges rises to what was found.
+
+    Args:
+        accounted: returns what others account for, such as an import that is under way.
+        budget: the time that watching may take.
+    """
+
+    def __init__(self, accounted: Callable[[], Accounted], budget: TimeBudget) -> None:
+        self._accounted = accounted
+        self._budget = budget
+        self._places: dict[_Place, _Makers] = {}
+        self._watch: Watch | None = None
+        self._asked_for = 0, _Makers()  # the thread and place that the latest watch is for
+        self._was_on = False  # at the look before
+        self._settled = True  # whether the budget has paid for the latest watch
+
+    def makers(self, rises: Mapping[int, tuple[Stack, int]]) -> dict[int, Stack]:
+        """Return the stacks to charge with rises.
+
+        Runs in the timeline's thread.
+
+        Args:
+            rises: for each thread, where it was seen, and by how many bytes it made RSS rise.
+        """
+        watch, was_on = self._watch, self._was_on
+        self._was_on = watch is not None and watch.is_on
+        found = watch.take() if watch is not None and not self._settled else {}
+        ended: dict[Stack, int] = {}  # by threads that were too short to be seen
+        for thread in found.keys() - rises.keys():
+            ended |= found[thread]
+        charged = {}
+        for thread, (stack, size) in rises.items():
+            if not stack:
+                charged[thread] = stack
+                continue
+            makers = self._makers_at(*stack[0])
+            makers.risen += size
+            made = found.get(thread, {})
+            if sum(made.values()) < _EXPLAINED * size:
+                made = {**ended, **made}
+            rest = size - sum(made.values())
+            if was_on and self._was_on and rest > 0:  # made by the call that is under way
+                made = {**made, stack: made.get(stack, 0) + rest}
+            elif rest > _MISSED * size:
+                made = {}
+            for_thread, asked_for = self._asked_for
+            for learning in {makers, asked_for} if thread == for_thread else {makers}:
+                learning.learn(made)
+            self._consider(thread, makers)
+            charged[thread] = makers.charge(stack, size)
+        self._settle()
+        return charged
+
+    def _consider(self, thread: int, makers: _Makers) -> None:
+        """Have the program watched, if this may show who made RSS rise."""
+        if not (self._settled and makers.worth_a_watch and self._budget.affords()):
+            return
+        if self._watch is None:
+            self._watch = Watch(self._accounted)
+        if not self._watch.refused:
+            self._settled, self._asked_for = False, (thread, makers)
+            self._watch.start(_EVENTS)
+
+    def _settle(self) -> None:
+        watch = self._watch
+        if watch is None or self._settled or watch.asked:
+            return
+        if watch.looks >= _ENOUGH_LOOKS:
+            watch.end()
+        if not watch.is_on:
+            self._budget.spend(watch.spent_ns)
+            self._settled = True
+
+    def _makers_at(self, code: CodeType, instruction: int) -> _Makers:
+        """Return the makers of a line: while the thread is watched, it stands at other instructions of the line."""
+        makers = self._places.get((code, instruction))
+        if makers is None:
+            if len(self._places) >= _MOST_PLACES:
+                self._places.clear()
+            makers = self._places.setdefault((code, -line_of(code, instruction)), _Makers())
+            self._places[code, instruction] = makers
+        return makers
+
+    def stop(self) -> None:
+        """Watch nothing from now on."""
+        if self._watch is not None:
+            self._watch.stop()
+
+
+class _Makers:
+    """Who makes RSS rise before a thread is seen at one place."""
+
+    __slots__ = ("_charged", "_made", "_settled", "risen")
+
+    def __init__(self) -> None:
+        self.risen = 0  # in bytes, all in all
+        self._settled = 0  # the same when watching last showed who
+        self._made: dict[Stack, float] = {}
+        self._charged: dict[Stack, float] = {}
+
+    @property
+    def worth_a_watch(self) -> bool:
+        return self.risen - self._settled >= max(_WORTH_IT, _WORTH_AGAIN * self.risen)
+
+    def learn(self, made: dict[Stack, int]) -> None:
+        """Take note of what a watch has found."""
+        if not made:
+            return
+        self._settled = self.risen
+        for sizes in (self._made, self._charged):
+            for stack in sizes:
+                sizes[stack] *= _FADING
+        for stack, size in made.items():
+            if stack in self._made or len(self._made) < _MOST_MAKERS:
+                self._made[stack] = self._made.get(stack, 0) + size
+
+    def charge(self, stack: Stack, size: int) -> Stack:
+        """Return who is charged with a rise: whoever is furthest behind its share. Nobody known: the place itself."""
+        if not self._made:
+            return stack
+        part = (sum(self._charged.values()) + size) / sum(self._made.values())
+        chosen = max(self._made, key=lambda each: part * self._made[each] - self._charged.get(each, 0))
+        self._charged[chosen] = self._charged.get(chosen, 0) + size
+        return chosen

@@ -1,0 +1,194 @@
+"""A profile function that finds which functions make RSS rise.
+
+A thread must install its profile function itself, so a pending call is left for the interpreter to make in the main
+thread. It runs `PyObject_IsTrue` on an object of ours. A callback of `ctypes` would print and drop what a signal
+handler raises in it; this passes it on. For the same reason, nothing that runs in the main thread catches exceptions.
+
+A program that has a profile or trace function keeps it, and is not watched.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from time import perf_counter_ns
+from types import FrameType
+from typing import Any, TypeAlias
+
+from ...system.held_reads import HeldReads
+from ...system.proc import PAGE_SIZE
+from ..attribution import Accounted
+from .running_threads import Stack, stack_of
+from .thread_hooks import ThreadHooks
+
+_THIS_THREAD = 1  # RUSAGE_THREAD
+_AROUND_NS = 1_500  # what the interpreter takes to call a profile function
+# Profilers that install their function without an object, so that sys.getprofile does not show it.
+_HIDDEN_PROFILERS = ("yappi",)
+
+Made: TypeAlias = dict[int, dict[Stack, int]]  # bytes by thread and stack
+_pending: list[_Pending] = []  # those that the interpreter still has to make
+
+
+class Watch:
+    """A profile function that reads RSS at a number of calls and returns in a row, and then takes itself away.
+
+    RSS is read only if the kernel has counted page faults of the thread since, which takes half as long to ask.
+
+    It is made in the timeline's thread, which it leaves out.
+
+    Args:
+        accounted: returns what others account for, such as an import that is under way.
+
+    Attributes:
+        spent_ns: the time that it took since it was started.
+        looks: how often its findings were taken since it was started.
+        refused: whether the program has a profile or trace function.
+    """
+
+    def __init__(self, accounted: Callable[[], Accounted]) -> None:
+        from resource import getrusage
+
+        self._getrusage = getrusage
+        self._accounted = accounted
+        self._files = HeldReads()
+        self._pid = os.getpid()
+        self._left = self._reading = 0
+        self._rises: list[tuple[int, Stack, int]] = []  # those that stand: a fall takes back what rose last
+        self._faults: dict[int, int] = {}  # by thread
+        self._level = 0
+        self.spent_ns = self.looks = 0
+        self.asked = self.refused = self._stopped = False
+        try:
+            self._others: ThreadHooks | None = ThreadHooks()
+        except (ImportError, OSError, AttributeError):
+            self._others = None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it watches."""
+        return self._left > 0
+
+    def start(self, events: int) -> None:
+        """Watch this many calls and returns, from soon on."""
+        self.asked = True
+        _call_in_main_thread(lambda: self._begin(events))
+
+    def _begin(self, events: int) -> None:
+        """Runs in the main thread, between two of the program's instructions."""
+        self.refused = (
+            self._stopped
+            or sys.getprofile() not in (None, self)
+            or threading.getprofile() not in (None, self)
+            or sys.gettrace() is not None
+            or threading.gettrace() is not None
+            or any(name in sys.modules for name in _HIDDEN_PROFILERS)
+            or (self._others is not None and self._others.any_but(self))
+        )
+        self.asked = False
+        if self.refused:
+            return
+        self.spent_ns = self.looks = 0
+        self._rises, self._level = [], self._rss()
+        self._left = events
+        threading.setprofile(self)
+        if self._others is not None:
+            self._others.set(self)
+        sys.setprofile(self)
+
+    def _rss(self) -> int:
+        return int(self._files.read("statm", 64).split(None, 2)[1]) * PAGE_SIZE
+
+    def __call__(self, frame: FrameType, event: str, _: Any) -> None:
+        if self._left <= 0:
+            self._take_away()
+            return
+        began = perf_counter_ns()
+        self._left -= 1
+        usage = self._getrusage(_THIS_THREAD)
+        faults, thread = usage.ru_minflt + usage.ru_majflt, threading.get_ident()
+        if faults != self._faults.get(thread):
+            self._faults[thread] = faults
+            self._reading += 1
+            self._read(thread, frame.f_back or frame if event == "call" else frame)
+            self._reading -= 1
+        self.spent_ns += perf_counter_ns() - began + _AROUND_NS
+
+    def _read(self, thread: int, frame: FrameType) -> None:
+        """Read RSS, which a frame of this thread may have made rise."""
+        if os.getpid() != self._pid:  # a forked child process
+            self.stop()
+            return
+        rss = self._rss()
+        change, self._level = rss - self._level, rss
+        if change < 0:
+            self._fall(-change)
+        elif change > 0 and self._accounted().open_since is None:  # no import, which is accounted for elsewhere
+            self._rises.append((thread, stack_of(frame), change))
+
+    def _fall(self, size: int) -> None:
+        while size > 0 and self._rises:
+            thread, stack, standing = self._rises.pop()
+            if standing > size:
+                self._rises.append((thread, stack, standing - size))
+            size -= standing
+
+    def take(self) -> Made:
+        """Return what made RSS rise since the last call."""
+        self.looks += 1
+        rises, self._rises = self._rises, []
+        made: Made = {}
+        for thread, stack, size in rises:
+            sizes = made.setdefault(thread, {})
+            sizes[stack] = sizes.get(stack, 0) + size
+        return made
+
+    def end(self) -> None:
+        """Watch no more. Each thread takes the function away at its next call or return, the calling one at once."""
+        self._left = 0
+        self._take_away()
+
+    def stop(self) -> None:
+        """End it for good."""
+        self._stopped = True
+        self.end()
+        if not self._reading:  # if a thread is at it, the file stays open
+            self._files.close()
+
+    def _take_away(self) -> None:
+        """Take the function away, unless the program has put its own in the place, which may call this one."""
+        if sys.getprofile() is self:
+            sys.setprofile(None)
+        if threading.getprofile() is self:
+            threading.setprofile(None)
+
+
+class _Pending:
+    """Calls a function when it is asked for its truth."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+
+    def __bool__(self) -> bool:
+        _pending.remove(self)
+        self._function()
+        return False  # the interpreter takes another value for an error
+
+
+def _call_in_main_thread(function: Callable[[], None]) -> None:
+    """Have the main thread call a function between two of its instructions; do nothing where this cannot be."""
+    try:
+        import ctypes
+
+        add, is_true = ctypes.pythonapi["Py_AddPendingCall"], ctypes.pythonapi["PyObject_IsTrue"]
+    except (ImportError, AttributeError):
+        return
+    add.argtypes = (ctypes.c_void_p, ctypes.py_object)
+    pending = _Pending(function)
+    _pending.append(pending)
+    if add(ctypes.cast(is_true, ctypes.c_void_p), pending):
+        _pending.remove(pending)  # the interpreter has too many to make

@@ -1,0 +1,50 @@
+"""Tells exceptions of the program's own, which land in our code by chance, from those of our code.
+
+Python runs signal handlers between any two instructions of the main thread, and raises in a thread what another one
+has asked for (PyThreadState_SetAsyncExc). So a soft time limit may raise in the middle of an edge. Such an exception is
+the program's, and must reach it.
+"""
+
+from __future__ import annotations
+
+from os.path import dirname
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+
+_OURS = dirname(dirname(__file__))
+_WITHOUT_ARGUMENTS = (MemoryError, RecursionError, StopIteration, NotImplementedError)
+
+
+def is_the_programs(error: BaseException) -> bool:
+    """Tell whether an exception that was caught in our code belongs to the program.
+
+    What a probe or a sink of the user's raises does not: it has failed.
+    """
+    if not isinstance(error, Exception):  # KeyboardInterrupt, SystemExit, and what frameworks derive from the base
+        return True
+    step = error.__traceback__
+    innermost = None
+    while step is not None:
+        innermost = step.tb_frame
+        if _is_handler(innermost):
+            return True
+        step = step.tb_next
+    if innermost is None or not innermost.f_code.co_filename.startswith(_OURS):
+        return False
+    # It was raised in our code itself: by a C function, which says why, or by another thread, which names a type only.
+    return not error.args and not isinstance(error, _WITHOUT_ARGUMENTS)
+
+
+def _is_handler(frame: FrameType) -> bool:
+    """Tell whether a frame is that of a signal handler: it is called with a signal and the frame that it interrupts."""
+    code, interrupted = frame.f_code, frame.f_back
+    if interrupted is None:
+        return False
+    arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + 2]
+    for name in arguments:
+        value = frame.f_locals.get(name)
+        if value is interrupted or (value.__class__ is tuple and len(value) >= 2 and value[1] is interrupted):
+            return True
+    return False

@@ -1,0 +1,237 @@
+"""Keeps secrets out of traces: the values of options and attributes that are named like secrets, and text like tokens.
+
+Words decide about a name, not parts of them: `api_key` and `dbPassword` are secret, `max_tokens=512`, `tokenizer` and
+`keyboard` are not. The expressions for text are compiled when a text first looks as if it could match one, since `re`
+is large for a process that has not loaded it.
+"""
+
+from __future__ import annotations
+
+from .errors import SettingsError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Mapping, Sequence
+
+    from .values import Scalar
+
+REDACTED = "[redacted]"
+
+
+def _words_of(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_SECRET = _words_of(
+    "apikey auth authorization bearer cookie credential credentials jwt key passcode passphrase passwd password "
+    "pwd secret secrets token"
+)
+_SECRET_ENDS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "credentials")
+_SECRET_TEXTS = _words_of("keys pass sas sig signature tokens")  # a number by that name is none
+# Words behind a secret one that make it something else: a secret's name, place, length.
+_HARMLESS_ENDS = _words_of(
+    "budget count counts dir enabled expiry file folder format id ids idx index len length limit limits name "
+    "names num number path prefix rate size sizes ttl type types url usage version"
+)
+_HARMLESS_KEYS = _words_of("cache dict foreign group partition primary public shard sort")
+# One of these is in every text that one of the expressions matches.
+_HINTS = (
+    "://", "-----BEGIN", "earer ", "EARER ",
+    "sk-", "k_live_", "k_test_", "gh", "glpat-", "xox", "AKIA", "ASIA", "AIza", "eyJ", "hf_", "npm_", "pypi-", "SG.",
+    "ya29.", "dop_v1_", "shpat_",
+)  # fmt: skip
+_NAMED_HINTS = ("token", "secret", "pass", "pwd", "key", "credential", "auth", "cookie", "jwt", "sig")
+_SHAPES = (
+    r"sk-[\w-]{16,}",
+    r"[srp]k_(?:live|test)_\w{10,}",
+    r"gh[pousr]_\w{20,}",
+    r"github_pat_\w{20,}",
+    r"glpat-[\w-]{16,}",
+    r"xox[a-z]-[\w-]{10,}",
+    r"(?:AKIA|ASIA)[0-9A-Z]{16}",
+    r"AIza[\w-]{30,}",
+    r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",
+    r"hf_[A-Za-z0-9]{20,}",
+    r"npm_[A-Za-z0-9]{30,}",
+    r"pypi-[\w-]{30,}",
+    r"SG\.[\w-]{16,}\.[\w-]{16,}",
+    r"ya29\.[\w-]{20,}",
+    r"dop_v1_[0-9a-f]{32,}",
+    r"shpat_[0-9a-f]{32}",
+)
+_MOST_KNOWN = 1024  # results that are kept for the next time
+_LONGEST_KNOWN = 64  # characters of a text whose result is kept
+
+
+class Redactor:
+    """Replaces secrets by `REDACTED`.
+
+    Args:
+        patterns: regular expressions besides the built-in rules: what matches in a text is replaced, and a name in
+            which one is found is that of a secret.
+
+    Raises:
+        SettingsError: if a pattern is no regular expression.
+    """
+
+    def __init__(self, patterns: Sequence[str] = ()) -> None:
+        self._own = [_compiled(pattern) for pattern in patterns]
+        self._built_in: _TextRules | None = None
+        self._names: dict[str, int] = {}
+        self._harmless: set[tuple[str, Scalar]] = set()
+
+    def attributes(self, attributes: dict[str, Scalar]) -> dict[str, Scalar]:
+        """Return attributes without secrets; the same dict if it has none that were not seen before."""
+        harmless, names = self._harmless, self._names
+        for name, value in attributes.items():
+            # Numbers by their names only, as True is as good as 1 to a set.
+            if names.get(name) != 0 if value.__class__ is not str else (name, value) not in harmless:
+                break
+        else:
+            return attributes
+        kept = {name: self.value(name, value) for name, value in attributes.items()}
+        if len(self._harmless) >= _MOST_KNOWN:
+            self._harmless.clear()
+        for pair in attributes.items():
+            if isinstance(pair[1], str) and len(pair[1]) <= _LONGEST_KNOWN and kept[pair[0]] is pair[1]:
+                self._harmless.add(pair)
+        return kept
+
+    def labels(self, labels: Mapping[str, str]) -> dict[str, str]:
+        """Return labels without secrets."""
+        return {name: str(self.value(name, value)) for name, value in labels.items()}
+
+    def value(self, name: str, value: Scalar) -> Scalar:
+        """Return the value of an option or attribute of that name without secrets."""
+        if isinstance(value, bool):
+            return value
+        if self._is_secret(name, value):
+            return REDACTED
+        return self.text(value) if isinstance(value, str) else value
+
+    def arguments(self, words: Sequence[str]) -> list[str]:
+        """Return a command line without secrets: `--name value`, `--name=value`, `NAME=value`, and text like tokens."""
+        kept: list[str] = []
+        option = ""
+        for word in words:
+            start, equals, value = word.partition("=")
+            name = start.lstrip("-")
+            is_option = start != name
+            if option and not word.startswith("--") and (option == "key" or self._is_secret(option, word)):
+                word = REDACTED
+            elif equals and is_option and name == "key":
+                word = f"{start}={REDACTED}"
+            elif equals and name.replace("-", "").replace(".", "").replace("_", "").isalnum():
+                word = f"{start}={self.value(name, value)}"
+            else:
+                word = self.text(word)
+            kept.append(word)
+            option = name if is_option and not equals else ""
+        return kept
+
+    def text(self, text: str) -> str:
+        """Return a text without credentials in URLs, values of names like `password=`, and well-known tokens."""
+        for pattern in self._own:
+            text = pattern.sub(REDACTED, text)
+        if any(hint in text for hint in _HINTS) or (("=" in text or ":" in text) and _mentions_a_secret(text)):
+            if self._built_in is None:
+                self._built_in = _TextRules()
+            text = self._built_in.apply(text)
+        return text
+
+    def _is_secret(self, name: str, value: Scalar) -> bool:
+        rank = self._names.get(name)
+        if rank is None:
+            rank = 2 if any(pattern.search(name) for pattern in self._own) else _rank(name)
+            if len(self._names) >= _MOST_KNOWN:
+                self._names.clear()
+            self._names[name] = rank
+        return rank == 2 or (rank == 1 and isinstance(value, str) and not _is_number(value))
+
+
+class _TextRules:
+    """The built-in expressions, compiled."""
+
+    def __init__(self) -> None:
+        import re
+
+        self._keys = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}-----|\Z)", re.S)
+        self._urls = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)[^/\s?#\"'<>]+@")
+        self._bearer = re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{8,}")
+        self._shapes = re.compile(rf"\b(?:{'|'.join(_SHAPES)})", re.A)
+        self._named = re.compile(
+            r"""(?x) (?<![\w.-]) [\w.-]{1,64} (?= ["']? \s{0,3} [=:] ) (?! :// )"""  # what stands before "=" or ":"
+        )
+        self._value = re.compile(
+            r"""(?ix) ( ["']? \s{0,3} [=:] \s{0,3} ) (?: (?:bearer|basic|digest|token) \s+ )?
+            (?: "([^"]*)" | '([^']*)' | ([^\s,;&"'}\])]+) )"""
+        )
+
+    def apply(self, text: str) -> str:
+        text = self._keys.sub(REDACTED, text)
+        text = self._urls.sub(rf"\1{REDACTED}@", text)
+        text = self._without_named_values(text)
+        text = self._bearer.sub(rf"\1{REDACTED}", text)
+        return self._shapes.sub(REDACTED, text)
+
+    def _without_named_values(self, text: str) -> str:
+        pieces, at = [], 0
+        for name in self._named.finditer(text):
+            rank = _rank(name[0]) if name.start() >= at else 0
+            value = self._value.match(text, name.end()) if rank else None
+            if value is None or (rank == 1 and _is_number(value[value.lastindex or 1])):
+                continue
+            pieces += [text[at : value.end(1)], REDACTED]
+            at = value.end()
+        return "".join([*pieces, text[at:]])
+
+
+def _rank(name: str) -> int:
+    """Return 2 for a name of a secret, 1 for one of a secret unless it is a number, 0 for any other."""
+    words = _words(name)
+    if not words or words[-1] in _HARMLESS_ENDS:
+        return 0
+    last = words[-1]
+    if last == "key":  # alone, it is the key of a dict or cache more often than a secret
+        return 0 if len(words) == 1 or _HARMLESS_KEYS.intersection(words) else 2
+    if any((word in _SECRET and word != "key") or word.endswith(_SECRET_ENDS) for word in words):
+        return 2
+    return 1 if last in _SECRET_TEXTS else 0
+
+
+def _words(name: str) -> list[str]:
+    """Split a name such as `--api-key`, `dbPassword` or `AWS_SECRET_KEY` into its words, in lower case."""
+    spaced = []
+    before = ""
+    for character in name[:200]:
+        if not character.isalnum():
+            spaced.append(" ")
+        else:
+            if character.isupper() and before.islower():
+                spaced.append(" ")
+            spaced.append(character)
+        before = character
+    return "".join(spaced).lower().split()
+
+
+def _mentions_a_secret(text: str) -> bool:
+    lowered = text.lower()
+    return any(hint in lowered for hint in _NAMED_HINTS)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return text.lower() in ("true", "false", "none")
+    return True
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    import re
+
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise SettingsError(f"{pattern!r} is not a regular expression: {error}") from error

@@ -1,0 +1,95 @@
+// What holds the memory at one moment, as a treemap of the ledger.
+import { CATEGORIES } from "./colours.mjs";
+import { card, el, empty, segmented, svgEl } from "./dom.mjs";
+import { formatBytes, formatShare, shorten, shortPath } from "./format.mjs";
+import { squarify } from "./squarify.mjs";
+
+const MOMENTS = [
+  ["begin", "At the start"],
+  ["largest", "At the largest reading"],
+  ["end", "At the end"],
+];
+
+export function holdingCard(app) {
+  const controls = el("div.controls");
+  const made = card(app, "holding", "What holds the memory", {
+    caption: "Resident memory by category and owner, at a reading of the mappings.",
+    csv: () => [
+      ["moment", "category", "owner", "bytes", "private_bytes", "evictable_bytes"],
+      app.model().composition.flatMap((moment) =>
+        moment.items.map((item) => [moment.moment, item.category, item.owner, item.bytes, item.private_bytes, item.evictable_bytes]),
+      ),
+    ],
+    draw: (body) => draw(app, body, controls),
+  });
+  app.store.on(["moment"], () => made.redraw());
+  return made;
+}
+
+function draw(app, body, controls) {
+  const { composition } = app.model();
+  const known = MOMENTS.filter(([key]) => composition.some((row) => row.moment === key));
+  const wanted = app.store.get().moment;
+  const row = composition.find((one) => one.moment === wanted) ?? composition[composition.length - 1];
+  empty(controls).append(segmented("Moment", known, row.moment, (moment) => app.store.set({ moment })));
+  const width = Math.max(body.clientWidth, 280);
+  const height = Math.round(Math.min(Math.max(width * 0.42, 260), 440));
+  const groups = new Map();
+  for (const item of row.items) {
+    if (item.bytes <= 0) continue;
+    if (!groups.has(item.category)) groups.set(item.category, []);
+    groups.get(item.category).push({ size: item.bytes, label: item.owner || item.category, item });
+  }
+  if (row.unexplained_bytes > 0) groups.set("", [{ size: row.unexplained_bytes, label: app.words(""), item: null }]);
+  const sized = [...groups].map(([category, items]) => ({ category, items, size: items.reduce((sum, one) => sum + one.size, 0) }));
+  const svg = svgEl("svg", { width, height, role: "img", "aria-label": `What holds ${formatBytes(row.rss_bytes)} of RSS` });
+  for (const group of squarify(sized, 0, 0, width, height)) {
+    const headed = group.h > 44 && group.w > 70;
+    const colour = `var(--c${Math.max(CATEGORIES.indexOf(group.item.category), 0)})`;
+    const name = app.words(group.item.category);
+    svg.append(svgEl("rect", { x: group.x, y: group.y, width: Math.max(group.w - 2, 0), height: Math.max(group.h - 2, 0), fill: colour, rx: 4 }));
+    if (headed) svg.append(cellText(`${name} · ${formatBytes(group.item.size)}`, group.x + 7, group.y + 14, group.w - 12, "grouplabel"));
+    const inner = squarify(merged(group.item.items), group.x + 3, group.y + (headed ? 21 : 3), group.w - 8, group.h - (headed ? 26 : 8));
+    for (const cell of inner) svg.append(holdingCell(app, row, name, cell));
+  }
+  empty(body).append(controls, svg, el("p.dim", {}, sumText(row)));
+}
+
+// Owners that would be too small to see, as one.
+function merged(items) {
+  const total = items.reduce((sum, one) => sum + one.size, 0);
+  const shown = items.filter((one) => one.size >= total / 400);
+  const small = items.filter((one) => one.size < total / 400);
+  const rest = small.reduce((sum, one) => sum + one.size, 0);
+  return small.length > 1 ? [...shown, { size: rest, label: `${small.length} smaller`, item: null }] : items;
+}
+
+function holdingCell(app, row, category, { item, x, y, w, h }) {
+  const group = svgEl("g", { "class": "cell" });
+  group.append(svgEl("rect", { x, y, width: Math.max(w - 1, 0), height: Math.max(h - 1, 0), rx: 2 }));
+  if (w > 34 && h > 15) group.append(cellText(shorten(shortPath(item.label), 60), x + 5, y + 13, w - 9));
+  if (w > 44 && h > 30) group.append(cellText(formatBytes(item.size), x + 5, y + 27, w - 9, "figure"));
+  group.addEventListener("pointermove", (event) => {
+    const lines = [["resident", `${formatBytes(item.size)} · ${formatShare(item.size, row.rss_bytes)} of RSS`]];
+    if (item.item) {
+      lines.push(["private", formatBytes(item.item.private_bytes)], ["evictable", formatBytes(item.item.evictable_bytes)]);
+    }
+    app.tip.show(event.clientX, event.clientY, `${category}: ${shorten(item.label, 200)}`, lines);
+  });
+  group.addEventListener("pointerleave", () => app.tip.hide());
+  return group;
+}
+
+function cellText(text, x, y, width, kind = "") {
+  const most = Math.floor(width / 6.4);
+  const made = svgEl("text", { x, y, "class": kind || null });
+  made.textContent = text.length > most ? (most > 2 ? `${text.slice(0, most - 1)}…` : "") : text;
+  return made;
+}
+
+function sumText(row) {
+  const shown = row.items.reduce((sum, item) => sum + item.bytes, 0) + row.unexplained_bytes;
+  const negative = row.items.filter((item) => item.bytes < 0).reduce((sum, item) => sum + item.bytes, 0);
+  const text = `Adds up to RSS of ${formatBytes(shown)}.`;
+  return negative ? `${text} Corrections of ${formatBytes(negative)} have no area.` : text;
+}

@@ -1,0 +1,149 @@
+// The canvas of the timeline: areas, the curve, levels and marks; and on top of it the crosshair and the selection.
+import { CATEGORIES } from "./colours.mjs";
+import { sizeCanvas } from "./dom.mjs";
+import { formatBytes, formatDuration, shorten } from "./format.mjs";
+import { placeBefore, ticks } from "./scales.mjs";
+
+export const LEFT = 68;
+export const RIGHT = 10;
+export const AXIS = 20;
+
+export function orderOf(readings) {
+  const known = CATEGORIES.filter((name) => name in readings.categories);
+  const others = Object.keys(readings.categories).filter((name) => !CATEGORIES.includes(name));
+  return [...known.filter((name) => name !== "kernel counter"), ...others, ""];
+}
+
+export function drawPlot(app, view) {
+  const { model, width, height, time, size, areas, readings } = view;
+  const colours = app.colours();
+  const context = sizeCanvas(view.base, width, height);
+  context.font = "11px system-ui, sans-serif";
+  context.textBaseline = "middle";
+  for (const value of ticks(0, view.top, 5)) {
+    const y = size(value);
+    context.fillStyle = colours.line;
+    context.fillRect(LEFT, Math.round(y), width - LEFT - RIGHT, 1);
+    context.fillStyle = colours.dim;
+    context.textAlign = "right";
+    context.fillText(formatBytes(value), LEFT - 8, y);
+  }
+  context.save();
+  context.beginPath();
+  context.rect(LEFT, 0, width - LEFT - RIGHT, height - AXIS + 1);
+  context.clip();
+  for (const area of areas) {
+    context.beginPath();
+    readings.at_ns.forEach((at, place) => context.lineTo(time(at), size(area.high[place])));
+    for (let place = readings.at_ns.length - 1; place >= 0; place--) context.lineTo(time(readings.at_ns[place]), size(area.low[place]));
+    context.closePath();
+    context.fillStyle = colours.category(area.key);
+    context.globalAlpha = 0.85;
+    context.fill();
+  }
+  context.globalAlpha = 1;
+  context.beginPath();
+  model.timeline.forEach((point) => context.lineTo(time(point.at_ns), size(point.rss_bytes)));
+  context.strokeStyle = colours.card;
+  context.lineWidth = 4;
+  context.lineJoin = "round";
+  context.stroke();
+  context.strokeStyle = colours.text;
+  context.lineWidth = 1.75;
+  context.stroke();
+  drawLevels(view, context, colours);
+  for (const mark of model.details?.marks ?? []) {
+    if (mark.kind === "note") continue;
+    const x = time(mark.at_ns);
+    context.fillStyle = mark.kind === "collection" ? colours.dim : colours.accent;
+    context.beginPath();
+    context.moveTo(x - 4, height - AXIS + 1);
+    context.lineTo(x + 4, height - AXIS + 1);
+    context.lineTo(x, height - AXIS - 7);
+    context.fill();
+  }
+  context.restore();
+  context.fillStyle = colours.dim;
+  context.textAlign = "center";
+  const origin = time.invert(LEFT);
+  for (const value of ticks(origin, time.invert(width - RIGHT), Math.max(Math.floor(width / 110), 2))) {
+    const x = time(value);
+    if (x < LEFT + 8 || x > width - RIGHT - 24) continue;
+    context.fillText(formatDuration(value), x, height - 8);
+  }
+}
+
+function drawLevels(view, context, colours) {
+  context.setLineDash([5, 4]);
+  context.lineWidth = 1;
+  for (const level of view.near) {
+    const y = view.size(level.bytes);
+    context.strokeStyle = context.fillStyle = level.bad ? colours.bad : colours.dim;
+    context.beginPath();
+    context.moveTo(LEFT, y);
+    context.lineTo(view.width - RIGHT, y);
+    context.stroke();
+    context.textAlign = "right";
+    const text = `${level.label} ${formatBytes(level.bytes)}`;
+    const wide = context.measureText(text).width;
+    context.save();
+    context.fillStyle = colours.card;
+    context.globalAlpha = 0.8;
+    context.fillRect(view.width - RIGHT - wide - 8, y + 2, wide + 6, 14);
+    context.restore();
+    context.fillText(text, view.width - RIGHT - 4, y + 9);
+  }
+  context.setLineDash([]);
+}
+
+export function drawOverlay(app, view, at) {
+  const { width, height, time, size } = view;
+  const colours = app.colours();
+  const context = sizeCanvas(view.overlay, width, height);
+  const { from, to } = app.store.get();
+  if (from !== "") {
+    const x0 = Math.max(time(Number(from)), LEFT);
+    const x1 = Math.min(time(Number(to)), width - RIGHT);
+    context.fillStyle = colours.card;
+    context.globalAlpha = 0.65;
+    context.fillRect(LEFT, 0, x0 - LEFT, height - AXIS);
+    context.fillRect(x1, 0, width - RIGHT - x1, height - AXIS);
+    context.globalAlpha = 1;
+    context.fillStyle = colours.accent;
+    context.fillRect(x0 - 1, 0, 2, height - AXIS);
+    context.fillRect(x1 - 1, 0, 2, height - AXIS);
+  }
+  view.at = at;
+  if (at === null) return;
+  const x = time(at);
+  context.fillStyle = colours.dim;
+  context.fillRect(Math.round(x), 0, 1, height - AXIS);
+  const place = placeBefore(view.model.timeline.map((point) => point.at_ns), at);
+  if (place < 0) return;
+  context.beginPath();
+  context.arc(x, size(view.model.timeline[place].rss_bytes), 4, 0, 7);
+  context.fillStyle = colours.card;
+  context.strokeStyle = colours.text;
+  context.lineWidth = 2;
+  context.fill();
+  context.stroke();
+}
+
+// All values at one moment: [title, lines].
+export function valuesAt(app, model, at) {
+  const place = placeBefore(model.timeline.map((point) => point.at_ns), at);
+  if (place < 0) return [formatDuration(at), []];
+  const point = model.timeline[place];
+  const lines = [["RSS", formatBytes(point.rss_bytes)]];
+  lines.push(["phase", point.phase === "" ? "outside any phase" : shorten(point.phase, 60)]);
+  const readings = model.details?.readings;
+  if (readings) {
+    const reading = Math.max(placeBefore(readings.at_ns, at), 0);
+    lines.push(`reading of the mappings at ${formatDuration(readings.at_ns[reading])}:`);
+    for (const key of [...orderOf(readings)].reverse()) {
+      const value = key === "" ? readings.unexplained_bytes[reading] : readings.categories[key][reading];
+      if (value) lines.push([app.words(key), formatBytes(value), `var(--c${Math.max(CATEGORIES.indexOf(key), 0)})`]);
+    }
+  }
+  return [`at ${formatDuration(at)}`, lines];
+}

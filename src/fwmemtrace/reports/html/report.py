@@ -1,0 +1,37 @@
+"""The HTML report: one file that needs nothing else, with its data, its script and its style."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ... import results
+from ..base import Options
+from ..ledger_sections import processes_sections
+from ..suite.sections import suite_sections
+from ..summary import next_run_section, summary_section
+from ..trace_sections import closing_sections, disturbed_sentences, notes
+from .data import page_data
+from .page import write_page
+
+
+class HtmlReport:
+    """Writes a page with charts of RSS over time, phases, stacks, imports, tensors and growth."""
+
+    def render(self, report: results.TraceReport, options: Options) -> str:
+        """Returns the page without what only a trace knows: single calls, whole trees of stacks, source lines."""
+        return self.render_detailed(report, results.Details(processes=[]), options)
+
+    def render_detailed(self, report: results.TraceReport, details: results.Details, options: Options) -> str:
+        """Returns the whole page."""
+        if report.suite is not None:
+            summary, *others = suite_sections(report.suite, top=options.top)
+            last = [replace(section, id=f"suite-{section.id}") for section in others]  # charts have such names too
+            return write_page([summary], [*last, *notes(report)], [], page_data(report, details))
+        warnings = [sentence for process in report.trace.processes for sentence in disturbed_sentences(report, process)]
+        last = [
+            *processes_sections(report),
+            *closing_sections(report),
+            *notes(report),
+            *next_run_section(report),
+        ]
+        return write_page([summary_section(report)], last, warnings, page_data(report, details))

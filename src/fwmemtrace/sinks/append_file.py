@@ -1,0 +1,108 @@
+"""A file that grows by whole writes: what every sink that writes a file is made of."""
+
+from __future__ import annotations
+
+import errno
+import os
+from _thread import RLock
+
+from ..errors import SinkError
+from ..system.descriptors import close, identity, is_ours, open_marked
+
+_APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0)  # O_NONBLOCK: never wait for a FIFO's reader
+_NEW = os.O_CREAT | os.O_EXCL
+_MODE = 0o600
+# The file may have room again later.
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.ENOMEM, errno.EAGAIN, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_write = os.write
+
+
+class AppendFile:
+    """A file, to which each `append` is one `write` that happens completely or not at all.
+
+    It may be used from any thread. No write is under way when `close` returns, so no number is used after it belongs to
+    somebody else; and if the program closes the descriptor, as daemons do when they start, the file is opened again.
+
+    Args:
+        path: the file.
+        new: whether it must not exist; otherwise it must.
+
+    Raises:
+        FileExistsError: if it exists and must not.
+        OSError: if it cannot be created.
+    """
+
+    def __init__(self, path: str, *, new: bool = True) -> None:
+        self.path = path
+        self.reason = ""  # why the latest write that failed found no room
+        self._lock = RLock()  # a signal handler or a finaliser may write inside a write
+        self._number = open_marked(path, _APPEND | (_NEW if new else 0), _MODE)
+        self._identity = identity(self._number)
+
+    def append(self, whole: bytes) -> bool:
+        """Write bytes at the end.
+
+        Returns:
+            False if there is no room for all of them: then the file has none of them.
+
+        Raises:
+            OSError: if the file cannot be written to, and will not be later.
+        """
+        with self._lock:
+            if self._number < 0:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF), self.path)
+            try:
+                written = _write(self._number, whole) if is_ours(self._number) else self._write_reopened(whole)
+            except OSError as error:
+                if error.errno == errno.EBADF:  # closed just now
+                    return self.append(whole)
+                if error.errno not in _NO_ROOM:
+                    raise
+                self.reason = error.strerror or ""
+                return False
+            if written == len(whole):
+                return True
+            self.reason = os.strerror(errno.ENOSPC)
+            os.ftruncate(self._number, os.lseek(self._number, 0, os.SEEK_CUR) - written)
+            return False
+
+    def overwrite(self, offset: int, data: bytes) -> None:
+        """Replace bytes that are in the file already, which takes no room; does nothing where that fails.
+
+        Args:
+            offset: where they begin, in bytes.
+            data: as many bytes.
+        """
+        try:
+            number = open_marked(self.path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+        except OSError:
+            return
+        try:
+            if identity(number) == self._identity:
+                os.lseek(number, offset, os.SEEK_SET)
+                os.write(number, data)
+        except OSError:
+            pass
+        finally:
+            close(number)
+
+    def _write_reopened(self, whole: bytes) -> int:
+        """Write to the file after the program has closed the descriptor."""
+        close(self._number)
+        number = open_marked(self.path, _APPEND)
+        if identity(number) != self._identity:
+            close(number)
+            raise SinkError(f"{self.path} is another file now, and its descriptor was closed by the program")
+        self._number = number
+        return _write(number, whole)
+
+    def forget(self) -> None:
+        """Leave the file to the parent process: this is a forked child, in which no other thread runs."""
+        self._lock = RLock()
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        with self._lock:
+            number, self._number = self._number, -1
+            close(number)

@@ -1,0 +1,66 @@
+"""Finds a name for a new file, so that no file is ever written over unasked."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from itertools import count
+
+from ..errors import SinkError
+from .append_file import AppendFile
+
+_latest: dict[str, int] = {}  # the latest number that this process has used for a path
+_MOST_REMEMBERED = 64
+
+
+def worker_path(path: str, pid: int) -> str:
+    """Return the path of a further process's file, such as `trace.123.bin` next to `trace.bin`."""
+    stem, suffix = os.path.splitext(path)
+    return f"{stem}.{pid}{suffix}"
+
+
+def numbered(path: str) -> Iterator[tuple[int, str]]:
+    """Yield the path itself, then `trace-2.bin`, `trace-3.bin` and so on, each with its number."""
+    yield 1, path
+    stem, suffix = os.path.splitext(path)
+    for number in count(max(2, _latest.get(path, 0))):
+        yield number, f"{stem}-{number}{suffix}"
+
+
+def create(path: str, *, overwrite: bool = False, related: Callable[[str], bool] | None = None) -> AppendFile:
+    """Create a file of this name, or if there is one already, with a number behind its name.
+
+    Args:
+        path: the absolute path.
+        overwrite: whether an existing file is replaced.
+        related: tells whether an existing file belongs to the same session as this process; then the new file's name
+            has this process's id behind that one's.
+
+    Raises:
+        SinkError: if the file cannot be created.
+    """
+    try:
+        for number, name in numbered(path):
+            try:
+                file = AppendFile(name)
+            except FileExistsError:
+                kind = os.lstat(name).st_mode
+                if stat.S_ISCHR(kind):  # such as /dev/null
+                    return AppendFile(name, new=False)
+                if not stat.S_ISREG(kind):  # a FIFO might block the program, and a link might lead anywhere
+                    raise SinkError(f"{name} is not a regular file; choose another name") from None
+                if related is not None and related(name):
+                    return create(worker_path(name, os.getpid()))
+                if overwrite:
+                    os.unlink(name)
+                    return create(name, related=related)
+                continue
+            if number > 1 and (path in _latest or len(_latest) < _MOST_REMEMBERED):
+                _latest[path] = number
+            return file
+    except OSError as error:
+        if isinstance(error, SinkError):
+            raise
+        raise SinkError(f"{path} cannot be written: {error.strerror}") from error
+    raise AssertionError("there is always another number")

@@ -1,0 +1,140 @@
+"""Descriptors that are never mistaken for the program's.
+
+A descriptor is a plain number. A program that closes numbers it does not own, as daemons do when they start, gets the
+same ones back for its own files, and what is written to a number that was kept lands there. So each descriptor
+
+- is moved to a high number at once: the kernel gives new files the lowest free one, so a program gets such a number
+  only by asking for it (dup2);
+- is marked, so that whoever is about to write to it or close it can tell whether it is still the same open file;
+- is closed on exec, and closed only by who opened it, once.
+"""
+
+from __future__ import annotations
+
+import os
+
+try:
+    from fcntl import F_DUPFD_CLOEXEC, fcntl
+except ImportError:  # Windows does not inherit handles, nor does a program close them by range
+    fcntl = None  # type: ignore[assignment]
+try:
+    # Linux keeps for each open file which signal announces input on it, which matters with O_ASYNC only. It is read in
+    # a quarter of the time of fstat, and that of the program's files is another than this one, the highest there is.
+    from fcntl import F_GETSIG as _GET_MARK
+    from fcntl import F_SETSIG as _SET_MARK
+except ImportError:
+    _GET_MARK = _SET_MARK = -1  # type: ignore[misc]
+_MARK = 64
+
+_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+_HIGHEST_START = 16_384  # the kernel's table of descriptors is as long as the highest number
+_ROOM = 128  # numbers below the limit of the process that are enough for ours
+_PIECE = 64 * 1024
+
+_numbers: set[int] = set()  # high ones that somebody here uses
+_unmarked: dict[int, tuple[int, int]] = {}  # device and inode of descriptors where there are no marks
+
+
+def is_ours(number: int) -> bool:
+    """Tell whether a number still is the open file that `open_marked` returned it for."""
+    try:
+        if _GET_MARK >= 0 and fcntl(number, _GET_MARK) == _MARK:
+            return True
+        return number in _unmarked and _unmarked[number] == identity(number)
+    except (OSError, ValueError):
+        return False
+
+
+def _mark(number: int) -> None:
+    try:
+        if _SET_MARK >= 0:
+            fcntl(number, _SET_MARK, _MARK)
+            return
+    except OSError:  # a sandbox may not know it
+        pass
+    _unmarked[number] = identity(number)
+
+
+def _first_number() -> int:
+    """Return where the numbers for our descriptors begin."""
+    from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
+
+    limit = getrlimit(RLIMIT_NOFILE)[0]
+    if limit == RLIM_INFINITY:
+        return _HIGHEST_START
+    return int(min(max(limit - _ROOM, limit // 2), _HIGHEST_START))
+
+
+def identity(number: int) -> tuple[int, int]:
+    """Return the device and inode of an open file.
+
+    Raises:
+        OSError: if the number is not open.
+    """
+    status = os.fstat(number)
+    return status.st_dev, status.st_ino
+
+
+def open_marked(path: str, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
+    """Open a file under a number that the program does not get by chance.
+
+    Args:
+        path: the file.
+        flags: those of `os.open`; the descriptor is closed on exec anyway.
+        mode: the permissions of a file that this creates.
+
+    Returns:
+        The descriptor, for `close` and nothing else to close.
+
+    Raises:
+        OSError: if the file cannot be opened.
+    """
+    number = os.open(path, flags | _FLAGS, mode)
+    return adopt(number)
+
+
+def adopt(number: int) -> int:
+    """Mark a descriptor that was opened just now, and move it to a high number.
+
+    Returns:
+        The descriptor to use from now on; the same one if there is no high number left.
+    """
+    _mark(number)
+    if fcntl is None:
+        return number
+    try:
+        high = fcntl(number, F_DUPFD_CLOEXEC, _first_number())
+        while high in _numbers:  # the program has closed it, and who uses it here does not know yet
+            os.close(high)
+            high = fcntl(number, F_DUPFD_CLOEXEC, high + 1)
+    except (OSError, ValueError):
+        return number
+    _numbers.add(high)
+    if number in _unmarked:
+        _mark(high)
+    close(number)
+    return high
+
+
+def close(number: int) -> None:
+    """Close a descriptor of `open_marked`, unless the program has closed it already and uses the number itself."""
+    if number >= 0 and is_ours(number):
+        os.close(number)
+    _numbers.discard(number)
+    _unmarked.pop(number, None)
+
+
+def read_file(path: str) -> bytes:
+    """Return the contents of a file, such as one of /proc.
+
+    Raises:
+        OSError: if it cannot be opened or read.
+    """
+    number = open_marked(path)
+    try:
+        parts = []
+        while part := os.read(number, _PIECE):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        close(number)

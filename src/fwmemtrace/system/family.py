@@ -1,0 +1,55 @@
+"""Which processes belong together though nobody told them: the workers that one process forked."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .descriptors import read_file
+
+_PARENT, _STARTED, _STACK = 1, 19, 25  # fields behind the process's name; see proc_pid_stat(5)
+_DEEPEST = 32
+
+
+def family() -> str:
+    """Return what all processes have in common that one process forked or started through multiprocessing.
+
+    A server such as gunicorn forks workers that each import the program; their common ancestor may not import this
+    package at all. Programs that a shell starts one after another have different families.
+
+    Returns:
+        Text that names the machine's boot, the namespace of process ids, and the common ancestor's id and start time;
+        empty where there is no /proc.
+    """
+    try:
+        pid = os.getpid()
+        fields = _fields(pid)
+        for _ in range(_DEEPEST):
+            parent = _parent(pid, fields)
+            if parent is None:
+                break
+            pid, fields = parent
+        boot = read_file("/proc/sys/kernel/random/boot_id").decode().strip()
+        return f"{boot[:8]}-{os.stat('/proc/self/ns/pid').st_ino}-{pid}-{fields[_STARTED].decode()}"
+    except (OSError, IndexError, ValueError):
+        return ""
+
+
+def _parent(pid: int, fields: list[bytes]) -> tuple[int, list[bytes]] | None:
+    """Return the process that forked this one; None if it was started by exec, which gives it a stack elsewhere."""
+    if pid == os.getpid():
+        process = sys.modules.get("multiprocessing.process")
+        parent = None if process is None else process.parent_process()
+        if parent is not None and parent.pid is not None:
+            return parent.pid, _fields(parent.pid)
+    forked_by = int(fields[_PARENT])
+    if forked_by <= 0:
+        return None
+    theirs = _fields(forked_by)
+    if theirs[_STACK] != fields[_STACK] or int(fields[_STACK]) == 0:  # 0 is what the kernel tells strangers
+        return None
+    return forked_by, theirs
+
+
+def _fields(pid: int) -> list[bytes]:
+    return read_file(f"/proc/{pid}/stat").rpartition(b")")[2].split()

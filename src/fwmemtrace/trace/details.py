@@ -1,0 +1,102 @@
+"""Reads what a page shows beyond the JSON report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .. import results
+from ..analysis.details import DetailsAnalysis
+from ..analysis.stack_tree import stack_tree
+from ..capture.by_phase import PhaseCapture
+from ..capture.samples import StackSample
+from ..errors import CaptureError
+from ..paths import write
+from .capture import Progress, capture_of, other_builds
+from .process import TracedProcess
+from .sources import source_files
+
+NATIVE_METRICS = ("live", "at peak", "allocated", "allocations", "temporary")
+_WEIGHED = (0, 1, 2)  # of them: counts have a long tail of stacks that nobody looks for
+
+
+def details_of(
+    processes: Sequence[TracedProcess],
+    further: Sequence[TracedProcess],
+    report: results.TraceReport,
+    *,
+    source: bool = True,
+    progress: Progress | None = None,
+) -> results.Details:
+    """Return the details of a trace.
+
+    Args:
+        processes: the processes of the trace.
+        further: the first processes of its further runs, whose stacks stand for those of the first one.
+        report: its report.
+        source: whether to include lines of source code.
+        progress: called now and then while a memray capture is read, with the number of records read and of all
+            records.
+    """
+    origin = processes[0].analysis().began_ns or 0 if processes else 0
+    made = [
+        _process(process, origin, [process, *(further if number == 0 else [])], progress)
+        for number, process in enumerate(processes)
+    ]
+    return results.Details(processes=made, sources=source_files(report, made) if source else [])
+
+
+def _process(
+    process: TracedProcess, origin_ns: int, captured: Sequence[TracedProcess], progress: Progress | None
+) -> results.ProcessDetails:
+    analysis = DetailsAnalysis(process.pid)
+    analysis.read(process.records)
+    trees = (_native(one, analysis, progress) for one in captured)
+    return analysis.result(origin_ns, next((tree for tree in trees if tree is not None), None))
+
+
+def _native(process: TracedProcess, analysis: DetailsAnalysis, progress: Progress | None) -> results.StackTree | None:
+    with capture_of(process.file) as path:
+        if path is None:
+            return None
+        try:
+            with PhaseCapture(
+                path,
+                other_builds=other_builds(process.file),
+                run_ended=lambda phase, level, change: analysis.native_call(phase, level),
+            ) as capture:
+                capture.read(progress)
+                return native_tree(capture.samples())
+        except CaptureError:
+            return None  # a note of the report says so
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _NativeSample:
+    """A sample of a capture, as a tree of stacks takes it."""
+
+    sample: StackSample
+    root: str
+    values: tuple[int, int, int, int, int]
+
+    def frames(self) -> Iterable[results.Frame]:
+        return self.sample.stack
+
+
+def native_tree(samples: Iterable[StackSample]) -> results.StackTree:
+    """Return the samples of a capture as a tree.
+
+    Temporary is what was freed by the end of the capture: allocated less live and file-backed.
+    """
+    gathered = []
+    for sample in samples:
+        temporary = sample.allocated_bytes - sample.live_bytes - sample.file_backed_bytes
+        figures = (
+            sample.live_bytes,
+            sample.at_peak_bytes or 0,
+            sample.allocated_bytes,
+            sample.allocations,
+            max(temporary, 0),
+        )
+        gathered.append(_NativeSample(sample, write(sample.phase), figures))
+    return stack_tree(NATIVE_METRICS, gathered, _WEIGHED)

@@ -1,0 +1,92 @@
+r"""Makes values fit for records and for people: exact types, numbers of 64 bits, text that UTF-8 can encode.
+
+Programs name phases and attributes by whatever they have at hand: numpy scalars, members of enums, subclasses of `str`
+with methods of their own, file names that are not UTF-8. Nothing in here calls what a subclass of a built-in type
+overrides.
+"""
+
+from __future__ import annotations
+
+from .paths import encodable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    Scalar: TypeAlias = str | int | float | bool
+
+LONGEST_TEXT = 16_384  # characters of a name or attribute; the rest is cut off
+_EXACT = (str, int, float, bool)
+# What numbers of other types have: members of enums, scalars and arrays of one element, whole and other numbers.
+_CONVERSIONS = ("_value_", "item", "__index__", "__float__")
+_MOST_BITS = 4096  # of an integer that is written out
+_MOST_LEVELS = 8  # of lists and dicts inside each other
+
+
+def short(text: str) -> str:
+    """Return a text as an exact `str` of at most `LONGEST_TEXT` characters, and how many it had if it had more."""
+    text = str.__str__(text)
+    if len(text) <= LONGEST_TEXT:
+        return text
+    return f"{text[:LONGEST_TEXT]}... ({len(text):,} characters)"
+
+
+def scalar(value: object) -> Scalar | None:
+    """Return a value as a `str`, `int`, `float` or `bool` of exactly that type; None if it is no scalar.
+
+    Members of enums count as their values. Numbers of other libraries (numpy, torch, `decimal`) are converted.
+    """
+    if isinstance(value, str):
+        return short(value)
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int.__index__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    return _converted(value)
+
+
+def _converted(value: Any) -> Scalar | None:
+    """Ask a value of a foreign type to be a number or text; whatever it raises counts as a refusal."""
+    for method in _CONVERSIONS:
+        try:
+            found = getattr(value, method)
+            found = found() if callable(found) else found
+        except Exception:
+            continue
+        return scalar(found) if isinstance(found, _EXACT) else None
+    return None
+
+
+def fitted(value: Any, level: int = 0) -> Any:
+    """Return a value that every encoder takes: built-in types, and the fields of records in lists.
+
+    Text is cut to `LONGEST_TEXT` and its lone surrogates are escaped, integers of more than 64 bits become text, and a
+    value of an unknown type becomes the name of its type.
+    """
+    if value is None or value.__class__ is bool:
+        return value
+    if isinstance(value, str):
+        return encodable(short(value))
+    if isinstance(value, int):
+        return _integer(int.__index__(value))
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return value
+    if level < _MOST_LEVELS:
+        fields = getattr(type(value), "__struct_fields__", None)  # of a msgspec.Struct
+        if fields is not None:
+            return [fitted(getattr(value, name), level + 1) for name in fields]
+        if isinstance(value, dict):
+            return {fitted(key, level + 1): fitted(each, level + 1) for key, each in value.items()}
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [fitted(each, level + 1) for each in value]
+    found = scalar(value)
+    return f"<{encodable(type(value).__qualname__)}>" if found is None else found
+
+
+def _integer(value: int) -> int | str:
+    if -(2**63) <= value < 2**64:
+        return value
+    bits = value.bit_length()
+    return str(value) if bits <= _MOST_BITS else f"{'-' if value < 0 else ''}2**{bits - 1} or more"

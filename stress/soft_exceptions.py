@@ -1,0 +1,65 @@
+"""A signal handler raises, as soft time limits do, in a loop of nothing but phases: every exception arrives."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+
+import fwmemtrace
+from fwmemtrace import phase
+from fwmemtrace.tracing.span import changing, current
+from stress.outcome import Outcome
+
+FULL, SMALL = 4_000, 200
+
+
+class SoftLimitError(Exception):
+    """Raised by the handler."""
+
+
+@phase("decorated")
+def decorated() -> None:
+    """Does nothing."""
+
+
+def run(number: int) -> Outcome:
+    """Interrupt the loop that many times."""
+    outcome = Outcome(number)
+    sent = arrived = 0
+
+    def interrupt(*_: object) -> None:
+        nonlocal sent
+        sent += 1
+        raise SoftLimitError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    with fwmemtrace.session("soft.bin", interval=0):
+        while arrived < number:
+            sent_before, began = sent, time.perf_counter()
+            try:
+                signal.setitimer(signal.ITIMER_REAL, random.uniform(2e-5, 4e-4))
+                while sent == sent_before and time.perf_counter() - began < 1:
+                    with phase("request"):
+                        with phase("inner"):
+                            pass
+                        decorated()
+                outcome.expect(False, "an exception was swallowed")
+                break
+            except SoftLimitError:
+                arrived += 1
+            span = current.get()
+            outcome.expect(span is None or span.closed, f"{span and span.path} stays open")
+            outcome.expect(not changing, "a thread cannot record any more")
+        signal.signal(signal.SIGALRM, before)
+        for _ in range(10):
+            with phase("after"):
+                pass
+    trace = fwmemtrace.read("soft.bin")
+    rows = {row.path: row for row in trace.phases}
+    outcome.expect(rows["after"].calls == 10, "recording has ended")
+    crossed = sorted(rows.keys() - {"request", "request/inner", "request/decorated", "after", ""})
+    outcome.expect(not crossed, f"crossed phases: {crossed[:3]}")
+    outcome.expect(trace.summary().trace.complete, "the trace is not complete")
+    outcome.figures["arrived"] = arrived
+    return outcome

@@ -1,0 +1,184 @@
+"""Secrets of command lines, settings, labels and attributes are not in traces."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fwmemtrace
+from fwmemtrace import phase
+from fwmemtrace.errors import SettingsError
+from fwmemtrace.records import PhaseBegin, SessionBegin
+from fwmemtrace.redaction import REDACTED, Redactor
+
+SECRET = "hunter2hunter2hunter2"
+GITHUB = "ghp_" + "a1" * 18
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        f"--token {SECRET}",
+        f"--token={SECRET}",
+        f"--api-key {SECRET}",
+        f"--apiKey={SECRET}",
+        f"--db.password={SECRET}",
+        f"DB_PASSWORD={SECRET}",
+        f"AWS_SECRET_ACCESS_KEY={SECRET}",
+        f"-H 'Authorization: Bearer {SECRET}'",
+        f"-H 'authorization: Basic {SECRET}'",
+        f"-H 'X-Api-Key: {SECRET}'",
+        f"--db postgres://user:{SECRET}@db.example.org/x",
+        f"--db=redis://:{SECRET}@db:6379",
+        f"https://{SECRET}@github.com/a/b",
+        f"'https://example.org/?size=1&token={SECRET}&x=2'",
+        f'-c \'connect(user="a", password="{SECRET}")\'',
+        f"""--config '{{"password": "{SECRET}"}}'""",
+        f"--header='Cookie: session={SECRET}'",
+        f"--passphrase {SECRET}",
+        f"--credentials {SECRET}",
+        f"'-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----'",
+        f"'-----BEGIN PRIVATE KEY-----\n{SECRET}'",
+    ],
+)
+def test_a_secret_is_not_in_the_command(arguments):
+    shown = Redactor().arguments(["python", "app.py", *shlex.split(arguments), "--verbose"])
+    assert SECRET not in " ".join(shown)
+    assert shown[-1] == "--verbose"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        GITHUB,
+        JWT,
+        "AKIAIOSFODNN7EXAMPLE",
+        "sk-proj-" + "a1" * 12,
+        "sk_live_" + "a1" * 12,
+        "glpat-" + "a1" * 10,
+        "xoxb-1234567890-" + "a1" * 8,
+        "hf_" + "aB" * 17,
+        "AIza" + "aB3" * 12,
+        "npm_" + "aB" * 18,
+    ],
+)
+def test_a_well_known_token_is_replaced_wherever_it_stands(token):
+    redactor = Redactor()
+    assert redactor.text(f"before {token} behind") == f"before {REDACTED} behind"
+    assert redactor.arguments([token]) == [REDACTED]
+    assert redactor.attributes({"note": token}) == {"note": REDACTED}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "fwmemtrace run -o trace.bin --probes native app.py --verbose",
+        "app.py --max-tokens 512 --tokens=100 --tokenizer bert --keyboard us --key-file /etc/x --cache-key abc",
+        "app.py --token-count 5 --password-file /run/pw --auth-type basic --monkey a=b=c",
+        "app.py https://example.org/a?b=c user@example.org C:/a/b 12:30:01 -x",
+        "uvicorn app:app --host 0.0.0.0 --port 8000",
+    ],
+)
+def test_what_is_no_secret_stays(command):
+    assert Redactor().arguments(command.split()) == command.split()
+
+
+def test_attributes():
+    redactor = Redactor()
+    given = {"token": "x", "secret": 5, "password": True, "tokens": 7, "size": 1.5, "model": "minilm", "apiKey": "q"}
+    shown = {"token": REDACTED, "secret": REDACTED, "password": True, "tokens": 7, "size": 1.5, "model": "minilm",
+             "apiKey": REDACTED}  # fmt: skip
+    assert redactor.attributes(given) == shown
+    assert redactor.attributes(given) == shown  # from what it remembers
+    assert redactor.attributes({"secret": 1}) == {"secret": REDACTED}  # though it has seen True
+
+
+def test_own_patterns():
+    redactor = Redactor([r"customer-\d+", "^tenant$"])
+    assert redactor.arguments(["--for=customer-17", "--tenant", "acme"]) == [f"--for={REDACTED}", "--tenant", REDACTED]
+    assert redactor.attributes({"tenant": "acme", "who": "customer-1 and b"}) == {
+        "tenant": REDACTED,
+        "who": f"{REDACTED} and b",
+    }
+    with pytest.raises(SettingsError, match=r"the argument redact: '\(' is not a regular expression"):
+        fwmemtrace.session("never.bin", redact="(")
+
+
+@settings(max_examples=50)
+@given(st.text(), st.lists(st.text(max_size=10), max_size=5))
+def test_it_takes_any_text(text, words):
+    redactor = Redactor()
+    redactor.text(text)
+    assert len(redactor.arguments(words)) == len(words)
+    redactor.attributes({text: text})
+
+
+def test_a_trace_has_no_secrets(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "orig_argv", ["python", "app.py", "--token", SECRET])
+    monkeypatch.setattr(sys, "argv", ["app.py", "--token", SECRET])
+    labels = {"db.password": SECRET, "url": f"http://u:{SECRET}@h", "region": "eu"}
+    with fwmemtrace.session(tmp_path / "t.bin", interval=0, labels=labels, redact=[SECRET[:8]]):
+        with phase("a", api_key=SECRET, url=f"http://u:{SECRET}@h", model="minilm", note=f"it is {SECRET}"):
+            pass
+    assert SECRET[:8].encode() not in (tmp_path / "t.bin").read_bytes()
+    trace = fwmemtrace.read(tmp_path / "t.bin")
+    (begin,) = [record for record in trace if isinstance(record, PhaseBegin)]
+    assert begin.attributes is not None
+    assert begin.attributes["model"] == "minilm"
+    assert trace.processes[0].session().labels["region"] == "eu"
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "kept"),
+    [
+        (["python", "-X", "dev", "app.py", "a", "b"], ["app.py", "a", "b"], ["python", "-X", "dev", "app.py"]),
+        (["python", "app.py"], ["app.py"], ["python", "app.py"]),
+        (["python", "-c", "print(1)", "a"], ["-c", "a"], ["python", "-c"]),
+    ],
+)
+def test_the_arguments_can_be_left_out(command, arguments, kept, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "orig_argv", command)
+    monkeypatch.setattr(sys, "argv", arguments)
+    with fwmemtrace.session(tmp_path / "t.bin", interval=0, record_arguments=False):
+        pass
+    (begin,) = [record for record in fwmemtrace.read(tmp_path / "t.bin") if isinstance(record, SessionBegin)]
+    assert begin.command == kept
+
+
+def test_an_undecodable_path_and_label_reach_the_worker(tmp_path, monkeypatch):
+    monkeypatch.setenv("FWMEMTRACE_LABELS", os.fsdecode(b"region=\xe9u"))
+    path = os.path.join(tmp_path, os.fsdecode(b"caf\xe9.bin"))
+    with fwmemtrace.session(path, interval=0):
+        from fwmemtrace.recording.workers import inherited
+
+        found = inherited()
+    assert found is not None
+    assert found.settings.target == path
+    assert found.settings.labels == {"region": os.fsdecode(b"\xe9u")}
+
+
+@pytest.mark.slow
+def test_a_capture_has_no_secrets_and_is_private(tmp_path, monkeypatch):
+    pytest.importorskip("memray")
+    other = tmp_path / "other"
+    other.write_bytes(b"kept")
+    (tmp_path / "t.bin.memray").symlink_to(other)
+    argv = ["app.py", "--token", SECRET, os.fsdecode(b"\xe9")]
+    monkeypatch.setattr(sys, "argv", argv)
+    monkeypatch.setattr(sys, "orig_argv", ["python", *argv])
+    with fwmemtrace.session(tmp_path / "t.bin", probes=["native"], interval=0):
+        assert stat.S_IMODE((tmp_path / "t.bin.memray").lstat().st_mode) == 0o600
+        assert sys.argv is argv
+        with phase("a"):
+            pass
+    trace = fwmemtrace.read(tmp_path / "t.bin")
+    assert trace["a"].native is not None
+    assert SECRET.encode() not in (tmp_path / "t.bin").read_bytes()
+    assert other.read_bytes() == b"kept"
