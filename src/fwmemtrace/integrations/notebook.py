@@ -80,7 +80,7 @@ class _FwmemtraceMagics(Magics):  # type: ignore[misc, unused-ignore]
             with traced, phase(name):
                 return self._run(cell)
         finally:
-            trace = read(path)
+            trace = read(traced.path or path)  # another one where that file existed
             display(trace)  # type: ignore[no-untyped-call, unused-ignore]
             if arguments.trace is not None:
                 self.shell.user_ns[arguments.trace] = trace
