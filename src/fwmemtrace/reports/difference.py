@@ -26,10 +26,11 @@ from .blocks import (
     Sentence,
     Table,
     counted,
+    parts,
     plain,
 )
 from .flame import flame_graph
-from .ledger_words import UNEXPLAINED, category_words
+from .ledger_words import UNEXPLAINED, category_words, ledger_words
 from .sites import short
 from .tree import guide
 
@@ -140,7 +141,7 @@ def _place(difference: Difference) -> list[Inline]:
 def _kind_words(difference: Difference) -> Iterator[list[Inline]]:
     if difference.metric == "rss" and difference.kinds:
         kind = difference.kinds[0]
-        yield [f"{_kind(kind)} ", Bytes(kind.bytes.change, signed=True)]
+        yield [*parts(_kind(kind)), " ", Bytes(kind.bytes.change, signed=True)]
 
 
 def _stack_words(difference: Difference) -> Iterator[list[Inline]]:
@@ -236,17 +237,15 @@ def _cells(figure: BeforeAfter, *, signed: bool = False) -> list[Sentence]:
 
 
 def _kind_table(process: ProcessChange, top: int) -> Table | None:
-    found = [
-        (phase, kind) for phase in process.phases for kind in phase.kinds if abs(kind.bytes.change) > kind.noise_bytes
-    ]
+    found = [(phase, line) for phase in process.phases for line in phase.lines]
     if not found:
         return None
     found.sort(key=lambda one: -abs(one[1].bytes.change))
-    columns = [Column("phase, without inner phases: kind of memory")]
+    columns = [Column("phase, without inner phases: line")]
     columns += [Column(head, "right") for head in ("before", "after", "difference", "noise")]
     rows: list[list[Sentence]] = [
         [
-            [Code(phase.path) if phase.path else "outside any phase", f": {_kind(kind)}"],
+            [Code(phase.path) if phase.path else "outside any phase", ": ", *parts(_kind(kind))],
             *_cells(kind.bytes, signed=True),
             ["±", Bytes(kind.noise_bytes)],
         ]
@@ -255,8 +254,10 @@ def _kind_table(process: ProcessChange, top: int) -> Table | None:
     return Table("kinds", columns, rows, title="Ledger lines that differ beyond noise")
 
 
-def _kind(kind: KindChange) -> str:
-    return UNEXPLAINED if kind.category == UNEXPLAINED else category_words(kind.category)
+def _kind(kind: KindChange) -> Sentence:
+    if kind.category == UNEXPLAINED:
+        return UNEXPLAINED
+    return ledger_words(kind.category, kind.owner) if kind.owner else category_words(kind.category)
 
 
 def _flame_graphs(stacks: Sequence[StackChange]) -> Iterator[Drawing]:

@@ -12,6 +12,8 @@ from .sides import ProcessView
 
 Figures: TypeAlias = dict[str, int]  # by name, in bytes; without those that were not measured
 
+Line: TypeAlias = tuple[str, str]  # category and owner
+
 UNEXPLAINED = "unexplained"
 # Kinds of memory that tell how the allocator and the tracer fared rather than what the program did.
 BYSTANDERS = frozenset({"allocator free", "tracer", "kernel counter"})
@@ -42,12 +44,14 @@ class PhaseFigures:
     Attributes:
         figures: by the name of the field in `PhaseChange`; inner concurrent phases have none without inner phases.
         kinds: RSS change by kind of memory, phases inside it left out.
+        lines: the same by category and owner.
         noise_bytes: a guess at how far `own_bytes` varies from run to run.
         concurrent: whether it ran at the same time as another phase.
     """
 
     figures: Figures = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
+    lines: dict[Line, int] = field(default_factory=dict)
     noise_bytes: int = _LEAST
     concurrent: bool = False
 
@@ -69,8 +73,11 @@ def figures_of(view: ProcessView) -> dict[PhasePath, PhaseFigures]:
         for path, size in _without_inner(known).items():
             found[path].figures[name] = size
     if view.ledger is not None:
-        for path, kinds in _own_kinds([entry for entry in view.ledger if entry.names in telling]).items():
-            found[path].kinds = kinds
+        for path, lines in _own_lines([entry for entry in view.ledger if entry.names in telling]).items():
+            phase = found[path]
+            phase.lines = lines
+            for (category, _), size in lines.items():
+                phase.kinds[category] = phase.kinds.get(category, 0) + size
     for path in sorted(found, key=len, reverse=True):
         phase = found[path]
         phase.noise_bytes += _noise(phase, view.process.overlap_bytes if path in concurrent else 0)
@@ -116,21 +123,23 @@ def _without_inner(sizes: Mapping[PhasePath, int]) -> dict[PhasePath, int]:
     return own
 
 
-def _own_kinds(ledger: Iterable[results.Ledger]) -> dict[PhasePath, dict[str, int]]:
-    whole: dict[str, dict[PhasePath, int]] = {}
+def _own_lines(ledger: Iterable[results.Ledger]) -> dict[PhasePath, dict[Line, int]]:
+    """Return the lines of each phase's ledger, without what the phases inside it have in theirs."""
     paths = []
+    whole: dict[PhasePath, dict[Line, int]] = {}
     for entry in ledger:
         paths.append(entry.names)
-        whole.setdefault(UNEXPLAINED, {})[entry.names] = entry.unexplained_bytes
+        lines = whole[entry.names] = {(UNEXPLAINED, ""): entry.unexplained_bytes}
         for item in entry.items:
-            sizes = whole.setdefault(item.category, {})
-            sizes[entry.names] = sizes.get(entry.names, 0) + item.bytes
-    found: dict[PhasePath, dict[str, int]] = {path: {} for path in paths}
-    for category, sizes in whole.items():
-        # A kind that only an inner phase has is a change of 0 in the phase around it.
-        for path, size in _without_inner({path: sizes.get(path, 0) for path in paths}).items():
-            found[path][category] = size
-    return found
+            line = item.category, item.owner
+            lines[line] = lines.get(line, 0) + item.bytes
+    own = {path: dict(lines) for path, lines in whole.items()}
+    for path in paths:
+        around = nearest(path, whole) if path else OUTSIDE
+        if around:
+            for line, size in whole[path].items():
+                own[around][line] = own[around].get(line, 0) - size
+    return own
 
 
 def _concurrent(rows: Mapping[PhasePath, results.PhaseRow], wall_ns: int) -> set[PhasePath]:
