@@ -214,3 +214,14 @@ def test_many_phases_are_compared_in_a_moment_and_only_those_that_differ_are_sho
     assert rows_shown(comparison) < 300
     renamed = compare([many("route", 1000)], [many("path", 1000)])
     assert {row.status for row in renamed.processes[0].phases} == {"kept", "added", "removed"}
+
+
+def test_a_worker_does_not_answer_for_what_it_was_forked_with() -> None:
+    def forked(size: int, own: int = 0) -> RunOfTrace:
+        rows = [phase("load", size), phase("work", 5 * MB + own, pid=2)]
+        return run(rows, [process(end=size), process(2, before=20 * MB + size, end=25 * MB + size + own)])
+
+    grown = compare([forked(40 * MB)], [forked(60 * MB)])
+    assert [(one.process, one.path) for one in grown.differences] == [("main process", "load")]
+    both = compare([forked(40 * MB)], [forked(60 * MB, 30 * MB)])
+    assert [(one.process, one.path) for one in both.differences] == [("worker", "work"), ("main process", "load")]

@@ -37,8 +37,20 @@ def differences(processes: Sequence[ProcessChange], stacks: Sequence[StackChange
                     noise_bytes=process.noise_bytes,
                 )
             )
+    found = [difference for difference in found if not _inherited(difference, processes, found)]
     # Of two that are equal, what was added comes before what another phase no longer has.
     return sorted(found, key=lambda difference: (-abs(difference.bytes.change), difference.bytes.change < 0))
+
+
+def _inherited(difference: Difference, processes: Sequence[ProcessChange], found: Sequence[Difference]) -> bool:
+    """Tell whether a worker began with what the main process had when it forked, which is a difference of that one."""
+    main = processes[0].name
+    if difference.place != "before session" or difference.process == main:
+        return False
+    change = difference.bytes.change
+    of_main = [one.bytes.change for one in found if one.process == main and one.metric in ("rss", "rises")]
+    same_way = sum(size for size in of_main if size * change > 0)
+    return abs(same_way) + difference.noise_bytes >= abs(change)
 
 
 def _of_process(process: ProcessChange, stacks: Sequence[StackChange]) -> list[Difference]:
