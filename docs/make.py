@@ -27,6 +27,7 @@ from fwmemtrace.results import (
     check,
     diff,
     growth,
+    heap,
     imports,
     ledger,
     native,
@@ -62,6 +63,7 @@ def report_page() -> str:
         process,
         phases,
         native,
+        heap,
         python_heap,
         objects,
         tensors,
@@ -111,7 +113,8 @@ All sizes are in bytes. Names that end in `_ns` are nanoseconds, on the monotoni
 
 A process with the `native` probe writes memray's capture next to its trace, under the name of the trace with
 `{suffix}` appended. When the session is stopped, the capture is moved into the trace as records of the kind
-`CaptureChunk`; after a crash it is still next to it. A worker process writes its own trace, `trace.<pid>.bin` next to
+`CaptureChunk`; after a crash it is still next to it. The tables of the probe `heap` are treated in the same way, with
+`{heap_suffix}` appended. A worker process writes its own trace, `trace.<pid>.bin` next to
 `trace.bin`, with the same `session_id` and in the same format.
 
 For example, this is the header written by process 4242, and a phase `init` that begins in it:
@@ -149,6 +152,7 @@ def trace_format_page() -> str:
         frame=f"A frame, {layout.FRAME_OVERHEAD} bytes around its payload:\n\n{frame}",
         max_payload=f"{layout.MAX_PAYLOAD:,}",
         suffix=layout.CAPTURE_SUFFIX,
+        heap_suffix=layout.HEAP_SUFFIX,
         example=_hex(encode.header(4242)) + "\n" + _hex(encode.frame(_PHASE)),
     )
     title = f"# The trace file, version {layout.FORMAT_VERSION}\n\n"
@@ -234,7 +238,7 @@ def settings_page() -> str:
     return _SETTINGS + "\n".join(rows) + "\n"
 
 
-_DEFAULTS = {"interval": format_duration(Settings().interval)}
+_DEFAULTS = {"interval": format_duration(Settings().interval), "sample_bytes": "512KiB"}
 _SETTINGS = """\
 # Settings
 

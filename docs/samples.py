@@ -31,6 +31,7 @@ COMMANDS = {
     "onnx_guard": "fwmemtrace run --report examples/onnx_guard.py",
     "imports": "fwmemtrace imports sentence_transformers --top 12 --workers 4",
     "suite": "fwmemtrace suite docs/samples/components.py --budget 30MB",
+    "plan": "fwmemtrace suite tests/suite/planted/two_importers/service.py --repeat 2 --budget 50MB",
     "verdicts": "FWMEMTRACE_DETAIL_SHARE=1 fwmemtrace run --report --probes objects docs/samples/verdicts.py",
     "forked_workers": "fwmemtrace run --report docs/samples/forked_workers.py",
     "pytest": "pytest -q --fwmemtrace docs/samples/tests_of_a_guard.py",

@@ -48,7 +48,8 @@ def make_nli(folder: Path) -> None:
 
     torch.manual_seed(0)
     labels = {0: "contradiction", 1: "neutral", 2: "entailment"}
-    model = BartForSequenceClassification(BartConfig(**BART_LARGE_MNLI, id2label=labels))
+    numbers = {label: number for number, label in labels.items()}  # a zero-shot pipeline looks for "entailment" here
+    model = BartForSequenceClassification(BartConfig(**BART_LARGE_MNLI, id2label=labels, label2id=numbers))
     model.save_pretrained(folder / NLI)
     model.half().save_pretrained(folder / NLI_HALF)
     for name in (NLI, NLI_HALF):

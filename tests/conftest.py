@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 import pytest
 from hypothesis import HealthCheck, settings
 
+from fwmemtrace import core
+
 Until: TypeAlias = Callable[[Callable[[], object]], None]
 
 # A slow example is a busy machine's, not a fault of the code.
@@ -19,7 +21,7 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 # A session that the tests run in must not reach the programs that they start.
-for _name in [name for name in os.environ if name.startswith("FWMEMTRACE")]:
+for _name in [name for name in os.environ if name.startswith("FWMEMTRACE") and name != core.VARIABLE]:
     del os.environ[_name]
 
 

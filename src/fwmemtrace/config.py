@@ -13,7 +13,7 @@ import msgspec
 
 from .errors import SettingsError, unknown_name, warn
 from .redaction import Redactor
-from .units import parse_duration
+from .units import parse_bytes, parse_duration
 
 if TYPE_CHECKING:
     from pathlib import Path  # two thirds of a megabyte, for what os.path does as well
@@ -23,7 +23,8 @@ __all__ = ["Settings", "load"]
 _PREFIX = "FWMEMTRACE_"
 _TABLE = "[tool.fwmemtrace]"
 # Not settings: `workers` passes the session to child processes in the first, importing fwmemtrace reads the second.
-_OTHER_VARIABLES = {"FWMEMTRACE_PARENT", "FWMEMTRACE_MARKERS"}
+# The third switches the compiled core off.
+_OTHER_VARIABLES = {"FWMEMTRACE_PARENT", "FWMEMTRACE_MARKERS", "FWMEMTRACE_CORE"}
 _OTHER_TABLES = {"budgets"}  # inside that table; the command `check` reads it
 
 
@@ -52,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         holders: the number of growing types for which `objects` looks for what keeps them alive when the session ends.
         native_traces: whether memray records C and C++ frames too.
         python_allocators: whether memray records every object of Python's own allocator.
+        sample_bytes: mean of the bytes allocated between two samples of `heap`, as a number or text such as "64KiB".
         service: name of the service that the process belongs to.
         instance: which instance of the service it is.
         labels: further facts about the process, recorded at the start of the trace.
@@ -77,6 +79,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     holders: int = 3
     native_traces: bool = False
     python_allocators: bool = False
+    sample_bytes: int = 512 * 1024
     service: str = ""
     instance: str = ""
     labels: dict[str, str] = {}
@@ -280,6 +283,15 @@ def _whole_number(value: Any, least: int) -> int:
     return number
 
 
+def _sample_bytes(value: Any) -> int:
+    if isinstance(value, (bool, float)) or not isinstance(value, (int, str)):
+        raise ValueError(f"{value!r} is not a size, such as 512KiB")
+    size = parse_bytes(value)
+    if not 256 <= size <= 2**40:
+        raise ValueError(f"{value!r} is not a size from 256 B to 1 TiB")
+    return size
+
+
 def _share(value: Any) -> float:
     try:
         share = -1.0 if isinstance(value, bool) else float(value)
@@ -335,6 +347,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "holders": _count,
     "native_traces": _switch,
     "python_allocators": _switch,
+    "sample_bytes": _sample_bytes,
     "service": _text,
     "instance": _text,
     "labels": _labels,

@@ -25,6 +25,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "collector": "fwmemtrace.probes.collector:CollectorProbe",
         "imports": "fwmemtrace.probes.imports:ImportsProbe",
         "mappings": "fwmemtrace.probes.mappings.probe:MappingsProbe",
+        "heap": "fwmemtrace.probes.heap:HeapProbe",
     },
     "fwmemtrace.sinks": {
         "trace_file": "fwmemtrace.sinks.trace_file:TraceFileSink",

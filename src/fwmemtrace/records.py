@@ -47,11 +47,16 @@ __all__ = [
     "SessionBegin",
     "SessionEnd",
     "StackRow",
+    "SuiteAnswers",
     "SuiteArray",
     "SuiteArrays",
     "SuiteBegin",
+    "SuiteChange",
     "SuiteDeferred",
     "SuiteMember",
+    "SuiteModel",
+    "SuiteModelWay",
+    "SuiteMove",
     "SuiteRun",
     "SuiteTwin",
     "SuiteUse",
@@ -270,7 +275,7 @@ class CaptureChunk(Record, frozen=True, gc=False):
 
     kind: ClassVar[int] = 11
 
-    tool: str  # "memray"
+    tool: str  # "memray", or "heap" for the tables of the sampled heap
     offset: int
     total: int  # of the whole file
     data: bytes
@@ -430,6 +435,7 @@ class SuiteBegin(Record, frozen=True, gc=False):
     limited_by: str  # "cgroup" or "RLIMIT_AS"; "" without a limit
     budget_bytes: int  # 0: none
     bare_rss_bytes: int  # of an interpreter that imports and runs nothing
+    measure: str = "rss"  # what the budget limits: "rss" or "unevictable"
 
 
 class SuiteMember(Record, frozen=True, gc=False):
@@ -445,6 +451,14 @@ class SuiteMember(Record, frozen=True, gc=False):
     problem: str = ""  # why it cannot be run; "" if it can
 
 
+class SuiteChange(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A change to the service that a process of the suite tries."""
+
+    kind: str  # "variant", "move import", "defer import", "variable", "option", "share", "trim", "split"
+    component: str  # "" for all of them
+    subject: str  # a variant, "file:line" of an import, a module, "NAME=value" or an option
+
+
 class SuiteRun(Record, frozen=True, gc=False):
     """A process of the suite has ended: its purpose and its outcome."""
 
@@ -452,13 +466,14 @@ class SuiteRun(Record, frozen=True, gc=False):
 
     pid: int  # its trace is the worker's trace of that pid; 0 if it has none
     component: str  # "" for the process that ran all components together
-    purpose: str  # "resident", "native", "python", "use", "together", "variant", "deferred", "arenas"
+    purpose: str  # "resident", "native", "python", "use", "together", "variant", "deferred", "arenas", "trial", "plan"
     repetition: int
     variant: str  # the variant's name, or the module that was deferred
     outcome: str  # "ok", "raised", "timed out", "killed", "out of memory", "left"
     phase: str  # the phase in which it ended; "" if it was "ok"
     message: str
     wall_ns: int
+    changes: list[SuiteChange] = []  # what it changed, in a trial or a run of the plan
 
 
 class SuiteUse(Record, frozen=True, gc=False):
@@ -513,6 +528,53 @@ class SuiteDeferred(Record, frozen=True, gc=False):
     asked: list[str]
     loaded: dict[str, str]  # the phase in which each was loaded
     put_off: list[str] = []  # those that the component imported; a module written in C cannot be deferred
+
+
+class SuiteMove(Record, frozen=True, gc=False):
+    """An import statement of the program that a trial moved to where it is used, or removed."""
+
+    kind: ClassVar[int] = 56
+
+    file: str
+    line: int
+    statement: str  # its source
+    into: list[str]  # "function:line" of each function that uses what it imports; [] if nothing does
+    problem: str = ""  # why it cannot be moved; "" if it was
+
+
+class SuiteModelWay(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One way to run a model, in a process of its own, on the calls that its component made."""
+
+    way: str
+    problem: str  # why it does not work; "" if it does
+    held_bytes: int = 0  # RSS with the model loaded and the calls answered, less that of the bare process
+    peak_bytes: int = 0  # the highest RSS, less the same
+    call_ns: int = 0  # the median time of a call
+    largest_difference: float = 0.0  # between an output and that of the model as it is
+    cosine: float = 0.0  # the smallest cosine similarity of an output to that of the model as it is
+
+
+class SuiteModel(Record, frozen=True, gc=False):
+    """A torch model that a component calls, and the ways to run it that were tried."""
+
+    kind: ClassVar[int] = 57
+
+    component: str
+    name: str  # its class
+    parameters: int
+    bytes: int  # of its parameters and buffers
+    dtype: str
+    calls: int
+    ways: list[SuiteModelWay]
+
+
+class SuiteAnswers(Record, frozen=True, gc=False):
+    """The answers of a component, or of a variant, to its first requests."""
+
+    kind: ClassVar[int] = 58
+
+    numbers: list[list[float]]  # the numbers of each answer; [] where it is none
+    texts: list[str]  # an answer that is no number, as text; "" for one that cannot be compared
 
 
 class HolderStep(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fwmemtrace import plugins
+from fwmemtrace import core, plugins
 from fwmemtrace.cli import doctor
 from fwmemtrace.recording.child_environment import untraced_environment
 from fwmemtrace.system import cgroup
@@ -298,7 +298,10 @@ def test_doctor_starts_every_probe(tmp_path: Path) -> None:
     found = {line.split()[0]: line.split(maxsplit=1)[1] for line in done.stdout.splitlines()[1:] if line.strip()}
     assert {"resident", "python_heap", "native", "objects"} <= set(found)
     if sys.platform == "linux":
-        assert {found[name] for name in plugins.names("fwmemtrace.probes")} == {"works"}
+        assert {found[name] for name in plugins.names("fwmemtrace.probes") if name != "heap"} == {"works"}
+        compiled, reason = core.load()
+        assert f"compiled core: {'in use' if compiled else reason}" in done.stdout.splitlines()
+        assert ("works" in found["heap"]) == (compiled is not None)
     assert done.stdout.splitlines()[-1].startswith("suite --memory-limit: ")
 
 

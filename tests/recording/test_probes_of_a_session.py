@@ -184,7 +184,8 @@ def test_the_order_of_the_built_in_probes() -> None:
     """The censuses allocate: they are outside of tracemalloc, and all three outside of memray's markers."""
     probes = [plugins.load("fwmemtrace.probes", name) for name in plugins.BUILT_IN["fwmemtrace.probes"]]
     ordered = [probe.name for probe in sorted(probes, key=lambda probe: probe.rank)]
-    assert ordered == ["resident", "collector", "tensors", "objects", "mappings", "python_heap", "native", "imports"]
+    outermost, innermost = ["resident", "collector", "tensors", "objects"], ["heap", "native", "imports"]
+    assert ordered == [*outermost, "mappings", "python_heap", *innermost]
     assert len({probe.rank for probe in (Probe, *probes)}) == len(probes) + 1
 
 
@@ -311,9 +312,10 @@ def names_of(probes: str, *, required: str = "", others: Sequence[Probe] = ()) -
 
 def test_all_is_a_set_of_probes_that_can_run_together() -> None:
     every_probe = set(plugins.names("fwmemtrace.probes"))
-    assert names_of("all") == every_probe - {"python_heap"}
+    assert names_of("all") == every_probe - {"python_heap", "heap"}
     assert names_of("all,python_heap") == every_probe - {"native"}
-    assert names_of("all,native") == every_probe - {"python_heap"}
+    assert names_of("all,native") == every_probe - {"python_heap", "heap"}
+    assert names_of("all,heap") == every_probe - {"native"}
 
 
 @pytest.mark.parametrize(("probes", "required"), [("native,python_heap", ""), ("all,python_heap", "native")])

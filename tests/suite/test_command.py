@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import textwrap
 import pytest
 
 import fwmemtrace
+from fwmemtrace.records import SuiteRun
 
 pytestmark = pytest.mark.slow
 
@@ -92,7 +94,8 @@ def test_progress_is_shown_if_stderr_is_a_terminal(small):
     os.close(terminal)
     assert done.returncode == 0
     assert "[1/4] small resident" in shown
-    assert "[4/4] small use" in shown
+    assert "small use" in shown
+    assert re.search(r"\[\d/4\] small (native|python), .* so far, about .* left", shown)
 
 
 SLOW = """
@@ -113,6 +116,10 @@ SLOW = """
 """
 
 
+def recorded_runs(trace):
+    return {record.component for record in fwmemtrace.read(trace).files[0] if isinstance(record, SuiteRun)}
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
 @pytest.mark.parametrize("ends_by", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_ends_its_processes_and_leaves_a_trace(tmp_path, on_signal, wait_until, ends_by):
@@ -127,8 +134,9 @@ def test_a_signal_ends_its_processes_and_leaves_a_trace(tmp_path, on_signal, wai
         running.send_signal(signal.SIGINT)
     (tmp_path / "go on").touch()
     wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    wait_until(lambda: "quick" in recorded_runs(tmp_path / "suite.bin"))
     running.send_signal(number)
-    _, errors = running.communicate(timeout=600)
+    output, errors = running.communicate(timeout=600)
     assert running.returncode == 128 + number
     assert "see the results so far with fwmemtrace report" in errors
     assert "Traceback" not in errors
@@ -136,6 +144,7 @@ def test_a_signal_ends_its_processes_and_leaves_a_trace(tmp_path, on_signal, wai
         os.kill(int((tmp_path / "pid").read_text()), 0)
     components = {found.name: found for found in fwmemtrace.read(tmp_path / "suite.bin").summary().suite.components}
     assert components["quick"].outcome == "ok"
+    assert "quick" in output.partition("Component profiles")[2]  # what was measured is reported at once
     assert components["later"].outcome == "not run"
 
 
@@ -146,3 +155,54 @@ def test_each_run_keeps_its_report_and_trace_in_a_dated_folder(small):
     assert kept.name.endswith("-small")
     assert "## Summary" in (kept / "report.md").read_text()
     assert (kept / "trace.bin").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone ends a process with its parent")
+def test_no_process_outlives_a_suite_that_is_killed(tmp_path, wait_until):
+    (tmp_path / "slow.py").write_text(textwrap.dedent(SLOW))
+    (tmp_path / "go on").touch()
+    command = [sys.executable, "-m", "fwmemtrace", "suite", "slow.py:slow", "--repeat", "1"]
+    running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    running.kill()
+    running.wait()
+    pid = int((tmp_path / "pid").read_text())
+    wait_until(lambda: not alive(pid))
+
+
+def alive(pid):
+    """Whether a process still runs; one that has ended and is not yet waited for does not."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_passes_and_components_can_be_left_out(tmp_path):
+    (tmp_path / "two.py").write_text(
+        textwrap.dedent(SMALL)
+        + 'components.append(Component("other", dict, lambda made, item: item, ["a"], batch=2))\n'
+    )
+    done = suite("two.py", "--only", "other", "--skip", "native,python", "--repeat", "1", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    runs = [record for record in fwmemtrace.read(tmp_path / "suite.bin").files[0] if isinstance(record, SuiteRun)]
+    assert {record.component for record in runs} == {"other"}
+    assert {record.purpose for record in runs} == {"resident", "use"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["small.py", "--skip", "nativ"], "--skip: unknown pass 'nativ'; did you mean 'native'?"),
+        (["small.py", "--only", "smal"], "unknown component 'smal'; did you mean 'small'?"),
+        (["small.py", "--against", "no/LAST"], "no: no run of a suite there; keep runs with --report-dir no"),
+        ([], "give a suite file, or --init PACKAGE to have one proposed"),
+        (["--init", "no_such_package"], "no module named 'no_such_package'"),
+    ],
+)
+def test_wrong_options_are_one_line_and_status_2(small, words, message):
+    done = suite(*words, folder=small)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1

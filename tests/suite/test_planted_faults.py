@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from .conftest import PLANTED, run_suite
+
 pytestmark = pytest.mark.slow
 
 MB = 1_000_000
@@ -95,3 +97,11 @@ def test_all_components_in_one_process_are_compared_with_each_alone(faults):
     assert 0.9 * sharing["sum_of_parts_bytes"] < sharing["together_bytes"] <= 1.02 * sharing["sum_of_parts_bytes"]
     marginal = {part["name"]: part["marginal_bytes"] for part in sharing["order"]}
     assert marginal["unused import"] == pytest.approx(100 * MB, rel=0.1)
+
+
+def test_twenty_components_without_a_fault_get_no_lever(tmp_path):
+    done = run_suite(PLANTED / "controls.py", tmp_path / "s.bin", "--repeat", "1", "--skip", "native,python")
+    assert done.status == 0, done.errors
+    assert len(done.suite["components"]) == 20
+    assert [component["outcome"] for component in done.suite["components"]] == ["ok"] * 20
+    assert [(lever["component"], lever["lever"], lever["evidence"]) for lever in done.suite["matrix"]] == []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwmemtrace.analysis.suite.unused import unused_imports
-from fwmemtrace.results import Import
+from fwmemtrace.analysis.suite.unused import unused_imports, with_suite_file
+from fwmemtrace.results import Import, OwnImport
 
 
 def row(module, own, parent=None, phase="init"):
@@ -63,3 +64,16 @@ def test_no_byte_is_counted_twice_and_nothing_in_use_is_counted(rows, used, whol
             if name.partition(".")[0] not in {u.partition(".")[0] for u in used}
         }
     assert sum(one.bytes for one in found) == sum(one.own_bytes for one in below.values())
+
+
+@pytest.mark.parametrize(
+    ("spec", "used"),
+    [("/srv/suite.py:gate", {"mine", "theirs"}), ("pkg.suite", {"mine", "theirs"}), ("other.py", {"mine"})],
+)
+def test_what_the_suite_file_imports_for_another_component_is_no_fault_of_this_one(spec, used):
+    own = OwnImport(file="/srv/suite.py", line=1, module="theirs")
+    imports = [
+        Import(module=name, parent=None, own_bytes=1, cumulative_bytes=1, wall_ns=0, nearest_own=nearest)
+        for name, nearest in (("theirs", own), ("elsewhere", None))
+    ]
+    assert with_suite_file(imports, frozenset({"mine"}), {"theirs", "elsewhere"}, spec) == used

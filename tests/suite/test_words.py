@@ -55,6 +55,14 @@ FACTS = {
     "unevictable": ({"bytes": [-MB]}, "memory that the kernel cannot evict -1.0 MB"),
     "peak": ({"bytes": [-MB]}, "peak -1.0 MB"),
     "service peak": ({"bytes": [MB]}, "peak of the service +1.0 MB"),
+    "answers equal": ({"counts": [4]}, "the answers to 4 requests are equal"),
+    "answers differ": (
+        {"names": ["0.01", "0.999"], "counts": [1, 4]},
+        "1 of 4 answers differ, by up to 0.01, cosine 0.999",
+    ),
+    "own line": ({"names": ["/srv/app/x.py:3", "import scipy"]}, "import scipy at app/x.py:3"),
+    "moves into": ({"names": ["Guard.load:12"]}, "used only in Guard.load"),
+    "not used there": ({}, "nothing in that file uses it"),
     "service spread": ({"bytes": [MB]}, "in the service, below the 1.0 MB by which its runs differ"),
 }
 
@@ -64,9 +72,11 @@ ACTIONS = {
     "share equal tensors": ("", "Keep one copy of equal tensors"),
     "trim allocator": ("malloc", "Trim malloc after the requests"),
     "set variable": ("MALLOC_ARENA_MAX=1", "Set MALLOC_ARENA_MAX=1"),
-    "limit growth": ("x.py:3", "Limit what grows"),
-    "limit size": ("x.py:3", "Limit the cache size"),
+    "limit growth": ("x.py:3", "Limit what grows at x.py:3"),
+    "limit size": ("x.py:3", "Limit the cache size at x.py:3"),
     "use variant": ("half", "Use the variant half"),
+    "move import": ("/srv/app/x.py:3", "Move the import at app/x.py:3"),
+    "set option": ("padding", "Pad to the longest text instead of to a fixed length"),
 }
 
 

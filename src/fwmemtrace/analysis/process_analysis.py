@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from .. import results
+from ..capture.heap_rows import HeapResults
 from ..capture.own_frames import is_program_code
 from ..paths import PhasePath, write
 from ..records import Record
@@ -134,11 +135,12 @@ class ProcessAnalysis:
         end = self._process.end
         return end is not None and not (end.lost_records or self.lost_records or self.damaged_bytes)
 
-    def report(self, capture: CaptureResults | None = None) -> results.TraceReport:
+    def report(self, capture: CaptureResults | None = None, heap: HeapResults | None = None) -> results.TraceReport:
         """Return what is known so far, as the report of this process alone.
 
         Args:
             capture: what the process's capture says; None if it has none.
+            heap: what its sampled heap says; None if it has none.
 
         Returns:
             A snapshot that later records do not change, with None wherever a probe was not on.
@@ -161,7 +163,10 @@ class ProcessAnalysis:
             growth += capture.growth
             notes += capture.notes
             if capture.rows is not None:
-                phases = _with_native(rows, capture.rows, pid)
+                phases = _with_native(phases, capture.rows, pid)
+        if heap is not None:
+            notes += heap.notes
+            phases = _with_heap(phases, heap.rows, pid)
         for trend in growth:
             trend.pid = pid
         rises = self._rises.result(pid)
@@ -201,16 +206,32 @@ def _reading_notes(unknown_records: int) -> list[str]:
 
 
 def _with_native(
-    rows: Mapping[PhasePath, results.PhaseRow], native: Mapping[PhasePath, results.Native], pid: int
+    rows: Sequence[results.PhaseRow], native: Mapping[PhasePath, results.Native], pid: int
 ) -> list[results.PhaseRow]:
-    """Put the native figures into the rows of their phases; the row for "no phase" stays the last one."""
-    for path, row in rows.items():
-        row.native = native.get(path)
-    # The capture is a file of its own: it may have phases that a damaged trace has lost.
+    """Put the native figures into the rows of their phases."""
+    known = _with_rows_of(rows, native, pid)
+    for row in known:
+        row.native = native.get(row.names)
+    return known
+
+
+def _with_heap(
+    rows: Sequence[results.PhaseRow], heap: Mapping[PhasePath, results.Heap], pid: int
+) -> list[results.PhaseRow]:
+    """Put the figures of the sampled heap into the rows of their phases."""
+    known = _with_rows_of(rows, heap, pid)
+    for row in known:
+        row.heap = heap.get(row.names)
+    return known
+
+
+def _with_rows_of(rows: Sequence[results.PhaseRow], paths: Collection[PhasePath], pid: int) -> list[results.PhaseRow]:
+    """Add rows for phases that a damaged trace has lost and a file next to it has; that for "no phase" stays last."""
+    known = {row.names for row in rows}
     missing = [
-        results.PhaseRow(path=write(path), pid=pid, calls=0, errors=0, wall_ns=0, resident=None, native=figures)
-        for path, figures in native.items()
-        if path not in rows
+        results.PhaseRow(path=write(path), pid=pid, calls=0, errors=0, wall_ns=0, resident=None)
+        for path in paths
+        if path not in known
     ]
-    *inside, outside = rows.values()
+    *inside, outside = rows
     return [*inside, *missing, outside]

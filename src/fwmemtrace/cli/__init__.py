@@ -16,10 +16,7 @@ from typing import Any, NoReturn
 from .._version import __version__
 from ..errors import FwmemtraceError, unknown_name
 
-COMMANDS = (
-    *("run", "report", "top", "imports", "check", "diff", "export", "doctor", "suite", "fleet"),
-    "completion",
-)
+COMMANDS = ("run", "report", "top", "imports", "check", "diff", "export", "doctor", "suite", "fleet", "completion")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 
-from .. import __version__, plugins
+from .. import __version__, core, plugins
 from ..recording.session import session
 from ..records import Note
 from ..suite.limits import find_cgroup
@@ -29,6 +29,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(arguments: argparse.Namespace) -> int:
     """Print what works."""
     print(f"fwmemtrace {__version__}, Python {sys.version.split()[0]}, {sys.platform}, {os.cpu_count()} processors")
+    compiled, reason = core.load()
+    print(f"compiled core: {reason if compiled is None else 'in use'}")
     names = plugins.names("fwmemtrace.probes")
     width = max(map(len, names))
     for name in names:

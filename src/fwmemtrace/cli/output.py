@@ -19,7 +19,7 @@ from ..reports import Options
 _LINE_EVERY_S = 10
 
 
-def options(output: str | None, top: int, *, width: int = 100, source: bool = True) -> Options:
+def options(output: str | None, top: int, *, width: int = 100, source: bool = True, verbose: bool = False) -> Options:
     """Returns how a report should look.
 
     Args:
@@ -27,9 +27,10 @@ def options(output: str | None, top: int, *, width: int = 100, source: bool = Tr
         top: rows of each table of top allocations.
         width: characters per line if the terminal's width is unknown.
         source: whether to include lines of source code.
+        verbose: whether to show all evidence.
     """
     columns = shutil.get_terminal_size((width, 24)).columns
-    return Options(width=columns, colour=_colour(output), top=top, source=source)
+    return Options(width=columns, colour=_colour(output), top=top, source=source, verbose=verbose)
 
 
 def _colour(output: str | None) -> bool:

@@ -48,6 +48,12 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "--top", type=int, default=5, metavar="N", help="rows of each table of top allocations (default: 5)"
     )
     parser.add_argument("--budget", metavar="SIZE", help="compare the peak with this size, such as 300MB")
+    parser.add_argument(
+        "--share",
+        action="store_true",
+        help="leave out what others need not know: hosts, users, absolute paths, arguments, attributes",
+    )
+    parser.add_argument("--no-source", action="store_true", help="leave source code out of the HTML report")
     parser.add_argument("--depth", type=int, metavar="N", help="levels of phases shown (default: all)")
     parser.add_argument("--phase", metavar="PATH", help="show this phase and those inside it only")
     parser.add_argument(
@@ -61,12 +67,6 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         action="store_true",
         help="render it again every two seconds while the program runs; native figures come at the end",
     )
-    parser.add_argument(
-        "--share",
-        action="store_true",
-        help="leave out what others need not know: hosts, users, absolute paths, arguments, attributes",
-    )
-    parser.add_argument("--no-source", action="store_true", help="leave source code out of the HTML report")
     parser.set_defaults(command=run)
 
 
@@ -96,9 +96,9 @@ def run(arguments: argparse.Namespace) -> int:
         output=arguments.output,
         top=arguments.top,
         budget=arguments.budget,
-        selection=selection,
         share=arguments.share,
         source=not arguments.no_source,
+        selection=selection,
     )
     return 0
 
@@ -133,9 +133,9 @@ def print_report(
     output: str | None = None,
     top: int = 5,
     budget: str | None = None,
-    selection: Selection = _ALL,
     share: bool = False,
     source: bool = True,
+    selection: Selection = _ALL,
 ) -> None:
     """Render a report of traces, or of one capture.
 
@@ -146,9 +146,9 @@ def print_report(
         output: the file to write; None for stdout, sized and coloured for its terminal.
         top: rows of each table of top allocations.
         budget: a size such as "300MB".
-        selection: which phases to show.
         share: whether to leave out hosts, users, absolute paths, arguments and attributes.
         source: whether to include lines of source code.
+        selection: which phases to show.
     """
     from ..reports.share import shareable
 
@@ -169,7 +169,8 @@ def print_report(
             from ..analysis.findings import find
             from ..capture.by_phase import report_capture
 
-            report = select(report_capture(native, top=top, progress=progress), selection)
+            report = report_capture(native, top=top, progress=progress)
             report.summary = find([report])
+            report = select(report, selection)
             text = renderer.render(shareable(report) if share else report, options)
     out.write(text, output)

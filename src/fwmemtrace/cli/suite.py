@@ -7,15 +7,24 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
+
 from .. import plugins
-from ..errors import FwmemtraceError, SettingsError
-from ..reports.base import Report
+from ..analysis.suite.comparison import compare
+from ..errors import FwmemtraceError, SettingsError, unknown_name
+from ..reports.base import Report, TraceReport
+from ..results.suite import Suite
+from ..suite.purposes import PURPOSES, QUICK
 from ..trace import read
 from ..units import format_duration, parse_bytes, parse_duration
 from . import output as out
+from .earlier_run import earlier_run
 
 _REPEAT = 3
 _TIMEOUT = "10m"
+_TRACE = "trace.bin"  # the default of `run`
+_PLAN_TIME = "3m"
+_LINES_S = 5.0  # seconds between two lines of progress where stderr is no terminal
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,7 +36,15 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "raises, hangs or is killed becomes a line of the report; the others continue.",
     )
     parser.add_argument(
-        "spec", metavar="FILE.py|MODULE[:NAME]", help="the suite; NAME is another list in it, or one component"
+        "spec",
+        nargs="?",
+        metavar="FILE.py|MODULE[:NAME]",
+        help="the suite; NAME is another list in it, or one component",
+    )
+    parser.add_argument(
+        "--init",
+        metavar="PACKAGE",
+        help="print a suite file for a package, from its code and from trace.bin if that is there",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="the trace file to write (default: suite.bin)")
     parser.add_argument(
@@ -45,8 +62,32 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     parser.add_argument("--memory-limit", metavar="SIZE", help="the memory limit of each process, such as 2GB")
     parser.add_argument(
-        "--budget", metavar="SIZE", help="the budget of the service; the exit status is 1 if it needs more"
+        "--budget",
+        metavar="SIZE",
+        help="the budget of the service; the exit status is 1 if it needs more, and the report has a plan",
     )
+    parser.add_argument(
+        "--measure",
+        choices=("rss", "unevictable"),
+        default="rss",
+        help="what the budget limits: peak RSS (the default), or that without file pages that the kernel can evict",
+    )
+    parser.add_argument(
+        "--plan-time",
+        default=_PLAN_TIME,
+        metavar="TIME",
+        help=f"time to spend on looking for the plan (default: {_PLAN_TIME})",
+    )
+    parser.add_argument(
+        "--try-models",
+        action="store_true",
+        help="try the torch models of each component by themselves: float16, bfloat16, int8 and ONNX Runtime",
+    )
+    parser.add_argument("--skip", metavar="PASS,...", help=f"passes to leave out: {', '.join(PURPOSES)}")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="COMPONENT", help="run this component only; can be repeated"
+    )
+    parser.add_argument("--quick", action="store_true", help="measure RSS and look for the plan, and nothing else")
     parser.add_argument(
         "--report-dir", metavar="DIR", help="keep the trace and a markdown report in a dated folder in DIR"
     )
@@ -54,11 +95,21 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "--format", default="text", metavar="text|markdown|html|json", help="the output format (default: text)"
     )
     parser.add_argument("--top", type=int, default=5, metavar="N", help="rows of each table (default: 5)")
+    parser.add_argument(
+        "--against",
+        metavar="RUN",
+        help="compare with an earlier run: a trace, a folder with one, or DIR/LAST for the last run kept in DIR",
+    )
+    parser.add_argument("--verbose", action="store_true", help="show all evidence of each lever")
     parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the suite and print its report; the status is 1 if the service exceeds its budget."""
+    if arguments.init is not None:
+        return _init(arguments)
+    if arguments.spec is None:
+        raise SettingsError("give a suite file, or --init PACKAGE to have one proposed")
     if arguments.repeat < 1:
         raise SettingsError(f"--repeat {arguments.repeat}: must be at least 1")
     if arguments.output is not None and arguments.report_dir is not None:
@@ -67,11 +118,14 @@ def run(arguments: argparse.Namespace) -> int:
     budget = parse_bytes(arguments.budget) if arguments.budget is not None else 0
     limit = parse_bytes(arguments.memory_limit) if arguments.memory_limit is not None else 0
     timeout = parse_duration(arguments.timeout) / 1e9
+    plan_seconds = parse_duration(arguments.plan_time) / 1e9
+    skip = _skipped(arguments.skip, quick=arguments.quick)
+    earlier = None if arguments.against is None else earlier_run(arguments.against)
     trace = _place(arguments.spec, arguments.output, arguments.report_dir)
 
     from ..suite.runner import SuiteRunner
 
-    progress = _Progress() if sys.stderr.isatty() else None
+    progress = _Progress(overwrite=sys.stderr.isatty())
     runner = SuiteRunner(
         arguments.spec,
         trace,
@@ -79,25 +133,67 @@ def run(arguments: argparse.Namespace) -> int:
         timeout=timeout or None,
         memory_limit=limit,
         budget=budget,
+        measure=arguments.measure,
+        skip=skip,
+        only=arguments.only,
+        plan_seconds=plan_seconds,
+        try_models=arguments.try_models,
         progress=progress,
     )
     try:
         runner.run()
     except (KeyboardInterrupt, SystemExit):
+        progress.clear()
         print(f"\nfwmemtrace: interrupted; see the results so far with fwmemtrace report {trace}", file=sys.stderr)
+        if trace.exists():
+            _report(arguments, trace, renderer, earlier)
         raise
     finally:
-        if progress is not None:
-            progress.clear()
+        progress.clear()
+    report = _report(arguments, trace, renderer, earlier)
+    return 1 if report.budget is not None and report.budget.exceeded else 0
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    """Print a proposal for a suite file."""
+    from ..suite.proposal import propose
+
+    trace = Path(arguments.spec or _TRACE)
+    report = read(trace).summary() if arguments.spec is not None or trace.exists() else None
+    out.write(propose(arguments.init, report), arguments.output)
+    return 0
+
+
+def _report(
+    arguments: argparse.Namespace, trace: Path, renderer: Report, earlier: tuple[str, Suite] | None
+) -> TraceReport:
+    """Print the report of what was measured, and keep it if a folder for reports was given."""
     with out.progress() as reading:
         report = read(trace).summary(top=arguments.top, progress=reading)
+    if earlier is not None and report.suite is not None:
+        label, before = earlier
+        suite = msgspec.structs.replace(report.suite, against=compare(before, report.suite, label))
+        report = msgspec.structs.replace(report, suite=suite)
     if arguments.report_dir is not None:
         kept = str(trace.with_name("report.md"))
         markdown: Report = plugins.load("fwmemtrace.reports", "markdown")()
-        out.write(markdown.render(report, out.options(kept, arguments.top)), kept)
+        out.write(markdown.render(report, out.options(kept, arguments.top, verbose=arguments.verbose)), kept)
         print(f"fwmemtrace: wrote {kept}", file=sys.stderr)
-    out.write(renderer.render(report, out.options(None, arguments.top)), None)
-    return 1 if report.budget is not None and report.budget.exceeded else 0
+    out.write(renderer.render(report, out.options(None, arguments.top, verbose=arguments.verbose)), None)
+    return report
+
+
+def _skipped(names: str | None, *, quick: bool) -> set[str]:
+    """Return the passes to leave out.
+
+    Raises:
+        SettingsError: if there is no such pass.
+    """
+    skipped = {name.strip() for name in names.split(",")} if names is not None else set()
+    for name in skipped:
+        if name not in PURPOSES:
+            raise SettingsError("--skip: " + unknown_name("pass", name, PURPOSES))
+    return skipped | ({*PURPOSES} - {*QUICK} if quick else set())
 
 
 def _place(spec: str, output: str | None, report_dir: str | None) -> Path:
@@ -114,18 +210,27 @@ def _place(spec: str, output: str | None, report_dir: str | None) -> Path:
 
 
 class _Progress:
-    """A line on stderr that is overwritten with each step."""
+    """Shows how far the suite is: a line that is overwritten in a terminal, else a plain line now and then."""
 
-    def __init__(self) -> None:
-        self._began = time.perf_counter_ns()
+    def __init__(self, *, overwrite: bool) -> None:
+        self._overwrite = overwrite
+        self._began = time.monotonic()
+        self._shown = self._began  # nothing is written for what is done at once
 
-    def __call__(self, done: int, expected: int, name: str) -> None:
-        spent = format_duration(time.perf_counter_ns() - self._began)
-        self._write(f"[{done + 1}/{expected}] {name}, {spent} so far" if expected else name)
+    def __call__(self, done: int, expected: int, name: str, left_ns: int) -> None:
+        now = time.monotonic()
+        if not self._overwrite and now - self._shown < _LINES_S:
+            return
+        self._shown = now
+        spent = format_duration(round((now - self._began) * 1e9))
+        left = f", about {format_duration(left_ns)} left" if left_ns else ""
+        line = f"[{done + 1}/{expected}] {name}, {spent} so far{left}" if expected else name
+        self._write(f"\r\x1b[K{line[:110]}" if self._overwrite else f"{line}\n")
 
     def clear(self) -> None:
-        self._write("")
+        if self._overwrite:
+            self._write("\r\x1b[K")
 
-    def _write(self, line: str) -> None:
-        sys.stderr.write(f"\r\x1b[K{line[:110]}")
+    def _write(self, text: str) -> None:
+        sys.stderr.write(text)
         sys.stderr.flush()

@@ -23,6 +23,7 @@ class SettingsArguments(TypedDict, total=False):
     holders: int | None
     native_traces: bool | None
     python_allocators: bool | None
+    sample_bytes: int | str | None
     service: str | None
     instance: str | None
     labels: str | Mapping[str, str] | None

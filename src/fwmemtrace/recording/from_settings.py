@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence, Set
 
 from .. import plugins
 from ..config import Settings
@@ -42,9 +42,9 @@ def make_probes(settings: Settings, others: Sequence[Probe] = ()) -> list[Probe]
     return sorted(_without_conflicts(probes, wanted), key=lambda probe: probe.rank)
 
 
-def _without_conflicts(probes: Sequence[Probe], wanted: Collection[str]) -> list[Probe]:
+def _without_conflicts(probes: Sequence[Probe], wanted: Set[str]) -> list[Probe]:
     """Return the probes that can run together; those in `wanted` must all be among them."""
-    left_out = set()
+    left_out: set[str] = set()
     for probe in probes:
         for other, reason in probe.conflicts.items():
             if probe.name in wanted and other in wanted:
@@ -52,7 +52,7 @@ def _without_conflicts(probes: Sequence[Probe], wanted: Collection[str]) -> list
                     f"the probes {probe.name!r} and {other!r} cannot run together: {reason}; "
                     "run the program once with each"
                 )
-            left_out.add(probe.name if other in wanted else other)
+        left_out.update(probe.conflicts if wanted.isdisjoint(probe.conflicts) else [probe.name])
     return [probe for probe in probes if probe.name not in left_out]
 
 

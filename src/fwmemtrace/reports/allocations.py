@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from .. import results
 from .blocks import Bytes, Code, Column, Count, Section, Sentence, Table
+from .heap_tables import heap_tables
 from .sites import short, stack_words
 
 _MIN_AT_PEAK = 0.1  # of a phase's peak: if nearly all of it stayed, the live stacks say the same
@@ -31,6 +32,8 @@ def allocation_sections(process: results.Process, phases: Sequence[results.Phase
 def _tables(phase: results.PhaseRow, top: int) -> Iterator[Table]:
     if phase.native is not None:
         yield from _native(phase.native, top)
+    if phase.heap is not None:
+        yield from heap_tables(phase.heap, top)
     if phase.python_heap is not None:
         yield from _python_heap(phase.python_heap, top)
     if phase.objects is not None:

@@ -19,12 +19,14 @@ class Options:
         colour: whether the terminal shows colours.
         top: rows of each table of top allocations.
         source: whether to include lines of source code, for formats that show them.
+        verbose: whether to show all evidence.
     """
 
     width: int = 100
     colour: bool = False
     top: int = 5
     source: bool = True
+    verbose: bool = False
 
 
 class Report(Protocol):

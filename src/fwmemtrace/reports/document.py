@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import results
+from .advice import advice_section
 from .base import Options
 from .blocks import Document
 from .suite.sections import suite_sections
@@ -19,6 +20,7 @@ def document_of(report: results.TraceReport, options: Options, *, timeline: bool
         timeline: whether RSS over time is part of it.
     """
     if report.suite is not None:
-        return Document("Memory report of a suite", [*suite_sections(report.suite, top=options.top), *notes(report)])
+        sections = suite_sections(report.suite, top=options.top, verbose=options.verbose)
+        return Document("Memory report of a suite", [*sections, *notes(report)])
     sections = trace_sections(report, top=options.top, timeline=timeline)
-    return Document("Memory report", [*sections, *notes(report), *next_run_section(report)])
+    return Document("Memory report", [*sections, *advice_section(report), *notes(report), *next_run_section(report)])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from rich.cells import cell_len, set_cell_size
 
-from .blocks import Code, Sentence, Table, inline_text, parts
+from .blocks import Alarm, Code, Sentence, Table, inline_text, parts
 
 GAP = 2  # blanks between two columns
 _MIN_NAME = 16  # characters
@@ -77,11 +77,22 @@ def written(sentence: Sentence, most: int) -> str:
     )
 
 
+class AlarmText(str):
+    """The text of a cell that calls for action."""
+
+    __slots__ = ()
+
+
+def _cell_text(cell: Sentence, most: int) -> str:
+    text = written(cell, most)
+    return AlarmText(text) if any(isinstance(part, Alarm) for part in parts(cell)) else text
+
+
 def text_table(table: Table, most: int) -> TextTable:
     """Returns a table with its cells written out, and no name in them longer than `most` characters."""
     return TextTable(
         [written(column.title, most) for column in table.columns],
-        [[written(cell, most) for cell in row] for row in table.rows],
+        [[_cell_text(cell, most) for cell in row] for row in table.rows],
         frozenset(at for at, column in enumerate(table.columns) if column.align == "right"),
     )
 

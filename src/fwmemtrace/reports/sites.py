@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .. import results
 from ..capture.stacks import informative_frames
 from ..packages import PACKAGE_FOLDERS
@@ -14,12 +16,26 @@ def stack_words(site: results.NativeSite) -> str:
 
     The program's own line is among them, also if it is further out.
     """
-    shown = informative_frames(site.stack, _FRAMES)
-    frames = [_frame(frame, site.library) for frame in shown]
-    if site.caller is not None and site.caller not in shown:
-        frames.append(f"... {_frame(site.caller, None)}")
-    allocated_by = [name for name in (site.operator, site.library) if name]
-    return " < ".join(frames or ["no frame"]) + (f"  [{', '.join(allocated_by)}]" if allocated_by else "")
+    return frames_words(site.stack, site.caller, [site.operator, site.library])
+
+
+def frames_words(
+    stack: Sequence[results.Frame], caller: results.Frame | None, allocated_by: Sequence[str | None]
+) -> str:
+    """Returns the same for a stack of any probe.
+
+    Args:
+        stack: its frames, innermost first.
+        caller: the innermost frame of the program's own code.
+        allocated_by: what asked for the memory, the library last; None for what is not known.
+    """
+    library = allocated_by[-1] if allocated_by else None
+    shown = informative_frames(stack, _FRAMES)
+    frames = [_frame(frame, library) for frame in shown]
+    if caller is not None and caller not in shown:
+        frames.append(f"... {_frame(caller, None)}")
+    by = [name for name in allocated_by if name]
+    return " < ".join(frames or ["no frame"]) + (f"  [{', '.join(by)}]" if by else "")
 
 
 def _frame(frame: results.Frame, library: str | None) -> str:

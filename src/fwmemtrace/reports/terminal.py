@@ -29,7 +29,18 @@ from .blocks import (
 )
 from .console import printed
 from .document import document_of
-from .fitting import GAP, FittedTable, TextTable, fit, fit_names, is_of_figures, shortened, text_table, written
+from .fitting import (
+    GAP,
+    AlarmText,
+    FittedTable,
+    TextTable,
+    fit,
+    fit_names,
+    is_of_figures,
+    shortened,
+    text_table,
+    written,
+)
 
 _MIN_NAME = 8  # characters of a name beside figures
 _MOST_LINES = 2  # of one name, in a sentence or cell
@@ -97,10 +108,6 @@ def _style(part: Inline) -> str:
             return ""
 
 
-def _cell_style(cell: Sentence) -> str:
-    return _ALARM if any(isinstance(part, Alarm) for part in parts(cell)) else ""
-
-
 def _write_listing(console: Console, listing: Listing) -> None:
     lines = RichTable.grid(padding=(0, 1))
     for number, item in enumerate(listing.items, 1):
@@ -125,8 +132,7 @@ def _write_table(console: Console, table: Table, indent: int) -> None:
     trees = {at for at in range(last + 1) if _is_tree(table, at)}
     fitted = fit_names(text, width, trees)
     if fitted is not None:
-        wraps = None if last in trees or last in text.right else last
-        _write_fitted(console, fitted, indent, wraps=wraps, cells=table.rows)
+        _write_fitted(console, fitted, indent, wraps=None if last in trees or last in text.right else last)
     else:
         _write_with_text_below(console, text, indent)
 
@@ -135,23 +141,16 @@ def _is_tree(table: Table, at: int) -> bool:
     return any(isinstance(part, Guide) and part.text for row in table.rows for part in parts(row[at]))
 
 
-def _write_fitted(
-    console: Console,
-    part: FittedTable,
-    indent: int,
-    wraps: int | None = None,
-    cells: Sequence[Sequence[Sentence]] | None = None,
-) -> None:
+def _write_fitted(console: Console, part: FittedTable, indent: int, wraps: int | None = None) -> None:
     """A table whose names are shortened to the width of their column, but for the column that wraps."""
     drawn = _rich_table(part.table, part.gap)
     for at, (head, width) in enumerate(zip(part.table.heads, part.widths, strict=True)):
         drawn.add_column(Text(head), justify=_justify(part.table, at), width=width, no_wrap=at != wraps)
-    for number, row in enumerate(part.table.rows):
-        styles = [""] * len(row) if cells is None else [_cell_style(cell) for cell in cells[number]]
+    for row in part.table.rows:
         drawn.add_row(
             *(
-                Text(cell if at == wraps else shortened(cell, width), style)
-                for at, (cell, width, style) in enumerate(zip(row, part.widths, styles, strict=True))
+                Text(cell if at == wraps else shortened(cell, width), _ALARM if isinstance(cell, AlarmText) else "")
+                for at, (cell, width) in enumerate(zip(row, part.widths, strict=True))
             )
         )
     console.print(Padding(drawn, (0, 0, 0, indent)))
@@ -175,7 +174,7 @@ def _write_with_text_below(console: Console, table: TextTable, indent: int) -> N
     def line(cells: Sequence[str], style: str = "") -> None:
         shown = []
         for at, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-            text = Text(shortened(cell, width), style)
+            text = Text(shortened(cell, width), _ALARM if isinstance(cell, AlarmText) else style)
             text.align("right" if at in table.right else "left", width)
             shown.append(text)
         row = Text(" " * GAP).join(shown)

@@ -8,6 +8,7 @@ from .. import results
 from .allocations import allocation_sections
 from .blocks import Bytes, Code, Column, Count, Duration, Inline, Listing, Prose, Section, Sentence, Table, plain
 from .growth_section import growth_sections
+from .heap_section import heap_sections
 from .import_section import import_sections
 from .ledger_sections import ledger_sections, processes_sections, workers_blocks
 from .phase_table import phase_table
@@ -62,6 +63,7 @@ def _process(report: results.TraceReport, process: results.Process, top: int, *,
     yield from rises_sections(report, process, top)
     yield from ledger_sections(report, process, phases, top)
     yield from growth_sections(report, process)
+    yield from heap_sections(process, phases)
     yield from allocation_sections(process, phases, top)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from .. import results
+from .advice import advice_of
 from .blocks import plain
 from .holder_words import holder_words
 from .suite.words import fill_texts
@@ -14,6 +15,7 @@ from .suite.words import fill_texts
 
 def worded(report: results.TraceReport) -> results.TraceReport:
     """Returns the same report with its sentences."""
+    report = msgspec.structs.replace(report, advice=advice_of(report))
     if report.growth is not None:
         report = msgspec.structs.replace(report, growth=_growth(report.growth))
     if report.suite is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from .base import PhaseResult, Result
 from .details import CallLevels, Calls, Details, Mark, ProcessDetails, Readings, SourceFile, StackTree
 from .growth import Growth
+from .heap import Heap, HeapStackSample
 from .imports import Import, ImportCost, ImportPackage, ImportPhase, OwnImport
 from .ledger import Composition, Ledger, LedgerItem, Workers
 from .native import Frame, Native, NativeSite, NativeTotals
@@ -36,10 +37,12 @@ __all__ = [
     "Details",
     "Frame",
     "Growth",
+    "Heap",
     "HeapLine",
     "HeapPackage",
     "HeapSite",
     "HeapStack",
+    "HeapStackSample",
     "Holder",
     "HolderStep",
     "Import",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .base import PhaseResult, Result
+from .heap import Heap
 from .native import Native
 from .objects import Collector, Objects
 from .python_heap import PythonHeap
@@ -35,3 +36,4 @@ class PhaseRow(PhaseResult, kw_only=True):
     attributes: dict[str, str | int | float | bool] = {}  # attributes of the first call
     open_calls: int = 0  # number of calls that had not ended when the records stop
     collector: Collector | None = None  # from the probe `collector`
+    heap: Heap | None = None  # from the probe `heap`

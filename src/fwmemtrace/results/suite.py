@@ -15,6 +15,8 @@ Action: TypeAlias = Literal[
     "limit growth",
     "limit size",
     "use variant",
+    "move import",
+    "set option",
 ]
 
 # What a fact states; docs/suite.md has the names, sizes and counts of each.
@@ -47,6 +49,11 @@ FactKind: TypeAlias = Literal[
     "peak",
     "service peak",
     "service spread",
+    "answers equal",
+    "answers differ",
+    "own line",
+    "moves into",
+    "not used there",
 ]
 
 
@@ -103,14 +110,25 @@ class SuiteFailure(SuiteResult, kw_only=True):
     message: str  # its error message
 
 
+class SuiteAgreement(SuiteResult, kw_only=True):
+    """How far the answers of a variant agree with those of the component."""
+
+    requests: int  # requests whose answers can be compared
+    equal: int  # of those, answers that are equal
+    largest_difference: float | None  # between two numbers at the same place; None if no answer is made of numbers
+    cosine: float | None  # smallest cosine similarity of two answers; None if no answer is made of numbers
+
+
 class SuiteVariant(SuiteResult, kw_only=True):
     """Another way to make the component, measured like the component itself, less RSS before the import."""
 
     name: str  # as declared
     held: Spread | None  # RSS after the requests; None if every run failed
-    peak: Spread | None  # peak RSS of its phases
+    peak: Spread | None  # peak RSS of its phases; None if every run failed
     saves_low_bytes: int | None = None  # smallest saving; negative if it needs more than the component as it is
     saves_high_bytes: int | None = None  # largest saving
+    request_ns: int | None = None  # time of a request of the batch; None if every run failed
+    agreement: SuiteAgreement | None = None  # with the answers of the component; None if they cannot be compared
 
 
 class SuiteDisturbance(SuiteResult, kw_only=True):
@@ -218,7 +236,7 @@ class SuiteLever(SuiteResult, kw_only=True):
     action: Action  # what to do
     subject: str  # what to do it to: a module, an element type, a variable, a line, a variant
     lever: str  # the action in words; only reports fill it in
-    kind: Literal["import", "dtype", "twin", "allocator", "growth", "variant"]  # what it is about
+    kind: Literal["import", "dtype", "twin", "allocator", "growth", "variant", "option"]  # what it is about
     now_bytes: int  # RSS held now
     saves_low_bytes: int  # smallest saving
     saves_high_bytes: int  # largest saving
@@ -228,6 +246,85 @@ class SuiteLever(SuiteResult, kw_only=True):
     evidence: list[SuiteFact]  # the facts behind it
     in_service_bytes: int | None = None  # saving with all components in one process; negative: a cost
     in_service_peak_bytes: int | None = None  # the same for the peak, which is what a limit applies to
+    applicable: bool = True  # false if a trial showed that it cannot be applied as it is
+
+
+class SuiteModelWay(SuiteResult, kw_only=True):
+    """One way to run a model, tried in a fresh process on calls that the component made."""
+
+    way: str  # "as it is", "float16 file", "bfloat16 file", "int8 dynamic", "ONNX Runtime", "ONNX Runtime int8"
+    problem: str  # why it does not work; "" if it does
+    held_bytes: (
+        int  # RSS with the model loaded and the calls answered, libraries included, less that of the bare process
+    )
+    peak_bytes: int  # highest RSS, less the same
+    call_ns: int  # median time of a call
+    largest_difference: float  # largest difference of an output from that of the model as it is
+    cosine: float  # smallest cosine similarity of an output to that of the model as it is
+
+
+class SuiteModel(SuiteResult, kw_only=True):
+    """A torch model that a component calls, and the ways to run it."""
+
+    component: str  # component that calls it
+    name: str  # its class
+    parameters: int  # number of parameters
+    bytes: int  # size of its parameters and buffers
+    dtype: str  # their element type
+    calls: int  # calls that were repeated
+    ways: list[SuiteModelWay]  # as it is, then the others
+
+
+class SuiteStep(SuiteResult, kw_only=True):
+    """One change of the plan."""
+
+    component: str  # component that it is about, or "the service"
+    action: Action  # what to do
+    subject: str  # what to do it to, as in the decision matrix
+    step: str  # the change in words; only reports fill it in
+    alone_bytes: int | None  # what it saves in the service by itself; negative: a cost; None if that was not measured
+    after_bytes: int | None  # the service with this change and those before it; None if that was not measured
+    evidence: list[SuiteFact] = []  # where to make the change
+
+
+class SuitePair(SuiteResult, kw_only=True):
+    """Two changes that save more together than the sum of what each saves alone, in the service."""
+
+    steps: list[SuiteStep]  # both of them
+    together_bytes: int  # what both save
+    apart_bytes: int  # the sum of what each saves alone
+
+
+class SuiteSplit(SuiteResult, kw_only=True):
+    """The service without one of its components, which would run in a process of its own."""
+
+    component: str  # the component left out
+    service: Spread  # the others, with the changes below
+    within_budget: bool  # whether they keep to the budget
+    own_bytes: int | None  # the component in a process of its own, with the variant that needs least
+    own_variant: str  # that variant; "" for the component as it is
+    steps: list[SuiteStep]  # the changes
+
+
+class SuitePlan(SuiteResult, kw_only=True):
+    """The smallest measured set of changes that keeps the service within its budget, or the set that comes closest.
+
+    All sizes are of the whole process, a bare interpreter included.
+    """
+
+    measure: Literal["rss", "unevictable"]  # what is compared: peak RSS, or peak RSS less clean pages of files
+    limit_bytes: int  # the budget
+    within_budget: bool  # whether every run of the set is within the budget
+    now: Spread  # the service as it is
+    result: Spread  # the service with all changes of the plan
+    now_other_bytes: int | None  # the service as it is by the other measure
+    result_other_bytes: int | None  # the service with all changes by the other measure
+    steps: list[SuiteStep]  # the changes, in the order to make them
+    remains: list[SuiteHolder]  # what the service consists of with all changes, the largest first
+    packages: list[SuitePackage]  # the packages that it still imports, the largest first
+    pairs: list[SuitePair] = []  # changes that only help together, those that save most first
+    splits: list[SuiteSplit] = []  # if the budget is out of reach: the service without one component
+    sets_measured: int = 0  # number of sets of changes measured
 
 
 class SuiteBudget(SuiteResult, kw_only=True):
@@ -236,6 +333,25 @@ class SuiteBudget(SuiteResult, kw_only=True):
     limit_bytes: int  # the budget
     peak_bytes: int  # peak RSS of all components in one process, or of the largest where that was not run
     need_bytes: int  # by how much the peak exceeds the budget; 0 within it
+    measure: Literal["rss", "unevictable"] = "rss"  # "unevictable": the peak leaves out clean pages of files
+
+
+class SuiteDifference(SuiteResult, kw_only=True):
+    """One figure of two runs of the suite."""
+
+    name: str  # a component, or "the service"
+    before: Spread | None  # in the earlier run; None if it was not measured
+    after: Spread | None  # in this one
+    change_bytes: int | None  # difference of the medians
+    clear: bool  # whether the runs of both do not overlap
+
+
+class SuiteComparison(SuiteResult, kw_only=True):
+    """What has changed since an earlier run of the suite."""
+
+    since: str  # the earlier run
+    service: SuiteDifference  # peak of all components in one process, a bare interpreter included
+    components: list[SuiteDifference]  # what each holds in a process of its own
 
 
 class Suite(SuiteResult, kw_only=True):
@@ -249,4 +365,8 @@ class Suite(SuiteResult, kw_only=True):
     components: list[SuiteComponent]  # in the order of the service
     sharing: SuiteSharing | None = None  # None if they were not run in one process
     matrix: list[SuiteLever] = []  # the lever that helps most first
+    service: Spread | None = None  # peak of all components in one process, a bare interpreter included
+    against: SuiteComparison | None = None  # with `--against`: what has changed since an earlier run
     budget: SuiteBudget | None = None  # None without a budget
+    models: list[SuiteModel] = []  # with `--try-models`: the torch models that components call
+    plan: SuitePlan | None = None  # None without a budget, or if the service is within it

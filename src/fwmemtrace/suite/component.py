@@ -88,6 +88,13 @@ def split_spec(spec: str) -> tuple[str, str | None]:
     return source, name
 
 
+def add_folder(spec: str) -> None:
+    """Let modules next to a suite file be imported, or those of the current folder for a suite that is a module."""
+    source = split_spec(spec)[0]
+    is_file = source.endswith(".py") or os.sep in source
+    sys.path.insert(0, os.path.dirname(os.path.abspath(source)) if is_file else os.getcwd())
+
+
 def load_module(source: str) -> Any:
     """Import a suite file or module; a file can import the modules next to it, as if it were run as a program.
 
@@ -150,6 +157,34 @@ def load_entries(spec: str) -> list[Any]:
     if not chosen:
         raise SuiteError(unknown_name("component", name, [name_of(entry) for entry in entries], source))
     return chosen
+
+
+def service_variants(source: str, known: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
+    """Return the variants of the whole service that a suite declares as `variants`: several components changed at once.
+
+    Args:
+        source: the suite file or module.
+        known: the variants of each component that runs; a variant of the service needs all of its components.
+
+    Raises:
+        SuiteError: if a component has no variant of that name.
+    """
+    declared = getattr(load_module(source), "variants", None)
+    if not isinstance(declared, dict):
+        return {}
+    found = {}
+    for name, parts in declared.items():
+        if not isinstance(parts, dict):
+            raise SuiteError(f"{source}: variants[{name!r}] is {parts!r}; give {{component: variant, ...}}")
+        if not set(parts) <= set(known):
+            continue
+        for component, variant in parts.items():
+            if variant not in known[component]:
+                raise SuiteError(
+                    unknown_name("variant", str(variant), list(known[component]), f"component {component!r}")
+                )
+        found[str(name)] = dict(parts)
+    return found
 
 
 def name_of(entry: Any) -> str:

@@ -24,10 +24,7 @@ def find_twins(storages: Sequence[Storage], private: Mapping[int, int]) -> list[
         storages: they lie in this process's memory.
         private: resident private bytes of each, by address.
     """
-    large = (storage for storage in storages if storage.size_bytes >= _SMALLEST)
-    # Most storages differ in a few samples of their content, so few are read as a whole.
-    alike = _groups(large, _sample)
-    equal = list(chain.from_iterable(_groups(group, _digest) for group in alike))
+    equal = equal_groups(storages)
     unnamed = {storage.address for group in equal for storage in group if storage.library == "numpy"}
     array_names = names_of_arrays(unnamed) if unnamed else {}
     twins = []
@@ -49,6 +46,14 @@ def find_twins(storages: Sequence[Storage], private: Mapping[int, int]) -> list[
                 )
             )
     return sorted(twins, key=lambda twin: -twin.extra_bytes)
+
+
+def equal_groups(storages: Sequence[Storage]) -> list[list[Storage]]:
+    """Return the groups of large storages whose content is equal; they lie in this process's memory."""
+    large = (storage for storage in storages if storage.size_bytes >= _SMALLEST)
+    # Most storages differ in a few samples of their content, so few are read as a whole.
+    alike = _groups(large, _sample)
+    return list(chain.from_iterable(_groups(group, _digest) for group in alike))
 
 
 def _groups(storages: Iterable[Storage], content: Callable[[Storage], bytes | None]) -> list[list[Storage]]:

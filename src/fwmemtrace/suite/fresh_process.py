@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ import msgspec
 from ..errors import SuiteError
 from ..recording.child_environment import untraced_environment
 from .limits import CgroupLimit
-from .protocol import ChildStatus, ChildTask, SuiteEntry, SuiteListing
+from .protocol import ChildStatus, ChildTask, SuiteListing
 
 _CHILD = (sys.executable, "-m", "fwmemtrace.suite.child")
 _LOG_TAIL = 4096
@@ -49,7 +50,35 @@ def bare_rss() -> int:
     return int(process.stdout) if process.returncode == 0 else 0
 
 
-def list_components(spec: str, folder: Path, timeout: float | None) -> list[SuiteEntry]:
+class Running:
+    """The processes that run now, in any thread. Once stopped, it kills them, and those that start later."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
+
+    def add(self, process: subprocess.Popen[bytes]) -> None:
+        """Take a process that has just started."""
+        with self._lock:
+            self._processes.add(process)
+            if self._stopped:
+                _kill(process)
+
+    def remove(self, process: subprocess.Popen[bytes]) -> None:
+        """Forget a process that has ended."""
+        with self._lock:
+            self._processes.discard(process)
+
+    def stop(self) -> None:
+        """Kill all of them."""
+        with self._lock:
+            self._stopped = True
+            for process in self._processes:
+                _signal_group(process)
+
+
+def list_components(spec: str, folder: Path, timeout: float | None) -> SuiteListing:
     """Reads a suite in a process of its own.
 
     Args:
@@ -79,7 +108,7 @@ def list_components(spec: str, folder: Path, timeout: float | None) -> list[Suit
     listing = msgspec.json.decode(answer.read_bytes(), type=SuiteListing)
     if listing.error:
         raise SuiteError(listing.error)
-    return listing.entries
+    return listing
 
 
 def run_task(
@@ -90,6 +119,7 @@ def run_task(
     extra_environment: Mapping[str, str] | None = None,
     cgroup: CgroupLimit | None = None,
     limit: int = 0,
+    running: Running | None = None,
 ) -> ProcessOutcome:
     """Runs one task to its end.
 
@@ -100,12 +130,15 @@ def run_task(
         extra_environment: variables to set for the process.
         cgroup: makes the control group of the process; None for no group.
         limit: memory limit of that group, in bytes.
+        running: told which process runs, so that another thread can end it.
     """
+    running = running or Running()
     task_file, status_file, gate = folder / "task.json", folder / "status.json", folder / "go"
     status_file.unlink(missing_ok=True)
     gate.unlink(missing_ok=True)
     task.status_file = str(status_file)
     task.wait_for = str(gate) if cgroup is not None else ""
+    task.parent = os.getpid()
     task_file.write_bytes(msgspec.json.encode(task))
     began = perf_counter_ns()
     with (folder / "log").open("w+b") as log:
@@ -119,6 +152,7 @@ def run_task(
         )
         group: Path | None = None
         timed_out, killed = False, ""
+        running.add(process)
         try:
             if cgroup is not None:
                 group = cgroup.enter(process.pid, limit)
@@ -131,6 +165,7 @@ def run_task(
             _kill(process)
             raise
         finally:
+            running.remove(process)
             wall_ns = perf_counter_ns() - began
             if cgroup is not None and group is not None:
                 killed = cgroup.killed(group)
@@ -159,11 +194,17 @@ def _outcome(returncode: int, status: ChildStatus, killed: str, last_line: str) 
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
+    _signal_group(process)
+    process.wait()
+
+
+def _signal_group(process: subprocess.Popen[bytes]) -> None:
+    """Kills a process and its children; who waits for it sees it end."""
     if hasattr(os, "killpg"):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-    process.wait()
+    with suppress(ProcessLookupError):
+        process.kill()
 
 
 def _read(status_file: Path) -> ChildStatus:

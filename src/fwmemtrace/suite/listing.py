@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import SuiteError
-from .component import REQUESTS, load_entries, name_of, resolve
+from .component import REQUESTS, load_entries, name_of, resolve, service_variants, split_spec
 from .protocol import SuiteEntry, SuiteListing
 
 
 def list_entries(spec: str) -> SuiteListing:
     """Returns the entries of a suite, or the error that reading it raised."""
     try:
-        return SuiteListing(entries=[_entry(entry) for entry in load_entries(spec)])
+        entries = [_entry(entry) for entry in load_entries(spec)]
+        variants = service_variants(split_spec(spec)[0], {entry.name: entry.variants for entry in entries})
+        return SuiteListing(entries=entries, service_variants=variants)
     except SuiteError as error:
         return SuiteListing(error=str(error))
     except BaseException as error:

@@ -1,27 +1,113 @@
-"""Starts the processes of a suite one after another, and records each in the suite's own trace."""
+"""Starts the processes of a suite, side by side where there is room, and records each in the suite's own trace."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from ..analysis.suite.reading import SuiteProcess, SuiteRecords
 from ..errors import TraceFileError
 from ..recording.session import Session
 from ..recording.workers import worker_path
-from ..records import Note, SuiteRun
+from ..records import Note, SuiteChange, SuiteRun
 from ..trace import read
-from .fresh_process import run_task
+from .available import available_memory
+from .changes import VARIABLE, VARIANT
+from .fresh_process import ProcessOutcome, Running, run_task
 from .limits import CgroupLimit
-from .protocol import ChildTask
+from .protocol import ChildTask, SuiteEntry
 
-Progress = Callable[[int, int, str], None]
+LIGHT = ("resident", "mappings", "imports")  # probes that change no figure
+_READ_LATER = ("native", "python")  # nothing depends on their results
+_MOST_AT_ONCE = 4
+_ROOM = 0.8  # of the available memory that processes may fill, side by side
 
-_READ_AT_ONCE = ("resident", "use", "deferred")  # their results decide which processes come next
+
+class Progress(Protocol):
+    """Called before each process."""
+
+    def __call__(self, done: int, expected: int, name: str, left_ns: int) -> None:
+        """Shows how far the suite is.
+
+        Args:
+            done: processes that have ended.
+            expected: processes known of.
+            name: what begins now.
+            left_ns: an estimate of the time left; 0 if there is none yet.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """What one process does.
+
+    Attributes:
+        positions: the entries of the suite to run.
+        component: the name of the component that it is about; "" for all of them.
+        purpose: what it is for; see `records.SuiteRun`.
+        probes: the probes of its session.
+        repetition: how many runs of the same kind come before.
+        variant: what is tried, for people: a variant, a module, a variable.
+        changes: what is tried.
+        trim: whether to trim the allocator after the requests.
+        timeout: seconds that it may take, if that is less than any process may take.
+        folder: where the files of models are; "" for a process that tries none.
+        way: how to run a model.
+        calls: the calls of the model to repeat.
+    """
+
+    positions: tuple[int, ...]
+    component: str
+    purpose: str
+    probes: tuple[str, ...]
+    repetition: int = 0
+    variant: str = ""
+    changes: tuple[SuiteChange, ...] = ()
+    trim: bool = False
+    timeout: float | None = None
+    folder: str = ""
+    way: str = ""
+    calls: int = 0
+
+
+def component_pass(
+    position: int,
+    name: str,
+    purpose: str,
+    probes: tuple[str, ...] = LIGHT,
+    *,
+    repetition: int = 0,
+    variant: str = "",
+    changes: Sequence[SuiteChange] = (),
+    trim: bool = False,
+    timeout: float | None = None,
+) -> Pass:
+    """Returns a pass of one component alone; see `Pass`."""
+    return Pass(
+        positions=(position,),
+        component=name,
+        purpose=purpose,
+        probes=probes,
+        repetition=repetition,
+        variant=variant,
+        changes=tuple(changes),
+        trim=trim,
+        timeout=timeout,
+    )
+
+
+def variants_of(entry: SuiteEntry) -> list[SuiteChange]:
+    """Returns the variants of a component as changes."""
+    return [SuiteChange(VARIANT, entry.name, variant) for variant in entry.variants]
 
 
 class Passes:
-    """Runs one process after another.
+    """Runs processes.
 
     Args:
         spec: the suite, as `FILE.py|MODULE[:NAME]`.
@@ -32,10 +118,11 @@ class Passes:
         timeout: seconds that one process may take; None for no limit.
         memory_limit: bytes that one process may use; 0 for no limit.
         cgroup: makes a control group with that limit for each process; None to limit the address space instead.
-        progress: called before each process with the number of processes done, those known of, and the next one's name.
+        progress: shows how far the suite is.
 
     Attributes:
         expected: the number of processes, as far as is known.
+        at_once: the number of processes that run side by side.
     """
 
     def __init__(
@@ -52,7 +139,10 @@ class Passes:
         progress: Progress,
     ) -> None:
         self.expected = 0
+        self.at_once = min(_MOST_AT_ONCE, _processors())
         self._done = 0
+        self._spent_ns = 0
+        self._largest = 0
         self._spec = spec
         self._trace = trace
         self._session = session
@@ -62,80 +152,102 @@ class Passes:
         self._limit = memory_limit
         self._cgroup = cgroup
         self._progress = progress
+        self._running = Running()
 
-    def run(
-        self,
-        positions: list[int],
-        component: str,
-        purpose: str,
-        probes: tuple[str, ...],
-        *,
-        repetition: int = 0,
-        variant: str = "",
-        variant_of: int = -1,
-        defer: list[str] | None = None,
-        environment: Mapping[str, str] | None = None,
-        trim: bool = False,
-    ) -> SuiteProcess:
-        """Runs one process.
+    def run(self, passes: Sequence[Pass]) -> list[SuiteProcess]:
+        """Runs processes, side by side if their memory fits; returns them in the order given."""
+        self.expected = max(self.expected, self._done + len(passes))
+        finished: dict[int, SuiteProcess] = {}
+        with ThreadPoolExecutor(self._side_by_side()) as pool:
+            try:
+                futures = {pool.submit(self._run, one): at for at, one in enumerate(passes)}
+                for future in as_completed(futures):
+                    at = futures[future]
+                    finished[at] = self._finish(passes[at], future)
+            except BaseException:
+                self._running.stop()
+                pool.shutdown(cancel_futures=True)
+                raise
+        return [finished[at] for at in range(len(passes))]
 
-        Args:
-            positions: the entries of the suite to run.
-            component: the name of the component that it is about; "" for all of them.
-            purpose: what it is for; see `records.SuiteRun`.
-            probes: the probes of its session.
-            repetition: how many runs of the same kind came before.
-            variant: the variant, deferred module or variable that is tried.
-            variant_of: the position of the component with the variant, if several run together.
-            defer: modules whose import is deferred.
-            environment: variables to set.
-            trim: whether to trim the allocator after the requests.
-        """
-        again = f" {repetition + 1}/{self._repeat}" if repetition else ""
-        name = " ".join(filter(None, [component or "all", purpose, variant])) + again
-        self._progress(self._done, max(self.expected, self._done + 1), name)
-        self._done += 1
+    def _side_by_side(self) -> int:
+        room = available_memory()
+        if not room or not self._largest:
+            return self.at_once
+        return max(1, min(self.at_once, int(room * _ROOM) // self._largest))
+
+    def _run(self, one: Pass) -> ProcessOutcome:
+        again = f" {one.repetition + 1}/{self._repeat}" if one.repetition else ""
+        name = " ".join(filter(None, [one.component or "all", one.purpose, one.variant])) + again
+        left = max(self.expected - self._done, 0) * self._spent_ns // (max(self._done, 1) * self.at_once)
+        self._progress(self._done, max(self.expected, self._done + 1), name, left)
         task = ChildTask(
             spec=self._spec,
-            positions=positions,
-            purpose=purpose,
-            probes=list(probes),
+            positions=list(one.positions),
+            purpose=one.purpose,
+            probes=list(one.probes),
             trace=str(self._trace),
             session_id=self._session.id,
-            variant=variant,
-            variant_of=variant_of,
-            defer=defer or [],
+            changes=list(one.changes),
             address_space=self._limit if self._cgroup is None else 0,
-            trim=trim,
+            trim=one.trim,
+            folder=one.folder,
+            way=one.way,
+            calls=one.calls,
         )
-        ended = run_task(
-            task,
-            self._folder,
-            timeout=self._timeout,
-            extra_environment=environment,
-            cgroup=self._cgroup,
-            limit=self._limit,
-        )
+        timeouts = [limit for limit in (self._timeout, one.timeout) if limit is not None]
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            return run_task(
+                task,
+                Path(folder),
+                timeout=min(timeouts, default=None),
+                extra_environment=dict(_variables(one.changes)),
+                cgroup=self._cgroup,
+                limit=self._limit,
+                running=self._running,
+            )
+
+    def _finish(self, one: Pass, future: Future[ProcessOutcome]) -> SuiteProcess:
+        ended = future.result()
+        self._done += 1
+        self._spent_ns += ended.wall_ns
         path = worker_path(self._trace, ended.pid)
         run = SuiteRun(
             pid=ended.pid if path.exists() else 0,
-            component=component,
-            purpose=purpose,
-            repetition=repetition,
-            variant=variant,
+            component=one.component,
+            purpose=one.purpose,
+            repetition=one.repetition,
+            variant=one.variant,
             outcome=ended.outcome,
             phase=ended.phase,
             message=ended.message,
             wall_ns=ended.wall_ns,
+            changes=list(one.changes),
         )
         self._session.record(run)
-        return self._read(run, path)
+        process = self._read(run, path)
+        if process.report is not None:
+            self._largest = max([self._largest, *(one.peak_bytes for one in process.report.trace.processes)])
+        return process
 
     def _read(self, run: SuiteRun, path: Path) -> SuiteProcess:
-        if run.pid and run.purpose in _READ_AT_ONCE:
+        if run.pid and run.purpose not in _READ_LATER:
             try:
                 trace = read(path)
                 return SuiteProcess(run, trace.summary(), SuiteRecords().read(trace.files[0]))
             except TraceFileError as error:
                 self._session.record(Note(0, "suite", f"cannot read the trace of process {run.pid}: {error}"))
         return SuiteProcess(run, None, SuiteRecords())
+
+
+def _variables(changes: Sequence[SuiteChange]) -> Iterator[tuple[str, str]]:
+    for change in changes:
+        if change.kind == VARIABLE:
+            name, _, value = change.subject.partition("=")
+            yield name, value
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

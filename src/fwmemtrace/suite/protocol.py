@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from ..records import SuiteChange
+
 
 class ChildTask(msgspec.Struct, kw_only=True):
     """What one process has to do.
@@ -16,12 +18,14 @@ class ChildTask(msgspec.Struct, kw_only=True):
         trace: the suite's own trace file; the process writes a worker's trace next to it.
         session_id: the session of the suite.
         status_file: where the process writes its `ChildStatus`.
-        variant: the variant to make in place of the component.
-        variant_of: the position of the component with the variant, if several run together.
-        defer: modules whose import is deferred.
+        changes: what to change; see `changes.Changes`.
         address_space: limit in bytes; 0 for none.
         trim: whether to trim the allocator after the requests.
+        folder: where a pass for models writes, and a trial of one finds, the files of the models.
+        way: how to run the model; see `models.ways`.
+        calls: the calls of the model to repeat.
         wait_for: a file that has to exist before the process begins; "" for none.
+        parent: the process that started it, with which it ends; 0 for none.
     """
 
     spec: str
@@ -31,12 +35,14 @@ class ChildTask(msgspec.Struct, kw_only=True):
     trace: str
     session_id: str
     status_file: str = ""
-    variant: str = ""
-    variant_of: int = -1
-    defer: list[str] = []
+    changes: list[SuiteChange] = []
     address_space: int = 0
     trim: bool = False
+    folder: str = ""
+    way: str = ""
+    calls: int = 0
     wait_for: str = ""
+    parent: int = 0
 
 
 class ChildStatus(msgspec.Struct, kw_only=True):
@@ -72,7 +78,14 @@ class SuiteEntry(msgspec.Struct, kw_only=True):
 
 
 class SuiteListing(msgspec.Struct, kw_only=True):
-    """All entries of the suite, or the error that reading it raised."""
+    """All entries of the suite, or the error that reading it raised.
+
+    Attributes:
+        entries: the components.
+        service_variants: the suite's `variants`: for each name, the variant of each component that it changes.
+        error: what reading the suite raised; "" for nothing.
+    """
 
     entries: list[SuiteEntry] = []
+    service_variants: dict[str, dict[str, str]] = {}
     error: str = ""

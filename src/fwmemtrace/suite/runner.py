@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from glob import escape
 from pathlib import Path
 
+import msgspec
+
 from ..analysis.suite.reading import SuiteProcess
-from ..analysis.suite.stages import AFTER_TRIM
-from ..analysis.suite.unused import unused_imports
-from ..errors import TraceFileError
-from ..recording.session import session
-from ..records import SuiteBegin, SuiteMember
+from ..errors import SuiteError, TraceFileError, unknown_name
+from ..recording.session import Session, session
+from ..records import SuiteBegin, SuiteChange, SuiteMember
 from ..trace import read
+from .candidates import allocator_changes, sharing_changes
+from .changes import VARIANT
 from .fresh_process import bare_rss, list_components
 from .limits import find_cgroup
-from .passes import Passes, Progress
+from .models.trials import ModelTrials
+from .passes import LIGHT, Pass, Passes, Progress, component_pass, variants_of
+from .planner import Planner, Service
 from .protocol import SuiteEntry
+from .trials import Trials
 
-_LIGHT = ("resident", "mappings", "imports")
 _NATIVE = ("resident", "native")
 _PYTHON = ("resident", "python_heap", "objects")
-_SINGLE_PASSES = 3  # native, python and use: of these nothing is repeated
-_WORTH_A_TRIAL = 2_000_000  # bytes of an unused import, or of free memory in the allocator, that justify a process
-_PART_WORTH_A_TRIAL = 10_000_000  # the same for a part of a package that is used
-_DEFERRED_AT_MOST = 3
-_ARENAS = {"MALLOC_ARENA_MAX": "1"}
+_HEAVY_RATIO, _HEAVY_LEAST_S = 20, 60.0  # a heavy pass may take that many times what a light one took
 
 
 class SuiteRunner:
@@ -39,7 +41,12 @@ class SuiteRunner:
         timeout: seconds that one process may take; None for no limit.
         memory_limit: bytes that one process may use; 0 for no limit.
         budget: bytes that the service may use; 0 for no budget.
-        progress: called before each process with the number of processes done, those known of, and the next one's name.
+        measure: what the budget is about: "rss" or "unevictable".
+        skip: purposes of processes to leave out.
+        only: names of the components to run; all if empty.
+        plan_seconds: time for the runs that look for the plan.
+        try_models: whether to try the torch models of the components by themselves.
+        progress: shows how far the suite is.
     """
 
     def __init__(
@@ -51,6 +58,11 @@ class SuiteRunner:
         timeout: float | None = 600.0,
         memory_limit: int = 0,
         budget: int = 0,
+        measure: str = "rss",
+        skip: Collection[str] = (),
+        only: Collection[str] = (),
+        plan_seconds: float = 180.0,
+        try_models: bool = False,
         progress: Progress | None = None,
     ) -> None:
         self._spec = spec
@@ -59,8 +71,15 @@ class SuiteRunner:
         self._timeout = timeout
         self._limit = memory_limit
         self._budget = budget
-        self._progress = progress or (lambda done, expected, name: None)
+        self._measure = measure
+        self._skip = frozenset(skip)
+        self._only = only
+        self._plan_seconds = plan_seconds
+        self._try_models = try_models
+        self._folder: Path
+        self._progress = progress or (lambda done, expected, name, left_ns: None)
         self._passes: Passes
+        self._recording: Session
 
     def run(self) -> None:
         """Runs all processes.
@@ -70,20 +89,24 @@ class SuiteRunner:
             SinkError: if the trace cannot be written.
         """
         with tempfile.TemporaryDirectory(prefix="fwmemtrace-suite-") as folder:
-            self._progress(0, 0, f"reading {self._spec}")
-            entries = list_components(self._spec, Path(folder), self._timeout)
+            self._progress(0, 0, f"reading {self._spec}", 0)
+            listing = list_components(self._spec, Path(folder), self._timeout)
+            chosen = self._chosen(listing.entries)
             _remove_worker_traces(self._trace)
             cgroup = find_cgroup() if self._limit else None
             limited_by = "" if not self._limit else "RLIMIT_AS" if cgroup is None else cgroup.how
-            with session(str(self._trace), probes=["resident"], interval=0) as recording:
+            with session(str(self._trace), probes=["resident"], interval=0, overwrite=True) as recording:
                 timeout_ns = round((self._timeout or 0) * 1e9)
-                recording.record(
-                    SuiteBegin(self._spec, self._repeat, timeout_ns, self._limit, limited_by, self._budget, bare_rss())
+                self._bare = bare_rss()
+                begin = SuiteBegin(
+                    self._spec, self._repeat, timeout_ns, self._limit, limited_by, self._budget, self._bare
                 )
-                for position, entry in enumerate(entries):
+                recording.record(msgspec.structs.replace(begin, measure=self._measure))
+                for position, entry in chosen.items():
                     recording.record(
                         SuiteMember(entry.name, position, entry.inputs, entry.batch, entry.variants, entry.problem)
                     )
+                self._recording, self._folder = recording, Path(folder)
                 self._passes = Passes(
                     self._spec,
                     self._trace,
@@ -95,107 +118,148 @@ class SuiteRunner:
                     cgroup=cgroup,
                     progress=self._progress,
                 )
-                self._run_all(entries)
+                sound = {position: entry for position, entry in chosen.items() if not entry.problem}
+                self._run_all(sound, listing.service_variants)
 
-    def _run_all(self, entries: list[SuiteEntry]) -> None:
-        sound = {position: entry for position, entry in enumerate(entries) if not entry.problem}
-        self._passes.expected = sum(map(self._processes_of, sound.values()))
-        if len(sound) > 1:
-            self._passes.expected += self._repeat + sum(len(entry.variants) for entry in sound.values())
-        self._failed_variants: set[tuple[int, str]] = set()
-        measured = [position for position, entry in sound.items() if self._component(position, entry)]
-        if len(measured) > 1:
-            self._together(measured, entries)
+    def _chosen(self, entries: Sequence[SuiteEntry]) -> dict[int, SuiteEntry]:
+        """Returns the components to run by their position.
 
-    def _processes_of(self, entry: SuiteEntry) -> int:
-        return self._repeat * (1 + len(entry.variants)) + _SINGLE_PASSES
+        Raises:
+            SuiteError: if one that was asked for does not exist.
+        """
+        names = [entry.name for entry in entries]
+        for name in self._only:
+            if name not in names:
+                raise SuiteError(unknown_name("component", name, names))
+        return {at: entry for at, entry in enumerate(entries) if not self._only or entry.name in self._only}
 
-    def _component(self, position: int, entry: SuiteEntry) -> bool:
-        """Runs one component for every purpose; returns whether it could be measured at all."""
-        passes, name = self._passes, entry.name
-        light: SuiteProcess | None = None
-        for repetition in range(self._repeat):
-            light = passes.run([position], name, "resident", _LIGHT, repetition=repetition, trim=True)
-            if light.run.outcome != "ok":
-                passes.expected -= self._processes_of(entry) - repetition - 1
-                return False
-        passes.run([position], name, "native", _NATIVE)
-        passes.run([position], name, "python", _PYTHON)
-        use = passes.run([position], name, "use", ("resident",))
-        for variant in entry.variants:
-            self._variant(position, name, variant)
-        if light is not None:
-            self._try_deferring(position, name, light, use)
-            self._try_arenas(position, name, light)
-        return True
-
-    def _variant(self, position: int, name: str, variant: str) -> None:
-        for repetition in range(self._repeat):
-            process = self._passes.run([position], name, "variant", _LIGHT, repetition=repetition, variant=variant)
-            if process.run.outcome != "ok":
-                self._failed_variants.add((position, variant))
-                self._passes.expected -= self._repeat - repetition - 1
-                return
-
-    def _together(self, positions: list[int], entries: list[SuiteEntry]) -> None:
-        """Runs all components in one process, as the service does; then with each variant in place of its component."""
-        for repetition in range(self._repeat):
-            self._passes.run(positions, "", "together", _LIGHT, repetition=repetition)
-        for position in positions:
-            for variant in entries[position].variants:
-                if (position, variant) not in self._failed_variants:
-                    name = entries[position].name
-                    self._passes.run(positions, name, "together", _LIGHT, variant=variant, variant_of=position)
-
-    def _try_deferring(self, position: int, name: str, light: SuiteProcess, use: SuiteProcess) -> None:
-        """Measures what deferring the largest unused imports saves."""
-        roots = _worth_deferring(light, use)
-        if len(roots) > 1:
-            # A library reads most of what it imports at once: one process tells which imports can be deferred at all.
-            trial = self._defer(position, name, roots)
-            deferred = trial.own.deferred
-            if trial.run.outcome == "ok" and deferred is not None:
-                roots = [root for root in roots if root in deferred.put_off and root not in deferred.loaded]
-        for root in roots[:_DEFERRED_AT_MOST]:
-            for repetition in range(self._repeat):
-                trial = self._defer(position, name, [root], repetition)
-                deferred = trial.own.deferred
-                if trial.run.outcome != "ok" or deferred is None or root in deferred.loaded:
-                    break
-
-    def _defer(self, position: int, name: str, roots: list[str], repetition: int = 0) -> SuiteProcess:
-        self._passes.expected += 1
-        return self._passes.run(
-            [position], name, "deferred", _LIGHT, repetition=repetition, variant=", ".join(roots), defer=roots
+    def _run_all(self, sound: dict[int, SuiteEntry], combined: Mapping[str, Mapping[str, str]]) -> None:
+        """Runs every component for every purpose: what disturbs least first, the heavy probes last."""
+        passes, repeats = self._passes, range(1, self._repeat)
+        passes.expected = self._expected(sound)
+        firsts = passes.run(
+            [component_pass(position, sound[position].name, "resident", trim=True) for position in sound]
+        )
+        light = {at: one for at, one in zip(sound, firsts, strict=True) if one.run.outcome == "ok"}
+        measured = {position: sound[position] for position in light}
+        passes.expected = max(passes.expected - len(firsts) + len(light), 0)
+        later = [
+            component_pass(position, sound[position].name, "resident", repetition=repetition, trim=True)
+            for position in measured
+            for repetition in repeats
+        ]
+        heavy = {at: self._heavy_timeout(one) for at, one in light.items()}
+        watching = [
+            component_pass(position, sound[position].name, "use", ("resident",), timeout=heavy[position])
+            for position in measured
+            if self._wanted("use")
+        ]
+        trying = [
+            component_pass(position, sound[position].name, "variant", variant=change.subject, changes=(change,))
+            for position, entry in measured.items()
+            for change in variants_of(entry)
+            if self._wanted("variant")
+        ]
+        done = passes.run([*later, *watching, *trying])
+        failed = {(one.run.component, one.run.variant) for one in done if one.run.outcome != "ok"}
+        unsteady = {name for name, variant in failed if not variant and any(_is_light(one, name) for one in done)}
+        use = {position: one for position in measured for one in done if _is(one, sound[position].name, "use")}
+        trials = Trials(passes, self._recording, repeat=self._repeat, skip=self._skip, spec=self._spec)
+        trials.run(measured, light, use, [one for one in trying if (one.component, one.variant) not in failed])
+        steady = {at: entry for at, entry in measured.items() if entry.name not in unsteady}
+        if steady and self._wanted("together"):
+            self._service(steady, light, use, combined, failed, trials)
+        if self._try_models:
+            with_torch = {at: entry.name for at, entry in measured.items() if _imports_torch(light[at])}
+            trials_of_models = ModelTrials(
+                passes, self._recording, self._folder, timeout=max(heavy.values(), default=0.0)
+            )
+            trials_of_models.run(with_torch)
+        passes.run(
+            [
+                component_pass(position, sound[position].name, purpose, probes, timeout=heavy[position])
+                for position in measured
+                for purpose, probes in (("native", _NATIVE), ("python", _PYTHON))
+                if self._wanted(purpose)
+            ]
         )
 
-    def _try_arenas(self, position: int, name: str, light: SuiteProcess) -> None:
-        """Measures what fewer arenas save, if the allocator held free memory."""
-        if light.report is None:
+    def _expected(self, sound: Mapping[int, SuiteEntry]) -> int:
+        single = sum(map(self._wanted, ("native", "python", "use")))
+        variants = sum(len(entry.variants) for entry in sound.values())
+        together = self._wanted("together") and len(sound) > 1
+        expected = len(sound) * (self._repeat + single)
+        expected += variants * self._repeat * self._wanted("variant")
+        return expected + (self._repeat + variants if together else 0)
+
+    def _wanted(self, purpose: str) -> bool:
+        return purpose not in self._skip
+
+    def _heavy_timeout(self, light: SuiteProcess) -> float:
+        return max(_HEAVY_LEAST_S, _HEAVY_RATIO * light.run.wall_ns / 1e9)
+
+    def _service(
+        self,
+        measured: Mapping[int, SuiteEntry],
+        light: Mapping[int, SuiteProcess],
+        use: Mapping[int, SuiteProcess],
+        combined: Mapping[str, Mapping[str, str]],
+        failed: Collection[tuple[str, str]],
+        trials: Trials,
+    ) -> None:
+        """Runs all components in one process, as the service does, with each variant, and with what else can change."""
+        planned = bool(self._budget) and self._wanted("plan")
+        if len(measured) < 2 and not planned:
             return
-        returned = sum(
-            -phase.resident.delta_bytes
-            for phase in light.report.phases
-            if phase.path == AFTER_TRIM and phase.resident is not None
+        names = {position: entry.name for position, entry in measured.items()}
+        service = Pass(positions=tuple(measured), component="", purpose="together", probes=LIGHT)
+        variants = {
+            change: replace(service, component=entry.name, variant=change.subject, changes=(change,))
+            for entry in measured.values()
+            for change in variants_of(entry)
+            if (entry.name, change.subject) not in failed
+        }
+        done = self._passes.run(
+            [*(replace(service, repetition=repetition) for repetition in range(self._repeat)), *variants.values()]
         )
-        if returned >= _WORTH_A_TRIAL:
-            self._passes.expected += 1
-            variables = ",".join(f"{variable}={value}" for variable, value in _ARENAS.items())
-            self._passes.run([position], name, "arenas", _LIGHT, variant=variables, environment=_ARENAS)
+        if not planned:
+            return
+        worked = {change for one in done if one.run.outcome == "ok" for change in one.run.changes}
+        changes = [
+            *(change for change in variants if change in worked),
+            *trials.worked(light.values()),
+            *(allocator_changes(list(light.values())) if self._wanted("arenas") else ()),
+            *(sharing_changes(use.values()) if self._wanted("trial") else ()),
+        ]
+        named = {
+            name: [SuiteChange(VARIANT, component, variant) for component, variant in parts.items()]
+            for name, parts in combined.items()
+        }
+        planner = Planner(
+            self._passes,
+            Service(names, changes, named),
+            limit=self._budget,
+            bare=self._bare,
+            measure=self._measure,
+            repeat=self._repeat,
+            seconds=self._plan_seconds,
+        )
+        for one in done:
+            planner.take(one)
+        planner.run()
 
 
-def _worth_deferring(light: SuiteProcess, use: SuiteProcess) -> list[str]:
-    """Returns the unused imports that are large enough for a trial: packages first, then parts of packages in use."""
-    if light.report is None or light.report.imports is None or use.own.use is None:
-        return []
-    used = {*use.own.use.ran, *use.own.use.read}
-    packages = [one.root for one in unused_imports(light.report.imports, used) if one.bytes >= _WORTH_A_TRIAL]
-    parts = [
-        one.root
-        for one in unused_imports(light.report.imports, used, whole=False)
-        if one.bytes >= _PART_WORTH_A_TRIAL and one.root not in packages
-    ]
-    return [*packages, *parts]
+def _imports_torch(light: SuiteProcess) -> bool:
+    imports = light.report.imports if light.report is not None else None
+    return any(row.module == "torch" for row in imports or ())
+
+
+def _is(process: SuiteProcess, name: str, purpose: str) -> bool:
+    return process.run.component == name and process.run.purpose == purpose
+
+
+def _is_light(process: SuiteProcess, name: str) -> bool:
+    return _is(process, name, "resident") and process.run.outcome != "ok"
 
 
 def _remove_worker_traces(trace: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from ..recording.session import Session, start_session
 from ..recording.workers import worker_path
 from ..tracing.phases import phase
 from ..tracing.span import current
+from .changes import Changes
 from .component import REQUESTS, load_entries, resolve
 from .listing import describe
 from .protocol import ChildStatus, ChildTask
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from .component import ComponentLike
 
 _AGAIN_AT_MOST = 10  # requests after the trim: enough to show how much of the memory they take again
+_MODEL_REQUESTS = 4
 _TIMELINE_NS = 50_000_000
+TOGETHER = ("together", "plan")  # purposes of processes with several components
 _WITH_TIMELINE = ("resident", "together")  # in other passes its thread would only be one more disturbance
 
 
@@ -49,18 +53,20 @@ class StageRunner:
         settings = Settings(
             target=str(worker_path(Path(task.trace), os.getpid())),
             probes=tuple(task.probes),
+            overwrite=True,
             interval=_TIMELINE_NS if task.purpose in _WITH_TIMELINE else 0,
         )
         self._session: Session = start_session(settings, session_id=task.session_id)
-        self._deferral: Any = None
+        self._changes = Changes(task.changes, _current_path)
 
     def run(self) -> None:
         """Runs all stages, stops the session and writes the outcome."""
         try:
             status = self._outcome()
         finally:
-            if self._deferral is not None:
-                self._session.record(self._deferral.record())
+            deferred = self._changes.deferred()
+            if deferred is not None:
+                self._session.record(deferred)
             self._session.stop()
         self._write(status)
 
@@ -79,12 +85,8 @@ class StageRunner:
 
     def _all_stages(self) -> list[str]:
         """Runs all stages; returns the errors of components that run together with others."""
-        if self._task.defer:
-            from .deferred import Deferral
-
-            self._deferral = Deferral(self._task.defer, _current_path)
-            self._deferral.install()
-        if self._task.purpose == "together":
+        self._changes.install()
+        if self._task.purpose in TOGETHER:
             return self._together()
         self._alone()
         return []
@@ -97,14 +99,20 @@ class StageRunner:
         if self._task.purpose == "use":
             self._watch_use(component, inputs)
             return
-        init = self._init_of(component, variant=self._task.purpose == "variant")
+        init = self._init_of(component)
         with self._stage_phase(INIT):
             instance = _awaited(init())
+            self._changes.component_made()
+        if self._task.folder:
+            self._write_models(component, instance, inputs)
+            return
         self._serve(component, instance, inputs)
         with self._stage_phase(AFTER_GC):
             gc.collect()
         if self._task.trim:
             self._trim(component, instance, inputs)
+        if self._task.purpose in ("resident", "variant") and getattr(component, "variants", None):
+            self._keep_answers(component, instance, inputs)
 
     def _together(self) -> list[str]:
         instances = []  # all of them stay alive to the end, as in the service
@@ -118,9 +126,10 @@ class StageRunner:
                     self._outer = (component.name,)
                     with self._stage_phase(IMPORT):
                         _import_all(component)
-                    init = self._init_of(component, variant=position == self._task.variant_of)
+                    init = self._init_of(component)
                     with self._stage_phase(INIT):
                         instances.append(instance := _awaited(init()))
+                        self._changes.component_made()
                     self._serve(component, instance, list(component.inputs))
             except MemoryError:
                 raise
@@ -131,9 +140,10 @@ class StageRunner:
             gc.collect()
         return problems
 
-    def _init_of(self, component: ComponentLike, *, variant: bool) -> Callable[[], Any]:
+    def _init_of(self, component: ComponentLike) -> Callable[[], Any]:
+        variant = self._changes.variant_of(component.name)
         if variant:
-            return component.variants[self._task.variant]  # type: ignore[attr-defined, no-any-return]
+            return component.variants[variant]  # type: ignore[attr-defined, no-any-return]
         return component.init
 
     def _serve(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
@@ -141,6 +151,7 @@ class StageRunner:
             _awaited(component.request(instance, inputs[0]))
         with self._stage_phase(BATCH):
             _requests(component, instance, inputs, getattr(component, "batch", REQUESTS))
+            self._changes.requests_answered()
 
     def _trim(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
         from ..system.trim import find_trim
@@ -152,6 +163,24 @@ class StageRunner:
             trim()
         with self._stage_phase(AGAIN):
             _requests(component, instance, inputs, min(_AGAIN_AT_MOST, getattr(component, "batch", REQUESTS)))
+
+    def _write_models(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
+        from .models.capture import capture_models, write_found
+
+        def answer() -> None:
+            for item in inputs[:_MODEL_REQUESTS]:
+                _awaited(component.request(instance, item))
+
+        folder = Path(self._task.folder)
+        with self._stage_phase(FIRST):
+            write_found(capture_models(answer, folder), folder)
+
+    def _keep_answers(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
+        """Records some answers, after all figures were taken."""
+        from .answers import take_answers
+
+        with suppress(Exception):  # the component has done its work: that it cannot do it again is no failure of it
+            self._session.record(take_answers(lambda item: _awaited(component.request(instance, item)), inputs))
 
     def _watch_use(self, component: ComponentLike, inputs: list[Any]) -> None:
         from ..records import SuiteUse

@@ -16,6 +16,7 @@ from ..errors import CaptureError
 from ..records import Record, SessionBegin
 from ..tracefile.reader import TraceFile
 from .capture import Progress, analyse_capture, capture_beside, capture_of, native_samples
+from .heap import analyse_heap, heap_beside
 
 DEFAULT_TOP = 10  # stacks that are resolved for each phase
 _KEPT_REPORTS = 4  # of different `top`s
@@ -123,11 +124,15 @@ class TracedProcess:
         Raises:
             TraceFileError: if the file cannot be read.
         """
-        state = (*_state_of(self.path), *_state_of(capture_beside(self.file)))
+        state = tuple(
+            figure
+            for path in (self.path, capture_beside(self.file), heap_beside(self.file))
+            for figure in _state_of(path)
+        )
         if (state, top) in self._reports:
             return self._reports[state, top]
         capture = self._capture_results(state, top, progress)
-        report = self.analysis().report(capture)
+        report = self.analysis().report(capture, analyse_heap(self.file, top))
         if capture is None or capture.complete:
             while len(self._reports) >= _KEPT_REPORTS:
                 del self._reports[next(iter(self._reports))]

@@ -27,12 +27,12 @@ from .deep import further_runs
 from .details import details_of
 from .process import DEFAULT_TOP, TracedProcess, find_phase
 
+# Its process id; behind that one's, the id of a process that it forked itself, or a number where ids repeat.
+_WORKERS_NUMBER = re.compile(r"\d+([.-]\d+)*")
 if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
-# Its process id; behind that one's, the id of a process that it forked itself, or a number where ids repeat.
-_WORKERS_NUMBER = re.compile(r"\d+([.-]\d+)*")
 
 
 class Trace:

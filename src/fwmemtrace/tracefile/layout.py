@@ -20,4 +20,5 @@ FRAME_HEAD = struct.Struct("<IH")  # payload length, kind
 FRAME_CRC = struct.Struct("<I")
 FRAME_OVERHEAD = FRAME_HEAD.size + FRAME_CRC.size
 MAX_PAYLOAD = 16 * 2**20  # a longer length is damage; records are far smaller, and a capture comes in pieces of 1 MiB
+HEAP_SUFFIX = ".heap"  # of the tables of the sampled heap next to a trace file
 CAPTURE_SUFFIX = ".memray"  # of memray's capture next to a trace file

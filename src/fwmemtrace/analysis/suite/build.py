@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...records import SuiteBegin, SuiteMember
-from ...results.suite import Suite, SuiteBudget, SuiteComponent, SuiteSharing
+from ...records import SuiteBegin, SuiteChange, SuiteMember, SuiteModel, SuiteMove
+from ...results import suite as results
+from ...results.suite import Spread, Suite, SuiteBudget, SuiteComponent
 from .evidence import ComponentEvidence, used_modules
 from .matrix import decision_matrix
+from .plan import Measure, make_plan, service_runs
 from .profile import component_profile
 from .reading import SuiteProcess
 from .sharing import imported_packages, share
 
 
 def build(
-    begin: SuiteBegin, members: Sequence[SuiteMember], processes: Sequence[SuiteProcess], budget_bytes: int | None
+    begin: SuiteBegin,
+    members: Sequence[SuiteMember],
+    processes: Sequence[SuiteProcess],
+    budget_bytes: int | None,
+    moves: Sequence[SuiteMove] = (),
+    models: Sequence[SuiteModel] = (),
 ) -> Suite:
     """Builds all results of a suite.
 
@@ -23,16 +30,26 @@ def build(
         members: its components in the order of the service.
         processes: all processes that it started, in their order.
         budget_bytes: a budget for the service; None for the one that the suite was started with, if any.
+        moves: the import statements of the program that it looked at.
+        models: the models that it tried.
     """
     own: dict[str, list[SuiteProcess]] = {member.name: [] for member in members}
     for process in processes:
         own.setdefault(process.run.component, []).append(process)
     components = [component_profile(member, own[member.name]) for member in members]
     alone = [_with_imports(own[member.name]) for member in members]
-    runs = [process for process in own.get("", []) if process.run.purpose == "together" and process.report is not None]
-    together = runs[0] if runs else None
-    sharing = share(components, alone, together)
-    budget = _budget(budget_bytes or begin.budget_bytes, begin.bare_rss_bytes, components, sharing)
+    runs = [
+        process
+        for process in own.get("", [])
+        if process.run.purpose == "together" and process.report is not None and not process.changes
+    ]
+    sharing = share(components, alone, runs)
+    measure: Measure = "unevictable" if begin.measure == "unevictable" else "rss"
+    service = service_runs(processes, begin.bare_rss_bytes, measure)
+    now = service.spread("", frozenset())
+    budget = _budget(budget_bytes or begin.budget_bytes, begin.bare_rss_bytes, components, now, measure)
+    by_place = {f"{move.file}:{move.line}": move for move in moves}
+    changed = _changed(processes)
     used = {name: used_modules(its_processes) or frozenset() for name, its_processes in own.items()}
     imported = {
         component.name: frozenset(imported_packages(process))
@@ -45,6 +62,10 @@ def build(
             {name: modules for name, modules in used.items() if name not in (component.name, "")},
             {name: packages for name, packages in imported.items() if name != component.name},
             runs,
+            changed,
+            begin.file,
+            measure,
+            by_place,
         )
         for component in components
     ]
@@ -57,8 +78,36 @@ def build(
         components=components,
         sharing=sharing,
         matrix=decision_matrix(evidence, budget.need_bytes if budget is not None else 0),
+        service=now,
         budget=budget,
+        models=list(map(_model, models)),
+        plan=make_plan(service, budget, components, by_place),
     )
+
+
+def _model(tried: SuiteModel) -> results.SuiteModel:
+    return results.SuiteModel(
+        component=tried.component,
+        name=tried.name,
+        parameters=tried.parameters,
+        bytes=tried.bytes,
+        dtype=tried.dtype,
+        calls=tried.calls,
+        ways=[
+            results.SuiteModelWay(**{name: getattr(way, name) for name in results.SuiteModelWay.__struct_fields__})
+            for way in tried.ways
+        ],
+    )
+
+
+def _changed(processes: Sequence[SuiteProcess]) -> dict[SuiteChange, list[SuiteProcess]]:
+    """Returns the runs of the whole service with one change, by that change."""
+    changed: dict[SuiteChange, list[SuiteProcess]] = {}
+    for process in processes:
+        run = process.run
+        if run.purpose in ("together", "plan") and run.outcome == "ok" and len(process.changes) == 1:
+            changed.setdefault(process.changes[0], []).append(process)
+    return changed
 
 
 def _with_imports(processes: Sequence[SuiteProcess]) -> SuiteProcess | None:
@@ -67,13 +116,13 @@ def _with_imports(processes: Sequence[SuiteProcess]) -> SuiteProcess | None:
 
 
 def _budget(
-    limit: int, bare: int, components: Sequence[SuiteComponent], sharing: SuiteSharing | None
+    limit: int, bare: int, components: Sequence[SuiteComponent], service: Spread | None, measure: Measure
 ) -> SuiteBudget | None:
     """Compares the peak of the service, a bare interpreter included, with the budget."""
     if not limit:
         return None
-    if sharing is not None:
-        peak = sharing.together_peak_bytes
+    if service is not None:
+        peak = service.median_bytes
     else:
-        peak = max((component.peak.median_bytes for component in components if component.peak), default=0)
-    return SuiteBudget(limit_bytes=limit, peak_bytes=bare + peak, need_bytes=max(0, bare + peak - limit))
+        peak = bare + max((component.peak.median_bytes for component in components if component.peak), default=0)
+    return SuiteBudget(limit_bytes=limit, peak_bytes=peak, need_bytes=max(0, peak - limit), measure=measure)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
+from ...records import SuiteChange, SuiteMove
 from ...results.suite import Action, FactKind, Spread, SuiteComponent, SuiteFact, SuiteLever
 from .batch_growth import NOISE
+from .figures import retained, service_figure, service_held, stage_ledgers
 from .reading import SuiteProcess
+from .spreads import spread
 
 WORTH_A_ROW = NOISE  # bytes: below it, a page more or less in the allocator decides
 WORTH_SHARE = 0.01  # of what the component holds: a longer list would hide what matters
 
-Kind = Literal["import", "dtype", "twin", "allocator", "growth", "variant"]
+Kind = Literal["import", "dtype", "twin", "allocator", "growth", "variant", "option"]
 _KIND_OF: dict[Action, Kind] = {
     "remove import": "import",
     "narrow weights": "dtype",
@@ -23,6 +26,8 @@ _KIND_OF: dict[Action, Kind] = {
     "limit growth": "growth",
     "limit size": "growth",
     "use variant": "variant",
+    "move import": "import",
+    "set option": "option",
 }
 
 
@@ -36,6 +41,10 @@ class ComponentEvidence:
         used_by_others: modules used by the other components of the suite, by component.
         imported_by_others: packages imported by the other components, by component.
         together: the processes that ran all components as they are.
+        changed: the processes that ran all components with one change, by that change.
+        spec: the suite, as `FILE.py|MODULE[:NAME]`.
+        measure: what a budget limits, and what a change saves in the service: "rss" or "unevictable".
+        moves: import statements of the program that a trial moved, by "file:line".
     """
 
     component: SuiteComponent
@@ -43,6 +52,10 @@ class ComponentEvidence:
     used_by_others: dict[str, frozenset[str]]
     imported_by_others: dict[str, frozenset[str]]
     together: Sequence[SuiteProcess] = ()
+    changed: Mapping[SuiteChange, Sequence[SuiteProcess]] = field(default_factory=dict)
+    spec: str = ""
+    measure: str = "rss"
+    moves: Mapping[str, SuiteMove] = field(default_factory=dict)
 
     def of(self, purpose: str, variant: str | None = None) -> list[SuiteProcess]:
         """Returns the processes of one purpose that succeeded."""
@@ -55,11 +68,47 @@ class ComponentEvidence:
             and (variant is None or process.run.variant == variant)
         ]
 
+    def in_service(self, change: SuiteChange) -> tuple[int | None, int | None]:
+        """Returns what a change saves with all components in one process: of what they hold, and of the peak.
+
+        Either is None if it was not measured, or is below the differences between runs.
+        """
+        return self._saving(change, service_held), self._saving(change, service_figure)
+
+    def _saving(self, change: SuiteChange, figure: Callable[[SuiteProcess, str], int | None]) -> int | None:
+        before, after = (
+            spread(size for one in runs if (size := figure(one, self.measure)) is not None)
+            for runs in (self.together, self.changed.get(change, ()))
+        )
+        return _clear_saving(before, after)
+
+    def unevictable(self, after: Sequence[SuiteProcess]) -> list[SuiteFact]:
+        """Returns by how much the memory changes that the kernel cannot evict, in a process of the component's own."""
+        old, new = (
+            spread(size for one in runs if (size := service_held(one, "unevictable")) is not None)
+            for runs in (self.of("resident"), after)
+        )
+        if old is None or new is None or not any(stage_ledgers(one) for one in after):
+            return []
+        return [fact("unevictable", new.median_bytes - old.median_bytes)]
+
     @property
     def noise(self) -> int:
         """The difference between the runs of the component as it is, in bytes."""
         before = self.component.held
         return 0 if before is None else width(before)
+
+
+def _clear_saving(before: Spread | None, after: Spread | None) -> int | None:
+    if before is None or after is None:
+        return None
+    saved = before.median_bytes - after.median_bytes
+    return saved if abs(saved) > width(before) else None
+
+
+def kind_of(action: Action) -> Kind:
+    """Returns what an action is about."""
+    return _KIND_OF[action]
 
 
 def used_modules(processes: Sequence[SuiteProcess]) -> frozenset[str] | None:
@@ -81,6 +130,7 @@ def lever_if_worthwhile(
     after: int | None = None,
     in_service: int | None = None,
     in_service_peak: int | None = None,
+    applicable: bool = True,
 ) -> Iterator[SuiteLever]:
     """Yields the lever if it saves enough; clamps its range to what the component holds."""
     before = one.component.held
@@ -105,6 +155,7 @@ def lever_if_worthwhile(
         evidence=evidence,
         in_service_bytes=in_service,
         in_service_peak_bytes=in_service_peak,
+        applicable=applicable,
     )
 
 
@@ -116,6 +167,14 @@ def fact(kind: FactKind, *sizes: int, names: Sequence[str] = (), counts: Sequenc
 def spread_fact(kind: Literal["before", "after"], figure: Spread) -> SuiteFact:
     """Makes a fact from a figure measured in several runs: the smallest and the largest value, or the only one."""
     return fact(kind, *sorted({figure.low_bytes, figure.high_bytes}), counts=[figure.runs])
+
+
+def service_spread(one: ComponentEvidence, change: SuiteChange, in_service: int | None) -> list[SuiteFact]:
+    """Returns why the saving of a change in the service is missing, if it was measured."""
+    before = retained(one.together)
+    if before is None or in_service is not None or not one.changed.get(change):
+        return []
+    return [fact("service spread", width(before))]
 
 
 def width(figure: Spread) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ... import results
+from ...paths import read
 from ...results.suite import Spread
 from .reading import SuiteProcess
 from .spreads import spread
-from .stages import AFTER_GC, IMPORT, STAGES
+from .stages import AFTER_GC, AFTER_TRIM, AGAIN, IMPORT, STAGES
 
 
 def row_of(process: SuiteProcess, path: str) -> results.PhaseRow | None:
@@ -59,6 +60,39 @@ def whole_peak(process: SuiteProcess) -> int | None:
         return None
     rows = [row.resident for row in process.report.phases if row.path and row.resident is not None]
     return max((row.peak_bytes for row in rows), default=start) - start
+
+
+def service_held(process: SuiteProcess, measure: str) -> int | None:
+    """Returns what a process holds in the end, less RSS before the first import; see `service_figure`."""
+    start, held = start_of(process), _held(process)
+    if start is None or held is None:
+        return None
+    return held - start - (evictable_bytes(process) if measure == "unevictable" else 0)
+
+
+def evictable_bytes(process: SuiteProcess) -> int:
+    """Returns the clean pages of files that a process holds in the end, of those that it mapped itself."""
+    return sum(item.evictable_bytes for row in outermost_ledgers(process) for item in row.items)
+
+
+def service_figure(process: SuiteProcess, measure: str) -> int | None:
+    """Returns what a budget limits in a process: its peak less RSS before the first import.
+
+    Args:
+        process: a process with one component or with several.
+        measure: "rss", or "unevictable" to leave out the clean pages of files that it holds in the end, which the
+            kernel can evict.
+    """
+    highest = whole_peak(process)
+    if highest is None or measure == "rss":
+        return highest
+    return highest - evictable_bytes(process)
+
+
+def outermost_ledgers(process: SuiteProcess) -> list[results.Ledger]:
+    """Returns the ledgers of the phases that lie in no other one: their changes add up to what the process holds."""
+    rows = process.report.ledger if process.report is not None else None
+    return [row for row in rows or [] if row.path and len(read(row.path)) == 1 and row.path not in (AFTER_TRIM, AGAIN)]
 
 
 def wall_of(process: SuiteProcess) -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ...records import SuiteChange
 from ...results.suite import SuiteFact, SuiteLever
 from .evidence import ComponentEvidence, fact, lever_if_worthwhile, used_modules
 from .figures import retained
 from .reading import SuiteProcess
 from .spreads import saving
-from .unused import UnusedImport, unused_imports
+from .unused import UnusedImport, unused_imports, with_suite_file
 
+_HINDRANCES = ("loaded anyway", "deferring failed")
 SERVICE = "the service"  # in place of a component's name, if a lever is about all of them
 
 
@@ -20,6 +22,8 @@ def import_levers(one: ComponentEvidence) -> Iterator[SuiteLever]:
     report = truth[-1].report if truth else None
     if report is None or report.imports is None or used is None:
         return
+    anywhere = {module for modules in one.used_by_others.values() for module in modules}
+    used = with_suite_file(report.imports, used, anywhere, one.spec)
     candidates = {unused.root: unused for unused in unused_imports(report.imports, used)}
     parts = {unused.root: unused for unused in unused_imports(report.imports, used, whole=False)}
     for process in one.of("deferred"):
@@ -61,6 +65,7 @@ def service_import_levers(levers: Sequence[SuiteLever], evidence: Sequence[Compo
                 phase=largest.phase,
                 evidence=[fact("held alone", row.saves_high_bytes, names=[row.component]) for row in rows],
                 in_service_bytes=(low + high) // 2,
+                applicable=all(row.applicable for row in rows),
             )
         )
     return found
@@ -84,6 +89,7 @@ def _unused_import(one: ComponentEvidence, unused: UnusedImport) -> Iterator[Sui
     else:
         low = high = unused.bytes
         facts += _why_not_deferred(one, unused.root)
+    in_service, in_service_peak = one.in_service(SuiteChange("defer import", "", unused.root))
     yield from lever_if_worthwhile(
         one,
         "remove import",
@@ -94,7 +100,9 @@ def _unused_import(one: ComponentEvidence, unused: UnusedImport) -> Iterator[Sui
         phase=unused.phase,
         evidence=facts,
         after=None if after is None else after.median_bytes,
-        in_service=0 if users or importers else None,
+        in_service=in_service if in_service is not None else 0 if users or importers else None,
+        in_service_peak=in_service_peak,
+        applicable=after is not None or not any(one.kind in _HINDRANCES for one in facts),
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median_low
 
-from ...records import SuiteMember
+from ...records import SuiteAnswers, SuiteMember
 from ...results.suite import (
     Spread,
     SuiteArrayTotals,
@@ -16,14 +17,15 @@ from ...results.suite import (
     SuitePhase,
     SuiteVariant,
 )
+from .agreement import agreement
 from .batch_growth import batch_growth
 from .figures import ledger_of, peak, resident, retained, row_of, start_of, wall_of
 from .reading import SuiteProcess
 from .sites import allocation_sites
 from .spreads import middle, saving, spread
-from .stages import AFTER_GC, AFTER_TRIM, AGAIN, STAGES, in_a_stage
+from .stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, STAGES, in_a_stage
 
-_TRIALS = ("deferred", "arenas")  # a failure in one of these is not the component's
+_TRIALS = ("deferred", "arenas", "trial")  # a failure in one of these is not the component's
 _PACKAGES = 12
 
 
@@ -61,7 +63,7 @@ def component_profile(member: SuiteMember, processes: Sequence[SuiteProcess]) ->
     profile.growth = batch_growth(readable, member.batch)
     profile.sites = allocation_sites(processes)
     profile.arrays = _arrays(processes)
-    profile.variants = [_variant(name, processes, profile.held) for name in member.variants]
+    profile.variants = [_variant(name, processes, profile.held, member.batch) for name in member.variants]
     profile.disturbances = _disturbances(processes, readable)
     return profile
 
@@ -129,9 +131,19 @@ def _arrays(processes: Sequence[SuiteProcess]) -> list[SuiteArrayTotals] | None:
     ]
 
 
-def _variant(name: str, processes: Sequence[SuiteProcess], before: Spread | None) -> SuiteVariant:
+def _answers(processes: Sequence[SuiteProcess], purpose: str, variant: str) -> SuiteAnswers | None:
+    found = (one.own.answers for one in processes if one.run.purpose == purpose and one.run.variant == variant)
+    return next((answers for answers in found if answers is not None), None)
+
+
+def _variant(name: str, processes: Sequence[SuiteProcess], before: Spread | None, requests: int) -> SuiteVariant:
     runs = [process for process in processes if process.run.purpose == "variant" and process.run.variant == name]
-    variant = SuiteVariant(name=name, held=retained(runs), peak=peak(runs))
+    held = retained(runs)
+    variant = SuiteVariant(name=name, held=held, peak=None if held is None else peak(runs))
+    batches = [row.wall_ns for run in runs if run.run.outcome == "ok" and (row := row_of(run, BATCH)) is not None]
+    if batches and requests:
+        variant.request_ns = median_low(batches) // requests
+    variant.agreement = agreement(_answers(processes, "resident", ""), _answers(processes, "variant", name))
     if before is not None and variant.held is not None:
         variant.saves_low_bytes, variant.saves_high_bytes = saving(before, variant.held)
     return variant

@@ -12,10 +12,14 @@ from ...records import (
     PhaseBegin,
     PhaseEnd,
     Record,
+    SuiteAnswers,
     SuiteArrays,
     SuiteBegin,
+    SuiteChange,
     SuiteDeferred,
     SuiteMember,
+    SuiteModel,
+    SuiteMove,
     SuiteRun,
     SuiteUse,
 )
@@ -30,22 +34,28 @@ class SuiteRecords:
         begin: in the suite's own process: the settings of the suite.
         members: in the suite's own process: the components, in their order.
         runs: in the suite's own process: each process that it started.
+        moves: in the suite's own process: the import statements that it looked at.
+        models: in the suite's own process: the models that it tried.
         use: in a pass that watches what the requests use: the modules.
         arrays: in the same pass: the live tensors and arrays.
+        answers: of a component or variant: what it answers to the first requests.
         deferred: in a pass that defers imports: which modules stayed unloaded.
         requests: RSS after each request of the batch, in bytes.
     """
 
     takes: ClassVar[tuple[type[Record], ...]] = (
         *(SuiteBegin, SuiteMember, SuiteRun),
-        *(SuiteUse, SuiteArrays, SuiteDeferred),
+        *(SuiteUse, SuiteArrays, SuiteDeferred, SuiteMove, SuiteModel, SuiteAnswers),
     )
 
     begin: SuiteBegin | None = None
     members: list[SuiteMember] = field(default_factory=list)
     runs: list[SuiteRun] = field(default_factory=list)
+    moves: list[SuiteMove] = field(default_factory=list)
+    models: list[SuiteModel] = field(default_factory=list)
     use: SuiteUse | None = None
     arrays: SuiteArrays | None = None
+    answers: SuiteAnswers | None = None
     deferred: SuiteDeferred | None = None
     requests: list[int] = field(default_factory=list)
 
@@ -75,10 +85,16 @@ class SuiteRecords:
             self.members.append(record)
         elif isinstance(record, SuiteRun):
             self.runs.append(record)
+        elif isinstance(record, SuiteMove):
+            self.moves.append(record)
+        elif isinstance(record, SuiteModel):
+            self.models.append(record)
         elif isinstance(record, SuiteUse):
             self.use = record
         elif isinstance(record, SuiteArrays):
             self.arrays = record
+        elif isinstance(record, SuiteAnswers):
+            self.answers = record
         elif isinstance(record, SuiteDeferred):
             self.deferred = record
 
@@ -96,3 +112,11 @@ class SuiteProcess:
     run: SuiteRun
     report: results.TraceReport | None
     own: SuiteRecords
+
+    @property
+    def changes(self) -> list[SuiteChange]:
+        """What it changed; traces of older versions have no more than the name of a variant."""
+        run = self.run
+        if not run.changes and run.purpose == "together" and run.variant:
+            return [SuiteChange("variant", run.component, run.variant)]
+        return run.changes

@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median_low
 
 from ...paths import write
 from ...results.suite import SuiteComponent, SuiteShare, SuiteShared, SuiteSharing
-from .figures import resident, start_of, whole_peak
+from .figures import resident, retained, start_of, whole_peak
 from .reading import SuiteProcess
+from .spreads import middle
 from .stages import AFTER_GC, IMPORT, in_a_stage
 
 _WORTH_A_ROW = 500_000
 
 
 def share(
-    components: Sequence[SuiteComponent], alone: Sequence[SuiteProcess | None], together: SuiteProcess | None
+    components: Sequence[SuiteComponent], alone: Sequence[SuiteProcess | None], runs: Sequence[SuiteProcess]
 ) -> SuiteSharing | None:
     """Compares each component in a process of its own with all of them in one.
 
     Args:
         components: the components in the order of the service.
         alone: for each component, the process whose imports are used.
-        together: the process that ran all of them.
+        runs: the processes that ran all of them.
 
     Returns:
         None if there is no such process.
     """
-    if together is None or together.report is None:
+    started = [run for run in runs if start_of(run) is not None]
+    if not started:
         return None
-    start, end = start_of(together), resident(together, AFTER_GC)
-    if start is None:
-        return None
+    whole = [run for run in started if resident(run, AFTER_GC) is not None]
+    # Of several runs, the one in the middle: the decision matrix has its figure too.
+    together = whole[middle([held.median_bytes for run in whole if (held := retained([run]))])] if whole else started[0]
+    start, end = start_of(together) or 0, resident(together, AFTER_GC)
     packages = [imported_packages(process) for process in alone]
     order: list[SuiteShare] = []
     for position, component in enumerate(components):
@@ -56,7 +60,7 @@ def share(
         order=order,
         sum_of_parts_bytes=sum(part.alone_bytes for part in order),
         together_bytes=last - start,
-        together_peak_bytes=whole_peak(together) or 0,
+        together_peak_bytes=median_low([whole_peak(run) or 0 for run in whole or started]),
         shared=_shared(components, packages),
     )
 

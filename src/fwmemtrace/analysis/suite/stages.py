@@ -14,3 +14,11 @@ STAGES = (IMPORT, INIT, FIRST, BATCH, AFTER_GC)
 def in_a_stage(path: str) -> bool:
     """Returns whether a phase, given by the text of its path, is a stage or runs inside one."""
     return bool(path) and read(path)[0] in STAGES
+
+
+def imported_by_program(phase: str) -> bool:
+    """Tells whether a module that was imported in a phase is the program's, not the tracer's.
+
+    In a process with several components their phases enclose the stages.
+    """
+    return bool(phase) and not {*STAGES}.isdisjoint(read(phase))

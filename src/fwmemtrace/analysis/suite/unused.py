@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from ...results import Import
@@ -73,6 +73,27 @@ def unused_imports(imports: Sequence[Import], used: Collection[str], *, whole: b
         for top, roots in grouped.items()
     ]
     return sorted(unused, key=lambda one: -one.bytes)
+
+
+def with_suite_file(
+    imports: Sequence[Import], used: frozenset[str], anywhere: Iterable[str], spec: str
+) -> frozenset[str]:
+    """Returns what a component used, and what other components used of what the suite file itself imports at its top.
+
+    Every process imports the suite file: that it imports something for another component is no fault of this one.
+
+    Args:
+        imports: the imports of a process of the component.
+        used: the modules that it used.
+        anywhere: the modules that any component used.
+        spec: the suite, as `FILE.py|MODULE[:NAME]`.
+    """
+    file = spec.partition(":")[0]
+    name = file.rpartition("/")[2] if file.endswith(".py") else file.rpartition(".")[2] + ".py"
+    of_file = {
+        row.module for row in imports if row.nearest_own is not None and row.nearest_own.file.rpartition("/")[2] == name
+    }
+    return used | (of_file & frozenset(anywhere))
 
 
 def _prefixes(module: str) -> list[str]:

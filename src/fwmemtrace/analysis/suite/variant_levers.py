@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...records import SuiteChange
 from ...results.suite import SuiteFact, SuiteLever, SuiteVariant
-from .evidence import ComponentEvidence, fact, lever_if_worthwhile, spread_fact, width
-from .figures import retained, stage_ledgers, whole_peak
+from .agreement import agreement_facts
+from .evidence import ComponentEvidence, fact, lever_if_worthwhile, service_spread, spread_fact, width
+from .figures import stage_ledgers
 from .reading import SuiteProcess
-from .spreads import spread
 from .stages import AFTER_GC
 
 _LEDGER_LINES = 2
@@ -23,7 +24,8 @@ def variant_levers(one: ComponentEvidence) -> Iterator[SuiteLever]:
         low, high = variant.saves_low_bytes, variant.saves_high_bytes or 0
         if low < max(one.noise, width(variant.held)):
             continue
-        in_service, in_service_peak = _in_service(one, variant.name), _in_service_peak(one, variant.name)
+        change = SuiteChange("variant", one.component.name, variant.name)
+        in_service, in_service_peak = one.in_service(change)
         yield from lever_if_worthwhile(
             one,
             "use variant",
@@ -33,9 +35,10 @@ def variant_levers(one: ComponentEvidence) -> Iterator[SuiteLever]:
             basis="measured",
             phase=AFTER_GC,
             evidence=[
+                *agreement_facts(variant.agreement),
                 *_ledger_changes(one, variant.name),
                 *_peak_changes(one, variant, in_service_peak),
-                *_service_spread(one, variant.name, in_service),
+                *service_spread(one, change, in_service),
                 spread_fact("before", before),
                 spread_fact("after", variant.held),
             ],
@@ -43,26 +46,6 @@ def variant_levers(one: ComponentEvidence) -> Iterator[SuiteLever]:
             in_service=in_service,
             in_service_peak=in_service_peak,
         )
-
-
-def _in_service(one: ComponentEvidence, variant: str) -> int | None:
-    """Returns the saving with all components in one process; None if it is below the differences between runs."""
-    before, after = retained(one.together), retained(one.of("together", variant))
-    if before is None or after is None:
-        return None
-    saved = before.median_bytes - after.median_bytes
-    return saved if abs(saved) > width(before) else None
-
-
-def _in_service_peak(one: ComponentEvidence, variant: str) -> int | None:
-    """Returns the same for the peak."""
-    before = spread(peak for process in one.together if (peak := whole_peak(process)) is not None)
-    runs = one.of("together", variant)
-    after = whole_peak(runs[0]) if runs else None
-    if before is None or after is None:
-        return None
-    saved = before.median_bytes - after
-    return saved if abs(saved) > width(before) else None
 
 
 def _peak_changes(one: ComponentEvidence, variant: SuiteVariant, in_service_peak: int | None) -> list[SuiteFact]:
@@ -74,14 +57,6 @@ def _peak_changes(one: ComponentEvidence, variant: SuiteVariant, in_service_peak
     if in_service_peak is not None:
         facts.append(fact("service peak", -in_service_peak))
     return facts
-
-
-def _service_spread(one: ComponentEvidence, variant: str, in_service: int | None) -> list[SuiteFact]:
-    """Returns why the saving in the service is missing, if it was measured."""
-    before = retained(one.together)
-    if before is None or in_service is not None or not one.of("together", variant):
-        return []
-    return [fact("service spread", width(before))]
 
 
 def _ledger_changes(one: ComponentEvidence, variant: str) -> list[SuiteFact]:

@@ -40,7 +40,8 @@ class NativeProbe(Probe):
     rank: ClassVar[int] = 70
     measured: ClassVar[bool] = False
     conflicts: ClassVar[Mapping[str, str]] = {
-        "python_heap": "memray would record the tables of tracemalloc, a block for each Python object"
+        "python_heap": "memray would record the tables of tracemalloc, a block for each Python object",
+        "heap": "memray takes over the functions that the sampler watches",
     }
 
     def __init__(self) -> None:

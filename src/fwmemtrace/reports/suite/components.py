@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...results.suite import SuiteComponent, SuitePhase
+from ...results.suite import SuiteAgreement, SuiteComponent, SuitePhase
 from ..blocks import Bytes, Code, Column, Count, Duration, Prose, Ratio, Section, Sentence, Table
 from ..ledger_words import UNEXPLAINED, ledger_words
 from ..sites import short
@@ -155,8 +155,23 @@ def _variants(component: SuiteComponent) -> Table:
         if variant.held is not None and component.held is not None:
             change = Bytes(variant.held.median_bytes - component.held.median_bytes, signed=True)
         held = "failed" if variant.held is None else spread_words(variant.held)
-        rows.append([Code(variant.name), held, spread_words(variant.peak), change])
-    return _table("variants", ("variant",), ("held", "peak", "change"), rows, "Variants")
+        request = None if variant.request_ns is None else Duration(variant.request_ns)
+        rows.append(
+            [Code(variant.name), held, spread_words(variant.peak), change, request, _agreement(variant.agreement)]
+        )
+    columns = [Column("variant"), *(Column(head, "right") for head in ("held", "peak", "change", "per request"))]
+    return Table("variants", [*columns, Column("answers")], rows, "Variants")
+
+
+def _agreement(found: SuiteAgreement | None) -> str:
+    """Returns how far the answers of a variant agree with the component's."""
+    if found is None:
+        return ""
+    if found.equal == found.requests:
+        return "equal"
+    if found.largest_difference is None or found.cosine is None:
+        return f"{found.equal} of {found.requests} equal"
+    return f"differ by up to {found.largest_difference:.2g}, cosine {found.cosine:.4f}"
 
 
 def _disturbances(component: SuiteComponent) -> Table:

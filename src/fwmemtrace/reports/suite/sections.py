@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from ...results.suite import Suite, SuiteLever
+from ...results.suite import Suite, SuiteComparison, SuiteLever
 from ..blocks import Block, Bytes, Code, Column, Listing, Prose, Section, Sentence, Table, counted
 from .components import allocations_section, component_section, profiles, snapshots
+from .models import models_sections
+from .plan import plan_section
 from .summary import failures, recommendations, sharing_sentence, summary_sentences
-from .words import fact_words, joined, lever_words, savings
+from .words import evidence_words, lever_words, savings
 
 _RECOMMENDED = 10
+_AFTER_ALL = ("import", "after gc", "after trim")  # a lever measured there is about all that is held
 _COLUMNS_MEAN = (
     "import, init, first (request) and batch are RSS changes; held is RSS after the batch and a garbage collection, "
     "peak the kernel's high-water mark, both less RSS before the import; spread is the difference in held between runs."
 )
 
 
-def suite_sections(suite: Suite, *, top: int = 5) -> list[Section]:
+def suite_sections(suite: Suite, *, top: int = 5, verbose: bool = False) -> list[Section]:
     """Returns the whole report.
 
     Args:
         suite: the results.
         top: rows of each table of packages, holders and allocations.
+        verbose: whether to show all evidence.
     """
     measured = [component for component in suite.components if component.phases]
     sections = [
         Section("summary", "Summary", [Prose("summary", summary_sentences(suite))]),
         Section("method", "Method", [Prose("method", _method(suite))]),
     ]
+    if suite.against is not None:
+        sections.append(_against(suite.against))
     if measured:
         profile: list[Block] = [Prose("columns", [_COLUMNS_MEAN]), profiles(suite.components)]
         sections.append(Section("timeline", "Timeline of snapshots", [snapshots(measured)]))
@@ -34,7 +40,7 @@ def suite_sections(suite: Suite, *, top: int = 5) -> list[Section]:
         sections += [component_section(number, component, top) for number, component in enumerate(measured)]
     if failed := failures(suite.components):
         sections.append(Section("failures", "Failures", [Listing("failures", failed)]))
-    if suite.sharing is not None:
+    if suite.sharing is not None and len(suite.sharing.order) > 1:
         sections.append(_sharing(suite, top))
     allocations = [
         section
@@ -43,7 +49,33 @@ def suite_sections(suite: Suite, *, top: int = 5) -> list[Section]:
     ]
     if allocations:
         sections += [Section("allocations", "Top allocations"), *allocations]
-    return [*sections, _matrix(suite), _recommendations(suite)]
+    sections += models_sections(suite.models)
+    sections.append(_matrix(suite, verbose=verbose))
+    if suite.plan is None or not suite.plan.steps:
+        sections.append(_recommendations(suite))
+    if suite.plan is not None:
+        sections.append(plan_section(suite.plan))
+    return sections
+
+
+def _against(against: SuiteComparison) -> Section:
+    rows: list[list[Sentence]] = [
+        [
+            one.name,
+            None if one.before is None else Bytes(one.before.median_bytes),
+            None if one.after is None else Bytes(one.after.median_bytes),
+            None if one.change_bytes is None else Bytes(one.change_bytes, signed=True),
+            "" if one.change_bytes is None or one.clear else "within the differences between runs",
+        ]
+        for one in (*against.components, against.service)
+    ]
+    columns = [Column(""), *(Column(title, "right") for title in ("before", "now", "change")), Column("")]
+    means: Sentence = [
+        "What each component holds in a process of its own, and the peak of all in one process, in ",
+        Code(against.since),
+        " and now.",
+    ]
+    return Section("against", "Changes", [Prose("means", [means]), Table("changes", columns, rows)])
 
 
 def _method(suite: Suite) -> list[Sentence]:
@@ -93,7 +125,7 @@ def _sharing(suite: Suite, top: int) -> Section:
     return Section("sharing", "Shared and own memory", blocks)
 
 
-def _matrix(suite: Suite) -> Section:
+def _matrix(suite: Suite, *, verbose: bool) -> Section:
     if not suite.matrix:
         nothing = "No lever saves more than the differences between runs."
         return Section("matrix", "Decision matrix", [Prose("matrix", [nothing])])
@@ -104,25 +136,24 @@ def _matrix(suite: Suite) -> Section:
     )
     columns = [
         Column("component"),
-        Column("lever"),
         *(Column(title, "right") for title in ("now", "saves", "after", "in service")),
         Column("basis"),
-        Column("evidence"),
+        Column("lever and evidence"),
     ]
-    table = Table("levers", columns, [_lever(lever) for lever in suite.matrix])
+    table = Table("levers", columns, [_lever(lever, verbose=verbose) for lever in suite.matrix])
     return Section("matrix", "Decision matrix", [Prose("matrix", [caption]), table])
 
 
-def _lever(lever: SuiteLever) -> list[Sentence]:
+def _lever(lever: SuiteLever, *, verbose: bool) -> list[Sentence]:
+    where = "" if lever.phase in _AFTER_ALL else f" ({lever.phase})"
     return [
         lever.component,
-        lever_words(lever),
         Bytes(lever.now_bytes),
         savings(lever),
         Bytes(lever.after_bytes),
         None if lever.in_service_bytes is None else Bytes(lever.in_service_bytes, signed=True),
         lever.basis,
-        [f"{lever.phase}: ", *joined([fact_words(fact) for fact in lever.evidence], "; ")],
+        [*lever_words(lever), f"{where}: ", *evidence_words(lever, verbose=verbose)],
     ]
 
 

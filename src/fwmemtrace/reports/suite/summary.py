@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ...analysis.suite.matrix import service_saving
+from ...analysis.suite.matrix import advised, service_saving
 from ...results.suite import (
     Suite,
     SuiteBudget,
+    SuiteComparison,
     SuiteComponent,
     SuiteFailure,
     SuiteLever,
@@ -15,6 +16,7 @@ from ...results.suite import (
 )
 from ..blocks import Bytes, Code, Percent, Sentence, counted, parts
 from ..ledger_words import ledger_words
+from .plan import plan_sentences
 from .words import (
     Words,
     fact_words,
@@ -34,6 +36,8 @@ _PASSES = {
     "deferred": "deferred import",
     "arenas": "fewer arenas",
     "variant": "variant",
+    "trial": "trial",
+    "plan": "plan",
 }
 _OUTCOMES = {
     "raised": "raised an exception",
@@ -48,7 +52,7 @@ _GROWING_STAGES = ("import", "init", "first request", "batch")
 def summary_sentences(suite: Suite) -> list[Sentence]:
     """Returns the largest holder, the service against its budget, the best lever, and the failures."""
     measured = [component for component in suite.components if component.held is not None]
-    sentences: list[Sentence] = []
+    sentences: list[Sentence] = [] if suite.plan is None else plan_sentences(suite.plan)
     if measured:
         sentences.append(_largest(measured))
     else:
@@ -56,9 +60,14 @@ def summary_sentences(suite: Suite) -> list[Sentence]:
     if suite.sharing is not None and len(suite.sharing.order) > 1:
         sentences.append(sharing_sentence(suite.sharing))
     if suite.budget is not None:
-        sentences.append(_budget_sentence(suite.budget))
-    if suite.matrix:
-        sentences.append(_best_lever(suite.matrix[0]))
+        sentences.append(_budget_sentence(suite.budget, suite.bare_bytes))
+    if suite.against is not None and suite.against.service.change_bytes is not None:
+        sentences.append(_since(suite.against))
+    levers = advised(suite)
+    if suite.plan is not None and suite.plan.steps:
+        pass  # the plan is the advice: the largest single saving may not be part of it
+    elif levers:
+        sentences.append(_best_lever(levers[0]))
     elif measured:
         sentences.append("No lever saves memory.")
     failed = [component for component in suite.components if component.outcome != "ok"]
@@ -106,10 +115,8 @@ def recommendations(suite: Suite) -> list[Sentence]:
     items: list[Sentence] = []
     need = suite.budget.need_bytes if suite.budget is not None else 0
     seen: set[str] = set()
-    for lever in suite.matrix:
+    for lever in advised(suite):
         saved = service_saving(lever, need)
-        if saved <= 0:
-            continue
         words: Words = [Code(lever.component), ": ", *lever_words(lever), ", saves ", savings(lever)]
         words.append(f" ({lever.basis})")
         if lever.in_service_bytes is not None:
@@ -148,12 +155,21 @@ def _largest(measured: Sequence[SuiteComponent]) -> Sentence:
     return [*words, ")."]
 
 
-def _budget_sentence(budget: SuiteBudget) -> Sentence:
-    limit, peak = Bytes(budget.limit_bytes), Bytes(budget.peak_bytes)
+def _since(against: SuiteComparison) -> Sentence:
+    change = against.service.change_bytes or 0
+    words: Words = ["Since ", Code(against.since), ", the peak of the service has "]
+    if not against.service.clear:
+        return [*words, "not changed by more than its runs differ."]
+    return [*words, "fallen" if change < 0 else "risen", " by ", Bytes(abs(change)), "."]
+
+
+def _budget_sentence(budget: SuiteBudget, bare: int) -> Sentence:
+    limit = Bytes(budget.limit_bytes)
+    peak: Words = [Bytes(budget.peak_bytes), ", with the ", Bytes(bare), " of a bare interpreter,"]
     if budget.need_bytes:
-        return ["The peak of ", peak, " exceeds the budget of ", limit, " by ", Bytes(budget.need_bytes), "."]
+        return ["The peak of ", *peak, " exceeds the budget of ", limit, " by ", Bytes(budget.need_bytes), "."]
     spare = Bytes(budget.limit_bytes - budget.peak_bytes)
-    return ["The peak of ", peak, " is within the budget of ", limit, ", with ", spare, " to spare."]
+    return ["The peak of ", *peak, " is within the budget of ", limit, ", with ", spare, " to spare."]
 
 
 def _best_lever(lever: SuiteLever) -> Sentence:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from ...analysis.suite.import_levers import SERVICE
-from ...results.suite import Action, FactKind, Spread, Suite, SuiteFact, SuiteLever
+from ...results.suite import Action, FactKind, Spread, Suite, SuiteFact, SuiteLever, SuiteStep
 from ..blocks import Bytes, Code, Count, Inline, Range, Sentence, counted, enumerate_words, parts, plain
 from ..ledger_words import ledger_words
 from ..sites import short
@@ -17,15 +17,24 @@ Words: TypeAlias = list[Inline]
 
 _LISTED = 4  # names that a sentence lists before "and N more"
 
+_OPTIONS = {
+    "onnxruntime arena": "Turn off the memory arena and memory pattern of ONNX Runtime",
+    "padding": "Pad to the longest text instead of to a fixed length",
+}
+_IN_THE_ACTION = ("own line", "moves into")  # facts that the words of the action have already
+_LONGEST_EVIDENCE = 140  # characters: two lines of a narrow terminal
+
 _ACTIONS: dict[Action, Callable[[str], Words]] = {
     "remove import": lambda module: ["Remove the ", Code(module), " import"],
     "narrow weights": lambda dtype: ["Store the weights as ", dtype],
     "share equal tensors": lambda _: ["Keep one copy of equal tensors"],
     "trim allocator": lambda _: ["Trim malloc after the requests"],
     "set variable": lambda variable: ["Set ", Code(variable)],
-    "limit growth": lambda _: ["Limit what grows"],
-    "limit size": lambda _: ["Limit the cache size"],
+    "limit growth": lambda place: ["Limit what grows", *_at(place)],
+    "limit size": lambda place: ["Limit the cache size", *_at(place)],
     "use variant": lambda variant: ["Use the variant ", Code(variant)],
+    "move import": lambda place: ["Move the import at ", Code(short(place))],
+    "set option": lambda option: [_OPTIONS.get(option, option)],
 }
 
 _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
@@ -110,6 +119,14 @@ _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
     "unevictable": lambda fact: ["memory that the kernel cannot evict ", Bytes(fact.bytes[0], signed=True)],
     "peak": lambda fact: ["peak ", Bytes(fact.bytes[0], signed=True)],
     "service peak": lambda fact: ["peak of the service ", Bytes(fact.bytes[0], signed=True)],
+    "answers equal": lambda fact: ["the answers to ", *counted(fact.counts[0], "request"), " are equal"],
+    "answers differ": lambda fact: [
+        f"{fact.counts[0]} of {fact.counts[1]} answers differ",
+        *([f", by up to {fact.names[0]}, cosine {fact.names[1]}"] if len(fact.names) > 1 else []),
+    ],
+    "own line": lambda fact: [Code(fact.names[1]), " at ", Code(short(fact.names[0]))],
+    "moves into": lambda fact: ["used only in ", *_listed([name.rpartition(":")[0] for name in fact.names])],
+    "not used there": lambda fact: ["nothing in that file uses it"],
     "service spread": lambda fact: [
         "in the service, below the ",
         Bytes(fact.bytes[0]),
@@ -118,12 +135,35 @@ _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
 }
 
 
-def lever_words(lever: SuiteLever) -> Words:
+def _at(place: str) -> Words:
+    return [" at ", Code(short(place))] if place else []
+
+
+def lever_words(lever: SuiteLever | SuiteStep) -> Words:
     """Returns what to do, such as "Remove the scipy import"."""
+    facts = {fact.kind: fact for fact in lever.evidence}
+    if lever.action == "move import" and (line := facts.get("own line")) is not None:
+        statement, place = Code(line.names[1]), Code(short(line.names[0]))
+        if (into := facts.get("moves into")) is None:
+            return ["Remove ", statement, " at ", place]
+        return ["Move ", statement, " at ", place, " into ", *_listed([name.rpartition(":")[0] for name in into.names])]
     words = _ACTIONS[lever.action](lever.subject)
     if lever.action == "remove import" and lever.component == SERVICE:
         words.append(" (no component uses it)")
     return words
+
+
+def evidence_words(lever: SuiteLever | SuiteStep, *, verbose: bool) -> Words:
+    """Returns the facts behind a lever; only as many as fit on two lines, unless verbose."""
+    facts = [fact_words(fact) for fact in lever.evidence if fact.kind not in _IN_THE_ACTION]
+    shown: list[Words] = []
+    length = 0
+    for words in facts:
+        length += len(plain(words)) + 2
+        if shown and length > _LONGEST_EVIDENCE and not verbose:
+            break
+        shown.append(words)
+    return joined(shown, "; ")
 
 
 def fact_words(fact: SuiteFact) -> Words:
@@ -132,16 +172,31 @@ def fact_words(fact: SuiteFact) -> Words:
 
 
 def fill_texts(suite: Suite) -> Suite:
-    """Returns the suite with its levers and facts in words too, as the JSON report promises them."""
+    """Returns the suite with its levers, steps and facts in words too, as the JSON report promises them."""
     matrix = [
-        msgspec.structs.replace(
-            lever,
-            lever=plain(lever_words(lever)),
-            evidence=[msgspec.structs.replace(fact, text=_template(fact_words(fact))) for fact in lever.evidence],
-        )
+        msgspec.structs.replace(lever, lever=plain(lever_words(lever)), evidence=_facts_with_text(lever.evidence))
         for lever in suite.matrix
     ]
-    return msgspec.structs.replace(suite, matrix=matrix)
+    plan = suite.plan
+    if plan is not None:
+        plan = msgspec.structs.replace(
+            plan,
+            steps=_steps_with_text(plan.steps),
+            pairs=[msgspec.structs.replace(pair, steps=_steps_with_text(pair.steps)) for pair in plan.pairs],
+            splits=[msgspec.structs.replace(split, steps=_steps_with_text(split.steps)) for split in plan.splits],
+        )
+    return msgspec.structs.replace(suite, matrix=matrix, plan=plan)
+
+
+def _steps_with_text(steps: Sequence[SuiteStep]) -> list[SuiteStep]:
+    return [
+        msgspec.structs.replace(step, step=plain(lever_words(step)), evidence=_facts_with_text(step.evidence))
+        for step in steps
+    ]
+
+
+def _facts_with_text(facts: Sequence[SuiteFact]) -> list[SuiteFact]:
+    return [msgspec.structs.replace(fact, text=_template(fact_words(fact))) for fact in facts]
 
 
 def savings(lever: SuiteLever) -> Range:

@@ -1,0 +1,161 @@
+// The extension module `fwmemtrace.core._compiled`: what Python can ask of the core.
+#include "core.h"
+
+#include <errno.h>
+#include <structmember.h>
+#include <string.h>
+
+static bool is_on;
+
+static PyObject *heap_check(PyObject *module, PyObject *nothing) {
+    (void)module, (void)nothing;
+    const char *reason = python_stack_check();
+    if (!reason) Py_RETURN_NONE;
+    return PyUnicode_FromString(reason);
+}
+
+static PyObject *heap_start(PyObject *module, PyObject *arguments) {
+    (void)module;
+    PyObject *path = NULL;
+    double mean;
+    unsigned long long seed;
+    if (!PyArg_ParseTuple(arguments, "OdK", &path, &mean, &seed)) return NULL;
+    PyObject *encoded = NULL;
+    if (path != Py_None && !PyUnicode_FSConverter(path, &encoded)) return NULL;
+    static bool registered;
+    if (is_on) {
+        PyErr_SetString(PyExc_RuntimeError, "the sampler is on already");
+    } else if (!registered && fork_handlers_register()) {
+        PyErr_NoMemory();
+    } else {
+        registered = true;
+        int error = file_open(encoded ? PyBytes_AS_STRING(encoded) : NULL);
+        if (!file_header()) {
+            PyErr_NoMemory();
+        } else {
+            FileHeader *header = file_header();
+            header->mean = header->first_mean = mean;
+            tables_begin();
+            sampler_begin(mean, seed);
+            if (hooks_install()) {
+                is_on = true;
+                Py_XDECREF(encoded);
+                return PyLong_FromLong(error);
+            }
+            sampler_end();
+            tables_end();
+            file_leave();
+            PyErr_SetString(PyExc_RuntimeError, "the allocator's functions cannot be found");
+        }
+    }
+    Py_XDECREF(encoded);
+    return NULL;
+}
+
+static PyObject *heap_stop(PyObject *module, PyObject *nothing) {
+    (void)module, (void)nothing;
+    if (!is_on) return PyBytes_FromStringAndSize(NULL, 0);
+    is_on = false;
+    sampler_settle(&current_thread);
+    sampler_end();
+    context_watch(NULL, NULL, 0, 0);
+    hooks_remove();
+    tables_lock();
+    tables_end();
+    tables_unlock();
+    file_header()->closed = 1;
+    PyObject *contents = PyBytes_FromStringAndSize((const char *)file_header(), (Py_ssize_t)file_header()->used);
+    tables_lock();
+    file_leave();
+    tables_unlock();
+    return contents;
+}
+
+// The child of a fork has let go of its parent's tables; its hooks are still in place.
+static PyObject *heap_after_fork(PyObject *module, PyObject *nothing) {
+    (void)module, (void)nothing;
+    is_on = false;
+    context_watch(NULL, NULL, 0, 0);
+    hooks_remove();
+    Py_RETURN_NONE;
+}
+
+static PyObject *heap_phase(PyObject *module, PyObject *arguments) {
+    (void)module;
+    unsigned int parent;
+    const char *name;
+    Py_ssize_t length;
+    if (!PyArg_ParseTuple(arguments, "Iy#", &parent, &name, &length)) return NULL;
+    bool inside = current_thread.inside;
+    current_thread.inside = true;
+    tables_lock();
+    uint32_t phase = is_on ? tables_add_phase(parent, name, (size_t)length) : 0;
+    tables_unlock();
+    current_thread.inside = inside;
+    return PyLong_FromUnsignedLong(phase);
+}
+
+static PyObject *heap_begin(PyObject *module, PyObject *phase) {
+    (void)module;
+    unsigned long number = PyLong_AsUnsignedLong(phase);
+    if (number == (unsigned long)-1 && PyErr_Occurred()) return NULL;
+    sampler_switch_phase((uint32_t)number);
+    if (is_on) tables_count_call((uint32_t)number);
+    Py_RETURN_NONE;
+}
+
+static PyObject *heap_switch(PyObject *module, PyObject *phase) {
+    (void)module;
+    unsigned long number = PyLong_AsUnsignedLong(phase);
+    if (number == (unsigned long)-1 && PyErr_Occurred()) return NULL;
+    sampler_switch_phase((uint32_t)number);
+    Py_RETURN_NONE;
+}
+
+static PyObject *heap_watch(PyObject *module, PyObject *arguments) {
+    (void)module;
+    PyObject *variable, *phase, *outer;
+    if (!PyArg_ParseTuple(arguments, "OO!O!", &variable, &PyMemberDescr_Type, &phase, &PyMemberDescr_Type, &outer))
+        return NULL;
+    PyObject *value = NULL;
+    if (!PyContextVar_CheckExact(variable) || PyContextVar_Get(variable, Py_None, &value)) return NULL;
+    PyObject *read = context_value(variable);
+    bool right = read == value || (!read && value == Py_None);
+    Py_XDECREF(value);
+    if (!right) Py_RETURN_FALSE;
+    context_watch(variable, PyDescr_TYPE(phase), ((PyMemberDescrObject *)phase)->d_member->offset,
+                  ((PyMemberDescrObject *)outer)->d_member->offset);
+    Py_RETURN_TRUE;
+}
+
+static PyObject *heap_context_value(PyObject *module, PyObject *variable) {
+    (void)module;
+    if (!PyContextVar_CheckExact(variable)) Py_RETURN_NONE;
+    PyObject *value = context_value(variable);
+    if (!value) Py_RETURN_NONE;
+    return Py_NewRef(value);
+}
+
+static PyMethodDef methods[] = {
+    {"heap_check", heap_check, METH_NOARGS, "Return why the heap cannot be sampled here, None if it can."},
+    {"heap_start", heap_start, METH_VARARGS, "Start to sample; return the errno with which the file failed, or 0."},
+    {"heap_stop", heap_stop, METH_NOARGS, "Stop, and return the tables."},
+    {"heap_after_fork", heap_after_fork, METH_NOARGS, "Make a forked child ready for a start of its own."},
+    {"heap_phase", heap_phase, METH_VARARGS, "Add a phase below another one; return its number."},
+    {"heap_begin", heap_begin, METH_O, "Make a phase the calling thread's, and count a call of it."},
+    {"heap_switch", heap_switch, METH_O, "Make a phase the calling thread's."},
+    {"heap_watch", heap_watch, METH_VARARGS, "Take phases from a context variable's spans, if it can be read; else False."},
+    {"context_value", heap_context_value, METH_O, "Return the value of a context variable, as the sampler reads it."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "fwmemtrace.core._compiled",
+    .m_doc = "The compiled core of fwmemtrace.",
+    .m_size = -1,
+    .m_methods = methods,
+};
+
+PyMODINIT_FUNC PyInit__compiled(void);
+PyMODINIT_FUNC PyInit__compiled(void) { return PyModule_Create(&definition); }

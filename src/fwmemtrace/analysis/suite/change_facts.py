@@ -1,0 +1,40 @@
+"""What a change that a trial made is to whoever makes it for good: an action, and where to do it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...records import SuiteChange, SuiteMove
+from ...results.suite import Action, SuiteFact
+from .evidence import fact
+from .import_levers import SERVICE
+
+_ACTION_OF: dict[str, Action] = {
+    "variant": "use variant",
+    "move import": "move import",
+    "defer import": "remove import",
+    "variable": "set variable",
+    "option": "set option",
+    "share": "share equal tensors",
+    "trim": "trim allocator",
+}
+
+
+def action_of(change: SuiteChange) -> Action:
+    """Returns what the change does, in the words of the decision matrix."""
+    return _ACTION_OF[change.kind]
+
+
+def component_of(change: SuiteChange) -> str:
+    """Returns the component that the change is about."""
+    return change.component or SERVICE
+
+
+def edit_facts(change: SuiteChange, moves: Mapping[str, SuiteMove]) -> list[SuiteFact]:
+    """Returns which line of the program to edit, and what to move where."""
+    move = moves.get(change.subject) if change.kind == "move import" else None
+    if move is None:
+        return []
+    facts = [fact("own line", names=[change.subject, move.statement])]
+    facts.append(fact("moves into", names=move.into) if move.into else fact("not used there"))
+    return facts

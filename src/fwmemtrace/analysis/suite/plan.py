@@ -1,0 +1,262 @@
+"""The plan, from the runs of the service with sets of changes: the best set, its order, what remains, and splits."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Literal
+
+from ...records import SuiteChange, SuiteMove
+from ...results.suite import (
+    Spread,
+    SuiteBudget,
+    SuiteComponent,
+    SuiteFact,
+    SuiteHolder,
+    SuitePackage,
+    SuitePair,
+    SuitePlan,
+    SuiteSplit,
+    SuiteStep,
+)
+from .agreement import agreement_facts
+from .change_facts import action_of, component_of, edit_facts
+from .evidence import WORTH_A_ROW, width
+from .figures import outermost_ledgers, service_figure
+from .reading import SuiteProcess
+from .spreads import spread
+from .stages import imported_by_program
+
+ChangeSet = frozenset[SuiteChange]
+Measure = Literal["rss", "unevictable"]
+
+_ROWS = 12
+_PAIRS = 3
+
+
+@dataclass
+class ServiceRuns:
+    """The runs of the service that succeeded, by the component left out of it and by the changes made.
+
+    Attributes:
+        bare: RSS of a bare interpreter, which every figure includes.
+        measure: what is compared.
+        figures: the bytes of each run.
+        processes: one process of each, the last.
+    """
+
+    bare: int
+    measure: Measure
+    figures: dict[tuple[str, ChangeSet], list[int]] = field(default_factory=lambda: defaultdict(list))
+    processes: dict[tuple[str, ChangeSet], SuiteProcess] = field(default_factory=dict)
+
+    def add(self, process: SuiteProcess) -> None:
+        """Takes a run of the service."""
+        figure = service_figure(process, self.measure)
+        if process.run.outcome != "ok" or figure is None:
+            return
+        without = next((change.component for change in process.changes if change.kind == "split"), "")
+        key = without, frozenset(change for change in process.changes if change.kind != "split")
+        self.figures[key].append(self.bare + figure)
+        self.processes[key] = process
+
+    def spread(self, without: str, changes: ChangeSet) -> Spread | None:
+        """Returns the figure of a set of changes over its runs."""
+        return spread(self.figures.get((without, changes), ()))
+
+    def other_figure(self, changes: ChangeSet, measure: Measure) -> int | None:
+        """Returns the figure of the last run of a set of changes by another measure."""
+        figure = service_figure(self.processes["", changes], measure)
+        return None if figure is None else self.bare + figure
+
+    def sets(self, without: str) -> dict[ChangeSet, Spread]:
+        """Returns the figures of all sets of changes of the service without one of its components."""
+        return {
+            changes: figure
+            for (left_out, changes) in self.figures
+            if left_out == without and (figure := self.spread(without, changes)) is not None
+        }
+
+    def best(self, without: str, limit: int, noise: int) -> ChangeSet | None:
+        """Returns the smallest set within the limit; without one, the smallest of those that come closest to it."""
+        sets = self.sets(without)
+        within = [changes for changes, figure in sets.items() if figure.high_bytes <= limit]
+        if not within and sets:
+            lowest = min(figure.median_bytes for figure in sets.values())
+            within = [changes for changes, figure in sets.items() if figure.median_bytes <= lowest + noise]
+        # Of sets of one size the one that was confirmed by further runs comes first.
+        return min(
+            within,
+            key=lambda one: (len(one), -sets[one].runs, sets[one].median_bytes, sorted(map(str, one))),
+            default=None,
+        )
+
+
+def make_plan(
+    runs: ServiceRuns, budget: SuiteBudget | None, components: Sequence[SuiteComponent], moves: Mapping[str, SuiteMove]
+) -> SuitePlan | None:
+    """Returns the plan; None if there is nothing to plan for, or no run with a change.
+
+    Args:
+        runs: the runs of the service.
+        budget: what it may use.
+        components: the profiles of the components.
+        moves: import statements that trials moved, by "file:line".
+    """
+    now = runs.spread("", frozenset())
+    if budget is None or not budget.need_bytes or now is None or len(runs.figures) < 2:
+        return None
+    noise = max(WORTH_A_ROW, width(now))
+    best = runs.best("", budget.limit_bytes, noise)
+    if best is None:
+        return None
+    result = runs.spread("", best)
+    assert result is not None
+    other: Measure = "unevictable" if runs.measure == "rss" else "rss"
+    within = result.high_bytes <= budget.limit_bytes
+    agreements = {
+        (component.name, variant.name): agreement_facts(variant.agreement)
+        for component in components
+        for variant in component.variants
+    }
+    return SuitePlan(
+        measure=runs.measure,
+        limit_bytes=budget.limit_bytes,
+        within_budget=within,
+        now=now,
+        result=result,
+        now_other_bytes=runs.other_figure(frozenset(), other),
+        result_other_bytes=runs.other_figure(best, other),
+        steps=_with_agreement(_steps(runs, "", best, moves), agreements),
+        remains=_remains(runs.processes["", best]),
+        packages=_packages(runs.processes["", best]),
+        pairs=_pairs(runs, noise, moves),
+        splits=[] if within else _splits(runs, budget.limit_bytes, noise, components, moves, agreements),
+        sets_measured=len(runs.figures),
+    )
+
+
+def _steps(runs: ServiceRuns, without: str, chosen: ChangeSet, moves: Mapping[str, SuiteMove]) -> Iterator[SuiteStep]:
+    """Yields the changes; each time the one with which the service needs least comes next."""
+    sets, done = runs.sets(without), frozenset[SuiteChange]()
+    while done != chosen:
+        known = [change for change in chosen - done if done | {change} in sets]
+        following = min(
+            known or chosen - done,
+            key=lambda change: (sets[done | {change}].median_bytes if known else 0, str(change)),
+        )
+        done = done | {following}
+        after = sets.get(done)
+        yield _step(runs, without, following, moves, None if after is None else after.median_bytes)
+
+
+def _step(
+    runs: ServiceRuns, without: str, change: SuiteChange, moves: Mapping[str, SuiteMove], after: int | None
+) -> SuiteStep:
+    before, alone = runs.spread(without, frozenset()), runs.spread(without, frozenset((change,)))
+    return SuiteStep(
+        component=component_of(change),
+        action=action_of(change),
+        subject=change.subject,
+        step="",
+        alone_bytes=None if before is None or alone is None else before.median_bytes - alone.median_bytes,
+        after_bytes=after,
+        evidence=edit_facts(change, moves),
+    )
+
+
+def _with_agreement(
+    steps: Iterable[SuiteStep], agreements: Mapping[tuple[str, str], list[SuiteFact]]
+) -> list[SuiteStep]:
+    """Returns the steps, each variant with what it does to the answers."""
+    found = list(steps)
+    for step in found:
+        step.evidence += agreements.get((step.component, step.subject), [])
+    return found
+
+
+def _pairs(runs: ServiceRuns, noise: int, moves: Mapping[str, SuiteMove]) -> list[SuitePair]:
+    sets = runs.sets("")
+    base = sets[frozenset()].median_bytes
+    alone = {next(iter(one)): base - figure.median_bytes for one, figure in sets.items() if len(one) == 1}
+    pairs = []
+    for first, second in combinations(sorted(alone, key=str), 2):
+        both = sets.get(frozenset((first, second)))
+        if both is None:
+            continue
+        together, apart = base - both.median_bytes, alone[first] + alone[second]
+        # Of a pair, one may cost memory: what matters is that both save more than the better of them does.
+        if together > max(apart, alone[first], alone[second]) + 2 * noise:
+            steps = [_step(runs, "", change, moves, None) for change in (first, second)]
+            pairs.append(SuitePair(steps=steps, together_bytes=together, apart_bytes=apart))
+    return sorted(pairs, key=lambda pair: -pair.together_bytes)[:_PAIRS]
+
+
+def _splits(
+    runs: ServiceRuns,
+    limit: int,
+    noise: int,
+    components: Sequence[SuiteComponent],
+    moves: Mapping[str, SuiteMove],
+    agreements: Mapping[tuple[str, str], list[SuiteFact]],
+) -> list[SuiteSplit]:
+    splits = []
+    for component in components:
+        best = runs.best(component.name, limit, noise)
+        service = None if best is None else runs.spread(component.name, best)
+        if best is None or service is None:
+            continue
+        own, variant = _alone(runs.bare, component)
+        splits.append(
+            SuiteSplit(
+                component=component.name,
+                service=service,
+                within_budget=service.high_bytes <= limit,
+                own_bytes=own,
+                own_variant=variant,
+                steps=_with_agreement(_steps(runs, component.name, best, moves), agreements),
+            )
+        )
+    return sorted(splits, key=lambda split: split.service.median_bytes)
+
+
+def _alone(bare: int, component: SuiteComponent) -> tuple[int | None, str]:
+    """Returns the peak RSS of a component in a process of its own, with the variant that needs least."""
+    peaks = [(component.peak, ""), *((variant.peak, variant.name) for variant in component.variants if variant.held)]
+    known = [(bare + peak.median_bytes, name) for peak, name in peaks if peak is not None]
+    return min(known, default=(None, ""))
+
+
+def _remains(process: SuiteProcess) -> list[SuiteHolder]:
+    """Returns what a process holds in the end, by owner."""
+    sizes: dict[tuple[str, str], int] = defaultdict(int)
+    for row in outermost_ledgers(process):
+        for item in row.items:
+            sizes[item.category, item.owner] += item.bytes
+    rows = [SuiteHolder(category=category, owner=owner, bytes=size) for (category, owner), size in sizes.items()]
+    return sorted((row for row in rows if row.bytes >= WORTH_A_ROW), key=lambda row: -row.bytes)[:_ROWS]
+
+
+def _packages(process: SuiteProcess) -> list[SuitePackage]:
+    packages: dict[str, SuitePackage] = {}
+    imports = process.report.imports if process.report is not None else None
+    for row in imports or ():
+        if not imported_by_program(row.phase):
+            continue
+        name = row.module.partition(".")[0]
+        package = packages.setdefault(name, SuitePackage(package=name, bytes=0, modules=0))
+        package.bytes += row.own_bytes
+        package.modules += 1
+    large = (package for package in packages.values() if package.bytes >= WORTH_A_ROW)
+    return sorted(large, key=lambda package: -package.bytes)[:_ROWS]
+
+
+def service_runs(processes: Iterable[SuiteProcess], bare: int, measure: Measure) -> ServiceRuns:
+    """Returns the runs of the service among all processes of a suite."""
+    runs = ServiceRuns(bare, measure)
+    for process in processes:
+        if process.run.purpose in ("together", "plan"):
+            runs.add(process)
+    return runs

@@ -1,0 +1,212 @@
+"""Turns the tables of the sampled heap into the rows of a report."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from .. import results
+from ..paths import PhasePath
+from .frames import PythonFrame
+from .heap_file import OBJECT, HeapBlock, HeapFile, HeapPhase, HeapSite
+from .intervals import bounds_of_share
+from .library_names import CPYTHON, library_of
+from .stacks import make_readable, package_of_stack
+
+_OWN_HOOKS = "/fwmemtrace/core/_compiled."
+
+
+_LEAST_CALLS = 8
+_LEAST_SAMPLES = 8
+_LEAST_SPREAD = 0.25  # of the samples, in each half of the calls
+
+
+class HeapResults(NamedTuple):
+    """What the sampled heap of a process says.
+
+    Attributes:
+        rows: by phase path; `()` is what happened in no phase.
+        notes: caveats for readers of the report.
+    """
+
+    rows: Mapping[PhasePath, results.Heap]
+    notes: list[str]
+
+
+class _Live:
+    """The live samples of a place or phase."""
+
+    __slots__ = ("bytes", "calls", "samples", "variance", "weight")
+
+    def __init__(self) -> None:
+        self.weight = self.variance = 0.0
+        self.bytes = self.samples = 0
+        self.calls: list[int] = []  # in which each sample was allocated
+
+    def add(self, block: HeapBlock) -> None:
+        self.weight += block.weight
+        self.variance += block.variance
+        self.bytes += block.size
+        self.samples += 1
+        self.calls.append(block.call)
+
+    def grows(self, calls: int) -> bool:
+        """Tell whether blocks of many calls are live, of early and of late ones: what calls leave behind grows.
+
+        What a first call fills (a cache) is of early calls only, and what is about to be freed of the latest ones.
+
+        Args:
+            calls: of the phase.
+        """
+        late = sum(2 * call > calls for call in self.calls)
+        spread = min(late, self.samples - late)
+        return calls >= _LEAST_CALLS and self.samples >= _LEAST_SAMPLES and spread >= _LEAST_SPREAD * self.samples
+
+
+class _Place:
+    """The sites of a phase that a reader cannot tell apart: one stack by its lines, and one library."""
+
+    __slots__ = ("allocated", "at_peak", "library", "live", "stack")
+
+    def __init__(self, stack: tuple[PythonFrame, ...], library: str | None) -> None:
+        self.stack = stack
+        self.library = library
+        self.live = _Live()
+        self.allocated = self.at_peak = 0.0
+
+    def add_site(self, site: HeapSite) -> None:
+        self.allocated += site.allocated
+        self.at_peak += site.at_peak
+
+
+class _Phase:
+    """The live samples of a phase, and its places."""
+
+    __slots__ = ("live", "places")
+
+    def __init__(self) -> None:
+        self.live = _Live()
+        self.places: dict[tuple[tuple[PythonFrame, ...], str | None], _Place] = {}
+
+    def place(self, stack: tuple[PythonFrame, ...], library: str | None) -> _Place:
+        key = stack, library
+        if key not in self.places:
+            self.places[key] = _Place(stack, library)
+        return self.places[key]
+
+
+def read_heap(data: bytes, name: str, top: int = 10) -> HeapResults:
+    """Read the tables.
+
+    Args:
+        data: the contents of the file.
+        name: of the file, for messages.
+        top: how many stacks to show for each phase.
+
+    Raises:
+        CaptureError: if it is no file of this kind.
+    """
+    file = HeapFile(data, name)
+    stacks = {number: tuple(file.stack(site)) for number, site in file.sites.items()}
+    libraries = {number: _library(file, site) for number, site in file.sites.items()}
+    phases = {number: _Phase() for number in file.phases}
+    for number, site in file.sites.items():
+        phases[site.phase].place(stacks[number], libraries[number]).add_site(site)
+    for block in file.blocks:
+        phase = phases[file.sites[block.site].phase]
+        phase.live.add(block)
+        phase.place(stacks[block.site], libraries[block.site]).live.add(block)
+    rows = {
+        totals.path: _row(totals, phases[number], file.mean, top)
+        for number, totals in file.phases.items()
+        if totals.allocated or totals.samples
+    }
+    return HeapResults(rows, _notes(file))
+
+
+def _row(totals: HeapPhase, phase: _Phase, mean: float, top: int) -> results.Heap:
+    exact = max(totals.allocated, phase.live.bytes)
+    scale = exact / totals.sampled if totals.sampled else 1.0
+
+    def estimate(live: _Live) -> int:
+        return max(live.bytes, round(live.weight * scale))
+
+    def bounds(live: _Live) -> tuple[int, int]:
+        rest, rest_variance = totals.sampled - live.weight, totals.sampled_variance - live.variance
+        low, high = bounds_of_share(live.weight, live.variance, rest, rest_variance, mean)
+        middle = estimate(live)
+        return max(live.bytes, min(middle, round(low * exact))), max(middle, round(high * exact))
+
+    def shown(place: _Place) -> results.HeapStackSample:
+        low, high = bounds(place.live)
+        stack = make_readable(place.stack)
+        return results.HeapStackSample(
+            live_bytes=estimate(place.live),
+            live_low_bytes=low,
+            live_high_bytes=high,
+            allocated_bytes=round(place.allocated * scale),
+            at_peak_bytes=round(place.at_peak * scale),
+            samples=place.live.samples,
+            from_calls=len(set(place.live.calls)),
+            grows=place.live.grows(totals.calls),
+            library=place.library,
+            stack=[results.Frame(*frame) for frame in stack.frames],
+            package=stack.package,
+            caller=None if stack.caller is None else results.Frame(*stack.caller),
+        )
+
+    places = list(phase.places.values())
+    held = [place for place in places if place.live.samples]
+    growing = [place for place in held if place.live.grows(totals.calls)]
+    low, high = bounds(phase.live)
+    return results.Heap(
+        live_bytes=estimate(phase.live),
+        live_low_bytes=low,
+        live_high_bytes=high,
+        allocated_bytes=totals.allocated,
+        peak_bytes=max(estimate(phase.live), round(totals.peak * scale)),
+        samples=totals.samples,
+        calls=totals.calls,
+        top=[shown(place) for place in heapq.nlargest(top, held, key=lambda place: place.live.weight)],
+        leak_candidates=[shown(place) for place in heapq.nlargest(top, growing, key=lambda place: place.live.weight)],
+        at_peak=[
+            shown(place) for place in heapq.nlargest(top, places, key=lambda place: place.at_peak) if place.at_peak > 0
+        ],
+        by_package=_grouped(held, scale, lambda place: package_of_stack(place.stack)),
+        by_library=_grouped(held, scale, lambda place: place.library or ""),
+    )
+
+
+def _grouped(places: Iterable[_Place], scale: float, group_of: Callable[[_Place], str]) -> dict[str, int]:
+    sums: dict[str, float] = {}
+    for place in places:
+        name = group_of(place)
+        sums[name] = sums.get(name, 0.0) + place.live.weight * scale
+    return {name: round(size) for name, size in sorted(sums.items(), key=lambda item: -item[1])}
+
+
+def _library(file: HeapFile, site: HeapSite) -> str | None:
+    if site.kind == OBJECT:
+        return CPYTHON
+    path = file.library_at(site.caller)
+    if path is None:
+        return None
+    # Python's allocators pass large blocks on, often in a jump that leaves the hook around them as the caller.
+    return CPYTHON if _OWN_HOOKS in path else library_of(path)
+
+
+def _notes(file: HeapFile) -> list[str]:
+    notes = []
+    if file.dropped:
+        why = "the file of the tables could not grow" if file.full else "the tables were full"
+        notes.append(f"{file.dropped} samples are missing, because {why}: the disk may be full")
+    if file.foreign:
+        notes.append(
+            f"{file.foreign} calls of libraries lead to another tool, such as a memray tracker, and were not sampled"
+        )
+    if file.mean > file.first_mean:
+        notes.append(
+            f"the heap was so large that fewer samples were taken: one in {file.mean / 1024:,.0f} KiB at the end"
+        )
+    return notes

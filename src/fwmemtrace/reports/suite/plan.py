@@ -1,0 +1,183 @@
+"""The plan of a suite: what to change in which order, what remains, and what else would reach the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ...analysis.suite.import_levers import SERVICE
+from ...results.suite import Spread, SuitePlan, SuiteSplit, SuiteStep
+from ..blocks import (
+    Block,
+    Bytes,
+    Code,
+    Column,
+    Count,
+    Listing,
+    Prose,
+    Range,
+    Section,
+    Sentence,
+    Table,
+    counted,
+    parts,
+    plain,
+)
+from ..ledger_words import ledger_words
+from .words import Words, evidence_words, joined, lever_words
+
+_MEASURES = {"rss": "peak RSS", "unevictable": "peak RSS without file pages that the kernel can evict"}
+_OWNERS_SHARE = 0.1  # of what remains: a smaller package is not worth a sentence
+
+
+def plan_sentences(plan: SuitePlan) -> list[Sentence]:
+    """Returns whether the budget can be reached and how; the first sentence says it all."""
+    limit = Bytes(plan.limit_bytes)
+    if plan.within_budget:
+        changes = counted(len(plan.steps), "change")
+        return [
+            [
+                "The budget of ",
+                limit,
+                " is in reach: with ",
+                *changes,
+                " the service takes ",
+                *_measured(plan.result),
+                ".",
+            ]
+        ]
+    if plan.steps:
+        best: Words = [
+            "the best measured set of ",
+            *counted(len(plan.steps), "change"),
+            " lowers the service from ",
+            Bytes(plan.now.median_bytes),
+            " to ",
+            *_measured(plan.result),
+        ]
+    else:
+        best = ["no measured change lowers the ", Bytes(plan.now.median_bytes), " of the service"]
+    reached = [split for split in plan.splits if split.within_budget]
+    words: Words = ["The budget of ", limit, " is out of reach: ", *best]
+    if reached:
+        words += ["; ", *_split_words(reached[0])]
+    return [[*words, "."]]
+
+
+def plan_section(plan: SuitePlan) -> Section:
+    """Returns the plan."""
+    about = [
+        *plan_sentences(plan),
+        [
+            f"Figures are {_MEASURES[plan.measure]} of all components in one fresh process, the interpreter included; ",
+            *counted(plan.sets_measured, "set"),
+            " of changes measured.",
+        ],
+    ]
+    if plan.now_other_bytes is not None and plan.result_other_bytes is not None:
+        other = _MEASURES["unevictable" if plan.measure == "rss" else "rss"]
+        now, then = Bytes(plan.now_other_bytes), Bytes(plan.result_other_bytes)
+        about.append([f"In {other}: ", now, " now, ", then, " with all changes."])
+    blocks: list[Block] = [Prose("plan", about)]
+    if plan.steps:
+        blocks.append(Listing("steps", list(_steps(plan.steps))))
+    if plan.pairs:
+        blocks.append(
+            Listing(
+                "pairs",
+                [_pair(pair.steps, pair.together_bytes, pair.apart_bytes) for pair in plan.pairs],
+                ordered=False,
+            )
+        )
+    if plan.splits:
+        blocks.append(_splits(plan.splits))
+    blocks += _remains(plan)
+    return Section("plan", "Plan", blocks)
+
+
+def _measured(figure: Spread) -> Words:
+    words: Words = [Bytes(figure.median_bytes)]
+    if figure.runs > 1:
+        words += [f" ({figure.runs} runs: ", Range(Bytes(figure.low_bytes), Bytes(figure.high_bytes)), ")"]
+    return words
+
+
+def step_words(step: SuiteStep) -> Words:
+    """Returns one change with the component that it is about."""
+    about: Words = [] if step.component == SERVICE else [Code(step.component), ": "]
+    return [*about, *lever_words(step)]
+
+
+def _steps(steps: Sequence[SuiteStep]) -> Iterator[Sentence]:
+    for step in steps:
+        words = step_words(step)
+        if step.after_bytes is not None:
+            words += [": ", Bytes(step.after_bytes)]
+        if step.alone_bytes is not None and len(steps) > 1:
+            if step.alone_bytes >= 0:
+                words += [" (alone it saves ", Bytes(step.alone_bytes), ")"]
+            else:
+                words += [" (alone it costs ", Bytes(-step.alone_bytes), ")"]
+        if facts := evidence_words(step, verbose=True):
+            words += ["; ", *facts]
+        yield [*words, "."]
+
+
+def _pair(steps: Sequence[SuiteStep], together: int, apart: int) -> Sentence:
+    names = joined([step_words(step) for step in steps], "; and ")
+    each: Words = ["save ", Bytes(apart)] if apart >= 0 else ["cost ", Bytes(-apart)]
+    return ["Only together: ", *names, ". Both save ", Bytes(together), "; each alone, they ", *each, " in sum."]
+
+
+def _split_words(split: SuiteSplit) -> Words:
+    words: Words = ["without ", Code(split.component)]
+    if split.own_bytes is not None:
+        words += [", which takes ", Bytes(split.own_bytes), " in a process of its own"]
+        if split.own_variant:
+            words += [" (", Code(split.own_variant), ")"]
+        words.append(",")
+    words += [" the others take ", *_measured(split.service)]
+    return [*words, ", within the budget"] if split.within_budget else words
+
+
+def _splits(splits: Sequence[SuiteSplit]) -> Table:
+    rows: list[list[Sentence]] = [
+        [
+            split.component,
+            Bytes(split.service.median_bytes),
+            "yes" if split.within_budget else "no",
+            None if split.own_bytes is None else Bytes(split.own_bytes),
+            plain(joined([step_words(step) for step in split.steps], "; ")),
+        ]
+        for split in splits
+    ]
+    columns = [
+        Column("left out"),
+        Column("others", "right"),
+        Column("in budget"),
+        Column("by itself", "right"),
+        Column("changes to the others"),
+    ]
+    return Table("splits", columns, rows, "The service without one component, which runs in a process of its own")
+
+
+def _remains(plan: SuitePlan) -> Iterator[Block]:
+    rows: list[list[Sentence]] = [
+        [[*parts(ledger_words(row.category, row.owner))], Bytes(row.bytes)] for row in plan.remains
+    ]
+    if not plan.within_budget and plan.packages:
+        first = plan.packages[0]
+        if first.bytes >= _OWNERS_SHARE * plan.result.median_bytes:
+            floor: Sentence = [
+                "Importing ",
+                Code(first.package),
+                " alone takes ",
+                Bytes(first.bytes),
+                ": only leaving it out saves that.",
+            ]
+            yield Prose("floor", [floor])
+    if rows:
+        yield Table("remains", [Column("memory"), Column("bytes", "right")], rows, "What remains")
+    if plan.packages and not plan.within_budget:
+        packages: list[list[Sentence]] = [[row.package, Bytes(row.bytes), Count(row.modules)] for row in plan.packages]
+        columns = [Column("package"), Column("import cost", "right"), Column("modules", "right")]
+        yield Table("packages", columns, packages, "Imports that remain")

@@ -1,0 +1,121 @@
+"""Which changes are worth a trial, from what the first passes of a suite saw."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ..analysis.suite.reading import SuiteProcess
+from ..analysis.suite.stages import AFTER_TRIM, in_a_stage
+from ..analysis.suite.unused import unused_imports
+from ..records import SuiteChange
+from .changes import MOVE, OPTION, SHARE, TRIM, VARIABLE
+from .library_options import MODULE_OF
+
+WORTH_A_TRIAL = 2_000_000  # bytes of an unused import, or of free memory in the allocator, that justify a process
+PART_WORTH_A_TRIAL = 10_000_000  # the same for a part of a package that is used
+VARIABLES = ("MALLOC_ARENA_MAX=1", "MALLOC_TRIM_THRESHOLD_=131072")
+_JEMALLOC = ("/usr/lib/*/libjemalloc.so.2", "/usr/lib*/libjemalloc.so.2", "/usr/local/lib/libjemalloc.so.2")
+
+
+@dataclass(frozen=True)
+class OwnLine:
+    """An import statement of the program's own code.
+
+    Attributes:
+        file: its source file.
+        line: its line.
+        bytes: RSS added by the modules that it led to and that no request used.
+    """
+
+    file: str
+    line: int
+    bytes: int
+
+    @property
+    def change(self) -> SuiteChange:
+        """The change that moves it."""
+        return SuiteChange(MOVE, "", f"{self.file}:{self.line}")
+
+
+def used_modules(use: SuiteProcess | None) -> frozenset[str] | None:
+    """Returns the modules that the requests of a component used; None if that was not watched to the end."""
+    if use is None or use.own.use is None:
+        return None
+    return frozenset({*use.own.use.ran, *use.own.use.read})
+
+
+def own_lines(light: SuiteProcess, used: frozenset[str] | None) -> list[OwnLine]:
+    """Returns the statements that lead to unused imports and can be edited, those that bring most first."""
+    if light.report is None or light.report.imports is None or used is None:
+        return []
+    found: dict[tuple[str, int], int] = {}
+    for row in light.report.imports:
+        own = row.nearest_own
+        if own is None or row.error is not None or not in_a_stage(row.phase) or _is_used(row.module, used):
+            continue
+        found[own.file, own.line] = found.get((own.file, own.line), 0) + row.own_bytes
+    lines = [OwnLine(file, line, size) for (file, line), size in found.items() if size >= WORTH_A_TRIAL]
+    return sorted(lines, key=lambda one: -one.bytes)
+
+
+def unused_roots(light: SuiteProcess, used: frozenset[str] | None) -> list[str]:
+    """Returns the unused imports that are large enough for a trial: packages first, then parts of packages in use."""
+    if light.report is None or light.report.imports is None or used is None:
+        return []
+    packages = [one.root for one in unused_imports(light.report.imports, used) if one.bytes >= WORTH_A_TRIAL]
+    parts = [
+        one.root
+        for one in unused_imports(light.report.imports, used, whole=False)
+        if one.bytes >= PART_WORTH_A_TRIAL and one.root not in packages
+    ]
+    return [*packages, *parts]
+
+
+def trimmed_bytes(light: SuiteProcess) -> int:
+    """Returns what trimming the allocator after the requests gave back."""
+    if light.report is None:
+        return 0
+    return sum(
+        -phase.resident.delta_bytes
+        for phase in light.report.phases
+        if phase.path == AFTER_TRIM and phase.resident is not None
+    )
+
+
+def options(light: Iterable[SuiteProcess]) -> list[SuiteChange]:
+    """Returns the options of the libraries that any of the processes imported."""
+    reports = [one.report for one in light if one.report is not None]
+    imported = {row.module for report in reports for row in report.imports or []}
+    return [SuiteChange(OPTION, "", option) for option, module in MODULE_OF.items() if module in imported]
+
+
+def allocator_changes(light: Sequence[SuiteProcess]) -> Iterator[SuiteChange]:
+    """Yields what can make the allocator hold less, if it held free memory."""
+    if all(trimmed_bytes(one) < WORTH_A_TRIAL for one in light):
+        return
+    yield SuiteChange(TRIM, "", "malloc")
+    for variable in VARIABLES:
+        yield SuiteChange(VARIABLE, "", variable)
+    library = jemalloc()
+    if library and "LD_PRELOAD" not in os.environ:
+        yield SuiteChange(VARIABLE, "", f"LD_PRELOAD={library}")
+
+
+def jemalloc() -> str:
+    """Returns the path of the jemalloc library, "" if it is not installed."""
+    return next((path for pattern in _JEMALLOC for path in sorted(glob.glob(pattern))), "")
+
+
+def sharing_changes(uses: Iterable[SuiteProcess]) -> Iterator[SuiteChange]:
+    """Yields sharing of equal tensors, if the components have such or several of them have parameters."""
+    stocks = [one.own.arrays for one in uses if one.own.arrays is not None]
+    twins = any(twin.library == "torch" for stock in stocks for twin in stock.twins)
+    if twins or sum(any(row.parameters for row in stock.arrays) for stock in stocks) > 1:
+        yield SuiteChange(SHARE, "", "")
+
+
+def _is_used(module: str, used: frozenset[str]) -> bool:
+    return module in used or any(name.startswith(module + ".") for name in used)

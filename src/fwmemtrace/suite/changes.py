@@ -1,0 +1,78 @@
+"""Applies the changes of a trial in the process that measures it. Nothing of it touches the program's files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..records import SuiteChange, SuiteDeferred
+
+VARIANT, MOVE, DEFER, VARIABLE, OPTION = "variant", "move import", "defer import", "variable", "option"
+SHARE, TRIM, SPLIT = "share", "trim", "split"
+
+
+class Changes:
+    """The changes of one process; without any, nothing is imported for them.
+
+    Args:
+        changes: what to change. Variables are set, and components left out, by who starts the process.
+        where: returns the current phase.
+    """
+
+    def __init__(self, changes: Sequence[SuiteChange], where: Callable[[], str]) -> None:
+        self._changes = changes
+        self._where = where
+        self._deferral: Any = None
+        self._trim: Callable[[], Any] | None = None
+        self._share: Callable[[], None] | None = None
+
+    def install(self) -> None:
+        """Prepare everything before the first component is imported, so that no phase counts its cost."""
+        if moved := self._subjects(MOVE):
+            from .import_edit import MovedImports
+
+            places = [place.rpartition(":") for place in moved]
+            MovedImports([(file, int(line)) for file, _, line in places]).install()
+        if options := self._subjects(OPTION):
+            from .library_options import LibraryOptions
+
+            LibraryOptions(options).install()
+        if modules := self._subjects(DEFER):
+            from .deferred import Deferral
+
+            self._deferral = Deferral(modules, self._where)
+            self._deferral.install()
+        if any(change.kind == TRIM for change in self._changes):
+            from ..system.trim import find_trim
+
+            self._trim = find_trim()
+        if any(change.kind == SHARE for change in self._changes):
+            from .shared_tensors import share_equal_tensors
+
+            self._share = share_equal_tensors
+
+    def variant_of(self, component: str) -> str:
+        """Return the variant to make in place of a component; "" for the component as it is."""
+        chosen = (
+            change.subject for change in self._changes if change.kind == VARIANT and change.component == component
+        )
+        return next(chosen, "")
+
+    def component_made(self) -> None:
+        """Do what is due when a component has been made."""
+        if self._share is not None:
+            self._share()
+        self.requests_answered()
+
+    def requests_answered(self) -> None:
+        """Do what is due after requests."""
+        if self._trim is not None:
+            self._trim()
+
+    def deferred(self) -> SuiteDeferred | None:
+        """Return which modules stayed unloaded; None if none was deferred."""
+        record: SuiteDeferred | None = None if self._deferral is None else self._deferral.record()
+        return record
+
+    def _subjects(self, kind: str) -> list[str]:
+        return [change.subject for change in self._changes if change.kind == kind]

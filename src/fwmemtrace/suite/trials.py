@@ -1,0 +1,173 @@
+"""Tries changes on each component alone: variants, edits of imports, options of libraries, the allocator."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import msgspec
+
+from ..analysis.suite.reading import SuiteProcess
+from ..analysis.suite.statements import packages_named
+from ..analysis.suite.unused import with_suite_file
+from ..recording.session import Session
+from ..records import SuiteChange, SuiteMove
+from .candidates import (
+    VARIABLES,
+    WORTH_A_TRIAL,
+    OwnLine,
+    options,
+    own_lines,
+    trimmed_bytes,
+    unused_roots,
+    used_modules,
+)
+from .changes import DEFER, VARIABLE
+from .import_edit import plan_move
+from .passes import Pass, Passes, component_pass
+from .protocol import SuiteEntry
+
+_DEFERRED_AT_MOST = 3
+_MOVED_AT_MOST = 4  # lines of each component
+_MOVED_TOGETHER = 6  # lines that the plan looks at
+
+
+class Trials:
+    """The trials of all components.
+
+    Args:
+        passes: runs the processes.
+        recording: the suite's own session.
+        repeat: runs used to compute a spread.
+        skip: purposes of processes to leave out.
+        spec: the suite, as `FILE.py|MODULE[:NAME]`.
+    """
+
+    def __init__(self, passes: Passes, recording: Session, *, repeat: int, skip: Collection[str], spec: str) -> None:
+        self._passes = passes
+        self._recording = recording
+        self._repeat = repeat
+        self._skip = skip
+        self._spec = spec
+        self._looked_at: dict[tuple[str, int], SuiteMove] = {}
+        self._packages: dict[SuiteChange, list[str]] = {}
+        self._moves: dict[SuiteChange, int] = {}
+        self._broken: set[SuiteChange] = set()
+        self._deferred: list[SuiteProcess] = []
+
+    def run(
+        self,
+        measured: Mapping[int, SuiteEntry],
+        light: Mapping[int, SuiteProcess],
+        use: Mapping[int, SuiteProcess],
+        variants: Sequence[Pass],
+    ) -> None:
+        """Runs all trials.
+
+        Args:
+            measured: the components by position.
+            light: a run of each with the light probes.
+            use: for each, the pass that watched which modules it uses.
+            variants: passes of variants that worked, to be repeated.
+        """
+        wanted = [replace(one, repetition=repetition) for one in variants for repetition in range(1, self._repeat)]
+        anywhere = {module for process in use.values() for module in used_modules(process) or ()}
+        roots: dict[int, list[str]] = {}
+        for position, one in light.items():
+            name, used = measured[position].name, used_modules(use.get(position))
+            if used is not None and one.report is not None and one.report.imports is not None:
+                used = with_suite_file(one.report.imports, used, anywhere, self._spec)
+            if "trial" not in self._skip:
+                wanted += self._edits(position, name, one, used)
+            if "arenas" not in self._skip and trimmed_bytes(one) >= WORTH_A_TRIAL:
+                wanted += [
+                    component_pass(
+                        position, name, "arenas", variant=variable, changes=[SuiteChange(VARIABLE, "", variable)]
+                    )
+                    for variable in VARIABLES
+                ]
+            roots[position] = unused_roots(one, used) if "deferred" not in self._skip else []
+            if roots[position]:
+                # A library reads most of what it imports at once: one process tells what can be deferred at all.
+                wanted.append(_defer(position, name, roots[position]))
+        done = self._passes.run(wanted)
+        for process in done:
+            if process.run.purpose == "trial" and process.run.outcome != "ok":
+                self._broken.update(process.run.changes)
+        tried = {one.run.component: one for one in done if one.run.purpose == "deferred"}
+        self._deferred = self._passes.run(
+            [
+                again
+                for position, names in roots.items()
+                if measured[position].name in tried
+                for again in self._deferred_again(position, names, tried[measured[position].name])
+            ]
+        )
+        self._deferred += [one for one in tried.values() if len(one.run.changes) == 1]
+
+    def worked(self, light: Iterable[SuiteProcess]) -> list[SuiteChange]:
+        """Returns the edits of imports, deferred imports and options that broke no component.
+
+        Args:
+            light: the runs of the components with the light probes.
+        """
+        moves = sorted(self._moves, key=lambda change: -self._moves[change])
+        sound = [change for change in moves if change not in self._broken][:_MOVED_TOGETHER]
+        edited = {package for change in sound for package in self._packages[change]}
+        deferred = dict.fromkeys(
+            change
+            for one in self._deferred
+            if _stayed(one)
+            for change in one.run.changes
+            if change.subject.partition(".")[0] not in edited  # an edit of the program says more
+        )
+        if "trial" not in self._skip:
+            sound += [change for change in options(light) if change not in self._broken]
+        return [*sound, *deferred]
+
+    def _edits(self, position: int, name: str, light: SuiteProcess, used: frozenset[str] | None) -> Iterator[Pass]:
+        """Yields the passes that move an import statement, or set an option."""
+        lines = [line for line in own_lines(light, used) if self._can_move(line)][:_MOVED_AT_MOST]
+        for line in lines:
+            self._packages[line.change] = packages_named(self._looked_at[line.file, line.line].statement)
+            self._moves[line.change] = max(line.bytes, self._moves.get(line.change, 0))
+        for change in (*(line.change for line in lines), *options([light])):
+            for repetition in range(self._repeat):
+                yield component_pass(
+                    position, name, "trial", variant=change.subject, changes=[change], repetition=repetition
+                )
+
+    def _can_move(self, line: OwnLine) -> bool:
+        """Looks at a statement of the program, once, and records what it found."""
+        key = (line.file, line.line)
+        if key not in self._looked_at:
+            move = msgspec.structs.replace(plan_move(*key), line=line.line)
+            self._recording.record(move)
+            self._looked_at[key] = move
+        return not self._looked_at[key].problem
+
+    def _deferred_again(self, position: int, roots: Sequence[str], trial: SuiteProcess) -> Iterator[Pass]:
+        """Yields the passes that defer one import each, of those that one process has shown to be possible."""
+        deferred = trial.own.deferred if trial.run.outcome == "ok" else None
+        if deferred is not None:
+            roots = [root for root in roots if root in deferred.put_off and root not in deferred.loaded]
+        first = 1 if len(trial.run.changes) == 1 else 0  # the trial was the first run already
+        for root in roots[:_DEFERRED_AT_MOST]:
+            for repetition in range(first, self._repeat):
+                yield _defer(position, trial.run.component, [root], repetition)
+
+
+def _defer(position: int, name: str, roots: Sequence[str], repetition: int = 0) -> Pass:
+    changes = [SuiteChange(DEFER, "", root) for root in roots]
+    return component_pass(position, name, "deferred", repetition=repetition, variant=", ".join(roots), changes=changes)
+
+
+def _stayed(process: SuiteProcess) -> bool:
+    """Tells whether every module that a process deferred stayed unloaded."""
+    deferred = process.own.deferred
+    return (
+        process.run.outcome == "ok"
+        and deferred is not None
+        and not deferred.loaded
+        and set(deferred.asked) <= set(deferred.put_off)
+    )

@@ -1,0 +1,54 @@
+"""Finds the tables of the sampled heap that belong to a trace file: next to it, or in it after a clean stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..capture.heap_rows import HeapResults, read_heap
+from ..errors import CaptureError
+from ..records import CaptureChunk
+from ..tracefile.layout import HEAP_SUFFIX
+from ..tracefile.reader import TraceFile
+
+_PROBE = "heap"
+
+
+def heap_beside(file: TraceFile) -> Path:
+    """Return where the tables lie while the process runs, and after a kill."""
+    return file.path.with_name(file.path.name + HEAP_SUFFIX)
+
+
+def analyse_heap(file: TraceFile, top: int) -> HeapResults | None:
+    """Return what the sampled heap of a process says; None if there is none.
+
+    Args:
+        file: the process's trace file.
+        top: how many stacks to show for each phase.
+    """
+    session = file.session()
+    if session is not None and _PROBE not in session.probes:
+        return None
+    path = heap_beside(file)
+    try:
+        data: bytes | None = path.read_bytes()
+    except OSError:
+        data = _from_trace(file)
+    if data is None:
+        return None
+    try:
+        found = read_heap(data, str(path), top)
+    except CaptureError as error:
+        return HeapResults({}, [f"{_PROBE}: {error}"])
+    return HeapResults(found.rows, [f"{_PROBE}: {note}" for note in found.notes])
+
+
+def _from_trace(file: TraceFile) -> bytes | None:
+    pieces = bytearray()
+    total = 0
+    for record in file:
+        if isinstance(record, CaptureChunk) and record.tool == _PROBE:
+            if record.offset != len(pieces):
+                return None
+            pieces += record.data
+            total = record.total
+    return bytes(pieces) if 0 < total == len(pieces) else None
