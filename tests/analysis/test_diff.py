@@ -225,3 +225,15 @@ def test_a_worker_does_not_answer_for_what_it_was_forked_with() -> None:
     assert [(one.process, one.path) for one in grown.differences] == [("main process", "load")]
     both = compare([forked(40 * MB)], [forked(60 * MB, 30 * MB)])
     assert [(one.process, one.path) for one in both.differences] == [("worker", "work"), ("main process", "load")]
+
+
+def test_an_open_phase_that_was_read_before_what_is_inside_it_is_no_difference() -> None:
+    def ledger(path: str, used: int) -> results.Ledger:
+        items = [results.LedgerItem(category="native heap", owner="malloc", bytes=used)]
+        return results.Ledger(path=path, rss_delta_bytes=used, unexplained_bytes=0, items=items, pid=1)
+
+    def serve(size: int) -> RunOfTrace:
+        rows = [phase("serve", size + MB), phase("serve/task", size)]
+        return run(rows, ledger=[ledger("serve", 0), ledger("serve/task", size)])
+
+    assert named(compare([serve(MB)], [serve(21 * MB)])) == [("serve/task", "rss")]

@@ -82,7 +82,7 @@ def _of_process(process: ProcessChange, stacks: Sequence[StackChange]) -> list[D
     for phase in process.phases:
         if phase.path not in named:
             other = _other(process, phase, stacks)
-            if other is not None:
+            if other is not None and not _mirrors(other, found):
                 found.append(other)
     return found
 
@@ -146,6 +146,23 @@ def _other(process: ProcessChange, phase: PhaseChange, stacks: Sequence[StackCha
         if measured and abs(sizes.change) > max(_OTHER_LEAST, abs(sizes.before or 0) // 50):
             return _difference(process, phase, metric, sizes, stacks)
     return None
+
+
+def _mirrors(difference: Difference, found: Sequence[Difference]) -> bool:
+    """Tell whether a phase only seems to have less because one inside it has more, or the other way round.
+
+    The ledger of a phase that is still open, such as one that a worker was forked in, ends with the last reading. That
+    may be older than the readings of the phases inside it.
+    """
+    change = difference.bytes.change
+    return any(
+        one.process == difference.process
+        and one.path != difference.path
+        and is_inside(one.names, difference.names)
+        and one.bytes.change * change < 0
+        and abs(one.bytes.change) >= abs(change) / 2
+        for one in found
+    )
 
 
 def _cancels(phase: PhaseChange, kind: KindChange) -> bool:
