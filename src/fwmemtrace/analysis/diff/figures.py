@@ -29,7 +29,10 @@ _SHARES = {
     UNEXPLAINED: 0.05,
 }
 _SHARE = 0.01
-_SHARE_UNKNOWN = 0.03  # where the kinds of memory were not measured
+# Where the kinds of memory were not measured, free memory that malloc keeps cannot be told from the rest.
+_SHARE_UNKNOWN = 0.03
+_LEAST_UNKNOWN = 2_500_000
+_MOST_UNKNOWN = 10_000_000
 _LEAST = 1_500_000  # arenas and stacks of threads, and pages around those that were touched
 _LEAST_OF_A_KIND = 1_000_000
 _EACH_CALL = 16_384  # which of two calls touches a page first is accidental
@@ -169,6 +172,7 @@ def _noise(phase: PhaseFigures, overlap_bytes: int) -> int:
     if phase.kinds:
         moved = sum(abs(size) * _SHARES.get(kind, _SHARE) for kind, size in phase.kinds.items())
     else:
-        moved = abs(phase.figures.get("own_bytes", 0)) * _SHARE_UNKNOWN
+        share = abs(phase.figures.get("own_bytes", 0)) * _SHARE_UNKNOWN
+        moved = min(_LEAST_UNKNOWN + share, _MOST_UNKNOWN)
     edges = min(phase.figures.get("calls", 0) * _EACH_CALL, _MOST_OF_CALLS)
     return edges + round(moved + abs(overlap_bytes) * _SHARE_OF_OVERLAP)
