@@ -237,3 +237,21 @@ def test_an_open_phase_that_was_read_before_what_is_inside_it_is_no_difference()
         return run(rows, ledger=[ledger("serve", 0), ledger("serve/task", size)])
 
     assert named(compare([serve(MB)], [serve(21 * MB)])) == [("serve/task", "rss")]
+
+
+def test_phases_that_overlap_are_judged_by_the_whole_and_named_by_their_stacks() -> None:
+    def threads(work: int, end: int, risen: int) -> RunOfTrace:
+        main = process(end=end)
+        main.overlap_bytes, main.wall_ns = 30 * MB, 10
+        frame = results.Frame(function="work", file="/app/work.py", line=3)
+        rise = results.Rise(path="work", bytes=risen, looks=1, line=frame, package="", stack=[frame])
+        rises = results.Rises(
+            pid=1, rss_delta_bytes=0, imported_bytes=0, risen_bytes=0, fallen_bytes=0, unattributed_bytes=0,
+            stacks=[rise],
+        )  # fmt: skip
+        return run([phase("main", 40 * MB, wall=9), phase("work", work, wall=9)], [main], rises=[rises])
+
+    # How much of each other's changes they have is accidental: the process is as large as before.
+    assert compare([threads(40 * MB, 60 * MB, 9 * MB)], [threads(60 * MB, 60 * MB, 9 * MB)]).differences == []
+    grown = compare([threads(40 * MB, 60 * MB, 9 * MB)], [threads(42 * MB, 80 * MB, 28 * MB)])
+    assert named(grown) == [("work", "rises")]

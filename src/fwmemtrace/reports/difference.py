@@ -110,9 +110,9 @@ def _difference_words(difference: Difference, several: bool) -> Sentence:
         category_words(difference.category)
         if difference.metric == "kind"
         else "peak RSS"
-        if difference.place == "process"
+        if difference.metric == "peak" and difference.place == "process"
         else "RSS"
-        if difference.place == "before session"
+        if difference.place in ("before session", "process")
         else _METRICS[difference.metric]
     )
     size = Bytes(sizes.change, signed=True)
@@ -135,6 +135,8 @@ def _place(difference: Difference) -> list[Inline]:
         case "before session":
             return ["before the session"]
         case "process":
+            if difference.bytes.before is not None and difference.bytes.after is not None:
+                return ["the process as a whole"]
             return ["only in the first trace" if difference.bytes.after is None else "only in the second trace"]
 
 

@@ -12,6 +12,7 @@ from .figures import BYSTANDERS
 
 _CONTRIBUTORS = 3
 _SHARE = 0.2  # of a difference, which a contributor has at least
+_NOISE_OF_THREADS = 6_000_000  # bytes: malloc keeps an arena for each, and which of them meet is accidental
 _OTHER_LEAST = 1_000_000  # bytes of native memory, Python heap or tensors: exact figures, but programs vary
 
 
@@ -79,12 +80,46 @@ def _of_process(process: ProcessChange, stacks: Sequence[StackChange]) -> list[D
     peaks = list(_peaks(process, kept, stacks))
     found += peaks
     named |= {difference.path for difference in peaks}
+    concurrent = _of_concurrent(process, kept, stacks)
+    if concurrent is not None:
+        found.append(concurrent)
+        named.add(concurrent.path)
     for phase in process.phases:
         if phase.path not in named:
             other = _other(process, phase, stacks)
             if other is not None and not _mirrors(other, found):
                 found.append(other)
     return found
+
+
+def _of_concurrent(
+    process: ProcessChange, kept: Sequence[Difference], stacks: Sequence[StackChange]
+) -> Difference | None:
+    """Return what changed while outermost phases ran at the same time, by the change of the process as a whole.
+
+    Such phases have each other's changes in theirs, and how much of them is accidental.
+    """
+    concurrent = {phase.path for phase in process.phases if phase.concurrent and len(phase.names) == 1}
+    whole = process.end_bytes.change - process.before_session_bytes.change
+    left = whole - sum(difference.bytes.change for difference in kept if difference.metric in ("rss", "rises"))
+    noise = process.noise_bytes + _NOISE_OF_THREADS
+    if not concurrent or abs(left) <= noise:
+        return None
+    made_by = [
+        change
+        for change in stacks
+        if change.path in concurrent and change.metric == "rises" and change.bytes.change * left >= left * left / 2
+    ]
+    first = made_by[0] if made_by else None
+    return Difference(
+        path="" if first is None else first.path,
+        process=process.name,
+        place="process" if first is None else "phase",
+        metric="rss" if first is None else "rises",
+        bytes=process.end_bytes if first is None else first.bytes,
+        noise_bytes=noise,
+        stacks=made_by[:_CONTRIBUTORS],
+    )
 
 
 def _where_it_ran(difference: Difference, process: ProcessChange, stacks: Sequence[StackChange]) -> Difference:

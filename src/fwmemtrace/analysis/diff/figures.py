@@ -37,7 +37,6 @@ _LEAST = 1_500_000  # arenas and stacks of threads, and pages around those that 
 _LEAST_OF_A_KIND = 1_000_000
 _EACH_CALL = 16_384  # which of two calls touches a page first is accidental
 _MOST_OF_CALLS = 3_000_000
-_SHARE_OF_OVERLAP = 0.25  # concurrent outermost phases have each other's changes in theirs
 
 
 @dataclass
@@ -175,4 +174,4 @@ def _noise(phase: PhaseFigures, overlap_bytes: int) -> int:
         share = abs(phase.figures.get("own_bytes", 0)) * _SHARE_UNKNOWN
         moved = min(_LEAST_UNKNOWN + share, _MOST_UNKNOWN)
     edges = min(phase.figures.get("calls", 0) * _EACH_CALL, _MOST_OF_CALLS)
-    return edges + round(moved + abs(overlap_bytes) * _SHARE_OF_OVERLAP)
+    return edges + round(moved) + abs(overlap_bytes)
