@@ -73,7 +73,7 @@ def test_a_look_knows_what_happened_by_then(tmp_path: Path) -> None:
     report = live.look()
     assert live.ended
     assert report.phases == fwmemtrace.read(path).summary().phases
-    with fwmemtrace.session(path, interval=0), phase("another session"):
+    with fwmemtrace.session(path, interval=0, overwrite=True), phase("another session"):
         assert [row.path for row in live.look().phases if row.path] == ["another session"]
 
 

@@ -8,6 +8,8 @@ import pytest
 from fwmemtrace import results
 from fwmemtrace.analysis.diff import RunOfTrace, compare
 from fwmemtrace.analysis.diff.thresholds import exceeding
+from fwmemtrace.reports.blocks import Table
+from fwmemtrace.reports.difference import difference_document
 from fwmemtrace.results.diff import BeforeAfter, Comparison
 
 MB = 10**6
@@ -189,3 +191,67 @@ def test_workers_are_the_same_whatever_their_arguments_are() -> None:
     )
     names = [(change.name, change.status) for change in compare([old], [new]).processes]
     assert names == [(name, "kept") for name in ("main process", "worker", "worker spawned", "worker w.py")]
+
+
+def test_many_phases_are_compared_in_a_moment_and_only_those_that_differ_are_shown() -> None:
+    def many(name: str, size: int) -> RunOfTrace:
+        rows = [phase(f"group {number // 100}/{name} {number}", 1000) for number in range(3000)]
+        groups = [phase(f"group {number}", 100_000, wall=1000) for number in range(30)]
+        rows[170] = phase(rows[170].path, size)
+        groups[1] = phase("group 1", 99_000 + size, wall=1000)
+        return run([*groups, *rows])
+
+    def rows_shown(comparison: Comparison) -> int:
+        return sum(
+            len(table.rows)
+            for section in difference_document(comparison).sections
+            for table in section.blocks
+            if isinstance(table, Table)
+        )
+
+    comparison = compare([many("route", 1000)], [many("route", 30 * MB)])
+    assert named(comparison) == [("group 1/route 170", "rss")]
+    assert rows_shown(comparison) < 300
+    renamed = compare([many("route", 1000)], [many("path", 1000)])
+    assert {row.status for row in renamed.processes[0].phases} == {"kept", "added", "removed"}
+
+
+def test_a_worker_does_not_answer_for_what_it_was_forked_with() -> None:
+    def forked(size: int, own: int = 0) -> RunOfTrace:
+        rows = [phase("load", size), phase("work", 5 * MB + own, pid=2)]
+        return run(rows, [process(end=size), process(2, before=20 * MB + size, end=25 * MB + size + own)])
+
+    grown = compare([forked(40 * MB)], [forked(60 * MB)])
+    assert [(one.process, one.path) for one in grown.differences] == [("main process", "load")]
+    both = compare([forked(40 * MB)], [forked(60 * MB, 30 * MB)])
+    assert [(one.process, one.path) for one in both.differences] == [("worker", "work"), ("main process", "load")]
+
+
+def test_an_open_phase_that_was_read_before_what_is_inside_it_is_no_difference() -> None:
+    def ledger(path: str, used: int) -> results.Ledger:
+        items = [results.LedgerItem(category="native heap", owner="malloc", bytes=used)]
+        return results.Ledger(path=path, rss_delta_bytes=used, unexplained_bytes=0, items=items, pid=1)
+
+    def serve(size: int) -> RunOfTrace:
+        rows = [phase("serve", size + MB), phase("serve/task", size)]
+        return run(rows, ledger=[ledger("serve", 0), ledger("serve/task", size)])
+
+    assert named(compare([serve(MB)], [serve(21 * MB)])) == [("serve/task", "rss")]
+
+
+def test_phases_that_overlap_are_judged_by_the_whole_and_named_by_their_stacks() -> None:
+    def threads(work: int, end: int, risen: int) -> RunOfTrace:
+        main = process(end=end)
+        main.overlap_bytes, main.wall_ns = 30 * MB, 10
+        frame = results.Frame(function="work", file="/app/work.py", line=3)
+        rise = results.Rise(path="work", bytes=risen, looks=1, line=frame, package="", stack=[frame])
+        rises = results.Rises(
+            pid=1, rss_delta_bytes=0, imported_bytes=0, risen_bytes=0, fallen_bytes=0, unattributed_bytes=0,
+            stacks=[rise],
+        )  # fmt: skip
+        return run([phase("main", 40 * MB, wall=9), phase("work", work, wall=9)], [main], rises=[rises])
+
+    # How much of each other's changes they have is accidental: the process is as large as before.
+    assert compare([threads(40 * MB, 60 * MB, 9 * MB)], [threads(60 * MB, 60 * MB, 9 * MB)]).differences == []
+    grown = compare([threads(40 * MB, 60 * MB, 9 * MB)], [threads(42 * MB, 80 * MB, 28 * MB)])
+    assert named(grown) == [("work", "rises")]

@@ -46,13 +46,14 @@ def _session_parser() -> _Parser:
 
 
 @magics_class
-class _FwmemtraceMagics(Magics):  # type: ignore[misc, unused-ignore]
+class _FwmemtraceMagics(Magics):
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
+        self._shell = shell
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._traces = 0
 
-    @cell_magic  # type: ignore[untyped-decorator, unused-ignore]
+    @cell_magic
     def phase(self, line: str, cell: str) -> Any:
         """Run the cell in a phase. Without a session, one is started for the cell and its figures are shown below."""
         name = line.strip()
@@ -63,7 +64,7 @@ class _FwmemtraceMagics(Magics):  # type: ignore[misc, unused-ignore]
         with phase(name):
             return self._run(cell)
 
-    @cell_magic  # type: ignore[untyped-decorator, unused-ignore]
+    @cell_magic
     def fwmemtrace(self, line: str, cell: str) -> Any:
         """Trace the cell in a session of its own, and show the summary, RSS over time and the phases below it."""
         return self._traced(_CELL, cell, _session_parser().parse_args(shlex.split(line)))
@@ -80,10 +81,10 @@ class _FwmemtraceMagics(Magics):  # type: ignore[misc, unused-ignore]
             with traced, phase(name):
                 return self._run(cell)
         finally:
-            trace = read(path)
-            display(trace)  # type: ignore[no-untyped-call, unused-ignore]
+            trace = read(traced.path or path)  # another one where that file existed
+            display(trace)
             if arguments.trace is not None:
-                self.shell.user_ns[arguments.trace] = trace
+                self._shell.user_ns[arguments.trace] = trace
 
     def _new_path(self) -> Path:
         """Return a new path in a folder that lasts as long as the interpreter: traces are read again when asked."""
@@ -94,12 +95,12 @@ class _FwmemtraceMagics(Magics):  # type: ignore[misc, unused-ignore]
 
     def _run(self, cell: str) -> Any:
         """Run a cell in the user's namespace, and return the value of its last expression, as `%%time` does."""
-        source = self.shell.transform_cell(cell)
-        file = self.shell.compile.cache(source)
+        source = self._shell.transform_cell(cell)
+        file = self._shell.compile.cache(source)
         tree = ast.parse(source, file)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-        exec(compile(tree, file, "exec"), self.shell.user_ns)
+        exec(compile(tree, file, "exec"), self._shell.user_ns)
         if not isinstance(last, ast.Expr):
             return None
-        value = eval(compile(ast.Expression(last.value), file, "eval"), self.shell.user_ns)
+        value = eval(compile(ast.Expression(last.value), file, "eval"), self._shell.user_ns)
         return None if source.rstrip().endswith(";") else value

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
+import msgspec
+
 from ..paths import nearest
 from ..results.diff import BeforeAfter, Comparison, Difference, KindChange, PhaseChange, ProcessChange, StackChange
 from .blocks import (
@@ -24,10 +26,11 @@ from .blocks import (
     Sentence,
     Table,
     counted,
+    parts,
     plain,
 )
 from .flame import flame_graph
-from .ledger_words import UNEXPLAINED, category_words
+from .ledger_words import UNEXPLAINED, category_words, ledger_words
 from .sites import short
 from .tree import guide
 
@@ -51,6 +54,7 @@ _FIGURES: list[tuple[str, _Of, bool, bool]] = [  # title, figure, whether it is 
     ("tensors without inner phases", lambda phase: phase.tensor_bytes, True, False),
 ]
 _FRAMES = 3
+_MOST_PHASES = 500  # of a process, whose tables take seconds to lay out and nobody reads
 _ARROW = " → "
 
 
@@ -65,7 +69,11 @@ def difference_document(comparison: Comparison, top: int = 10) -> Document:
     sections = [Section("differences", "Differences", list(_differences(comparison, top, several)))]
     sections.append(Section("processes", "Processes", [_process_table(comparison.processes)]))
     for number, process in enumerate(comparison.processes):
-        blocks: list[Block] = list(_phase_tables(process))
+        shown = _shown_phases(process.phases)
+        blocks: list[Block] = list(_phase_tables(msgspec.structs.replace(process, phases=shown)))
+        if len(shown) < len(process.phases):
+            left_out = counted(len(process.phases) - len(shown), "phase")
+            blocks.insert(0, Prose("left-out", [[*left_out, " within noise left out; the JSON format has all."]]))
         kinds = _kind_table(process, top)
         if kinds is not None:
             blocks.append(kinds)
@@ -102,9 +110,9 @@ def _difference_words(difference: Difference, several: bool) -> Sentence:
         category_words(difference.category)
         if difference.metric == "kind"
         else "peak RSS"
-        if difference.place == "process"
+        if difference.metric == "peak" and difference.place == "process"
         else "RSS"
-        if difference.place == "before session"
+        if difference.place in ("before session", "process")
         else _METRICS[difference.metric]
     )
     size = Bytes(sizes.change, signed=True)
@@ -127,13 +135,15 @@ def _place(difference: Difference) -> list[Inline]:
         case "before session":
             return ["before the session"]
         case "process":
+            if difference.bytes.before is not None and difference.bytes.after is not None:
+                return ["the process as a whole"]
             return ["only in the first trace" if difference.bytes.after is None else "only in the second trace"]
 
 
 def _kind_words(difference: Difference) -> Iterator[list[Inline]]:
     if difference.metric == "rss" and difference.kinds:
         kind = difference.kinds[0]
-        yield [f"{_kind(kind)} ", Bytes(kind.bytes.change, signed=True)]
+        yield [*parts(_kind(kind)), " ", Bytes(kind.bytes.change, signed=True)]
 
 
 def _stack_words(difference: Difference) -> Iterator[list[Inline]]:
@@ -162,6 +172,15 @@ def _process_table(processes: Sequence[ProcessChange]) -> Table:
 
 def _or_dash(number: int | None) -> str:
     return "-" if number is None else str(number)
+
+
+def _shown_phases(phases: Sequence[PhaseChange]) -> list[PhaseChange]:
+    """Returns all phases if there are not too many, else the outermost ones and those that differ beyond noise."""
+    if len(phases) <= _MOST_PHASES:
+        return list(phases)
+    changed = [phase.names for phase in phases if abs(phase.own_bytes.change) > phase.noise_bytes][:_MOST_PHASES]
+    kept = {path[:length] for path in changed for length in range(1, len(path) + 1)}
+    return [phase for phase in phases if len(phase.names) < 2 or phase.names in kept]
 
 
 def _phase_tables(process: ProcessChange) -> Iterator[Table]:
@@ -220,17 +239,15 @@ def _cells(figure: BeforeAfter, *, signed: bool = False) -> list[Sentence]:
 
 
 def _kind_table(process: ProcessChange, top: int) -> Table | None:
-    found = [
-        (phase, kind) for phase in process.phases for kind in phase.kinds if abs(kind.bytes.change) > kind.noise_bytes
-    ]
+    found = [(phase, line) for phase in process.phases for line in phase.lines]
     if not found:
         return None
     found.sort(key=lambda one: -abs(one[1].bytes.change))
-    columns = [Column("phase, without inner phases: kind of memory")]
+    columns = [Column("phase, without inner phases: line")]
     columns += [Column(head, "right") for head in ("before", "after", "difference", "noise")]
     rows: list[list[Sentence]] = [
         [
-            [Code(phase.path) if phase.path else "outside any phase", f": {_kind(kind)}"],
+            [Code(phase.path) if phase.path else "outside any phase", ": ", *parts(_kind(kind))],
             *_cells(kind.bytes, signed=True),
             ["±", Bytes(kind.noise_bytes)],
         ]
@@ -239,8 +256,10 @@ def _kind_table(process: ProcessChange, top: int) -> Table | None:
     return Table("kinds", columns, rows, title="Ledger lines that differ beyond noise")
 
 
-def _kind(kind: KindChange) -> str:
-    return UNEXPLAINED if kind.category == UNEXPLAINED else category_words(kind.category)
+def _kind(kind: KindChange) -> Sentence:
+    if kind.category == UNEXPLAINED:
+        return UNEXPLAINED
+    return ledger_words(kind.category, kind.owner) if kind.owner else category_words(kind.category)
 
 
 def _flame_graphs(stacks: Sequence[StackChange]) -> Iterator[Drawing]:

@@ -21,9 +21,10 @@ class BeforeAfter(Result):
 
 
 class KindChange(Result, kw_only=True):
-    """How much one kind of memory changed over a phase, on both sides."""
+    """How much one kind of memory, or one line of the ledger, changed over a phase, on both sides."""
 
     category: str  # kind of memory, as in the ledger; "unexplained" for the rest
+    owner: str = ""  # of a line: library, file or allocator
     bytes: BeforeAfter  # RSS change over the phase, phases inside it left out
     noise_bytes: int  # a difference up to this says nothing
 
@@ -53,6 +54,7 @@ class PhaseChange(PhaseResult, kw_only=True):
     tensor_bytes: BeforeAfter  # change of live tensors, phases inside it left out
     noise_bytes: int  # a difference of `own_bytes` up to this says nothing
     kinds: list[KindChange]  # what its RSS change consists of
+    lines: list[KindChange]  # the same by line of the ledger, those that differ beyond noise
     concurrent: bool  # whether it ran at the same time as others, whose changes in RSS are in its own too
 
 

@@ -9,7 +9,7 @@ from ... import results
 from ...paths import OUTSIDE, PhasePath, in_tree_order, write
 from ...results.diff import BeforeAfter, Comparison, KindChange, PhaseChange, ProcessChange, StackChange
 from .differences import differences
-from .figures import PhaseFigures, figures_of, kind_noise, process_noise
+from .figures import Line, PhaseFigures, figures_of, kind_noise, process_noise
 from .renamed import match_phases
 from .sides import Key, ProcessView, RunOfTrace, name_of, processes_by_key
 from .stacks import stack_changes
@@ -115,13 +115,8 @@ def _phase(
     spread = _spread(
         [phase.figures.get("own_bytes", 0) for phase in old], [phase.figures.get("own_bytes", 0) for phase in new]
     )
-    kinds = []
-    for category in dict.fromkeys(category for phase in (*new, *old) for category in phase.kinds):
-        a = [phase.kinds.get(category, 0) for phase in old if phase.kinds]
-        b = [phase.kinds.get(category, 0) for phase in new if phase.kinds]
-        sizes = BeforeAfter(_median(a), _median(b))
-        estimate = kind_noise(category, max(map(abs, [*a, *b])))
-        kinds.append(KindChange(category=category, bytes=sizes, noise_bytes=_noise(runs, _spread(a, b), estimate)))
+    kinds = _kinds(old, new, lambda phase: {(category, ""): size for category, size in phase.kinds.items()})
+    lines = _kinds(old, new, lambda phase: phase.lines)
     moved = old_path != path
     return PhaseChange(
         path=write(path),
@@ -137,9 +132,31 @@ def _phase(
         python_heap_bytes=both("python_heap_bytes"),
         tensor_bytes=both("tensor_bytes"),
         noise_bytes=_noise(runs, spread, max((phase.noise_bytes for phase in (*old, *new)), default=0)),
-        kinds=sorted(kinds, key=lambda kind: -abs(kind.bytes.change)),
+        kinds=kinds,
+        lines=[line for line in lines if abs(line.bytes.change) > line.noise_bytes],
         concurrent=any(phase.concurrent for phase in (*old, *new)),
     )
+
+
+def _kinds(
+    old: Sequence[PhaseFigures], new: Sequence[PhaseFigures], of: Callable[[PhaseFigures], Mapping[Line, int]]
+) -> list[KindChange]:
+    """Return kinds of memory or lines of the ledger, the largest change first."""
+    before = [of(phase) for phase in old if phase.kinds]
+    after = [of(phase) for phase in new if phase.kinds]
+    changes = []
+    for line in dict.fromkeys(line for sizes in (*after, *before) for line in sizes):
+        a, b = [sizes.get(line, 0) for sizes in before], [sizes.get(line, 0) for sizes in after]
+        estimate = kind_noise(line[0], max(map(abs, [*a, *b])))
+        changes.append(
+            KindChange(
+                category=line[0],
+                owner=line[1],
+                bytes=BeforeAfter(_median(a), _median(b)),
+                noise_bytes=_noise(len(old) + len(new), _spread(a, b), estimate),
+            )
+        )
+    return sorted(changes, key=lambda change: -abs(change.bytes.change))
 
 
 def _median(sizes: Sequence[int]) -> int | None:

@@ -12,6 +12,7 @@ from .figures import BYSTANDERS
 
 _CONTRIBUTORS = 3
 _SHARE = 0.2  # of a difference, which a contributor has at least
+_NOISE_OF_THREADS = 6_000_000  # bytes: malloc keeps an arena for each, and which of them meet is accidental
 _OTHER_LEAST = 1_000_000  # bytes of native memory, Python heap or tensors: exact figures, but programs vary
 
 
@@ -37,8 +38,20 @@ def differences(processes: Sequence[ProcessChange], stacks: Sequence[StackChange
                     noise_bytes=process.noise_bytes,
                 )
             )
+    found = [difference for difference in found if not _inherited(difference, processes, found)]
     # Of two that are equal, what was added comes before what another phase no longer has.
     return sorted(found, key=lambda difference: (-abs(difference.bytes.change), difference.bytes.change < 0))
+
+
+def _inherited(difference: Difference, processes: Sequence[ProcessChange], found: Sequence[Difference]) -> bool:
+    """Tell whether a worker began with what the main process had when it forked, which is a difference of that one."""
+    main = processes[0].name
+    if difference.place != "before session" or difference.process == main:
+        return False
+    change = difference.bytes.change
+    of_main = [one.bytes.change for one in found if one.process == main and one.metric in ("rss", "rises")]
+    same_way = sum(size for size in of_main if size * change > 0)
+    return abs(same_way) + difference.noise_bytes >= abs(change)
 
 
 def _of_process(process: ProcessChange, stacks: Sequence[StackChange]) -> list[Difference]:
@@ -67,12 +80,46 @@ def _of_process(process: ProcessChange, stacks: Sequence[StackChange]) -> list[D
     peaks = list(_peaks(process, kept, stacks))
     found += peaks
     named |= {difference.path for difference in peaks}
+    concurrent = _of_concurrent(process, kept, stacks)
+    if concurrent is not None:
+        found.append(concurrent)
+        named.add(concurrent.path)
     for phase in process.phases:
         if phase.path not in named:
             other = _other(process, phase, stacks)
-            if other is not None:
+            if other is not None and not _mirrors(other, found):
                 found.append(other)
     return found
+
+
+def _of_concurrent(
+    process: ProcessChange, kept: Sequence[Difference], stacks: Sequence[StackChange]
+) -> Difference | None:
+    """Return what changed while outermost phases ran at the same time, by the change of the process as a whole.
+
+    Such phases have each other's changes in theirs, and how much of them is accidental.
+    """
+    concurrent = {phase.path for phase in process.phases if phase.concurrent and len(phase.names) == 1}
+    whole = process.end_bytes.change - process.before_session_bytes.change
+    left = whole - sum(difference.bytes.change for difference in kept if difference.metric in ("rss", "rises"))
+    noise = process.noise_bytes + _NOISE_OF_THREADS
+    if not concurrent or abs(left) <= noise:
+        return None
+    made_by = [
+        change
+        for change in stacks
+        if change.path in concurrent and change.metric == "rises" and change.bytes.change * left >= left * left / 2
+    ]
+    first = made_by[0] if made_by else None
+    return Difference(
+        path="" if first is None else first.path,
+        process=process.name,
+        place="process" if first is None else "phase",
+        metric="rss" if first is None else "rises",
+        bytes=process.end_bytes if first is None else first.bytes,
+        noise_bytes=noise,
+        stacks=made_by[:_CONTRIBUTORS],
+    )
 
 
 def _where_it_ran(difference: Difference, process: ProcessChange, stacks: Sequence[StackChange]) -> Difference:
@@ -134,6 +181,23 @@ def _other(process: ProcessChange, phase: PhaseChange, stacks: Sequence[StackCha
         if measured and abs(sizes.change) > max(_OTHER_LEAST, abs(sizes.before or 0) // 50):
             return _difference(process, phase, metric, sizes, stacks)
     return None
+
+
+def _mirrors(difference: Difference, found: Sequence[Difference]) -> bool:
+    """Tell whether a phase only seems to have less because one inside it has more, or the other way round.
+
+    The ledger of a phase that is still open, such as one that a worker was forked in, ends with the last reading. That
+    may be older than the readings of the phases inside it.
+    """
+    change = difference.bytes.change
+    return any(
+        one.process == difference.process
+        and one.path != difference.path
+        and is_inside(one.names, difference.names)
+        and one.bytes.change * change < 0
+        and abs(one.bytes.change) >= abs(change) / 2
+        for one in found
+    )
 
 
 def _cancels(phase: PhaseChange, kind: KindChange) -> bool:

@@ -12,6 +12,8 @@ from .sides import ProcessView
 
 Figures: TypeAlias = dict[str, int]  # by name, in bytes; without those that were not measured
 
+Line: TypeAlias = tuple[str, str]  # category and owner
+
 UNEXPLAINED = "unexplained"
 # Kinds of memory that tell how the allocator and the tracer fared rather than what the program did.
 BYSTANDERS = frozenset({"allocator free", "tracer", "kernel counter"})
@@ -27,12 +29,14 @@ _SHARES = {
     UNEXPLAINED: 0.05,
 }
 _SHARE = 0.01
-_SHARE_UNKNOWN = 0.03  # where the kinds of memory were not measured
+# Where the kinds of memory were not measured, free memory that malloc keeps cannot be told from the rest.
+_SHARE_UNKNOWN = 0.03
+_LEAST_UNKNOWN = 2_500_000
+_MOST_UNKNOWN = 10_000_000
 _LEAST = 1_500_000  # arenas and stacks of threads, and pages around those that were touched
 _LEAST_OF_A_KIND = 1_000_000
 _EACH_CALL = 16_384  # which of two calls touches a page first is accidental
 _MOST_OF_CALLS = 3_000_000
-_SHARE_OF_OVERLAP = 0.25  # concurrent outermost phases have each other's changes in theirs
 
 
 @dataclass
@@ -42,12 +46,14 @@ class PhaseFigures:
     Attributes:
         figures: by the name of the field in `PhaseChange`; inner concurrent phases have none without inner phases.
         kinds: RSS change by kind of memory, phases inside it left out.
+        lines: the same by category and owner.
         noise_bytes: a guess at how far `own_bytes` varies from run to run.
         concurrent: whether it ran at the same time as another phase.
     """
 
     figures: Figures = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
+    lines: dict[Line, int] = field(default_factory=dict)
     noise_bytes: int = _LEAST
     concurrent: bool = False
 
@@ -57,7 +63,7 @@ def figures_of(view: ProcessView) -> dict[PhasePath, PhaseFigures]:
     rows = {row.names: row for row in view.phases}
     concurrent = _concurrent(rows, view.process.wall_ns)
     # The changes of concurrent phases have each other's in them, so they tell nothing about the phase around them.
-    telling = [path for path in rows if len(path) < 2 or path not in concurrent]
+    telling = {path: None for path in rows if len(path) < 2 or path not in concurrent}
     found = {path: PhaseFigures(_figures(row), concurrent=path in concurrent) for path, row in rows.items()}
     own: list[tuple[str, Callable[[results.PhaseRow], int | None]]] = [
         ("own_bytes", lambda row: None if row.resident is None else row.resident.delta_bytes),
@@ -69,8 +75,11 @@ def figures_of(view: ProcessView) -> dict[PhasePath, PhaseFigures]:
         for path, size in _without_inner(known).items():
             found[path].figures[name] = size
     if view.ledger is not None:
-        for path, kinds in _own_kinds([entry for entry in view.ledger if entry.names in set(telling)]).items():
-            found[path].kinds = kinds
+        for path, lines in _own_lines([entry for entry in view.ledger if entry.names in telling]).items():
+            phase = found[path]
+            phase.lines = lines
+            for (category, _), size in lines.items():
+                phase.kinds[category] = phase.kinds.get(category, 0) + size
     for path in sorted(found, key=len, reverse=True):
         phase = found[path]
         phase.noise_bytes += _noise(phase, view.process.overlap_bytes if path in concurrent else 0)
@@ -116,21 +125,23 @@ def _without_inner(sizes: Mapping[PhasePath, int]) -> dict[PhasePath, int]:
     return own
 
 
-def _own_kinds(ledger: Iterable[results.Ledger]) -> dict[PhasePath, dict[str, int]]:
-    whole: dict[str, dict[PhasePath, int]] = {}
+def _own_lines(ledger: Iterable[results.Ledger]) -> dict[PhasePath, dict[Line, int]]:
+    """Return the lines of each phase's ledger, without what the phases inside it have in theirs."""
     paths = []
+    whole: dict[PhasePath, dict[Line, int]] = {}
     for entry in ledger:
         paths.append(entry.names)
-        whole.setdefault(UNEXPLAINED, {})[entry.names] = entry.unexplained_bytes
+        lines = whole[entry.names] = {(UNEXPLAINED, ""): entry.unexplained_bytes}
         for item in entry.items:
-            sizes = whole.setdefault(item.category, {})
-            sizes[entry.names] = sizes.get(entry.names, 0) + item.bytes
-    found: dict[PhasePath, dict[str, int]] = {path: {} for path in paths}
-    for category, sizes in whole.items():
-        # A kind that only an inner phase has is a change of 0 in the phase around it.
-        for path, size in _without_inner({path: sizes.get(path, 0) for path in paths}).items():
-            found[path][category] = size
-    return found
+            line = item.category, item.owner
+            lines[line] = lines.get(line, 0) + item.bytes
+    own = {path: dict(lines) for path, lines in whole.items()}
+    for path in paths:
+        around = nearest(path, whole) if path else OUTSIDE
+        if around:
+            for line, size in whole[path].items():
+                own[around][line] = own[around].get(line, 0) - size
+    return own
 
 
 def _concurrent(rows: Mapping[PhasePath, results.PhaseRow], wall_ns: int) -> set[PhasePath]:
@@ -160,6 +171,7 @@ def _noise(phase: PhaseFigures, overlap_bytes: int) -> int:
     if phase.kinds:
         moved = sum(abs(size) * _SHARES.get(kind, _SHARE) for kind, size in phase.kinds.items())
     else:
-        moved = abs(phase.figures.get("own_bytes", 0)) * _SHARE_UNKNOWN
+        share = abs(phase.figures.get("own_bytes", 0)) * _SHARE_UNKNOWN
+        moved = min(_LEAST_UNKNOWN + share, _MOST_UNKNOWN)
     edges = min(phase.figures.get("calls", 0) * _EACH_CALL, _MOST_OF_CALLS)
-    return edges + round(moved + abs(overlap_bytes) * _SHARE_OF_OVERLAP)
+    return edges + round(moved) + abs(overlap_bytes)

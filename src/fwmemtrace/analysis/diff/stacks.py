@@ -15,6 +15,7 @@ from .sides import ProcessView
 Metric: TypeAlias = Literal["rises", "native live", "python heap"]
 
 _LEAST = 500_000  # a smaller change is not kept
+_STARTER = "<frozen runpy>"  # runs the program, as `python -m` does
 
 
 class _Key(NamedTuple):
@@ -87,6 +88,5 @@ def _from_own_line(rise: results.Rise) -> list[results.Frame]:
 
     Which function of a library or of the tracer was running at the moment of the look is accidental.
     """
-    if rise.line is None or rise.line not in rise.stack:
-        return [frame for frame in rise.stack if not is_ours(frame.file)]
-    return rise.stack[rise.stack.index(rise.line) :]
+    start = rise.stack.index(rise.line) if rise.line is not None and rise.line in rise.stack else 0
+    return [frame for frame in rise.stack[start:] if not is_ours(frame.file) and frame.file != _STARTER]
