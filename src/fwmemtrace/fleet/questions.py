@@ -229,9 +229,8 @@ def _quantiles(table: ir.Table, keys: list[str], value: ir.Value, quantiles: dic
         .agg(rows=_.count(), value=_.value.max())
     )
     up_to_here = ibis.cumulative_window(group_by=keys, order_by="bucket")
-    ranked = histogram.mutate(
-        rank=_.rows.sum().over(up_to_here), all_rows=_.rows.sum().over(ibis.window(group_by=keys))
-    )
+    of_all = ibis.window(group_by=keys)
+    ranked = histogram.mutate(rank=_.rows.sum().over(up_to_here), all_rows=_.rows.sum().over(of_all))
     return ranked.group_by(keys).agg(
         processes=_.rows.sum(),
         **{name: _.value.min(where=_.rank >= _.all_rows * share) for name, share in quantiles.items()},
