@@ -111,6 +111,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"recording.foreign_errors"},
         {"recording.description", "recording.sink_guard", "recording.probe_set", "recording.workers"},
         {"recording.phase_recorder"},
+        {"recording.sampling"},
         {"recording.session"},
     ],
     "capture": [

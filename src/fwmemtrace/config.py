@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         target: path of the trace file, or the argument of the sink that `sink` names.
         sink: name of the sink, as registered by entry point.
         overwrite: whether an existing trace file is replaced; otherwise the new one gets a number behind its name.
+        mode: "production" keeps the tracer below `max_overhead`: of hot phases it counts all calls and measures some.
+        max_overhead: the largest share of the time that tracing may take in that mode.
         probes: names of the probes to switch on; `resident` is always on.
         required: names of the probes that must work: if one cannot, the session does not start.
         interval: nanoseconds between two points of the timeline; 0 for no timeline.
@@ -66,6 +68,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     target: str | None = None
     sink: str = "trace_file"
     overwrite: bool = False
+    mode: str = ""
+    max_overhead: float = 0.01
     probes: tuple[str, ...] = ("resident",)
     required: tuple[str, ...] = ()
     interval: int = 50_000_000
@@ -233,6 +237,12 @@ def _name(value: Any) -> str:
     return value
 
 
+def _mode(value: Any) -> str:
+    if value not in ("", "production"):
+        raise ValueError(f"{value!r} is not a mode; choose 'production', or none")
+    return str(value)
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is not text")
@@ -334,6 +344,8 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "target": _path,
     "sink": _name,
     "overwrite": _switch,
+    "mode": _mode,
+    "max_overhead": _share,
     "probes": _names,
     "required": _names,
     "interval": parse_duration,

@@ -293,6 +293,17 @@ class SessionEnd(Record, frozen=True, gc=False):
     errors: dict[str, int] = {}  # the number of exceptions that each probe raised, by name
 
 
+class UnmeasuredCalls(Record, frozen=True, gc=False):
+    """Calls of a phase that have no records of their own: in production mode, hot phases are sampled."""
+
+    kind: ClassVar[int] = 13
+
+    path: list[str]  # names of the phase and of those around it, outermost first
+    calls: int  # that have ended since the last record of this kind and path
+    wall_ns: int  # summed over them
+    errors: dict[str, int]  # number of calls by the type of the exception that ended them
+
+
 class MappedLibrary(Record, frozen=True, gc=False):
     """A shared library that is mapped; recorded with native traces, whose function names depend on it."""
 

@@ -14,6 +14,8 @@ class SettingsArguments(TypedDict, total=False):
 
     short_calls: bool | None
     overwrite: bool | None
+    mode: str | None
+    max_overhead: float | None
     exact_peak: bool | None
     top: int | None
     frames: int | None

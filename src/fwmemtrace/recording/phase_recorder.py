@@ -119,7 +119,7 @@ class PhaseRecorder:
                     peak = max(rss, self._peaks.since(span.peak_index))
             if span.parent is None or self._probes.hears_inner:
                 self._call_probes(self._probes.phase_ended, span)
-            self._emit(PhaseEnd(span.id, now, rss, peak, None if error is None else _type_name(error)))
+            self._emit(PhaseEnd(span.id, now, rss, peak, None if error is None else type_name(error)))
         except BaseException as failure:
             if is_the_programs(failure):
                 raise
@@ -180,7 +180,8 @@ class PhaseRecorder:
             self._on_failure(error)
 
 
-def _type_name(error: type[BaseException]) -> str:
+def type_name(error: type[BaseException]) -> str:
+    """Return the qualified name of an exception's type, without the module where everybody knows it."""
     try:
         if error.__module__ in ("builtins", "__main__"):
             return error.__qualname__

@@ -66,7 +66,8 @@ class Session:
         self._stopped = False
         self._sink = SinkGuard(sink)
         self._meter = open_meter(exact_peak=settings.exact_peak)
-        self._governor = Governor()
+        production = settings.mode == "production"
+        self._governor = Governor(settings.max_overhead / 2 if production else None)
         self._attribution = Attribution()
         self._probes = ProbeSet(warn)
         self._probe_names = [probe.name for probe in probes]
@@ -89,6 +90,7 @@ class Session:
             exact_peak=settings.exact_peak,
             redact=self._redactor.attributes,
             on_failure=self._recorder_failed,
+            max_overhead=settings.max_overhead / 2 if production else None,
         )
         copyreg.pickle(type(self._recorder), current_tracer.reduce)
         self._previous_tracer = phases.install(self._recorder)  # there is one if FWMEMTRACE_MARKERS is set
