@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..tracing.span import NamedPhase
+    from ..tracing.span import Attribute, NamedPhase
     from .recorder import Recorder
 
 _FIRST_CALLS = 20
@@ -68,7 +68,7 @@ class SamplingRecorder:
     """
 
     def __init__(self, inner: Recorder, emit: Emit, share: float, clock: Callable[[], int] = perf_counter_ns) -> None:
-        self._inner = inner
+        self.inner = inner
         self._emit = emit
         self._share = share
         self._clock = clock
@@ -86,12 +86,12 @@ class SamplingRecorder:
         """A phase begins in this thread and context."""
         now = self._clock()
         parent = current.get()
-        while parent is not None and (parent.closed or parent.tracer not in (self, self._inner)):
+        while parent is not None and (parent.closed or parent.tracer not in (self, self.inner)):
             parent = parent.parent
         node = self._node(parent, phase.name)
         if (parent is not None and parent.tracer is self) or not self._is_measured(node, now):
             return self._count(phase, parent, node, now)
-        span = self._inner.begin(phase)
+        span = self.inner.begin(phase)
         span.node = node
         self._spent_ns += _EDGES * (self._clock() - now)
         return span
@@ -137,7 +137,7 @@ class SamplingRecorder:
     def end(self, span: Span, error: type[BaseException] | None, /) -> None:
         """The span's phase ended, in whatever thread or context this is."""
         if span.tracer is not self:
-            self._inner.end(span, error)
+            self.inner.end(span, error)
             return
         if span.closed:
             return
@@ -154,11 +154,14 @@ class SamplingRecorder:
             self._next_flush_ns = now + _FLUSH_NS
             self._flush()
 
+    def annotate(self, span: Span, attributes: dict[str, Attribute], /) -> None:
+        """A phase that is only counted gets attributes, of which nothing is recorded."""
+
     def switch(self, span: Span | None, /) -> None:
         """This thread continues in another phase, which began before, or in none."""
         while span is not None and span.tracer is self:
             span = span.parent
-        self._inner.switch(span)
+        self.inner.switch(span)
 
     def after_fork(self, meter: Meter, /) -> None:
         """This is a forked worker: what was counted before is the parent's to tell."""
@@ -168,7 +171,7 @@ class SamplingRecorder:
             span.closed = True
         for span in reversed(_spans()):
             span.node = self._node(span.parent, span.phase.name)
-        self._inner.after_fork(meter)
+        self.inner.after_fork(meter)
 
     def finish(self) -> tuple[int, int, int]:
         """Stop recording, and write what was counted.
@@ -177,7 +180,7 @@ class SamplingRecorder:
             The time in nanoseconds, RSS, and the peak RSS since the session began, in bytes.
         """
         self._flush()
-        return self._inner.finish()
+        return self.inner.finish()
 
     def _flush(self) -> None:
         waiting = [self._root]
