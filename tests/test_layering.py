@@ -108,7 +108,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "tracing": [{"tracing.span"}, {"tracing.phases"}, {"tracing.current_tracer"}],
     "recording": [
-        {"recording.foreign_errors"},
+        {"recording.foreign_errors", "recording.control"},
         {"recording.description", "recording.sink_guard", "recording.probe_set", "recording.workers"},
         {"recording.phase_recorder"},
         {"recording.sampling"},

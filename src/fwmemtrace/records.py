@@ -304,6 +304,25 @@ class UnmeasuredCalls(Record, frozen=True, gc=False):
     errors: dict[str, int]  # number of calls by the type of the exception that ended them
 
 
+class ThreadStack(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Where a thread is."""
+
+    name: str
+    frames: list[tuple[str, str, int]]  # function, file and line, innermost first
+
+
+class Snapshot(Record, frozen=True, gc=False):
+    """Where all threads are at one moment: on demand, or because memory is about to run out."""
+
+    kind: ClassVar[int] = 14
+
+    time_ns: int
+    reason: str
+    rss_bytes: int
+    limit_bytes: int | None  # the limit in force, if that is the reason
+    threads: list[ThreadStack]
+
+
 class MappedLibrary(Record, frozen=True, gc=False):
     """A shared library that is mapped; recorded with native traces, whose function names depend on it."""
 

@@ -91,6 +91,12 @@ class ProbeSet:
                 seen = seen.parent
             self._call(probe, hook, seen)
 
+    def snapshot(self, reason: str) -> None:
+        """Let each probe record what there is now."""
+        for probe in list(self._running):
+            if _overrides(probe, "snapshot"):
+                self._call(probe, probe.snapshot, reason)
+
     def after_fork(self, context: ProbeContext) -> None:
         """This is a forked child process."""
         resume_after_fork()
