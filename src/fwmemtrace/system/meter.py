@@ -9,8 +9,9 @@ import os
 import sys
 from _thread import RLock
 from collections.abc import Callable
+from errno import EBADF
 from time import perf_counter_ns
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from .descriptors import close, is_ours, read_file
 from .proc import PAGE_SIZE, open_file, path_of
@@ -20,6 +21,11 @@ _COUNTER_SLACK = 256 * 1024
 _RESET_HIGH_WATER_MARK = b"5"  # see clear_refs in proc_pid_clear_refs(5)
 _SAME_BYTES = 64 * 1024  # a full reading stays valid while RSS has not moved by more,
 _SAME_NS = 1_000_000_000  # for this long: other processes may begin or cease to share pages
+
+
+_TRIES = 5
+
+_T = TypeVar("_T")
 
 
 class MemoryUsage(NamedTuple):
@@ -105,7 +111,7 @@ class ProcMeter:
             except OSError:
                 raw = b""
             if not is_ours(number):
-                raw = pread(self._reopen("statm", number), 64, 0)
+                raw = self._again("statm", number, lambda number: pread(number, 64, 0))
             last = raw, int(raw.split(None, 2)[1]) * PAGE_SIZE
             return last[1]
 
@@ -154,7 +160,18 @@ class ProcMeter:
                 return os.pread(number, size, 0)
             except OSError:  # closed just now
                 pass
-        return os.pread(self._reopen(name, number), size, 0)
+        return self._again(name, number, lambda number: os.pread(number, size, 0))
+
+    def _again(self, name: str, closed: int, action: Callable[[int], _T]) -> _T:
+        """Do with a file what could not be done because the program has closed it, and may be about to again."""
+        for _ in range(_TRIES):
+            closed = self._reopen(name, closed)
+            try:
+                return action(closed)
+            except OSError as error:
+                if error.errno != EBADF:
+                    raise
+        raise OSError(EBADF, f"{name} is closed again and again")
 
     def page_faults(self) -> int:
         usage = self._getrusage(0)  # RUSAGE_SELF
@@ -189,7 +206,7 @@ class ProcMeter:
                 return
             except OSError:  # closed just now
                 pass
-        os.write(self._reopen("clear_refs", number), _RESET_HIGH_WATER_MARK)
+        self._again("clear_refs", number, lambda number: os.write(number, _RESET_HIGH_WATER_MARK))
 
     def usage(self) -> MemoryUsage:
         if self._known is not None:
