@@ -16,8 +16,8 @@ import pytest
 import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.errors import SinkError, warn
+from fwmemtrace.foreign_errors import is_the_programs
 from fwmemtrace.recording.child_environment import untraced_environment
-from fwmemtrace.recording.foreign_errors import is_the_programs
 from fwmemtrace.sinks.memory import MemorySink
 from fwmemtrace.system import descriptors
 

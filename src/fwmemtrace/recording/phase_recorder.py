@@ -11,12 +11,12 @@ from collections.abc import Callable
 from itertools import count
 from time import perf_counter_ns
 
+from ..foreign_errors import is_the_programs
 from ..probes.base import Emit
 from ..records import PhaseAttributes, PhaseBegin, PhaseEnd
 from ..system.meter import Meter
 from ..system.peaks import PeakMeter
 from ..tracing.span import Span, leave, new_span, open_spans, set_current
-from .foreign_errors import is_the_programs
 from .probe_set import ProbeSet
 
 TYPE_CHECKING = False
@@ -106,7 +106,8 @@ class PhaseRecorder:
         if span.closed:
             return
         span.closed = True
-        self._open.pop(span.id, None)  # before anything at which a signal handler may raise
+        if self._peaks is not None:
+            self._open.pop(span.id, None)  # before anything at which a signal handler may raise
         leave(span)
         if self._over:
             return

@@ -14,6 +14,7 @@ from .. import config
 from .._version import __version__
 from ..config import Settings
 from ..errors import SessionError, SinkError, warn
+from ..foreign_errors import is_the_programs
 from ..probes.attribution import Attribution
 from ..probes.base import Probe, ProbeContext
 from ..probes.governor import Governor
@@ -26,7 +27,6 @@ from ..system.meter import open_meter
 from ..tracing import current_tracer, phases
 from . import workers
 from .description import described_command, described_settings
-from .foreign_errors import is_the_programs
 from .from_settings import make_probes, make_sink
 from .probe_set import ProbeSet
 from .recorders import make_phase_recorder

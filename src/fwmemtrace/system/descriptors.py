@@ -20,11 +20,15 @@ except ImportError:  # Windows does not inherit handles, nor does a program clos
 try:
     # Linux keeps for each open file which signal announces input on it, which matters with O_ASYNC only. It is read in
     # a quarter of the time of fstat, and that of the program's files is another than this one, the highest there is.
-    from fcntl import F_GETSIG as _GET_MARK
-    from fcntl import F_SETSIG as _SET_MARK
+    from fcntl import F_GETSIG, F_SETSIG
 except ImportError:
-    _GET_MARK = _SET_MARK = -1  # type: ignore[misc]
-_MARK = 64
+    F_GETSIG = F_SETSIG = -1  # type: ignore[misc]
+GET_MARK, _SET_MARK = F_GETSIG, F_SETSIG
+MARK = 64
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 _HIGHEST_START = 16_384  # the kernel's table of descriptors is as long as the highest number
@@ -38,17 +42,22 @@ _unmarked: dict[int, tuple[int, int]] = {}  # device and inode of descriptors wh
 def is_ours(number: int) -> bool:
     """Tell whether a number still is the open file that `open_marked` returned it for."""
     try:
-        if _GET_MARK >= 0 and fcntl(number, _GET_MARK) == _MARK:
+        if GET_MARK >= 0 and fcntl(number, GET_MARK) == MARK:
             return True
         return number in _unmarked and _unmarked[number] == identity(number)
     except (OSError, ValueError):
         return False
 
 
+# What `is_ours` asks first, for code that cannot afford another call: `read_mark(number, GET_MARK) == MARK`. It raises
+# OSError for a number that is not open.
+read_mark: Callable[[int, int], int] = fcntl if GET_MARK >= 0 else lambda number, _: MARK * is_ours(number)
+
+
 def _mark(number: int) -> None:
     try:
         if _SET_MARK >= 0:
-            fcntl(number, _SET_MARK, _MARK)
+            fcntl(number, _SET_MARK, MARK)
             return
     except OSError:  # a sandbox may not know it
         pass

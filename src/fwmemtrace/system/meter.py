@@ -13,7 +13,7 @@ from errno import EBADF
 from time import perf_counter_ns
 from typing import NamedTuple, Protocol, TypeVar
 
-from .descriptors import close, is_ours, read_file
+from .descriptors import GET_MARK, MARK, close, is_ours, read_file, read_mark
 from .proc import PAGE_SIZE, open_file, path_of
 
 # The kernel counts RSS per processor and adds the counts up loosely; two figures of it may differ by this many bytes.
@@ -200,12 +200,12 @@ class ProcMeter:
         if not self._resets:
             return
         number = self._files.get("clear_refs", -1)
-        if is_ours(number):
-            try:
+        try:
+            if read_mark(number, GET_MARK) == MARK:
                 os.write(number, _RESET_HIGH_WATER_MARK)
                 return
-            except OSError:  # closed just now
-                pass
+        except (OSError, ValueError):  # closed
+            pass
         self._again("clear_refs", number, lambda number: os.write(number, _RESET_HIGH_WATER_MARK))
 
     def usage(self) -> MemoryUsage:
