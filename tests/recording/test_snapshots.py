@@ -45,6 +45,7 @@ def test_a_snapshot_has_the_stacks_of_all_threads() -> None:
     assert any(note.startswith("largest types: ") and "builtins.dict" in note for note in notes)
 
 
+@pytest.mark.slow
 @linux
 def test_a_signal_takes_a_snapshot_and_the_program_gets_it_too() -> None:
     seen: list[int] = []

@@ -108,10 +108,12 @@ class ProcMeter:
                 raw = pread(number, 64, 0)
                 if raw == last[0]:  # in a hot phase nothing moves, and comparing is faster than parsing again
                     return last[1]
-            except OSError:
-                raw = b""
-            if not is_ours(number):
-                raw = self._again("statm", number, lambda number: pread(number, 64, 0))
+                if is_ours(number):
+                    last = raw, int(raw.split(None, 2)[1]) * PAGE_SIZE
+                    return last[1]
+            except (OSError, ValueError, IndexError):  # the program has closed it, and the number is another file's
+                pass
+            raw = self._again("statm", number, lambda number: pread(number, 64, 0))
             last = raw, int(raw.split(None, 2)[1]) * PAGE_SIZE
             return last[1]
 
@@ -150,17 +152,19 @@ class ProcMeter:
                 return number
             if self._closed:
                 raise OSError(f"the meter is closed: {name}")
-            close(number)
-            return self._open(name)
+            opened = self._open(name)
+            close(number)  # only now: the same number would seem never to have been closed
+            return opened
 
     def _read(self, name: str, size: int) -> bytes:
-        number = self._files.get(name, -1)
-        if is_ours(number):
-            try:
-                return os.pread(number, size, 0)
-            except OSError:  # closed just now
-                pass
-        return self._again(name, number, lambda number: os.pread(number, size, 0))
+        with self._lock:
+            number = self._files.get(name, -1)
+            if is_ours(number):
+                try:
+                    return os.pread(number, size, 0)
+                except OSError:  # closed just now
+                    pass
+            return self._again(name, number, lambda number: os.pread(number, size, 0))
 
     def _again(self, name: str, closed: int, action: Callable[[int], _T]) -> _T:
         """Do with a file what could not be done because the program has closed it, and may be about to again."""
