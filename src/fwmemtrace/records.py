@@ -46,6 +46,7 @@ __all__ = [
     "SampledStack",
     "SessionBegin",
     "SessionEnd",
+    "Snapshot",
     "StackRow",
     "SuiteAnswers",
     "SuiteArray",
@@ -63,6 +64,8 @@ __all__ = [
     "TensorCensus",
     "TensorRow",
     "TensorStorage",
+    "ThreadStack",
+    "UnmeasuredCalls",
 ]
 
 SCHEMA_VERSION = 1
