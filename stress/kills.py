@@ -29,7 +29,10 @@ def run(number: int) -> Outcome:
         pid = os.fork()
         if pid == 0:
             _work(path, done)
-        time.sleep(random.uniform(0.02, 0.12))
+        deadline = time.monotonic() + 10
+        while not _COUNT.unpack_from(done)[0] and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(random.uniform(0, 0.1))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         ended: int = _COUNT.unpack_from(done)[0]

@@ -10,6 +10,7 @@ import gc
 import os
 import threading
 import time
+import warnings
 
 import fwmemtrace
 from fwmemtrace import phase
@@ -55,6 +56,8 @@ def run(number: int) -> Outcome:
     threads += [threading.Thread(target=write, args=(index,)) for index in range(_WRITERS)]
     for thread in threads:
         thread.start()
+    shown: list[str] = []
+    before, warnings.showwarning = warnings.showwarning, lambda message, *_: shown.append(str(message))
     try:
         for attack in range(number):
             with fwmemtrace.session("on-off.bin", interval="10ms", overwrite=True), phase("round"):
@@ -62,9 +65,11 @@ def run(number: int) -> Outcome:
                     with turn:
                         os.closerange(3, 20_000)
     finally:
+        warnings.showwarning = before
         over.set()
         for thread in threads:
             thread.join()
+    outcome.expect(not shown, f"recording ended: {shown[:1]}")
     gc.collect()
     sessions = sum(isinstance(thing, Session) for thing in gc.get_objects())
     outcome.expect(sessions <= 1, f"{sessions} sessions are in memory")

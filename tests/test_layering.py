@@ -11,7 +11,18 @@ import fwmemtrace
 
 PACKAGE = Path(fwmemtrace.__file__).parent
 
-GROUND = {"_version", "lazy", "errors", "records", "units", "paths", "packages", "values", "redaction"}
+GROUND = {
+    "_version",
+    "lazy",
+    "errors",
+    "foreign_errors",
+    "records",
+    "units",
+    "paths",
+    "packages",
+    "values",
+    "redaction",
+}
 
 # For each room (a folder or module of fwmemtrace), the other rooms that its code may import, lazily or not, for types
 # or not. In the order of the data's way; docs/design.md has the same table in words.
@@ -20,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lazy": set(),
     "errors": set(),
     "records": set(),
+    "foreign_errors": set(),
     "paths": set(),
     "core": set(),
     "packages": set(),
@@ -36,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sinks": {"lazy", "errors", "records", "system", "tracefile", "values"},
     "recording": GROUND | {"config", "plugins", "tracing", "system", "probes", "sinks"},
     # in any process, later
-    "tracefile": {"errors", "records", "paths", "values"},
+    "tracefile": {"errors", "foreign_errors", "records", "paths", "values"},
     "results": {"paths"},
     "capture": {"errors", "paths", "packages", "system", "tracefile", "results"},
     "analysis": {"errors", "records", "paths", "packages", "values", "results", "capture"},
@@ -108,9 +120,10 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "tracing": [{"tracing.span"}, {"tracing.phases"}, {"tracing.current_tracer"}],
     "recording": [
-        {"recording.foreign_errors"},
+        {"recording.control"},
         {"recording.description", "recording.sink_guard", "recording.probe_set", "recording.workers"},
         {"recording.phase_recorder"},
+        {"recording.sampling"},
         {"recording.session"},
     ],
     "capture": [

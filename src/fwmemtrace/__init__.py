@@ -36,7 +36,7 @@ from .tracing.phases import Phase, annotate, phase
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .heap.deep_size import deep_size
-    from .recording.session import Session, session, start, stop
+    from .recording.session import Session, session, snapshot, start, stop
     from .trace import Trace, read
 else:
     __getattr__, __dir__ = _load_when_used(
@@ -44,7 +44,7 @@ else:
         {
             "heap.deep_size": ("deep_size",),
             "integrations.notebook": ("load_ipython_extension",),  # for %load_ext, which looks for it here
-            "recording.session": ("Session", "session", "start", "stop"),
+            "recording.session": ("Session", "session", "snapshot", "start", "stop"),
             "trace": ("Trace", "read"),
         },
     )
@@ -69,6 +69,7 @@ __all__ = [
     "phase",
     "read",
     "session",
+    "snapshot",
     "start",
     "stop",
 ]

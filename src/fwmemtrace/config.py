@@ -35,6 +35,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         target: path of the trace file, or the argument of the sink that `sink` names.
         sink: name of the sink, as registered by entry point.
         overwrite: whether an existing trace file is replaced; otherwise the new one gets a number behind its name.
+        mode: "production" keeps the tracer below `max_overhead`: of hot phases it counts all calls and measures some.
+        max_overhead: the largest share of the time that tracing may take in that mode.
+        triggers: when a snapshot is taken by itself: `90%` of the limit in force (that of the control group, or
+            RLIMIT_AS), `50MB/s` of growth, `300MB` of RSS; in production mode `90%` if nothing is given.
+        snapshot_signal: the name of a signal that takes a snapshot, such as SIGUSR2.
+        control: path of a file that switches the session while it runs: its text is `off`, `on` or `snapshot`.
         probes: names of the probes to switch on; `resident` is always on.
         required: names of the probes that must work: if one cannot, the session does not start.
         interval: nanoseconds between two points of the timeline; 0 for no timeline.
@@ -66,6 +72,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     target: str | None = None
     sink: str = "trace_file"
     overwrite: bool = False
+    mode: str = ""
+    max_overhead: float = 0.01
+    triggers: tuple[str, ...] = ()
+    snapshot_signal: str = ""
+    control: str = ""
     probes: tuple[str, ...] = ("resident",)
     required: tuple[str, ...] = ()
     interval: int = 50_000_000
@@ -233,6 +244,32 @@ def _name(value: Any) -> str:
     return value
 
 
+def _mode(value: Any) -> str:
+    if value not in ("", "production"):
+        raise ValueError(f"{value!r} is not a mode; choose 'production', or none")
+    return str(value)
+
+
+def _conditions(value: Any) -> tuple[str, ...]:
+    conditions = _names(value)
+    for condition in conditions:
+        if not condition.endswith("%"):
+            parse_bytes(condition.removesuffix("/s"))
+        elif not 0 < float(condition[:-1]) <= 100:
+            raise ValueError(f"{condition!r} is not a share of the limit, such as 90%")
+    return conditions
+
+
+def _signal(value: Any) -> str:
+    name = _text(value)
+    if name:
+        import signal  # brings enum, which the traced process does without
+
+        if not isinstance(getattr(signal, name, None), signal.Signals):
+            raise ValueError(f"{name!r} is not a signal, such as SIGUSR2")
+    return name
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is not text")
@@ -334,6 +371,11 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "target": _path,
     "sink": _name,
     "overwrite": _switch,
+    "mode": _mode,
+    "max_overhead": _share,
+    "triggers": _conditions,
+    "snapshot_signal": _signal,
+    "control": _text,
     "probes": _names,
     "required": _names,
     "interval": parse_duration,

@@ -46,6 +46,7 @@ __all__ = [
     "SampledStack",
     "SessionBegin",
     "SessionEnd",
+    "Snapshot",
     "StackRow",
     "SuiteAnswers",
     "SuiteArray",
@@ -63,6 +64,8 @@ __all__ = [
     "TensorCensus",
     "TensorRow",
     "TensorStorage",
+    "ThreadStack",
+    "UnmeasuredCalls",
 ]
 
 SCHEMA_VERSION = 1
@@ -291,6 +294,36 @@ class SessionEnd(Record, frozen=True, gc=False):
     peak_rss_bytes: int  # of the whole session
     lost_records: int
     errors: dict[str, int] = {}  # the number of exceptions that each probe raised, by name
+
+
+class UnmeasuredCalls(Record, frozen=True, gc=False):
+    """Calls of a phase that have no records of their own: in production mode, hot phases are sampled."""
+
+    kind: ClassVar[int] = 13
+
+    path: list[str]  # names of the phase and of those around it, outermost first
+    calls: int  # that have ended since the last record of this kind and path
+    wall_ns: int  # summed over them
+    errors: dict[str, int]  # number of calls by the type of the exception that ended them
+
+
+class ThreadStack(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Where a thread is."""
+
+    name: str
+    frames: list[tuple[str, str, int]]  # function, file and line, innermost first
+
+
+class Snapshot(Record, frozen=True, gc=False):
+    """Where all threads are at one moment: on demand, or because memory is about to run out."""
+
+    kind: ClassVar[int] = 14
+
+    time_ns: int
+    reason: str
+    rss_bytes: int
+    limit_bytes: int | None  # the limit in force, if that is the reason
+    threads: list[ThreadStack]
 
 
 class MappedLibrary(Record, frozen=True, gc=False):

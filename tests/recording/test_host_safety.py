@@ -16,8 +16,8 @@ import pytest
 import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.errors import SinkError, warn
+from fwmemtrace.foreign_errors import is_the_programs
 from fwmemtrace.recording.child_environment import untraced_environment
-from fwmemtrace.recording.foreign_errors import is_the_programs
 from fwmemtrace.sinks.memory import MemorySink
 from fwmemtrace.system import descriptors
 
@@ -61,6 +61,7 @@ TAKEN = """
 OPEN = '[os.open(f"mine-{i}", os.O_RDWR | os.O_CREAT) for i in range(40)]'
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize(
     ("name", "take"),
@@ -133,6 +134,7 @@ def test_sessions_are_freed() -> None:
     assert [reference() for reference in kept] == [None] * 6
 
 
+@pytest.mark.slow
 @linux
 def test_workers_that_nobody_told_of_each_other_share_a_session(tmp_path: Path) -> None:
     """As gunicorn's: forked by a process that has not imported the package, restarted, all told the same path."""
@@ -176,6 +178,7 @@ def test_a_program_that_only_reads_writes_no_trace(tmp_path: Path) -> None:
     assert (tmp_path / "trace.bin").read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variables",
     [{"FWMEMTRACE": "missing/trace.bin"}, {"FWMEMTRACE": "trace.bin", "FWMEMTRACE_PROBES": "naitve"}],
@@ -212,6 +215,7 @@ def test_a_pool_works_on_where_its_workers_cannot_trace(tmp_path: Path, method: 
     assert (done.returncode, done.stdout) == (0, "38\n"), done.stderr
 
 
+@pytest.mark.slow
 @linux
 def test_a_child_that_only_starts_another_program_writes_nothing(tmp_path: Path) -> None:
     done = run(
@@ -231,6 +235,7 @@ def test_a_child_that_only_starts_another_program_writes_nothing(tmp_path: Path)
     assert calls(tmp_path / "trace.bin") == {"main": 1}
 
 
+@pytest.mark.slow
 @linux
 def test_stopping_without_descriptors_raises_nothing(tmp_path: Path) -> None:
     done = run(

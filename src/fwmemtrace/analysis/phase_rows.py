@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from .. import results
 from ..paths import OUTSIDE, PhasePath, in_tree_order, write
-from ..records import Overhead, PhaseAttributes, PhaseBegin, PhaseEnd, SessionBegin, SessionEnd
+from ..records import Overhead, PhaseAttributes, PhaseBegin, PhaseEnd, SessionBegin, SessionEnd, UnmeasuredCalls
 from .open_phases import OpenPhase
 
 Attributes: TypeAlias = dict[str, str | int | float | bool]
@@ -21,6 +21,7 @@ class _Totals:
 
     calls: int = 0
     open_calls: int = 0
+    unmeasured_calls: int = 0
     wall_ns: int = 0
     before_bytes: int = 0
     after_bytes: int = 0
@@ -56,6 +57,7 @@ class _Totals:
             error_types=dict(self.error_types),
             attributes=dict(self.attributes),
             open_calls=self.open_calls,
+            unmeasured_calls=self.unmeasured_calls,
         )
 
 
@@ -132,6 +134,18 @@ class PhaseFold:
             if not self._outermost:
                 self._closed_inside += record.rss_bytes - self._stretch[0]
                 self._closed_inside_ns += record.time_ns - self._stretch[1]
+
+    def unmeasured(self, record: UnmeasuredCalls) -> None:
+        """Add calls that were only counted."""
+        path = tuple(record.path)
+        totals = self._totals.get(path)
+        if totals is None:
+            totals = self._totals[path] = _Totals(before_bytes=self.last_rss, after_bytes=self.last_rss)
+        totals.calls += record.calls
+        totals.unmeasured_calls += record.calls
+        totals.wall_ns += record.wall_ns
+        for name, count in record.errors.items():
+            totals.error_types[name] = totals.error_types.get(name, 0) + count
 
     def overhead(self, record: Overhead, call: OpenPhase | None) -> None:
         """Add what a probe left behind at an edge of a call to every call around it."""

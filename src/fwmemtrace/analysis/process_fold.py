@@ -22,6 +22,7 @@ from ..records import (
     Sample,
     SessionBegin,
     SessionEnd,
+    UnmeasuredCalls,
 )
 from ..values import LONGEST_TEXT
 from .open_phases import MOST_LEVELS, OTHERS, OpenPhases
@@ -83,6 +84,7 @@ class ProcessFold:
             CgroupReading: self._cgroup_reading,
             Overhead: self._overhead_reading,
             Note: self._note,
+            UnmeasuredCalls: self._phases.unmeasured,
             SessionEnd: self._session_end,
         }
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..config import load
 from ..errors import SettingsError
+from ..recording.workers import free_path
 from ..trace import read
 from ..trace.deep import LABEL, deep_path
 from .report import print_report
@@ -27,8 +28,10 @@ def run_deep(arguments: argparse.Namespace) -> int:
     settings = load({"target": arguments.output})
     if settings.sink != "trace_file":
         raise SettingsError(f"--deep reads the trace of each run, which the sink {settings.sink!r} does not write")
-    trace = Path(settings.target or "trace.bin")
-    before = _state_of(trace)
+    asked = Path(settings.target or "trace.bin")
+    trace = free_path(asked)
+    if trace != asked:
+        print(f"fwmemtrace: {asked} exists already and is kept: this trace is {trace}", file=sys.stderr)
     options = [
         *(["--probes", arguments.probes] if arguments.probes is not None else []),
         *(["--only-probes", arguments.only_probes] if arguments.only_probes is not None else []),
@@ -37,7 +40,7 @@ def run_deep(arguments: argparse.Namespace) -> int:
     program = [*(["-m"] if arguments.module else []), arguments.program, *arguments.args]
     with orderly_termination():
         status = _run(trace, options, program, {})
-        if _state_of(trace) == before or status == _INTERRUPTED:
+        if not trace.exists() or status == _INTERRUPTED:
             return status
         _run_again(trace, program)
         print_report([str(trace)])
@@ -79,11 +82,3 @@ def _interpreter_flags() -> list[str]:
     """Return the interpreter's own options, such as `-X dev`: those between its name and the program's."""
     words = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv) + 1]  # up to and with the program's name
     return words[: -2 if words[-2:-1] == ["-m"] else -1]
-
-
-def _state_of(trace: Path) -> tuple[int, int] | None:
-    try:
-        stat = trace.stat()
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_mtime_ns

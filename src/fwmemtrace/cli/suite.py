@@ -12,6 +12,7 @@ import msgspec
 from .. import plugins
 from ..analysis.suite.comparison import compare
 from ..errors import FwmemtraceError, SettingsError, unknown_name
+from ..recording.workers import free_path
 from ..reports.base import Report, TraceReport
 from ..results.suite import Suite
 from ..suite.purposes import PURPOSES, QUICK
@@ -199,7 +200,7 @@ def _skipped(names: str | None, *, quick: bool) -> set[str]:
 def _place(spec: str, output: str | None, report_dir: str | None) -> Path:
     """Return the path of the trace; in a folder for reports, a new folder is made, named by date and suite."""
     if report_dir is None:
-        return Path(output or "suite.bin").absolute()
+        return free_path(Path(output or "suite.bin").absolute())
     name = Path(spec.partition(":")[0]).stem or "suite"
     folder = Path(report_dir).absolute() / f"{time.strftime('%Y-%m-%d-%H%M%S')}-{name}"
     try:

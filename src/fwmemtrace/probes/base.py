@@ -105,6 +105,13 @@ class Probe:
             span: the innermost span around it that this probe measures; None if there is none.
         """
 
+    def snapshot(self, reason: str) -> None:
+        """Record what there is now, in no phase: on demand, from any thread.
+
+        Args:
+            reason: why, for the trace.
+        """
+
     def after_fork(self, context: ProbeContext) -> None:
         """This is a forked child process, and the probe a copy of the parent's: start over.
 

@@ -14,6 +14,11 @@ class SettingsArguments(TypedDict, total=False):
 
     short_calls: bool | None
     overwrite: bool | None
+    mode: str | None
+    max_overhead: float | None
+    triggers: str | Sequence[str] | None
+    snapshot_signal: str | None
+    control: str | None
     exact_peak: bool | None
     top: int | None
     frames: int | None

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from itertools import count
 from time import perf_counter_ns
 
+from ..foreign_errors import is_the_programs
 from ..probes.base import Emit
 from ..records import PhaseAttributes, PhaseBegin, PhaseEnd
 from ..system.meter import Meter
 from ..system.peaks import PeakMeter
 from ..tracing.span import Span, leave, new_span, open_spans, set_current
-from .foreign_errors import is_the_programs
 from .probe_set import ProbeSet
 
 TYPE_CHECKING = False
@@ -106,7 +106,8 @@ class PhaseRecorder:
         if span.closed:
             return
         span.closed = True
-        self._open.pop(span.id, None)  # before anything at which a signal handler may raise
+        if self._peaks is not None:
+            self._open.pop(span.id, None)  # before anything at which a signal handler may raise
         leave(span)
         if self._over:
             return
@@ -119,7 +120,7 @@ class PhaseRecorder:
                     peak = max(rss, self._peaks.since(span.peak_index))
             if span.parent is None or self._probes.hears_inner:
                 self._call_probes(self._probes.phase_ended, span)
-            self._emit(PhaseEnd(span.id, now, rss, peak, None if error is None else _type_name(error)))
+            self._emit(PhaseEnd(span.id, now, rss, peak, None if error is None else type_name(error)))
         except BaseException as failure:
             if is_the_programs(failure):
                 raise
@@ -180,7 +181,8 @@ class PhaseRecorder:
             self._on_failure(error)
 
 
-def _type_name(error: type[BaseException]) -> str:
+def type_name(error: type[BaseException]) -> str:
+    """Return the qualified name of an exception's type, without the module where everybody knows it."""
     try:
         if error.__module__ in ("builtins", "__main__"):
             return error.__qualname__

@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 import msgspec
 
 from ..errors import ProbeUnavailable
+from ..foreign_errors import is_the_programs
 from ..probes.base import Emit, Probe, ProbeContext
 from ..probes.governor import Governor
 from ..records import Note, Overhead
 from ..system.garbage_collector import CollectorPaused, pause_collector, resume_after_fork, resume_collector
 from ..tracing.span import Span
-from .foreign_errors import is_the_programs
 
 # Smaller costs are summed up and recorded when the session stops: a record for each would cost more than they do.
 _WORTH_A_RECORD_NS = 100_000
@@ -90,6 +90,12 @@ class ProbeSet:
             while seen is not None and not seen.wants(probe.name):
                 seen = seen.parent
             self._call(probe, hook, seen)
+
+    def snapshot(self, reason: str) -> None:
+        """Let each probe record what there is now."""
+        for probe in list(self._running):
+            if _overrides(probe, "snapshot"):
+                self._call(probe, probe.snapshot, reason)
 
     def after_fork(self, context: ProbeContext) -> None:
         """This is a forked child process."""

@@ -11,23 +11,8 @@ from .probe_set import ProbeSet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
-
-    from ..tracing.span import Tracer
     from .phase_recorder import Redact
-
-    class Recorder(Tracer, Protocol):
-        """What a session needs: a tracer for phases that follows forks and can be stopped."""
-
-        def after_fork(self, meter: Meter, /) -> None:
-            """This is a forked child process: go on with this meter, inside the phases that are open."""
-
-        def finish(self) -> tuple[int, int, int]:
-            """Stop recording.
-
-            Returns:
-                The time in nanoseconds, RSS, and the peak RSS since the session began, in bytes.
-            """
+    from .recorder import Recorder
 
 
 def make_phase_recorder(
@@ -38,6 +23,7 @@ def make_phase_recorder(
     exact_peak: bool,
     redact: Redact,
     on_failure: Callable[[BaseException], None],
+    max_overhead: float | None = None,
 ) -> Recorder:
     """Return the recorder that a session installs as the tracer of its process.
 
@@ -48,5 +34,11 @@ def make_phase_recorder(
         exact_peak: whether to read the high-water mark at every edge.
         redact: returns attributes without secrets.
         on_failure: called with the first error of the recorder, after which phases are no longer recorded.
+        max_overhead: the largest share of the time that it may take, for which it samples calls; None for all calls.
     """
-    return PhaseRecorder(emit, probe_set, meter, exact_peak=exact_peak, redact=redact, on_failure=on_failure)
+    recorder = PhaseRecorder(emit, probe_set, meter, exact_peak=exact_peak, redact=redact, on_failure=on_failure)
+    if max_overhead is None:
+        return recorder
+    from .sampling import SamplingRecorder
+
+    return SamplingRecorder(recorder, emit, max_overhead)

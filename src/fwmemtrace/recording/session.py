@@ -14,6 +14,7 @@ from .. import config
 from .._version import __version__
 from ..config import Settings
 from ..errors import SessionError, SinkError, warn
+from ..foreign_errors import is_the_programs
 from ..probes.attribution import Attribution
 from ..probes.base import Probe, ProbeContext
 from ..probes.governor import Governor
@@ -26,7 +27,6 @@ from ..system.meter import open_meter
 from ..tracing import current_tracer, phases
 from . import workers
 from .description import described_command, described_settings
-from .foreign_errors import is_the_programs
 from .from_settings import make_probes, make_sink
 from .probe_set import ProbeSet
 from .recorders import make_phase_recorder
@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from .arguments import SessionArguments, SettingsArguments
+    from .control import ControlFile, SnapshotSignal
 
 _active: Session | None = None
+_control: ControlFile | None = None
 _told: set[str] = set()  # paths of files that were there already, each told of once
 
 
@@ -66,7 +68,8 @@ class Session:
         self._stopped = False
         self._sink = SinkGuard(sink)
         self._meter = open_meter(exact_peak=settings.exact_peak)
-        self._governor = Governor()
+        production = settings.mode == "production"
+        self._governor = Governor(settings.max_overhead / 2 if production else None)
         self._attribution = Attribution()
         self._probes = ProbeSet(warn)
         self._probe_names = [probe.name for probe in probes]
@@ -78,6 +81,11 @@ class Session:
             self._meter.close()
             raise
         self._tell_other_name(sink)
+        self._signal: SnapshotSignal | None = None
+        if settings.snapshot_signal:
+            from .control import SnapshotSignal
+
+            self._signal = SnapshotSignal(settings.snapshot_signal, self.snapshot)
         self._lifetime = workers.Lifetime(self._after_fork, self.stop)
         if self._sink.path is not None and session_id is None:
             self._first_path = getattr(sink, "first_path", self._sink.path)
@@ -89,6 +97,7 @@ class Session:
             exact_peak=settings.exact_peak,
             redact=self._redactor.attributes,
             on_failure=self._recorder_failed,
+            max_overhead=settings.max_overhead / 2 if production else None,
         )
         copyreg.pickle(type(self._recorder), current_tracer.reduce)
         self._previous_tracer = phases.install(self._recorder)  # there is one if FWMEMTRACE_MARKERS is set
@@ -107,6 +116,15 @@ class Session:
         """Write a record of the caller's own into the trace; never raises."""
         self._sink.emit(record)
 
+    def snapshot(self, reason: str = "asked for") -> None:
+        """Write into the trace where all threads are and what the Python heap consists of; never raises.
+
+        Args:
+            reason: why, for the report.
+        """
+        if not self._stopped:
+            self._probes.snapshot(reason)
+
     def stop(self) -> None:
         """Switch everything off and complete the trace. A second call does nothing."""
         global _active
@@ -116,6 +134,8 @@ class Session:
         if _active is self:
             _active = None
         phases.install(self._previous_tracer)
+        if self._signal is not None:
+            self._signal.close()
         # Each step runs whatever becomes of the others: the program goes on, and nothing of ours may stay behind.
         interrupted: BaseException | None = None
         for step in (self._stop_measuring, self._sink.close, self._meter.close, self._lifetime.over, self._withdraw):
@@ -325,6 +345,34 @@ def active_session() -> Session | None:
     return _active
 
 
+def snapshot(reason: str = "asked for") -> None:
+    """Write into the trace where all threads are and what the Python heap consists of. Without a session, do nothing.
+
+    Args:
+        reason: why, for the report.
+    """
+    if _active is not None:
+        _active.snapshot(reason)
+
+
+def _follow_control_file(settings: Settings) -> None:
+    """Switch the session of these settings off and on as the file says; once in a process."""
+    global _control
+    if _control is not None:
+        return
+    from .control import ControlFile
+
+    def do(word: str) -> None:
+        if word == "snapshot":
+            snapshot("control file")
+        elif word == "off" and _active is not None:
+            _active.stop()
+        elif word == "on" and _active is None:
+            start_session(settings)
+
+    _control = ControlFile(settings.control, do)
+
+
 def start_session(
     settings: Settings, sink: Sink | None = None, probes: Sequence[Probe] = (), session_id: str | None = None
 ) -> Session:
@@ -355,8 +403,10 @@ def start_session(
     of_family = family()
     if sink is None:
         sink = make_sink(settings, of_family)
-    _active = Session(settings, sink, all_probes, session_id, of_family)
-    return _active
+    _active = started = Session(settings, sink, all_probes, session_id, of_family)
+    if settings.control:
+        _follow_control_file(settings)
+    return started
 
 
 def start_from_environment(*, worker: bool) -> None:

@@ -6,9 +6,9 @@ import threading
 from time import perf_counter_ns
 
 from ..errors import RecordError, warn
+from ..foreign_errors import is_the_programs
 from ..records import Note, Record
 from ..sinks.base import Sink, after_fork, close
-from .foreign_errors import is_the_programs
 
 
 class SinkGuard:

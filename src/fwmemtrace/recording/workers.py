@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..config import Settings
+from ..sinks import file_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,6 +94,13 @@ def same_target(inheritance: Inheritance, settings: Settings) -> bool:
     """
     path = os.path.abspath(settings.target or "trace.bin")
     return settings.sink == inheritance.settings.sink and path in (inheritance.settings.target, inheritance.asked)
+
+
+def free_path(path: Path) -> Path:
+    """Return where a new trace goes: to `trace.bin`, or to `trace-2.bin` and so on if there is one already."""
+    from pathlib import Path
+
+    return Path(file_names.free_path(str(path)))
 
 
 def worker_path(path: Path, pid: int) -> Path:

@@ -7,7 +7,7 @@ import os
 from _thread import RLock
 
 from ..errors import SinkError
-from ..system.descriptors import close, identity, is_ours, open_marked
+from ..system.descriptors import GET_MARK, MARK, close, identity, open_marked, read_mark
 
 _APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0)  # O_NONBLOCK: never wait for a FIFO's reader
 _NEW = os.O_CREAT | os.O_EXCL
@@ -48,23 +48,37 @@ class AppendFile:
         Raises:
             OSError: if the file cannot be written to, and will not be later.
         """
-        with self._lock:
-            if self._number < 0:
-                raise OSError(errno.EBADF, os.strerror(errno.EBADF), self.path)
-            try:
-                written = _write(self._number, whole) if is_ours(self._number) else self._write_reopened(whole)
-            except OSError as error:
-                if error.errno == errno.EBADF:  # closed just now
-                    return self.append(whole)
-                if error.errno not in _NO_ROOM:
-                    raise
-                self.reason = error.strerror or ""
-                return False
-            if written == len(whole):
-                return True
-            self.reason = os.strerror(errno.ENOSPC)
-            os.ftruncate(self._number, os.lseek(self._number, 0, os.SEEK_CUR) - written)
-            return False
+        lock = self._lock
+        try:  # half the time of a `with` block; inside, so that an exception of a signal handler leaves it released
+            lock.acquire()
+            number = self._number
+            if read_mark(number, GET_MARK) != MARK:
+                self._reopen()
+                number = self._number
+            written = _write(number, whole)
+            return written == len(whole) or self._cut_off(written)
+        except (OSError, ValueError) as error:
+            return self._not_written(whole, error)
+        finally:
+            lock.release()
+
+    def _cut_off(self, written: int) -> bool:
+        self.reason = os.strerror(errno.ENOSPC)
+        os.ftruncate(self._number, os.lseek(self._number, 0, os.SEEK_CUR) - written)
+        return False
+
+    def _not_written(self, whole: bytes, error: OSError | ValueError) -> bool:
+        if self._number < 0:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF), self.path)
+        if not isinstance(error, OSError):
+            raise error
+        if error.errno == errno.EBADF:  # closed just now
+            self._reopen()
+            return self.append(whole)
+        if error.errno not in _NO_ROOM:
+            raise error
+        self.reason = error.strerror or ""
+        return False
 
     def overwrite(self, offset: int, data: bytes) -> None:
         """Replace bytes that are in the file already, which takes no room; does nothing where that fails.
@@ -86,15 +100,14 @@ class AppendFile:
         finally:
             close(number)
 
-    def _write_reopened(self, whole: bytes) -> int:
-        """Write to the file after the program has closed the descriptor."""
+    def _reopen(self) -> None:
+        """Open the file again after the program has closed the descriptor."""
         close(self._number)
         number = open_marked(self.path, _APPEND)
         if identity(number) != self._identity:
             close(number)
             raise SinkError(f"{self.path} is another file now, and its descriptor was closed by the program")
         self._number = number
-        return _write(number, whole)
 
     def forget(self) -> None:
         """Leave the file to the parent process: this is a forked child, in which no other thread runs."""

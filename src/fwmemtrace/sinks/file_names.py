@@ -28,6 +28,11 @@ def numbered(path: str) -> Iterator[tuple[int, str]]:
         yield number, f"{stem}-{number}{suffix}"
 
 
+def free_path(path: str) -> str:
+    """Return the name that a new file of this name gets: the path itself, or with a number if it exists."""
+    return next(name for _, name in numbered(path) if not os.path.lexists(name))
+
+
 def create(path: str, *, overwrite: bool = False, related: Callable[[str], bool] | None = None) -> AppendFile:
     """Create a file of this name, or if there is one already, with a number behind its name.
 

@@ -59,6 +59,7 @@ class TraceFileSink:
 
     def _use(self, file: AppendFile) -> None:
         self._file = file
+        self._append = file.append
         self.path = file.path
         self.lost = self._gap = 0
         self._told_at = 0.0
@@ -84,7 +85,7 @@ class TraceFileSink:
 
     def write(self, record: Record) -> None:
         whole = frame(record)
-        if self._behind or not self._file.append(whole):
+        if self._behind or not self._append(whole):
             with self._lock:
                 self._write_after_gap(record, whole)
 

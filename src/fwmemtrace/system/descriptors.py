@@ -11,6 +11,7 @@ same ones back for its own files, and what is written to a number that was kept 
 
 from __future__ import annotations
 
+import errno
 import os
 
 try:
@@ -20,16 +21,21 @@ except ImportError:  # Windows does not inherit handles, nor does a program clos
 try:
     # Linux keeps for each open file which signal announces input on it, which matters with O_ASYNC only. It is read in
     # a quarter of the time of fstat, and that of the program's files is another than this one, the highest there is.
-    from fcntl import F_GETSIG as _GET_MARK
-    from fcntl import F_SETSIG as _SET_MARK
+    from fcntl import F_GETSIG, F_SETSIG
 except ImportError:
-    _GET_MARK = _SET_MARK = -1  # type: ignore[misc]
-_MARK = 64
+    F_GETSIG = F_SETSIG = -1  # type: ignore[misc]
+GET_MARK, _SET_MARK = F_GETSIG, F_SETSIG
+MARK = 64
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 _HIGHEST_START = 16_384  # the kernel's table of descriptors is as long as the highest number
 _ROOM = 128  # numbers below the limit of the process that are enough for ours
 _PIECE = 64 * 1024
+_TRIES = 5
 
 _numbers: set[int] = set()  # high ones that somebody here uses
 _unmarked: dict[int, tuple[int, int]] = {}  # device and inode of descriptors where there are no marks
@@ -38,17 +44,22 @@ _unmarked: dict[int, tuple[int, int]] = {}  # device and inode of descriptors wh
 def is_ours(number: int) -> bool:
     """Tell whether a number still is the open file that `open_marked` returned it for."""
     try:
-        if _GET_MARK >= 0 and fcntl(number, _GET_MARK) == _MARK:
+        if GET_MARK >= 0 and fcntl(number, GET_MARK) == MARK:
             return True
         return number in _unmarked and _unmarked[number] == identity(number)
     except (OSError, ValueError):
         return False
 
 
+# What `is_ours` asks first, for code that cannot afford another call: `read_mark(number, GET_MARK) == MARK`. It raises
+# OSError for a number that is not open.
+read_mark: Callable[[int, int], int] = fcntl if GET_MARK >= 0 else lambda number, _: MARK * is_ours(number)
+
+
 def _mark(number: int) -> None:
     try:
         if _SET_MARK >= 0:
-            fcntl(number, _SET_MARK, _MARK)
+            fcntl(number, _SET_MARK, MARK)
             return
     except OSError:  # a sandbox may not know it
         pass
@@ -89,30 +100,49 @@ def open_marked(path: str, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
     Raises:
         OSError: if the file cannot be opened.
     """
-    number = os.open(path, flags | _FLAGS, mode)
-    return adopt(number)
+    for _ in range(_TRIES):
+        number = os.open(path, flags | _FLAGS, mode)
+        high = adopt(number, path)
+        if high >= 0:
+            return high
+        flags &= ~os.O_EXCL  # it is there now, and nobody else has created it
+    raise OSError(errno.EBADF, os.strerror(errno.EBADF), path)
 
 
-def adopt(number: int) -> int:
-    """Mark a descriptor that was opened just now, and move it to a high number.
+def adopt(number: int, path: str) -> int:
+    """Move a descriptor that was opened just now to a high number, and mark it.
+
+    Args:
+        number: the descriptor, which may have been closed by another thread since, and be the program's by now.
+        path: the file.
 
     Returns:
-        The descriptor to use from now on; the same one if there is no high number left.
+        The descriptor to use from now on, the same one if there is no high number left; -1 if it is the file no more.
     """
-    _mark(number)
-    if fcntl is None:
-        return number
+    high = number
     try:
-        high = fcntl(number, F_DUPFD_CLOEXEC, _first_number())
-        while high in _numbers:  # the program has closed it, and who uses it here does not know yet
-            os.close(high)
-            high = fcntl(number, F_DUPFD_CLOEXEC, high + 1)
-    except (OSError, ValueError):
-        return number
-    _numbers.add(high)
-    if number in _unmarked:
-        _mark(high)
-    close(number)
+        if fcntl is not None:
+            high = fcntl(number, F_DUPFD_CLOEXEC, _first_number())
+            while high in _numbers:  # the program has closed it, and who uses it here does not know yet
+                os.close(high)
+                high = fcntl(number, F_DUPFD_CLOEXEC, high + 1)
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", 0) == errno.EBADF:
+            return -1
+    try:
+        status = os.stat(path)
+        if identity(high) != (status.st_dev, status.st_ino):
+            if high != number:
+                os.close(high)
+            return -1
+    except OSError:
+        return -1
+    _mark(high)
+    if high != number:
+        _numbers.add(high)
+        if high in _unmarked:
+            _mark(number)
+        close(number)
     return high
 
 

@@ -14,6 +14,8 @@ from typing import TypeAlias
 from . import proc
 from .descriptors import adopt, close, is_ours
 
+_TRIES = 5
+
 _Open: TypeAlias = Callable[[str], int]
 _Read: TypeAlias = Callable[[int, int], bytes]
 
@@ -34,10 +36,13 @@ def _held() -> tuple[_Open, _Read]:
         return proc.open_file, lambda file, size: os.pread(file, size, 0)
 
     def open_file(name: str) -> int:
-        file: int = opens(os.fsencode(proc.path_of(name)), flags)
-        if file < 0:
-            raise OSError(f"{proc.path_of(name)} cannot be opened")
-        return adopt(file)
+        for _ in range(_TRIES):
+            file: int = opens(os.fsencode(proc.path_of(name)), flags)
+            if file < 0:
+                break
+            if (number := adopt(file, proc.path_of(name))) >= 0:
+                return number
+        raise OSError(f"{proc.path_of(name)} cannot be opened")
 
     def read(file: int, size: int) -> bytes:
         length = reads(file, buffer, min(size, len(buffer)), 0)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import RLock
 from collections.abc import Callable
+from errno import EBADF
 from time import perf_counter_ns
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
-from .descriptors import close, is_ours, read_file
+from .descriptors import GET_MARK, MARK, close, is_ours, read_file, read_mark
 from .proc import PAGE_SIZE, open_file, path_of
 
 # The kernel counts RSS per processor and adds the counts up loosely; two figures of it may differ by this many bytes.
@@ -19,6 +21,11 @@ _COUNTER_SLACK = 256 * 1024
 _RESET_HIGH_WATER_MARK = b"5"  # see clear_refs in proc_pid_clear_refs(5)
 _SAME_BYTES = 64 * 1024  # a full reading stays valid while RSS has not moved by more,
 _SAME_NS = 1_000_000_000  # for this long: other processes may begin or cease to share pages
+
+
+_TRIES = 5
+
+_T = TypeVar("_T")
 
 
 class MemoryUsage(NamedTuple):
@@ -88,22 +95,25 @@ class ProcMeter:
         self._getrusage = getrusage
         self._files: dict[str, int] = {}
         self._closed = False
-        statm = self._open("statm")
-        pread = os.pread
+        self._lock = RLock()
+        self._open("statm")
+        files, pread = self._files, os.pread
 
         last = b"", 0
 
         def rss() -> int:
-            nonlocal last, statm
+            nonlocal last
+            number = files.get("statm", -1)
             try:
-                raw = pread(statm, 64, 0)
+                raw = pread(number, 64, 0)
                 if raw == last[0]:  # in a hot phase nothing moves, and comparing is faster than parsing again
                     return last[1]
-            except OSError:
-                raw = b""
-            if not is_ours(statm):
-                statm = self._reopen("statm")
-                raw = pread(statm, 64, 0)
+                if is_ours(number):
+                    last = raw, int(raw.split(None, 2)[1]) * PAGE_SIZE
+                    return last[1]
+            except (OSError, ValueError, IndexError):  # the program has closed it, and the number is another file's
+                pass
+            raw = self._again("statm", number, lambda number: pread(number, 64, 0))
             last = raw, int(raw.split(None, 2)[1]) * PAGE_SIZE
             return last[1]
 
@@ -112,11 +122,11 @@ class ProcMeter:
         self.peak_source = "kernel"
         self.peak_before = self._high_water_mark()
         try:
-            self._clear_refs = self._open("clear_refs") if exact_peak else -1
+            self._resets = exact_peak and self._open("clear_refs") >= 0
             self.reset_peak()
         except OSError:  # a container may forbid it
-            self._clear_refs = -1
-        if self._clear_refs < 0:
+            self._resets = False
+        if not self._resets:
             self.peak_source = "sampled"
         self._own_from = sys.maxsize
         self._known: tuple[MemoryUsage, int] | None = None
@@ -126,25 +136,46 @@ class ProcMeter:
         number = self._files[name] = open_file(name, os.O_WRONLY if name == "clear_refs" else os.O_RDONLY)
         return number
 
-    def _reopen(self, name: str) -> int:
+    def _reopen(self, name: str, closed: int) -> int:
         """Open a file again that the program has closed, as daemons close all descriptors when they start.
+
+        Args:
+            name: of the file.
+            closed: its number before; another thread may have opened it again already.
 
         Raises:
             OSError: if it cannot be opened any more, or the meter is closed.
         """
-        if self._closed:
-            raise OSError(f"the meter is closed: {name}")
-        close(self._files.pop(name, -1))
-        return self._open(name)
+        with self._lock:
+            number = self._files.get(name, -1)
+            if number != closed:
+                return number
+            if self._closed:
+                raise OSError(f"the meter is closed: {name}")
+            opened = self._open(name)
+            close(number)  # only now: the same number would seem never to have been closed
+            return opened
 
     def _read(self, name: str, size: int) -> bytes:
-        number = self._files.get(name, -1)
-        if is_ours(number):
+        with self._lock:
+            number = self._files.get(name, -1)
+            if is_ours(number):
+                try:
+                    return os.pread(number, size, 0)
+                except OSError:  # closed just now
+                    pass
+            return self._again(name, number, lambda number: os.pread(number, size, 0))
+
+    def _again(self, name: str, closed: int, action: Callable[[int], _T]) -> _T:
+        """Do with a file what could not be done because the program has closed it, and may be about to again."""
+        for _ in range(_TRIES):
+            closed = self._reopen(name, closed)
             try:
-                return os.pread(number, size, 0)
-            except OSError:  # closed just now
-                pass
-        return os.pread(self._reopen(name), size, 0)
+                return action(closed)
+            except OSError as error:
+                if error.errno != EBADF:
+                    raise
+        raise OSError(EBADF, f"{name} is closed again and again")
 
     def page_faults(self) -> int:
         usage = self._getrusage(0)  # RUSAGE_SELF
@@ -170,16 +201,16 @@ class ProcMeter:
         return int(status[start : status.index(b"kB", start)]) * 1024
 
     def reset_peak(self) -> None:
-        if self._clear_refs < 0:
+        if not self._resets:
             return
-        if is_ours(self._clear_refs):
-            try:
-                os.write(self._clear_refs, _RESET_HIGH_WATER_MARK)
+        number = self._files.get("clear_refs", -1)
+        try:
+            if read_mark(number, GET_MARK) == MARK:
+                os.write(number, _RESET_HIGH_WATER_MARK)
                 return
-            except OSError:
-                pass
-        self._clear_refs = self._reopen("clear_refs")
-        os.write(self._clear_refs, _RESET_HIGH_WATER_MARK)
+        except (OSError, ValueError):  # closed
+            pass
+        self._again("clear_refs", number, lambda number: os.write(number, _RESET_HIGH_WATER_MARK))
 
     def usage(self) -> MemoryUsage:
         if self._known is not None:
@@ -201,10 +232,11 @@ class ProcMeter:
         self._known = usage, perf_counter_ns()
 
     def close(self) -> None:
-        self._closed = True
-        self._clear_refs = -1
-        while self._files:
-            close(self._files.popitem()[1])
+        self._resets = False
+        with self._lock:
+            self._closed = True
+            while self._files:
+                close(self._files.popitem()[1])
 
 
 class PsutilMeter:

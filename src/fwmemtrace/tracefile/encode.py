@@ -7,6 +7,7 @@ from zlib import crc32
 import msgspec
 
 from ..errors import RecordError
+from ..foreign_errors import is_the_programs
 from ..records import Record
 from ..values import fitted
 from .layout import BYTE_ORDER_MARK, FORMAT_VERSION, FRAME_CRC, FRAME_HEAD, HEADER, MAGIC, MAX_PAYLOAD
@@ -31,7 +32,9 @@ def frame(record: Record) -> bytes:
     """
     try:
         payload = _encode(record)
-    except Exception:  # a subclass of str, a lone surrogate, an integer of more than 64 bits
+    except Exception as error:  # a subclass of str, a lone surrogate, an integer of more than 64 bits
+        if is_the_programs(error):
+            raise
         payload = _encode(fitted(record))
     if len(payload) > MAX_PAYLOAD:
         payload = _encode(fitted(record))  # with its longest texts cut

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .span import NamedPhase, Span, Tracer
+    from .span import Attribute, NamedPhase, Span, Tracer
 
 
 class CurrentTracer:
@@ -33,6 +33,10 @@ class CurrentTracer:
         tracer = phases.installed()
         if tracer is not None:
             tracer.switch(span)
+
+    def annotate(self, span: Span, attributes: dict[str, Attribute], /) -> None:
+        """A phase gets attributes."""
+        span.tracer.annotate(span, attributes)
 
     def __reduce__(self) -> tuple[type[CurrentTracer], tuple[()]]:
         return CurrentTracer, ()

@@ -283,8 +283,9 @@ def annotate(**attributes: Attribute) -> None:
     attributes = _fitted("annotate()", attributes)
     if _tracer is None:
         return
+    own = _tracer, getattr(_tracer, "inner", None)  # a tracer may leave some spans to another one
     span = current.get()
-    while span is not None and (span.closed or span.tracer is not _tracer):
+    while span is not None and (span.closed or span.tracer not in own):
         span = span.parent
     if span is not None:
         span.tracer.annotate(span, attributes)

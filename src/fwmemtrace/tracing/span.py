@@ -74,7 +74,7 @@ set_current: Callable[[Span | None], object] = current.set if sys.version_info >
 class Span:
     """One run of a phase, from its begin to its end."""
 
-    __slots__ = ("closed", "heap_phase", "id", "parent", "peak_index", "phase", "state", "thread_id", "tracer")
+    __slots__ = ("closed", "heap_phase", "id", "node", "parent", "peak_index", "phase", "state", "thread_id", "tracer")
 
     # `new_span` sets these; calling a constructor would double the cost of making a span.
     id: int
@@ -85,6 +85,7 @@ class Span:
     closed: bool
     peak_index: int  # the edge of the peak meter at which the span began
     heap_phase: int  # the number of its phase in the sampler; missing without the probe `heap`
+    node: Any  # what a sampling recorder keeps for the path; see `recording.sampling`
     state: dict[str, Any] | None  # what the session keeps from begin to end for each probe, by the probe's name
 
     @property

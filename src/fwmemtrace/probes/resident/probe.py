@@ -14,9 +14,16 @@ from ...tracing.span import Span
 from ..base import Probe, ProbeContext
 from .timeline import Timeline
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .triggers import Triggers
+
 # smaps_rollup walks the page tables, milliseconds in a big process: at most this share of the time goes to it.
 _FOOTPRINT_SHARE = 0.01
 _FOOTPRINT_GAP_NS = 10_000_000  # even if they cost next to nothing, they take room in the trace
+
+
+_IN_PRODUCTION = ("90%",)
 
 
 class ResidentProbe(Probe):
@@ -45,7 +52,28 @@ class ResidentProbe(Probe):
         self._groups = counting(groups())
         self._read_cgroup()
         if context.settings.interval:
-            self._timeline = Timeline(context, self._read_cgroup, forked=self._forked)
+            self._timeline = Timeline(context, self._read_cgroup, forked=self._forked, triggers=self._triggers())
+
+    def _triggers(self) -> Triggers | None:
+        settings = self._context.settings
+        conditions = settings.triggers or (_IN_PRODUCTION if settings.mode == "production" else ())
+        if not conditions:
+            return None
+        from .snapshots import take
+        from .triggers import Triggers
+
+        return Triggers(
+            conditions,
+            self._groups,
+            self._context.meter.vms,
+            lambda reason, limit: take(self._context, reason, limit),
+        )
+
+    def snapshot(self, reason: str) -> None:
+        from .snapshots import take
+
+        take(self._context, reason, None)
+        self._read_cgroup()
 
     def phase_began(self, span: Span) -> bool | None:
         if perf_counter_ns() < self._next_footprint_ns or not self._budget.affords():

@@ -14,6 +14,10 @@ from .close_look import CloseLook
 from .rises import RiseSampler
 from .running_threads import RunningThreads
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .triggers import Triggers
+
 # A point of the timeline is worth its bytes only if RSS has moved; one per second shows that it has not.
 _WORTH_A_POINT = 64 * 1024
 _QUIET_POINT_NS = 1_000_000_000
@@ -40,9 +44,18 @@ class Timeline:
         context: the probe's.
         read_group: called now and then.
         forked: whether this is a forked process, which may copy pages of its parent.
+        triggers: is shown every reading, if given.
     """
 
-    def __init__(self, context: ProbeContext, read_group: Callable[[], None], *, forked: bool) -> None:
+    def __init__(
+        self,
+        context: ProbeContext,
+        read_group: Callable[[], None],
+        *,
+        forked: bool,
+        triggers: Triggers | None = None,
+    ) -> None:
+        self._triggers = triggers
         self._read_group = read_group
         self._context = context
         self._emit = context.emit
@@ -82,6 +95,8 @@ class Timeline:
         while not self._stopped.acquire(timeout=pause):
             began = perf_counter_ns()
             rss = self._rss()
+            if self._triggers is not None:
+                self._triggers.look(rss, began)
             rose = self._rises.look(rss, began)
             if began - last_ns >= self._interval_ns and (
                 abs(rss - last_rss) >= _WORTH_A_POINT or began - last_ns >= _QUIET_POINT_NS

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
-_OURS = dirname(dirname(__file__))
+_OURS = dirname(__file__)
 _WITHOUT_ARGUMENTS = (MemoryError, RecursionError, StopIteration, NotImplementedError)
 
 

@@ -1,0 +1,62 @@
+"""Snapshots on demand: where every thread is, and what the Python heap consists of."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from time import perf_counter_ns
+
+from ...records import Note, Snapshot, ThreadStack
+from ..base import ProbeContext
+from .running_threads import line_of, stack_of
+
+_OWN_THREADS = "fwmemtrace"  # how their names begin
+_DEEPEST = 30
+_SHOWN = 5
+# A census needs memory and time for each object: it is left out where it might itself be the end of the process.
+_BYTES_FOR_EACH = 200
+_MOST_BLOCKS = 3_000_000
+
+
+def take(context: ProbeContext, reason: str, limit_bytes: int | None) -> None:
+    """Write a snapshot into the trace: first what costs nothing, then the census.
+
+    Args:
+        context: of the probe.
+        reason: why it is taken.
+        limit_bytes: the limit in force, if that is the reason.
+    """
+    from ...units import format_bytes
+
+    rss = context.meter.rss()
+    threads = _threads()
+    context.emit(Snapshot(perf_counter_ns(), reason, rss, limit_bytes, threads))
+    where = "; ".join(f"{thread.name} in {_place(thread)}" for thread in threads[:_SHOWN] if thread.frames)
+    context.emit(Note(perf_counter_ns(), "snapshot", f"{reason}: RSS {format_bytes(rss)}; {where}"))
+    blocks = sys.getallocatedblocks()
+    room = None if limit_bytes is None else limit_bytes - rss
+    if blocks > _MOST_BLOCKS or (room is not None and blocks * _BYTES_FOR_EACH > room):
+        context.emit(Note(perf_counter_ns(), "snapshot", f"no census: {blocks:,} blocks are too many for it here"))
+        return
+    from ...heap.census import take_census
+
+    largest = sorted(take_census().items(), key=lambda item: -item[1][1])[:_SHOWN]
+    types = ", ".join(f"{kind} {format_bytes(size)} in {count:,}" for kind, (count, size) in largest)
+    context.emit(Note(perf_counter_ns(), "snapshot", f"largest types: {types}"))
+
+
+def _threads() -> list[ThreadStack]:
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    found = []
+    for ident, frame in sys._current_frames().items():
+        name = names.get(ident, str(ident))
+        if not name.startswith(_OWN_THREADS):
+            stack = stack_of(frame)[:_DEEPEST]
+            frames = [(code.co_qualname, code.co_filename, line_of(code, at)) for code, at in stack]
+            found.append(ThreadStack(name, frames))
+    main = threading.main_thread().name
+    return sorted(found, key=lambda thread: thread.name != main)
+
+
+def _place(thread: ThreadStack) -> str:
+    return " < ".join(f"{function} ({file.rpartition('/')[2]}:{line})" for function, file, line in thread.frames[:3])

@@ -1,0 +1,90 @@
+"""Production mode: all calls are counted, few are measured, and the trace stays small."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+import fwmemtrace
+from fwmemtrace import phase
+from fwmemtrace.errors import SettingsError
+from fwmemtrace.records import PhaseBegin, UnmeasuredCalls
+from fwmemtrace.sinks.memory import MemorySink
+
+
+@phase("request")
+def request(fails: bool = False) -> None:
+    with phase("parse"):
+        pass
+    if fails:
+        raise ValueError("bad request")
+
+
+def test_counts_are_exact_and_few_calls_are_measured(tmp_path: Path) -> None:
+    path = tmp_path / "trace.bin"
+    with fwmemtrace.session(path, mode="production", interval=0):
+        for _ in range(1000):
+            request()
+        for _ in range(50):
+            with pytest.raises(ValueError, match="bad request"):
+                request(True)
+        with phase("once"):
+            request()
+    trace = fwmemtrace.read(path)
+    rows = {row.path: (row.calls, row.errors) for row in trace.phases if row.path}
+    assert rows == {
+        "request": (1050, 50),
+        "request/parse": (1050, 0),
+        "once": (1, 0),
+        "once/request": (1, 0),
+        "once/request/parse": (1, 0),
+    }
+    assert trace["request"].error_types == {"ValueError": 50}
+    measured = trace["request"].calls - trace["request"].unmeasured_calls
+    assert 20 <= measured < 100
+    assert trace["once"].unmeasured_calls == 0
+    assert any("hot phases are sampled" in note for note in trace.summary().trace.notes)
+
+
+def test_threads_and_tasks_are_counted_each_in_its_own_phase() -> None:
+    async def work(name: str) -> None:
+        for _ in range(100):
+            with phase(name):
+                await asyncio.sleep(0)
+                with phase("inner"):
+                    await asyncio.sleep(0)
+
+    async def tasks() -> None:
+        await asyncio.gather(*(work(f"task {number}") for number in range(5)))
+
+    def thread(name: str) -> None:
+        for _ in range(500):
+            with phase(name), phase("inner"):
+                pass
+
+    sink = MemorySink()
+    with fwmemtrace.session(sink, mode="production", interval=0):
+        threads = [threading.Thread(target=thread, args=(f"thread {number}",)) for number in range(4)]
+        for each in threads:
+            each.start()
+        asyncio.run(tasks())
+        for each in threads:
+            each.join()
+    names: dict[int, tuple[str, ...]] = {0: ()}
+    calls: dict[tuple[str, ...], int] = {}
+    for record in sink.records:
+        if isinstance(record, PhaseBegin):
+            path = names[record.span] = (*names[record.parent], record.name)
+            calls[path] = calls.get(path, 0) + 1
+        if isinstance(record, UnmeasuredCalls):
+            calls[tuple(record.path)] = calls.get(tuple(record.path), 0) + record.calls
+    expected = {(f"thread {number}",): 500 for number in range(4)} | {(f"task {number}",): 100 for number in range(5)}
+    assert calls == expected | {(*path, "inner"): count for path, count in expected.items()}
+
+
+def test_an_unknown_mode_is_an_error() -> None:
+    with pytest.raises(SettingsError, match="'fast' is not a mode"):
+        fwmemtrace.session(MemorySink(), mode="fast")
