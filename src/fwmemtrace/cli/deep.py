@@ -6,6 +6,7 @@ One at a time, so that no probe disturbs another, and the first run is as light 
 from __future__ import annotations
 
 import argparse
+import glob
 import os
 import subprocess
 import sys
@@ -27,8 +28,8 @@ def run_deep(arguments: argparse.Namespace) -> int:
     settings = load({"target": arguments.output})
     if settings.sink != "trace_file":
         raise SettingsError(f"--deep reads the trace of each run, which the sink {settings.sink!r} does not write")
-    trace = Path(settings.target or "trace.bin")
-    before = _state_of(trace)
+    asked = Path(settings.target or "trace.bin")
+    before = _states_of(asked)
     options = [
         *(["--probes", arguments.probes] if arguments.probes is not None else []),
         *(["--only-probes", arguments.only_probes] if arguments.only_probes is not None else []),
@@ -36,9 +37,11 @@ def run_deep(arguments: argparse.Namespace) -> int:
     ]
     program = [*(["-m"] if arguments.module else []), arguments.program, *arguments.args]
     with orderly_termination():
-        status = _run(trace, options, program, {})
-        if _state_of(trace) == before or status == _INTERRUPTED:
+        status = _run(asked, options, program, {})
+        written = [path for path, state in _states_of(asked).items() if state != before.get(path)]
+        if not written or status == _INTERRUPTED:
             return status
+        trace = written[0]
         _run_again(trace, program)
         print_report([str(trace)])
     return status
@@ -81,9 +84,13 @@ def _interpreter_flags() -> list[str]:
     return words[: -2 if words[-2:-1] == ["-m"] else -1]
 
 
-def _state_of(trace: Path) -> tuple[int, int] | None:
-    try:
-        stat = trace.stat()
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_mtime_ns
+def _states_of(asked: Path) -> dict[Path, tuple[int, int]]:
+    """Return what tells a file from a new one of its name, of the trace and those with a number behind its name."""
+    found = {}
+    for path in [asked, *sorted(asked.parent.glob(f"{glob.escape(asked.stem)}-*{glob.escape(asked.suffix)}"))]:
+        try:
+            stat = path.stat()
+        except OSError:
+            continue
+        found[path] = stat.st_ino, stat.st_mtime_ns
+    return found
