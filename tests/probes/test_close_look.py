@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reas
 HEAD = """
 import json, signal, sys, threading, time
 import fwmemtrace
-from fwmemtrace.records import RssChange, SampledStack
+from fwmemtrace.records import Note, RssChange, SampledStack
 from fwmemtrace.sinks import MemorySink
 
 MB, KEPT, SINK = 1_000_000, [], MemorySink()
@@ -46,6 +46,7 @@ def requests(count):
 
 def charged():
     "Bytes by innermost function of this file."
+    assert not [record for record in SINK.records if isinstance(record, Note)]  # the timeline goes on
     frames = {one.stack: one.frames for one in SINK.records if isinstance(one, SampledStack)}
     sizes = {}
     for change in SINK.records:
