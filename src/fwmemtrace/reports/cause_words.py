@@ -201,7 +201,11 @@ def _packages(line: results.ImportedPackages, most: int) -> list[Inline]:
     large = [(name, size) for name, size in line.packages.items() if size >= _MIN_PACKAGE * line.bytes][:most]
     words: list[Inline] = []
     for number, (name, size) in enumerate(large):
-        words += [", " if number else "", Code(name), f" {size / _MB:,.0f}" if number else f" {format_bytes(size)}"]
+        words += [
+            ", " if number else "",
+            Code(name),
+            f" {size / _MB:,.0f}" if number and size >= _MB else f" {format_bytes(size)}",
+        ]
     rest = len(line.packages) - len(large)
     if rest:
         words.append(f" and {rest} more")
