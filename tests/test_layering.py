@@ -239,7 +239,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "analysis.readings",
             "analysis.tensors",
         },
-        {"analysis.memory_kinds"},
+        {"analysis.joint_causes", "analysis.memory_kinds"},
         {"analysis.causes", "analysis.copied_pages", "analysis.next_runs"},
         {"analysis.details", "analysis.findings", "analysis.further_runs", "analysis.process_analysis"},
         {"analysis.summary"},

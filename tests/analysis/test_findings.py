@@ -321,6 +321,51 @@ def test_what_a_forked_process_began_with_does_not_make_it_the_largest() -> None
     assert found.pid == 8
 
 
+def layer(size: int, *functions: str, first: int = 0, last: int = 100) -> results.Rise:
+    """A rise of the first of these functions, which the others called, the outermost last."""
+    stack = [results.Frame(function=name, file=APP, line=number) for number, name in enumerate(functions, 1)]
+    made = rise(functions[0], size)
+    made.line, made.stack, made.first_ns, made.last_ns = stack[0], stack, first, last
+    return made
+
+
+def test_layers_of_a_request_are_told_together_under_the_function_that_calls_them() -> None:
+    stacks = [
+        layer(30 * MB, "Child.__init__", "labels", "observe", "serve", "main", "<module>"),
+        layer(28 * MB, "labels.<locals>.<listcomp>", "labels", "observe", "serve", "main", "<module>"),
+        layer(20 * MB, "observe", "serve", "main", "<module>"),
+        layer(9 * MB, "warm_up", "main", "<module>", last=5),
+    ]
+    first, *others = summary(rises=rises(*stacks)).causes
+    assert first.location == results.Frame(function="observe", file=APP, line=3)
+    assert first.bytes == 78 * MB
+    assert [(part.location.function, part.bytes) for part in first.parts] == [
+        ("Child.__init__", 30 * MB),
+        ("labels", 28 * MB),
+        ("observe", 20 * MB),
+    ]
+    assert [cause.bytes for cause in others if cause.kind == "code"] == [9 * MB]
+
+
+def test_the_steps_of_a_job_are_told_one_by_one() -> None:
+    stacks = [
+        layer(40 * MB, "read", "job", "<module>", first=0, last=40),
+        layer(50 * MB, "clean", "job", "<module>", first=40, last=100),
+    ]
+    found = [cause for cause in summary(rises=rises(*stacks)).causes if cause.kind == "code"]
+    assert [(cause.location and cause.location.function, cause.bytes) for cause in found] == [
+        ("clean", 50 * MB),
+        ("read", 40 * MB),
+    ]
+
+
+def test_a_function_that_made_nearly_all_stands_for_itself() -> None:
+    stacks = [layer(88 * MB, "keep", "serve", "<module>"), layer(4 * MB, "serve", "<module>")]
+    first = summary(rises=rises(*stacks)).causes[0]
+    assert first.location is not None
+    assert (first.location.function, first.bytes, first.parts) == ("keep", 88 * MB, [])
+
+
 def test_segments_of_shared_memory_are_one_kind() -> None:
     taken = moments(120 * MB)
     taken[1].items = [

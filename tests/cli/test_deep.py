@@ -96,6 +96,17 @@ def test_runs_of_an_earlier_session_are_not_of_this_trace(
     assert fwmemtrace.read(tmp_path / "trace.bin").deep == []
 
 
+def test_a_trace_that_is_there_is_kept_and_the_new_runs_are_read(tmp_path: Path) -> None:
+    pytest.importorskip("memray")
+    assert run(tmp_path).returncode == 3
+    before = (tmp_path / "trace.bin").read_bytes()
+    done = run(tmp_path, "--deep")
+    assert done.returncode == 3
+    assert "trace-2.deep-native.bin" in done.stdout
+    assert (tmp_path / "trace.bin").read_bytes() == before
+    assert len(fwmemtrace.read(tmp_path / "trace-2.bin").deep) == 2
+
+
 def test_nothing_runs_twice_unasked(tmp_path: Path) -> None:
     assert run(tmp_path, "--report").returncode == 3
     assert len(processes(tmp_path)) == 1

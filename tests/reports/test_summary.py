@@ -116,6 +116,17 @@ def test_the_cause_has_its_memory_its_code_its_library_and_whether_it_stayed() -
             "memory that is kept by Arrow's mimalloc.",
         ),
         (
+            {
+                **BLOCKS,
+                "parts": [
+                    results.CausePart(location=results.Frame(function=name, file="a.py", line=1), bytes=size * MB)
+                    for name, size in (("a", 40), ("b", 30), ("c", 20), ("d", 5))
+                ],
+            },
+            "100.0 MB of the 3.48 GB are large native blocks that f (semantic_guard.py:88) made at once: 40.0 MB in a "
+            "(a.py:1), 30.0 MB in b (a.py:1), 20.0 MB in c (a.py:1) and 1 more; they stayed.",
+        ),
+        (
             {"category": "shared memory", "threads": 12},
             "100.0 MB of the 3.48 GB are shared memory that f (semantic_guard.py:88) made at once in 12 threads that "
             "have not ended; they stayed.",

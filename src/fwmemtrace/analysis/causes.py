@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from .. import results
 from ..paths import is_inside, read
+from .joint_causes import find_caller, is_below
 from .memory_kinds import added_memory, find_kinds
 from .phase_tree import own_changes, phase_tree
 
@@ -91,28 +92,52 @@ def _code(rises: Iterable[results.Rise]) -> list[results.Cause]:
         grouped.setdefault(key, []).append(rise)
     _join_callers(grouped)
     causes = []
-    for group in grouped.values():
-        largest = max(group, key=lambda rise: rise.at_peak_bytes)
-        total = sum(rise.at_peak_bytes for rise in group)
-        packages: dict[str, int] = {}
-        for rise in group:
-            packages[rise.package] = packages.get(rise.package, 0) + rise.at_peak_bytes
-        package = max(packages, key=lambda name: packages[name])
-        line = largest.line
-        causes.append(
-            results.Cause(
-                kind="code",
-                path=largest.path,
-                bytes=total,
-                share=0,
-                location=line and results.Frame(function=function_name(line.function), file=line.file, line=line.line),
-                package=package if packages[package] >= _MOST * total else "",
-                duration_ns=max(rise.last_ns for rise in group) - min(rise.first_ns for rise in group),
-                kept_bytes=sum(rise.kept_bytes for rise in group),
-                threads=max(rise.threads for rise in group),
-            )
-        )
-    return causes
+    caller = find_caller(grouped, function_name)
+    if caller is not None:
+        causes.append(_joint_code(grouped, caller))
+    return [*causes, *(_code_of(group) for group in grouped.values() if group)]
+
+
+def _joint_code(grouped: dict[tuple[str, str], list[results.Rise]], caller: results.Frame) -> results.Cause:
+    """Returns a cause for what a function and those that it called made, and takes their rises away."""
+    parts = []
+    joined = []
+    for key, group in grouped.items():
+        below = [rise for rise in group if is_below(rise, caller, function_name)]
+        if below:
+            parts.append(_code_of(below))
+            joined += below
+            grouped[key] = [rise for rise in group if rise not in below]
+    cause = _code_of(joined)
+    cause.location = caller
+    cause.parts = [
+        results.CausePart(location=part.location, bytes=part.bytes)
+        for part in sorted(parts, key=lambda part: -part.bytes)
+        if part.location is not None
+    ]
+    return cause
+
+
+def _code_of(group: Sequence[results.Rise]) -> results.Cause:
+    """Returns the cause that these rises are, with the line of the largest."""
+    largest = max(group, key=lambda rise: rise.at_peak_bytes)
+    total = sum(rise.at_peak_bytes for rise in group)
+    packages: dict[str, int] = {}
+    for rise in group:
+        packages[rise.package] = packages.get(rise.package, 0) + rise.at_peak_bytes
+    package = max(packages, key=lambda name: packages[name])
+    line = largest.line
+    return results.Cause(
+        kind="code",
+        path=largest.path,
+        bytes=total,
+        share=0,
+        location=line and results.Frame(function=function_name(line.function), file=line.file, line=line.line),
+        package=package if packages[package] >= _MOST * total else "",
+        duration_ns=max(rise.last_ns for rise in group) - min(rise.first_ns for rise in group),
+        kept_bytes=sum(rise.kept_bytes for rise in group),
+        threads=max(rise.threads for rise in group),
+    )
 
 
 def _new_threads(report: results.TraceReport) -> int:

@@ -10,7 +10,7 @@ from .copied_pages import find_copied, inherited_bytes
 from .next_runs import find_next_runs
 
 _SAME_PEAK = 0.005  # of the peak: the kernel's counters differ by less
-_MIN_COPIED = 0.1  # of the peak
+_MIN_COPIED, _MIN_COPIED_BYTES = 0.1, 10_000_000  # of the peak, and in all
 _MIN_UNTOUCHED = 0.1  # of the peak; less needs no mention
 
 
@@ -37,7 +37,7 @@ def find(reports: Sequence[results.TraceReport]) -> results.Summary | None:
         causes=causes,
         evictable_bytes=None if largest is None else sum(item.evictable_bytes for item in largest.items),
         untouched=untouched,
-        copied=find_copied([one for one, _ in with_process], _MIN_COPIED * process.peak_bytes),
+        copied=find_copied([one for one, _ in with_process], max(_MIN_COPIED * process.peak_bytes, _MIN_COPIED_BYTES)),
         next_runs=find_next_runs(report, process, causes, untouched),
         total_bytes=sum(process.end_bytes for _, process in with_process),
     )

@@ -9,6 +9,7 @@ from .blocks import Bytes, Code, Count, Duration, Inline, enumerate_words
 from .sites import short
 
 _PACKAGES = 3  # that are named of the imports of one line
+_PARTS = 3  # that are named of a cause
 _LINES = 3  # that are named of all imports
 _ALL = 0.8  # of the imports: one line stands for all of them
 _MIN_PACKAGE = 0.03  # of its line
@@ -98,7 +99,7 @@ def _listed(cause: results.Cause, *, stayed_known: bool) -> list[Inline]:
             return [*(["are ", *memory, " that "] if memory else []), "came in ", Code(cause.path), *_after(cause), "."]
         case "code":
             after = [*_calls(cause), *_threads(cause), *_after(cause)]
-            return [*_made(cause), *after, *(_stay(cause) if stayed_known else []), "."]
+            return [*_made(cause), *after, *_parts(cause), *(_stay(cause) if stayed_known else []), "."]
 
 
 def _made(cause: results.Cause) -> list[Inline]:
@@ -134,6 +135,16 @@ def _calls(cause: results.Cause) -> list[Inline]:
     if cause.calls > 1:
         return [" in ", Count(cause.calls), " calls of ", Code(cause.path)]
     return [" at once"] if cause.duration_ns < _AT_ONCE_NS else [" over ", Duration(cause.duration_ns)]
+
+
+def _parts(cause: results.Cause) -> list[Inline]:
+    told: list[list[Inline]] = [
+        [Bytes(part.bytes), " in ", *location_words(part.location)] for part in cause.parts[:_PARTS]
+    ]
+    rest = len(cause.parts) - len(told)
+    if rest > 0:
+        told.append([f"{rest} more"])
+    return [": ", *enumerate_words(told)] if told else []
 
 
 def _threads(cause: results.Cause) -> list[Inline]:
@@ -190,7 +201,11 @@ def _packages(line: results.ImportedPackages, most: int) -> list[Inline]:
     large = [(name, size) for name, size in line.packages.items() if size >= _MIN_PACKAGE * line.bytes][:most]
     words: list[Inline] = []
     for number, (name, size) in enumerate(large):
-        words += [", " if number else "", Code(name), f" {size / _MB:,.0f}" if number else f" {format_bytes(size)}"]
+        words += [
+            ", " if number else "",
+            Code(name),
+            f" {size / _MB:,.0f}" if number and size >= _MB else f" {format_bytes(size)}",
+        ]
     rest = len(line.packages) - len(large)
     if rest:
         words.append(f" and {rest} more")

@@ -18,7 +18,7 @@ from .process import Cgroup, Overhead, Process, TimelinePoint, TraceInfo
 from .python_heap import HeapLine, HeapPackage, HeapSite, HeapStack, PythonHeap
 from .report import REPORT_FORMAT, REPORT_VERSION, Advice, Budget, Run, TraceReport
 from .rises import Rise, RiseLine, Rises
-from .summary import Cause, CopiedPages, ImportedPackages, NextRun, Summary, Untouched
+from .summary import Cause, CausePart, CopiedPages, ImportedPackages, NextRun, Summary, Untouched
 from .tensors import Accelerator, TensorGroup, Tensors, TensorStorage
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "CallLevels",
     "Calls",
     "Cause",
+    "CausePart",
     "Cgroup",
     "Collector",
     "Composition",

@@ -18,6 +18,13 @@ class ImportedPackages(Result, kw_only=True):
     packages: dict[str, int]  # bytes by top-level package, the largest first
 
 
+class CausePart(Result, kw_only=True):
+    """What one function made of a cause that several share."""
+
+    location: Frame  # the innermost frame of the program's own
+    bytes: int
+
+
 class Cause(PhaseResult, kw_only=True):
     """Something that a part of RSS at the peak came from. `path` is the phase in which it came.
 
@@ -32,6 +39,7 @@ class Cause(PhaseResult, kw_only=True):
     category: str = ""  # the kind of memory that it mostly is, as in the ledger; "" if it is mixed or not known
     owner: str = ""  # the owner of that memory, as in the ledger
     location: Frame | None = None  # of code: the innermost frame of the program's own
+    parts: list[CausePart] = []  # of code: the functions that made it together, called by `location`; largest first
     package: str = ""  # of code: the package through which it allocated
     calls: int = 0  # of code and phases: calls of the phase; 0 if the program's own code has no phase there
     threads: int = 0  # of code: threads that it ran in and that have not ended; 0 if it is one, or not known

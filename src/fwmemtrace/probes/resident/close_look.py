@@ -8,6 +8,7 @@ RSS rise, in the same proportions.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from types import CodeType
 from typing import TypeAlias
@@ -58,8 +59,9 @@ class CloseLook:
         self._was_on = watch is not None and watch.is_on
         found = watch.take() if watch is not None and not self._settled else {}
         ended: dict[Stack, int] = {}  # by threads that were too short to be seen
-        for thread in found.keys() - rises.keys():
-            ended |= found[thread]
+        if found:
+            for thread in found.keys() - rises.keys() - sys._current_frames().keys():
+                ended |= found[thread]
         charged = {}
         for thread, (stack, size) in rises.items():
             if not stack:

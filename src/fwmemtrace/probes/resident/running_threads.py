@@ -124,7 +124,7 @@ class RunningThreads:
         if any(_is_program_code(code.co_filename) for code, _ in stack):
             return stack
         for thread in reversed([*frames.keys() - self._order.keys(), *self._order]):
-            if _idle(frames[thread]):
+            if thread in frames and _idle(frames[thread]):  # one that was known may have ended
                 waiter = stack_of(frames[thread])
                 if any(_is_program_code(code.co_filename) for code, _ in waiter):
                     return (*stack, *waiter)

@@ -66,7 +66,7 @@ class Timeline:
         self._rss = self._held_rss if context.meter.page_faults() >= 0 else context.meter.rss
         accounted = context.attribution.now
         self._close_look: CloseLook | None = None
-        if context.settings.short_calls:
+        if context.settings.short_calls and context.meter.page_faults() >= 0:  # where there is /proc
             budget = context.governor.for_probe(_CLOSE_LOOK_SHARE, advance_ns=_CLOSE_LOOK_ADVANCE_NS)
             self._close_look = CloseLook(accounted, budget)
         self._rises = RiseSampler(

@@ -58,7 +58,7 @@ class Watch:
         self._left = self._reading = 0
         self._rises: list[tuple[int, Stack, int]] = []  # those that stand: a fall takes back what rose last
         self._faults: dict[int, int] = {}  # by thread
-        self._level = 0
+        self._level = self._latest = 0
         self.spent_ns = self.looks = 0
         self.asked = self.refused = self._stopped = False
         try:
@@ -109,15 +109,23 @@ class Watch:
         self._left -= 1
         usage = self._getrusage(_THIS_THREAD)
         faults, thread = usage.ru_minflt + usage.ru_majflt, threading.get_ident()
-        if faults != self._faults.get(thread):
+        new = faults - self._faults.get(thread, 0)
+        if new:
             self._faults[thread] = faults
+            if new < 0:  # another thread of the same identifier
+                new = faults
             self._reading += 1
-            self._read(thread, frame.f_back or frame if event == "call" else frame)
+            self._read(thread, new, frame.f_back or frame if event == "call" else frame)
             self._reading -= 1
+        self._latest = thread
         self.spent_ns += perf_counter_ns() - began + _AROUND_NS
 
-    def _read(self, thread: int, frame: FrameType) -> None:
-        """Read RSS, which a frame of this thread may have made rise."""
+    def _read(self, thread: int, faults: int, frame: FrameType) -> None:
+        """Read RSS, which a frame of this thread made rise.
+
+        If another thread had the event before, RSS may have risen in that one, so no more is charged than the new page
+        faults of this one account for.
+        """
         if os.getpid() != self._pid:  # a forked child process
             self.stop()
             return
@@ -126,7 +134,10 @@ class Watch:
         if change < 0:
             self._fall(-change)
         elif change > 0 and self._accounted().open_since is None:  # no import, which is accounted for elsewhere
-            self._rises.append((thread, stack_of(frame), change))
+            if self._latest != thread:
+                change = min(change, faults * PAGE_SIZE)
+            if change:
+                self._rises.append((thread, stack_of(frame), change))
 
     def _fall(self, size: int) -> None:
         while size > 0 and self._rises:

@@ -1,0 +1,82 @@
+"""Joins functions that make RSS rise together, such as the layers of a request, under the function that calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from .. import results
+from ..capture.own_frames import is_program_code
+
+FunctionKey: TypeAlias = tuple[str, str]  # file and name
+
+_ALONE = 0.85  # of all rises: a function with as much needs no caller to explain it
+_ALL = 0.8  # of all rises: what the caller has to account for, with what it called
+_MEMBER = 0.05  # of the caller's: functions with less do not count
+_MEANWHILE = 0.5  # of the time that the caller's rises took: what takes less is a step of its own, not a layer
+
+
+def find_caller(
+    grouped: Mapping[FunctionKey, Sequence[results.Rise]], name_of: Callable[[str], str]
+) -> results.Frame | None:
+    """Returns the innermost function that nearly all rises lie below, with its line, if several functions share them.
+
+    Functions that make RSS rise one after the other, as the steps of a job do, are told one by one.
+
+    Args:
+        grouped: the rises of each function of the program.
+        name_of: returns the function that a qualified name belongs to.
+    """
+    rises = [rise for group in grouped.values() for rise in group if rise.line is not None]
+    total = sum(rise.at_peak_bytes for rise in rises)
+    if max((_size(group) for group in grouped.values()), default=0) >= _ALONE * total:
+        return None
+    sums: dict[FunctionKey, int] = {}
+    depths: dict[FunctionKey, int] = {}
+    for rise in rises:
+        for depth, key in enumerate(_callers(rise, name_of)):
+            sums[key] = sums.get(key, 0) + rise.at_peak_bytes
+            depths[key] = depths.get(key, 0) + depth * rise.at_peak_bytes
+    found = min(
+        (key for key in sums if sums[key] >= _ALL * total), key=lambda key: depths[key] / sums[key], default=None
+    )
+    if found is None or not _interleaved(grouped, found, sums[found], name_of):
+        return None
+    lines: dict[int, int] = {}
+    for rise in rises:
+        for frame in rise.stack:
+            if (frame.file, name_of(frame.function)) == found:
+                lines[frame.line] = lines.get(frame.line, 0) + rise.at_peak_bytes
+                break
+    file, function = found
+    return results.Frame(function=function, file=file, line=max(lines, key=lambda line: lines[line]))
+
+
+def is_below(rise: results.Rise, caller: results.Frame, name_of: Callable[[str], str]) -> bool:
+    """Tells whether a function made a rise or called what made it."""
+    return (caller.file, caller.function) in _callers(rise, name_of)
+
+
+def _callers(rise: results.Rise, name_of: Callable[[str], str]) -> list[FunctionKey]:
+    """Returns the program's functions on the stack, innermost first. A module is none, nor is one named main."""
+    keys = ((frame.file, name_of(frame.function)) for frame in rise.stack if is_program_code(frame.file))
+    return list(dict.fromkeys(key for key in keys if key[1] != "main" and not key[1].startswith("<")))
+
+
+def _interleaved(
+    grouped: Mapping[FunctionKey, Sequence[results.Rise]],
+    caller: FunctionKey,
+    size: int,
+    name_of: Callable[[str], str],
+) -> bool:
+    members = []
+    for group in grouped.values():
+        below = [rise for rise in group if caller in _callers(rise, name_of)]
+        if _size(below) >= _MEMBER * size:
+            members.append((min(rise.first_ns for rise in below), max(rise.last_ns for rise in below)))
+    whole = max(last for _, last in members) - min(first for first, _ in members)
+    return len(members) > 1 and all(last - first >= _MEANWHILE * whole for first, last in members)
+
+
+def _size(rises: Sequence[results.Rise]) -> int:
+    return sum(rise.at_peak_bytes for rise in rises)
