@@ -118,3 +118,14 @@ def test_the_plan_saves_what_it_promises_when_it_is_carried_out(tmp_path):
 def test_a_service_within_its_budget_needs_no_plan(tmp_path):
     done = run_suite(PLANTED / "out_of_reach.py", tmp_path / "s.bin", "--budget", "1GB", "--repeat", "1", "--quick")
     assert (done.status, done.suite["plan"]) == (0, None)
+
+
+@pytest.mark.guard
+def test_weights_that_two_components_load_are_shared(tmp_path):
+    skipped = ("--skip", "native,python,deferred,arenas")
+    done = run_suite(PLANTED / "loaded_twice.py", tmp_path / "s.bin", "--budget", "10MB", "--repeat", "1", *skipped)
+    lever = next(lever for lever in done.suite["matrix"] if lever["action"] == "share equal tensors")
+    assert (lever["component"], lever["basis"]) == ("the service", "measured")
+    assert is_about(lever["in_service_bytes"], 64 * MB)
+    assert not done.suite["plan"]["within_budget"]
+    assert "torch" in [package["package"] for package in done.suite["plan"]["packages"][:1]]

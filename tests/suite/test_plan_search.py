@@ -60,6 +60,16 @@ def test_the_pair_is_found_among_so_many_levers_that_not_all_pairs_are_measured(
     assert len(made.measured) < 200
 
 
+def test_the_pair_is_found_even_where_all_other_levers_spoil_it():
+    levers = 20
+
+    def size(chosen):
+        helps = 120 if {14, 15} <= chosen and len(chosen) <= 3 else 0
+        return 300 - len(chosen) - helps
+
+    assert Made([str(n) for n in range(levers)], size).search(200)[1] == frozenset({14, 15})
+
+
 def test_three_levers_that_only_help_together_are_found():
     made = Made("abcdefgh", service(200, [5, 0, -10, 5, 0, 5, 0, 0], [(frozenset({1, 2, 4}), 90)]))
     assert made.search(125)[1] == frozenset({1, 2, 4})

@@ -55,6 +55,15 @@ FACTS = {
     "unevictable": ({"bytes": [-MB]}, "memory that the kernel cannot evict -1.0 MB"),
     "peak": ({"bytes": [-MB]}, "peak -1.0 MB"),
     "service peak": ({"bytes": [MB]}, "peak of the service +1.0 MB"),
+    "model alone": (
+        {"names": ["Bert"], "bytes": [4 * MB, MB]},
+        "alone in a process, Bert holds 4.0 MB as it is and 1.0 MB so",
+    ),
+    "outputs agree": (
+        {"names": ["0.01", "0.999"], "counts": [4]},
+        "the outputs of 4 calls differ by up to 0.01, cosine 0.999",
+    ),
+    "call time": ({"counts": [2_000_000, 1_000_000]}, "a call takes 1.0 ms instead of 2.0 ms"),
     "answers equal": ({"counts": [4]}, "the answers to 4 requests are equal"),
     "answers differ": (
         {"names": ["0.01", "0.999"], "counts": [1, 4]},
@@ -76,6 +85,7 @@ ACTIONS = {
     "limit size": ("x.py:3", "Limit the cache size at x.py:3"),
     "use variant": ("half", "Use the variant half"),
     "move import": ("/srv/app/x.py:3", "Move the import at app/x.py:3"),
+    "run model": ("Bert: float16 file", "Run the model Bert as float16 file"),
     "set option": ("padding", "Pad to the longest text instead of to a fixed length"),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -145,9 +146,11 @@ def run(arguments: argparse.Namespace) -> int:
         runner.run()
     except (KeyboardInterrupt, SystemExit):
         progress.clear()
-        print(f"\nfwmemtrace: interrupted; see the results so far with fwmemtrace report {trace}", file=sys.stderr)
-        if trace.exists():
-            _report(arguments, trace, renderer, earlier)
+        with suppress(OSError):  # the terminal may be gone
+            if runner.started:
+                message = f"fwmemtrace: interrupted; see the results so far with fwmemtrace report {trace}"
+                print(f"\n{message}", file=sys.stderr)
+                _report(arguments, trace, renderer, earlier)
         raise
     finally:
         progress.clear()

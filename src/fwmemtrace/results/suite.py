@@ -17,6 +17,7 @@ Action: TypeAlias = Literal[
     "use variant",
     "move import",
     "set option",
+    "run model",
 ]
 
 # What a fact states; docs/suite.md has the names, sizes and counts of each.
@@ -49,6 +50,9 @@ FactKind: TypeAlias = Literal[
     "peak",
     "service peak",
     "service spread",
+    "model alone",
+    "outputs agree",
+    "call time",
     "answers equal",
     "answers differ",
     "own line",
@@ -236,7 +240,7 @@ class SuiteLever(SuiteResult, kw_only=True):
     action: Action  # what to do
     subject: str  # what to do it to: a module, an element type, a variable, a line, a variant
     lever: str  # the action in words; only reports fill it in
-    kind: Literal["import", "dtype", "twin", "allocator", "growth", "variant", "option"]  # what it is about
+    kind: Literal["import", "dtype", "twin", "allocator", "growth", "variant", "option", "model"]  # what it is about
     now_bytes: int  # RSS held now
     saves_low_bytes: int  # smallest saving
     saves_high_bytes: int  # largest saving

@@ -47,6 +47,9 @@ class SuiteRunner:
         plan_seconds: time for the runs that look for the plan.
         try_models: whether to try the torch models of the components by themselves.
         progress: shows how far the suite is.
+
+    Attributes:
+        started: whether the trace file is that of this run.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class SuiteRunner:
         try_models: bool = False,
         progress: Progress | None = None,
     ) -> None:
+        self.started = False
         self._spec = spec
         self._trace = trace
         self._repeat = repeat
@@ -96,6 +100,7 @@ class SuiteRunner:
             cgroup = find_cgroup() if self._limit else None
             limited_by = "" if not self._limit else "RLIMIT_AS" if cgroup is None else cgroup.how
             with session(str(self._trace), probes=["resident"], interval=0, overwrite=True) as recording:
+                self.started = True
                 timeout_ns = round((self._timeout or 0) * 1e9)
                 self._bare = bare_rss()
                 begin = SuiteBegin(

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ..heap.live_storages import find_storages
+from ..heap.live_storages import find_storages, instances
 from ..heap.storages import Storage
 from .equal_storages import equal_groups
 
@@ -21,7 +21,7 @@ def share_equal_tensors() -> None:
     kept = _kept(equal_groups(storages))
     if not kept:
         return
-    tensors = [one for one in gc.get_objects() if isinstance(one, torch.Tensor)]
+    tensors = instances(gc.get_objects(), torch.Tensor)
     by_address = {one.untyped_storage().data_ptr(): one for one in tensors if one.device.type == "cpu"}
     with torch.no_grad():
         for tensor in tensors:

@@ -50,6 +50,7 @@ def build(
     budget = _budget(budget_bytes or begin.budget_bytes, begin.bare_rss_bytes, components, now, measure)
     by_place = {f"{move.file}:{move.line}": move for move in moves}
     changed = _changed(processes)
+    tried = list(map(_model, models))
     used = {name: used_modules(its_processes) or frozenset() for name, its_processes in own.items()}
     imported = {
         component.name: frozenset(imported_packages(process))
@@ -77,10 +78,10 @@ def build(
         limited_by=begin.limited_by,
         components=components,
         sharing=sharing,
-        matrix=decision_matrix(evidence, budget.need_bytes if budget is not None else 0),
+        matrix=decision_matrix(evidence, budget.need_bytes if budget is not None else 0, tried),
         service=now,
         budget=budget,
-        models=list(map(_model, models)),
+        models=tried,
         plan=make_plan(service, budget, components, by_place),
     )
 

@@ -16,7 +16,7 @@ from .spreads import spread
 WORTH_A_ROW = NOISE  # bytes: below it, a page more or less in the allocator decides
 WORTH_SHARE = 0.01  # of what the component holds: a longer list would hide what matters
 
-Kind = Literal["import", "dtype", "twin", "allocator", "growth", "variant", "option"]
+Kind = Literal["import", "dtype", "twin", "allocator", "growth", "variant", "option", "model"]
 _KIND_OF: dict[Action, Kind] = {
     "remove import": "import",
     "narrow weights": "dtype",
@@ -28,6 +28,7 @@ _KIND_OF: dict[Action, Kind] = {
     "use variant": "variant",
     "move import": "import",
     "set option": "option",
+    "run model": "model",
 }
 
 

@@ -7,27 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...results.suite import Suite, SuiteLever
+from ...results.suite import Suite, SuiteLever, SuiteModel
 from .evidence import ComponentEvidence
 from .import_levers import import_levers, service_import_levers
 from .memory_levers import memory_levers
+from .model_levers import model_levers
 from .statements import packages_named
 from .trial_levers import service_levers, trial_levers
 from .variant_levers import variant_levers
 
 
-def decision_matrix(evidence: Sequence[ComponentEvidence], need_bytes: int = 0) -> list[SuiteLever]:
+def decision_matrix(
+    evidence: Sequence[ComponentEvidence], need_bytes: int = 0, models: Sequence[SuiteModel] = ()
+) -> list[SuiteLever]:
     """Returns all levers, the one that helps most first.
 
     Args:
         evidence: what is known about each component.
         need_bytes: by how much the service exceeds its budget; 0 if it does not, or has none.
+        models: the models that were tried.
     """
     levers = [
         lever
         for one in evidence
         if one.component.held is not None
-        for lever in (*import_levers(one), *trial_levers(one), *memory_levers(one), *variant_levers(one))
+        for lever in (
+            *import_levers(one),
+            *trial_levers(one),
+            *memory_levers(one),
+            *variant_levers(one),
+            *model_levers(one, models),
+        )
     ]
     levers += service_import_levers(levers, evidence)
     levers += service_levers(evidence)

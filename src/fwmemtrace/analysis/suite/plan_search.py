@@ -15,7 +15,7 @@ from typing import TypeAlias
 LeverSet: TypeAlias = frozenset[int]  # positions of levers
 Measure: TypeAlias = Callable[[Sequence[LeverSet]], Sequence[int | None]]
 
-_SETS_OF_A_SIZE = 60  # more of one size are not all measured, however quick the service is
+_SETS_OF_A_SIZE = 120  # more of one size are not all measured, however quick the service is
 _ROUNDS = 30
 
 
@@ -55,6 +55,9 @@ class PlanSearch:
         if not exhausted or self._best_reaching() is None:
             self._descend(self._everything())
             self._grow()
+            if self._best_reaching() is None:
+                self._pairs_left()
+                self._grow()
         return self.best()
 
     def best(self) -> LeverSet | None:
@@ -107,6 +110,12 @@ class PlanSearch:
             self._try(frozenset(one) for one in combinations(levers, size) if self._compatible(one))
             size += 1
         return self._best_reaching() is not None
+
+    def _pairs_left(self) -> None:
+        """Measures pairs that were not measured yet, as many as half of the time allows."""
+        pairs = (frozenset(one) for one in combinations(self._sound(), 2) if self._compatible(one))
+        left = [one for one in pairs if one not in self.known and one not in self._failed]
+        self._try(left[: self._affordable() // 2])
 
     def _everything(self) -> LeverSet:
         """Returns all levers; of those that exclude each other, the one in the lowest set so far."""

@@ -26,6 +26,7 @@ from ..ledger_words import ledger_words
 from .words import Words, evidence_words, joined, lever_words
 
 _MEASURES = {"rss": "peak RSS", "unevictable": "peak RSS without file pages that the kernel can evict"}
+_NOTHING = 1_000_000  # bytes
 _OWNERS_SHARE = 0.1  # of what remains: a smaller package is not worth a sentence
 
 
@@ -113,18 +114,22 @@ def _steps(steps: Sequence[SuiteStep]) -> Iterator[Sentence]:
         if step.after_bytes is not None:
             words += [": ", Bytes(step.after_bytes)]
         if step.alone_bytes is not None and len(steps) > 1:
-            if step.alone_bytes >= 0:
-                words += [" (alone it saves ", Bytes(step.alone_bytes), ")"]
-            else:
-                words += [" (alone it costs ", Bytes(-step.alone_bytes), ")"]
+            words += [" (alone it ", *_effect(step.alone_bytes, "saves", "costs"), ")"]
         if facts := evidence_words(step, verbose=True):
             words += ["; ", *facts]
         yield [*words, "."]
 
 
+def _effect(saved: int, saves: str, costs: str) -> Words:
+    """Returns what a change does by itself; less than the allocator decides is nothing."""
+    if abs(saved) < _NOTHING:
+        return [saves, " nothing"]
+    return [saves, " ", Bytes(saved)] if saved > 0 else [costs, " ", Bytes(-saved)]
+
+
 def _pair(steps: Sequence[SuiteStep], together: int, apart: int) -> Sentence:
     names = joined([step_words(step) for step in steps], "; and ")
-    each: Words = ["save ", Bytes(apart)] if apart >= 0 else ["cost ", Bytes(-apart)]
+    each = _effect(apart, "save", "cost")
     return ["Only together: ", *names, ". Both save ", Bytes(together), "; each alone, they ", *each, " in sum."]
 
 

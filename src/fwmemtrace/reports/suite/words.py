@@ -9,7 +9,7 @@ import msgspec
 
 from ...analysis.suite.import_levers import SERVICE
 from ...results.suite import Action, FactKind, Spread, Suite, SuiteFact, SuiteLever, SuiteStep
-from ..blocks import Bytes, Code, Count, Inline, Range, Sentence, counted, enumerate_words, parts, plain
+from ..blocks import Bytes, Code, Count, Duration, Inline, Range, Sentence, counted, enumerate_words, parts, plain
 from ..ledger_words import ledger_words
 from ..sites import short
 
@@ -34,6 +34,12 @@ _ACTIONS: dict[Action, Callable[[str], Words]] = {
     "limit size": lambda place: ["Limit the cache size", *_at(place)],
     "use variant": lambda variant: ["Use the variant ", Code(variant)],
     "move import": lambda place: ["Move the import at ", Code(short(place))],
+    "run model": lambda model: [
+        "Run the model ",
+        Code(model.partition(": ")[0]),
+        " as ",
+        Code(model.partition(": ")[2]),
+    ],
     "set option": lambda option: [_OPTIONS.get(option, option)],
 }
 
@@ -119,6 +125,26 @@ _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
     "unevictable": lambda fact: ["memory that the kernel cannot evict ", Bytes(fact.bytes[0], signed=True)],
     "peak": lambda fact: ["peak ", Bytes(fact.bytes[0], signed=True)],
     "service peak": lambda fact: ["peak of the service ", Bytes(fact.bytes[0], signed=True)],
+    "model alone": lambda fact: [
+        "alone in a process, ",
+        Code(fact.names[0]),
+        " holds ",
+        Bytes(fact.bytes[0]),
+        " as it is and ",
+        Bytes(fact.bytes[1]),
+        " so",
+    ],
+    "outputs agree": lambda fact: [
+        "the outputs of ",
+        *counted(fact.counts[0], "call"),
+        f" differ by up to {fact.names[0]}, cosine {fact.names[1]}",
+    ],
+    "call time": lambda fact: [
+        "a call takes ",
+        Duration(fact.counts[1]),
+        " instead of ",
+        Duration(fact.counts[0]),
+    ],
     "answers equal": lambda fact: ["the answers to ", *counted(fact.counts[0], "request"), " are equal"],
     "answers differ": lambda fact: [
         f"{fact.counts[0]} of {fact.counts[1]} answers differ",

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from ...heap.live_storages import instances
 from ..listing import describe
 from .ways import (
     ARRAYS,
@@ -66,7 +67,7 @@ class _Calls:
     def __init__(self, torch: Any) -> None:
         self._torch = torch
         self._kept: dict[int, list[tuple[tuple[Any, ...], dict[str, Any]]]] = {}
-        modules = [one for one in gc.get_objects() if isinstance(one, torch.nn.Module)]
+        modules = instances(gc.get_objects(), torch.nn.Module)
         inner = {id(child) for one in modules for child in one.modules() if child is not one}
         self._outermost = [one for one in modules if id(one) not in inner and _size(one) >= _LEAST_BYTES]
 
