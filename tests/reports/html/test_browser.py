@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -29,44 +27,6 @@ pytestmark = [
 ]
 
 Open: TypeAlias = Callable[..., Any]
-
-PROGRAM = """
-import decimal
-import threading
-import numpy as np
-from fwmemtrace import phase, session
-
-kept = []
-
-
-def request(number):
-    with phase("request"):
-        with phase("parse"):
-            kept.append([str(number) + str(one) for one in range(300)])
-        with phase("compute"):
-            return np.ones((100, 1000)).sum()
-
-
-def poll():
-    with phase("poll"):
-        kept.append(bytearray(3_000_000))
-
-
-with session("trace.bin", probes="all", native_traces=False):
-    with phase("init", model="small"):
-        import email.mime.text
-        kept.append(np.ones((500, 1000)))
-    thread = threading.Thread(target=poll)
-    thread.start()
-    for number in range(60):
-        request(number)
-    thread.join()
-    try:
-        with phase("fails"):
-            raise ValueError("x")
-    except ValueError:
-        pass
-"""
 
 
 @pytest.fixture(scope="module")
@@ -102,14 +62,6 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[Open]:
     for context in contexts:
         context.close()
     assert complaints == []
-
-
-@pytest.fixture(scope="module")
-def trace(tmp_path_factory: pytest.TempPathFactory) -> fwmemtrace.Trace:
-    folder = tmp_path_factory.mktemp("browser")
-    (folder / "service.py").write_text(PROGRAM)
-    subprocess.run([sys.executable, "service.py"], cwd=folder, check=True, timeout=120)
-    return fwmemtrace.read(folder / "trace.bin")
 
 
 @pytest.fixture(scope="module")
