@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from fwmemtrace import phase, results
 from fwmemtrace.analysis.calls import CallsFold
 from fwmemtrace.records import PhaseBegin, PhaseEnd
 from fwmemtrace.reports.share import shareable_details
+from fwmemtrace.trace.sources import source_files
 
 
 def by_phase(tree: results.StackTree, metric: str) -> dict[str, int]:
@@ -90,3 +92,21 @@ def test_the_longest_calls_are_kept_and_those_that_are_open() -> None:
     assert calls.parent == [-1, -1, 0]
     assert calls.after_bytes[-1] == 1700
     assert calls.left_out == 2
+
+
+def test_only_python_files_get_into_a_report(tmp_path: Path) -> None:
+    """Also from a hostile trace, which may name any file as one with an allocation in it."""
+    (tmp_path / "own.py").write_text("one\ntwo\nthree\n")
+    (tmp_path / "secret.txt").write_text("secret\n")
+    os.mkfifo(tmp_path / "endless.py")
+    frames = [results.Frame(function="f", file=str(tmp_path / name), line=1) for name in ("secret.txt", "endless.py")]
+    frames += [
+        results.Frame(function="f", file=file, line=2) for file in ("own.py", "../../etc/passwd", "\0.py", "gone.py")
+    ]
+    trace = results.TraceInfo(complete=True, lost_records=0, damaged_bytes=0, notes=[], processes=[])
+    rise = results.Rise(path="", bytes=1, looks=1, line=None, package="", stack=frames)
+    rises = results.Rises(
+        pid=1, rss_delta_bytes=1, imported_bytes=0, risen_bytes=1, fallen_bytes=0, unattributed_bytes=0, stacks=[rise]
+    )
+    found = source_files(results.TraceReport(trace=trace, phases=[], rises=[rises]), [], tmp_path)
+    assert [(one.file, one.first, one.text) for one in found] == [("own.py", [1], ["one\ntwo\nthree"])]
