@@ -31,7 +31,7 @@ def poll():
         kept.append(bytearray(3_000_000))
 
 
-with session("trace.bin", probes="all", native_traces=False):
+with session("trace.bin", probes=["native", "imports", "mappings", "tensors", "collector"]):
     with phase("init", model="small"):
         import email.mime.text
         kept.append(np.ones((500, 1000)))
