@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import msgspec
 import pytest
 
 import fwmemtrace
 from fwmemtrace import phase, results
 from fwmemtrace.reports import HtmlReport, Options
 from fwmemtrace.reports.visible import visible
+from fwmemtrace.results import suite
 from fwmemtrace.units import format_bytes
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
@@ -26,6 +28,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
 ]
 
+MB = 10**6
 Open: TypeAlias = Callable[..., Any]
 
 
@@ -245,6 +248,7 @@ NAMES = [
     "red \x1b[31m",
     "two\nlines",
     "\u202eright to left",
+    "lone \ud800",
     "__proto__",
     "$columns",
     "=1+1",
@@ -270,6 +274,63 @@ def test_odd_names_are_text(open_page: Open, tmp_path: Path) -> None:
     assert any(text.startswith("xxx") and text.endswith("xxx") and len(text) < 200 for text in texts)
     page.locator("#phases tr[aria-level='1'] td.name").nth(1).click()
     assert "<\\/script><script>alert(1)<\\/script>" in page.locator("#phases .details").inner_text()  # as in a path
+
+
+def spread(size: int) -> suite.Spread:
+    return suite.Spread(median_bytes=size, low_bytes=size, high_bytes=size, runs=1)
+
+
+def test_the_charts_of_a_suite(open_page: Open, trace: fwmemtrace.Trace) -> None:
+    lever = suite.SuiteLever(
+        component="guard",
+        action="set variable",
+        subject="MALLOC_ARENA_MAX=2",
+        lever="",
+        kind="allocator",
+        now_bytes=500 * MB,
+        saves_low_bytes=20 * MB,
+        saves_high_bytes=35 * MB,
+        after_bytes=465 * MB,
+        basis="measured",
+        phase="init",
+        evidence=[suite.SuiteFact(kind="service peak", text="", bytes=[540 * MB])],
+    )
+    order = [
+        suite.SuiteShare(name="guard", alone_bytes=500 * MB, marginal_bytes=500 * MB, shared_bytes=0),
+        suite.SuiteShare(name="<b>cache</b>", alone_bytes=120 * MB, marginal_bytes=30 * MB, shared_bytes=90 * MB),
+    ]
+    report = msgspec.structs.replace(
+        trace.summary(),
+        suite=suite.Suite(
+            file="guards.py",
+            repeat=1,
+            bare_bytes=9 * MB,
+            memory_limit_bytes=0,
+            limited_by="",
+            components=[
+                suite.SuiteComponent(
+                    name=one.name, outcome="ok", held=spread(one.alone_bytes), peak=spread(one.alone_bytes)
+                )
+                for one in order
+            ],
+            sharing=suite.SuiteSharing(
+                order=order,
+                sum_of_parts_bytes=620 * MB,
+                together_bytes=530 * MB,
+                together_peak_bytes=540 * MB,
+                shared=[],
+            ),
+            matrix=[lever],
+            budget=suite.SuiteBudget(limit_bytes=400 * MB, peak_bytes=540 * MB, need_bytes=140 * MB),
+        ),
+    )
+    page = open_page(HtmlReport().render(report, Options()), width=900)
+    assert [one.get_attribute("id") for one in page.locator("section.card").all()] == ["together", "levers"]
+    together = show(page, "together").locator("text").all_text_contents()
+    assert "<b>cache</b>" in together
+    assert format_bytes(530 * MB) in together
+    assert show(page, "together").locator("rect.suite.shared").count() == 2
+    assert "20.0 to 35.0 MB" in show(page, "levers").locator("text").all_text_contents()
 
 
 def test_ten_thousand_phases_and_fifty_thousand_stacks(open_page: Open, trace: fwmemtrace.Trace) -> None:
