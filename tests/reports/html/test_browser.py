@@ -321,11 +321,34 @@ def test_the_charts_of_a_suite(open_page: Open, trace: fwmemtrace.Trace) -> None
                 shared=[],
             ),
             matrix=[lever],
+            plan=suite.SuitePlan(
+                measure="rss",
+                limit_bytes=400 * MB,
+                within_budget=False,
+                now=spread(540 * MB),
+                result=spread(505 * MB),
+                now_other_bytes=None,
+                result_other_bytes=None,
+                steps=[
+                    suite.SuiteStep(
+                        component="guard",
+                        action="set variable",
+                        subject="MALLOC_ARENA_MAX=2",
+                        step="",
+                        alone_bytes=35 * MB,
+                        after_bytes=505 * MB,
+                    )
+                ],
+                remains=[],
+                packages=[],
+            ),
             budget=suite.SuiteBudget(limit_bytes=400 * MB, peak_bytes=540 * MB, need_bytes=140 * MB),
         ),
     )
     page = open_page(HtmlReport().render(report, Options()), width=900)
-    assert [one.get_attribute("id") for one in page.locator("section.card").all()] == ["together", "levers"]
+    assert [one.get_attribute("id") for one in page.locator("section.card").all()] == ["plan", "together", "levers"]
+    assert show(page, "plan").locator("rect.suite.over").count() == 3
+    assert format_bytes(505 * MB) in show(page, "plan").locator("text").all_text_contents()
     together = show(page, "together").locator("text").all_text_contents()
     assert "<b>cache</b>" in together
     assert format_bytes(530 * MB) in together
