@@ -63,7 +63,7 @@ export function leversCard(app) {
 
 export function planCard(app) {
   const { plan } = app.data.report.suite;
-  return card(app, "plan", "Plan", {
+  return card(app, "plan", "Plan, step by step", {
     caption: `The service after each change, against the budget of ${formatBytes(plan.limit_bytes)}.`,
     csv: () => [
       ["step", "saves_alone_bytes", "after_bytes"],
