@@ -1,7 +1,7 @@
 """Makes the pictures of the HTML report in docs/images.
 
 Run it from the repository with the extras `test` and `guard`, Chromium and Pillow: `python docs/page_pictures.py`. It
-traces the example programs, renders their pages, and takes a picture of each section.
+traces a small program and an example, renders their pages, and takes a picture of each section.
 """
 
 from __future__ import annotations
@@ -21,21 +21,72 @@ import fwmemtrace
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
-EXAMPLES = ("guard.py", "threaded_server.py", "prompts.txt")
+EXAMPLES = ("guard.py", "prompts.txt")
 PROGRAMS = {
     "guard": ("guard.py", "resident,imports,mappings,tensors,native"),
-    "server": ("threaded_server.py", "resident,imports,mappings,python_heap,objects,collector"),
+    "shop": ("shop.py", "resident,imports,mappings,python_heap,objects,collector"),
 }
+# A service with a cache that nobody limits, and a thread in the background.
+SHOP = """
+import random
+import threading
+import time
+
+from fwmemtrace import phase
+
+
+class Session:
+    def __init__(self, customer):
+        self.customer = customer
+        self.basket = [random.random() for _ in range(700)]
+
+
+sessions = {}
+
+
+@phase
+def checkout(number):
+    with phase("parse"):
+        fields = [str(number) * 3 for _ in range(2000)]
+    with phase("session"):
+        sessions[number] = Session(fields[0])
+    with phase("render"):
+        return "".join(fields)
+
+
+@phase
+def refresh_prices():
+    for _ in range(8):
+        with phase("download"):
+            prices = bytearray(12_000_000)
+            prices[::4096] = bytes(len(prices[::4096]))
+            time.sleep(0.15)
+
+
+def main():
+    with phase("start"):
+        import decimal, email.mime.text, sqlite3
+        catalogue = {number: f"article {number}" for number in range(120_000)}
+    thread = threading.Thread(target=refresh_prices)
+    thread.start()
+    for number in range(400):
+        checkout(number)
+    thread.join()
+    return catalogue
+
+
+main()
+"""
 # Name, program, width, colour scheme, section; without a section it is the top of the page.
 PICTURES = [
     ("page-guard", "guard", 1280, "light", None),
     ("page-stacks", "guard", 1280, "dark", "stacks"),
     ("page-holding", "guard", 1280, "light", "holding"),
-    ("page-growth", "server", 1280, "light", "growth"),
-    ("page-source", "guard", 1280, "light", "source"),
+    ("page-growth", "shop", 1280, "light", "growth"),
+    ("page-source", "shop", 1280, "light", "source"),
     ("page-phone", "guard", 390, "dark", None),
 ]
-HEIGHT = 1080
+HEIGHT = 1400
 
 
 def traced(name: str, folder: Path) -> Path:
@@ -76,6 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder.mkdir()
         for file in EXAMPLES:
             shutil.copy(ROOT / "examples" / file, folder)
+        (folder / "shop.py").write_text(SHOP.lstrip(), encoding="utf-8")
         pages = {}
         for program in PROGRAMS:
             pages[program] = folder / f"{program}.html"

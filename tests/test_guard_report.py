@@ -124,3 +124,9 @@ def test_a_native_session_adds_up_to_memray_s_own_totals(tmp_path: Path) -> None
     assert load.native is not None
     assert load.native.file_backed_bytes > 80 * MB  # the weights are mapped
     assert load.native.live_bytes < 40 * MB  # and no heap
+
+
+def test_the_page_of_the_guard_is_small(traced: tuple[Path, str]) -> None:
+    page = fwmemtrace.read(traced[0]).report("html")
+    assert "guard = Guard()" in page  # a line of the program itself
+    assert len(page.encode()) < MB

@@ -7,10 +7,10 @@ import sys
 import time
 from collections.abc import Sequence
 
-from .. import plugins
+from .. import plugins, results
 from ..analysis.summary import check_budget
 from ..errors import FwmemtraceError, SettingsError
-from ..reports.base import Report
+from ..reports.base import DetailedReport, Report
 from ..reports.selection import SORT_KEYS, Selection, select
 from ..units import parse_bytes
 from . import output as out
@@ -150,10 +150,9 @@ def print_report(
         source: whether to include lines of source code.
         selection: which phases to show.
     """
-    from ..reports.share import shareable
-
     renderer: Report = plugins.load("fwmemtrace.reports", format)()
     options = out.options(output, top, source=source)
+    details: results.Details | None = None
     with out.progress() as progress:
         # Imported here: a capture needs no trace reader, nor a trace this one.
         if native is None:
@@ -161,10 +160,8 @@ def print_report(
 
             trace = read(*traces)
             report = select(trace.summary(budget=budget, top=top, progress=progress), selection)
-            if share:  # single calls, their attributes and source lines are what others need not know
-                text = renderer.render(shareable(report), options)
-            else:
-                text = trace.render(renderer, report, options, progress)
+            if isinstance(renderer, DetailedReport):
+                details = trace.details(report, source=source, progress=progress)
         else:
             from ..analysis.findings import find
             from ..capture.by_phase import report_capture
@@ -172,5 +169,13 @@ def print_report(
             report = report_capture(native, top=top, progress=progress)
             report.summary = find([report])
             report = select(report, selection)
-            text = renderer.render(shareable(report) if share else report, options)
+    if share:
+        from ..reports.share import shareable, shareable_details
+
+        details = None if details is None else shareable_details(report, details)
+        report = shareable(report)
+    if details is not None and isinstance(renderer, DetailedReport):
+        text = renderer.render_detailed(report, details, options)
+    else:
+        text = renderer.render(report, options)
     out.write(text, output)

@@ -51,6 +51,18 @@ def shareable(report: results.TraceReport) -> results.TraceReport:
     return shared
 
 
+def shareable_details(report: results.TraceReport, details: results.Details) -> results.Details:
+    """Return details without absolute paths, hosts, users and source code.
+
+    Args:
+        report: the report that the details are of, as it was before `shareable`.
+        details: the details.
+    """
+    shared: results.Details = _Change(report).applied_to(details)
+    shared.sources = []
+    return shared
+
+
 def _program(command: list[str]) -> list[str]:
     """Return a command up to the program: the interpreter, its options, and a script or module."""
     kept = command[:1]

@@ -43,7 +43,9 @@ def details_of(
         _process(process, origin, [process, *(further if number == 0 else [])], progress)
         for number, process in enumerate(processes)
     ]
-    return results.Details(processes=made, sources=source_files(report, made) if source else [])
+    wanted = source and processes
+    sources = source_files(report, made, processes[0].path.parent) if wanted else []
+    return results.Details(processes=made, sources=sources)
 
 
 def _process(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from .. import results
 from ..capture.own_frames import is_program_code
@@ -12,14 +14,18 @@ _AROUND = 6  # lines before and after each
 _MOST_FILES = 60
 _MOST_LINES = 120  # of each file that are referred to
 _MOST_BYTES = 2_000_000  # a larger file is no source that anybody reads
+_SUFFIX = ".py"  # whatever a trace names, no other file gets into a report
 
 
-def source_files(report: results.TraceReport, details: Iterable[results.ProcessDetails]) -> list[results.SourceFile]:
+def source_files(
+    report: results.TraceReport, details: Iterable[results.ProcessDetails], folder: Path
+) -> list[results.SourceFile]:
     """Return excerpts of the program's own files, the ones with the most bytes first.
 
     Args:
         report: whose lines are wanted.
         details: the stacks of its captures.
+        folder: where relative paths are looked up too: that of the trace, which is often the program's.
     """
     weights: dict[str, dict[int, int]] = {}
     for file, line, size in _lines(report, details):
@@ -31,7 +37,7 @@ def source_files(report: results.TraceReport, details: Iterable[results.ProcessD
     for file in sorted(weights, key=lambda name: -sum(weights[name].values()))[:_MOST_FILES]:
         lines = weights[file]
         wanted = sorted(lines, key=lambda line: -lines[line])[:_MOST_LINES]
-        excerpt = _excerpts(file, sorted(wanted), started)
+        excerpt = _excerpts(file, folder, sorted(wanted), started)
         if excerpt is not None:
             found.append(excerpt)
     return found
@@ -62,15 +68,11 @@ def _lines(report: results.TraceReport, details: Iterable[results.ProcessDetails
                     yield tree.strings[file], line, 1
 
 
-def _excerpts(file: str, wanted: list[int], started_unix_ns: int) -> results.SourceFile | None:
-    try:
-        stat = os.stat(file)
-        if stat.st_size > _MOST_BYTES:
-            return None
-        with open(file, encoding="utf-8", errors="replace") as text:
-            lines = text.read().splitlines()
-    except (OSError, ValueError):  # not on this machine, or no path at all, such as "<string>"
+def _excerpts(file: str, folder: Path, wanted: list[int], started_unix_ns: int) -> results.SourceFile | None:
+    found = _read(file) or _read(str(folder / file))
+    if found is None:
         return None
+    lines, changed_ns = found
     first: list[int] = []
     excerpts: list[str] = []
     end = 0
@@ -86,5 +88,18 @@ def _excerpts(file: str, wanted: list[int], started_unix_ns: int) -> results.Sou
         end = stop
     if not first:
         return None
-    changed = stat.st_mtime_ns > started_unix_ns
-    return results.SourceFile(file=file, changed=changed, first=first, text=excerpts)
+    return results.SourceFile(file=file, changed=changed_ns > started_unix_ns, first=first, text=excerpts)
+
+
+def _read(file: str) -> tuple[list[str], int] | None:
+    """Return the lines of a source file, and when it was changed last."""
+    if not file.endswith(_SUFFIX):
+        return None
+    try:
+        info = os.stat(file)
+        if not stat.S_ISREG(info.st_mode) or info.st_size > _MOST_BYTES:
+            return None
+        with open(file, encoding="utf-8", errors="replace") as text:
+            return text.read().splitlines(), info.st_mtime_ns
+    except (OSError, ValueError):  # not on this machine, or no path at all, such as one with a null character
+        return None

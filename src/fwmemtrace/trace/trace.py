@@ -164,30 +164,27 @@ class Trace:
         """
         made: Report = plugins.load("fwmemtrace.reports", format)()
         options = Options(width=width, colour=colour, top=top, source=source)
-        return self.render(made, self.summary(budget=budget, top=top), options)
+        report = self.summary(budget=budget, top=top)
+        if isinstance(made, DetailedReport):
+            return made.render_detailed(report, self.details(report, source=source), options)
+        return made.render(report, options)
 
-    def render(
-        self, renderer: Report, report: results.TraceReport, options: Options, progress: Progress | None = None
-    ) -> str:
-        """Render a report of this trace, with the details if the format shows them.
+    def details(
+        self, report: results.TraceReport, *, source: bool = True, progress: Progress | None = None
+    ) -> results.Details:
+        """Return what a page shows beyond the report: single calls, trees of stacks, readings over time, source lines.
 
         Args:
-            renderer: the format.
             report: what `summary` returned.
-            options: how the report should look.
+            source: whether to include lines of source code.
             progress: called now and then while a memray capture is read, with the number of records read and of all
                 records.
+
+        Raises:
+            TraceFileError: if a file cannot be read any more.
         """
-        if not isinstance(renderer, DetailedReport):
-            return renderer.render(report, options)
-        details = details_of(
-            self.processes,
-            [run.processes[0] for run in self.deep],
-            report,
-            source=options.source,
-            progress=progress,
-        )
-        return renderer.render_detailed(report, details, options)
+        further = [run.processes[0] for run in self.deep]
+        return details_of(self.processes, further, report, source=source, progress=progress)
 
     def tables(self) -> list[FlatTable]:
         """Return the results as flat tables: phases, imports, ledger, timeline, stacks and tensors.

@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 
 const load = (name) => import(pathToFileURL(`${process.env.ASSETS}/${name}.mjs`).href);
 const { csvText } = await load("csv");
-const { shorten, visible, packageOf } = await load("format");
+const { formatRange, packageOf, shorten, visible } = await load("format");
 const { importTree } = await load("importtree");
 const { lanesOf } = await load("lanes");
 const { namesOf, pathOf, pathsAround } = await load("paths");
@@ -20,6 +20,12 @@ const { waterfallSteps } = await load("waterfall");
 
 test("a CSV cell is quoted where it must be, and never a formula", () => {
   assert.equal(csvText(["a", "b"], [['x,"y"', 1], ["=1+1", null]]), 'a,b\r\n"x,""y""",1\r\n\'=1+1,\r\n');
+});
+
+test("a range has its unit once where it can", () => {
+  assert.equal(formatRange(20e6, 35e6), "20.0 to 35.0 MB");
+  assert.equal(formatRange(999e3, 35e6), "999.0 kB to 35.0 MB");
+  assert.equal(formatRange(7, 7), "7 B");
 });
 
 test("a long name keeps its ends", () => {

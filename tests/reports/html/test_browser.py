@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import msgspec
 import pytest
 
 import fwmemtrace
 from fwmemtrace import phase, results
 from fwmemtrace.reports import HtmlReport, Options
 from fwmemtrace.reports.visible import visible
+from fwmemtrace.results import suite
 from fwmemtrace.units import format_bytes
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
@@ -28,45 +28,8 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
 ]
 
+MB = 10**6
 Open: TypeAlias = Callable[..., Any]
-
-PROGRAM = """
-import decimal
-import threading
-import numpy as np
-from fwmemtrace import phase, session
-
-kept = []
-
-
-def request(number):
-    with phase("request"):
-        with phase("parse"):
-            kept.append([str(number) + str(one) for one in range(300)])
-        with phase("compute"):
-            return np.ones((100, 1000)).sum()
-
-
-def poll():
-    with phase("poll"):
-        kept.append(bytearray(3_000_000))
-
-
-with session("trace.bin", probes="all", native_traces=False):
-    with phase("init", model="small"):
-        import email.mime.text
-        kept.append(np.ones((500, 1000)))
-    thread = threading.Thread(target=poll)
-    thread.start()
-    for number in range(60):
-        request(number)
-    thread.join()
-    try:
-        with phase("fails"):
-            raise ValueError("x")
-    except ValueError:
-        pass
-"""
 
 
 @pytest.fixture(scope="module")
@@ -102,14 +65,6 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[Open]:
     for context in contexts:
         context.close()
     assert complaints == []
-
-
-@pytest.fixture(scope="module")
-def trace(tmp_path_factory: pytest.TempPathFactory) -> fwmemtrace.Trace:
-    folder = tmp_path_factory.mktemp("browser")
-    (folder / "service.py").write_text(PROGRAM)
-    subprocess.run([sys.executable, "service.py"], cwd=folder, check=True, timeout=120)
-    return fwmemtrace.read(folder / "trace.bin")
 
 
 @pytest.fixture(scope="module")
@@ -293,6 +248,7 @@ NAMES = [
     "red \x1b[31m",
     "two\nlines",
     "\u202eright to left",
+    "lone \ud800",
     "__proto__",
     "$columns",
     "=1+1",
@@ -318,6 +274,86 @@ def test_odd_names_are_text(open_page: Open, tmp_path: Path) -> None:
     assert any(text.startswith("xxx") and text.endswith("xxx") and len(text) < 200 for text in texts)
     page.locator("#phases tr[aria-level='1'] td.name").nth(1).click()
     assert "<\\/script><script>alert(1)<\\/script>" in page.locator("#phases .details").inner_text()  # as in a path
+
+
+def spread(size: int) -> suite.Spread:
+    return suite.Spread(median_bytes=size, low_bytes=size, high_bytes=size, runs=1)
+
+
+def test_the_charts_of_a_suite(open_page: Open, trace: fwmemtrace.Trace) -> None:
+    lever = suite.SuiteLever(
+        component="guard",
+        action="set variable",
+        subject="MALLOC_ARENA_MAX=2",
+        lever="",
+        kind="allocator",
+        now_bytes=500 * MB,
+        saves_low_bytes=20 * MB,
+        saves_high_bytes=35 * MB,
+        after_bytes=465 * MB,
+        basis="measured",
+        phase="init",
+        evidence=[suite.SuiteFact(kind="service peak", text="", bytes=[540 * MB])],
+    )
+    order = [
+        suite.SuiteShare(name="guard", alone_bytes=500 * MB, marginal_bytes=500 * MB, shared_bytes=0),
+        suite.SuiteShare(name="<b>cache</b>", alone_bytes=120 * MB, marginal_bytes=30 * MB, shared_bytes=90 * MB),
+    ]
+    report = msgspec.structs.replace(
+        trace.summary(),
+        suite=suite.Suite(
+            file="guards.py",
+            repeat=1,
+            bare_bytes=9 * MB,
+            memory_limit_bytes=0,
+            limited_by="",
+            components=[
+                suite.SuiteComponent(
+                    name=one.name, outcome="ok", held=spread(one.alone_bytes), peak=spread(one.alone_bytes)
+                )
+                for one in order
+            ],
+            sharing=suite.SuiteSharing(
+                order=order,
+                sum_of_parts_bytes=620 * MB,
+                together_bytes=530 * MB,
+                together_peak_bytes=540 * MB,
+                shared=[],
+            ),
+            matrix=[lever],
+            plan=suite.SuitePlan(
+                measure="rss",
+                limit_bytes=400 * MB,
+                within_budget=False,
+                now=spread(540 * MB),
+                result=spread(505 * MB),
+                now_other_bytes=None,
+                result_other_bytes=None,
+                steps=[
+                    suite.SuiteStep(
+                        component="guard",
+                        action="set variable",
+                        subject="MALLOC_ARENA_MAX=2",
+                        step="",
+                        alone_bytes=35 * MB,
+                        after_bytes=505 * MB,
+                    )
+                ],
+                remains=[],
+                packages=[],
+            ),
+            budget=suite.SuiteBudget(limit_bytes=400 * MB, peak_bytes=540 * MB, need_bytes=140 * MB),
+        ),
+    )
+    page = open_page(HtmlReport().render(report, Options()), width=900)
+    assert [one.get_attribute("id") for one in page.locator("section.card").all()] == ["plan", "together", "levers"]
+    assert show(page, "plan").locator("rect.suite.over").count() == 3
+    assert format_bytes(505 * MB) in show(page, "plan").locator("text").all_text_contents()
+    together = show(page, "together").locator("text").all_text_contents()
+    assert "<b>cache</b>" in together
+    assert format_bytes(530 * MB) in together
+    assert show(page, "together").locator("rect.suite.shared").count() == 2
+    assert "20.0 to 35.0 MB" in show(page, "levers").locator("text").all_text_contents()
 
 
 def test_ten_thousand_phases_and_fifty_thousand_stacks(open_page: Open, trace: fwmemtrace.Trace) -> None:

@@ -67,6 +67,8 @@ def _trimmed(report: results.TraceReport) -> dict[str, Any]:
     for row in made["phases"]:
         if row["native"] is not None:
             del row["native"]["top"], row["native"]["at_peak"]
+        if row["heap"] is not None:
+            del row["heap"]["top"], row["heap"]["at_peak"]
         if row["python_heap"] is not None:
             del row["python_heap"]["stacks"], row["python_heap"]["largest_stacks"]
     modules = made["imports"] or []
@@ -103,10 +105,9 @@ def _native_samples(phases: Iterable[results.PhaseRow]) -> Iterator[_Sample]:
 
 
 def _sampled(phases: Iterable[results.PhaseRow]) -> Iterator[_Sample]:
-    """Yields the stacks of the sampled live heap, in traces that have it."""
+    """Yields the stacks of the sampled live heap."""
     for row in phases:
-        heap = getattr(row, "heap", None)
-        for site in heap.top if heap is not None else ():
+        for site in row.heap.top if row.heap is not None else ():
             yield _Sample(row.path, (site.live_bytes, site.at_peak_bytes, site.allocated_bytes), site.stack)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ... import results
 from ..base import Options
+from ..blocks import Section
+from ..heap_section import heap_sections
 from ..ledger_sections import processes_sections
 from ..suite.sections import suite_sections
 from ..summary import next_run_section, summary_section
@@ -24,14 +27,24 @@ class HtmlReport:
     def render_detailed(self, report: results.TraceReport, details: results.Details, options: Options) -> str:
         """Returns the whole page."""
         if report.suite is not None:
-            summary, *others = suite_sections(report.suite, top=options.top)
-            last = [replace(section, id=f"suite-{section.id}") for section in others]  # charts have such names too
-            return write_page([summary], [*last, *notes(report)], [], page_data(report, details))
+            sections = suite_sections(report.suite, top=options.top)
+            # Charts have such names too.
+            renamed = [replace(section, id=f"suite-{section.id}") for section in sections[1:]]
+            first = [sections[0], *(section for section in renamed if section.id == "suite-plan")]
+            last = [section for section in renamed if section.id != "suite-plan"]
+            return write_page(first, [*last, *notes(report)], [], page_data(report, details))
         warnings = [sentence for process in report.trace.processes for sentence in disturbed_sentences(report, process)]
         last = [
             *processes_sections(report),
+            *_heaps(report),
             *closing_sections(report),
             *notes(report),
             *next_run_section(report),
         ]
         return write_page([summary_section(report)], last, warnings, page_data(report, details))
+
+
+def _heaps(report: results.TraceReport) -> Iterator[Section]:
+    """Yields the sampled heaps: their bounds and leak candidates, which have no chart."""
+    for process in report.trace.processes:
+        yield from heap_sections(process, [row for row in report.phases if row.pid == process.pid])

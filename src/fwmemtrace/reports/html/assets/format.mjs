@@ -12,6 +12,14 @@ export function formatBytes(size, signed = false) {
   return `${sign}${(rest / 1000).toFixed(2)} TB`;
 }
 
+// "20.0 to 35.0 MB": a unit that both ends have is written once.
+export function formatRange(low, high) {
+  const [from, to] = [formatBytes(low), formatBytes(high)];
+  if (from === to) return from;
+  const [figure, unit] = from.split(" ");
+  return `${to.endsWith(` ${unit}`) ? figure : from} to ${to}`;
+}
+
 export function formatDuration(ns) {
   if (ns === null || ns === undefined) return "";
   const size = Math.abs(ns);

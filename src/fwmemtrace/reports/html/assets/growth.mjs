@@ -48,8 +48,10 @@ function multiple(app, model, row) {
     "figure",
     { "data-verdict": row.verdict },
     el("figcaption", {}, el("code", { title: shorten(row.path, 500) }, shorten(row.path, 48)), el("span.metric", {}, METRIC_WORDS[row.metric] ?? row.metric), el(`span.badge${tone}`, {}, row.verdict)),
-    levels ? chart(row, levels) : el("p.none", {}, `${formatCount(row.calls)} calls, no curve`),
-    el("p.slope", { title: interval }, el("b", {}, amount(row, row.slope_bytes_per_call)), ` per call · ${interval} · ${formatCount(row.calls)} calls`),
+    levels ? chart(row, levels) : null,
+    row.verdict === "too few calls"
+      ? el("p.slope", {}, `${formatCount(row.calls)} calls are too few to judge.`)
+      : el("p.slope", { title: interval }, el("b", {}, amount(row, row.slope_bytes_per_call)), ` per call · ${interval} · ${formatCount(row.calls)} calls`),
   );
   const holder = row.held_by[0];
   if (holder?.words) figure.append(el("p.chain", {}, shorten(holder.words, 400)));

@@ -1,6 +1,6 @@
 // A suite: components stacked with what they share apart, and the levers as ranges.
 import { card, el, empty, svgEl } from "./dom.mjs";
-import { formatBytes, shorten } from "./format.mjs";
+import { formatBytes, formatRange, shorten } from "./format.mjs";
 import { linear, ticks } from "./scales.mjs";
 
 const ROW = 30;
@@ -63,7 +63,7 @@ export function leversCard(app) {
 
 export function planCard(app) {
   const { plan } = app.data.report.suite;
-  return card(app, "plan", "Plan", {
+  return card(app, "plan", "Plan, step by step", {
     caption: `The service after each change, against the budget of ${formatBytes(plan.limit_bytes)}.`,
     csv: () => [
       ["step", "saves_alone_bytes", "after_bytes"],
@@ -101,11 +101,11 @@ function drawLevers(body, suite) {
     const low = Math.max(one.saves_low_bytes, 0);
     const high = Math.max(one.saves_high_bytes, low);
     const title = svgEl("title");
-    title.textContent = `${shorten(one.lever, 200)}: ${formatBytes(one.saves_low_bytes)} to ${formatBytes(one.saves_high_bytes)}, ${one.basis}`;
+    title.textContent = `${shorten(one.lever, 200)}: ${formatRange(one.saves_low_bytes, one.saves_high_bytes)}, ${one.basis}`;
     const group = svgEl("g", { "class": `lever ${one.basis}` }, title);
     group.append(svgEl("line", { x1: x(0), x2: x(low), y1: y + ROW / 2, y2: y + ROW / 2, "class": "sure" }));
     group.append(svgEl("rect", { x: x(low) - 1, y: y + 7, width: Math.max(x(high) - x(low), 3), height: ROW - 16, rx: 3 }));
-    svg.append(group, rowFigure(low === high ? formatBytes(high) : `${formatBytes(low)}–${formatBytes(high)}`, width, y));
+    svg.append(group, rowFigure(formatRange(low, high), width, y));
   });
   const need = suite.budget?.need_bytes ?? 0;
   if (need) svg.append(svgEl("line", { x1: x(need), x2: x(need), y1: 0, y2: levers.length * ROW, "class": "limit" }));
