@@ -1,7 +1,6 @@
 """What the sampled heap costs: processor time of a program with it and without, in turns.
 
-The programs are imports with a model, pure Python, and a churn of arrays and tensors. The peers are memray and
-tracemalloc.
+The programs are pure Python, and a churn of arrays and tensors. The peers are memray and tracemalloc.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from importlib.util import find_spec
 from benchmarks.harness import Row, fresh, in_turns
 from fwmemtrace import core
 
-_ROUNDS = 5
+_ROUNDS = 3
 
 _PYTHON = """
 import json as _json, re as _re
 rows = []
-for turn in range(12):
+for turn in range(8):
     rows = [{"id": n, "name": f"user {n}", "tags": [f"t{n % 7}", f"t{n % 11}"], "score": n * 0.5} for n in range(12000)]
     text = _json.dumps(rows)
     words = _re.findall(r"user \\d+", text)
@@ -31,24 +30,16 @@ _CHURN = """
 import numpy, torch
 torch.set_num_threads(1)
 held = []
-for turn in range(400):
+for turn in range(100):
     array = numpy.random.rand(200, 200)
     tensor = torch.from_numpy(array) @ torch.rand(200, 50, dtype=torch.float64)
     held.append(torch.relu(tensor + 1).sum().item())
     parts = [numpy.zeros(n) for n in range(1, 400)]
     smaller = [torch.zeros(n) for n in range(1, 100)]
 """
-_MODEL = """
-sys.path.insert(0, "examples")
-import guard as _guard
-_it = _guard.Guard()
-for turn in range(20):
-    _it.check([f"Tell me about the weather in town number {turn}"])
-"""
 _PROGRAMS = {
     "pure Python": (_PYTHON, ""),
     "torch and numpy churn": (_CHURN, "torch"),
-    "imports and model": (_MODEL, "sentence_transformers"),
 }
 
 _TOOLS = {

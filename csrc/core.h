@@ -60,6 +60,7 @@ static inline bool exceeds_countdown(Thread *thread, size_t size) {
 // ---- heap_file.c: the mapped file that the tables are in
 
 #define FILE_LIMIT (32u << 20)
+#define FILE_SPARE (2u << 20)  // of that, for phases and libraries
 
 typedef struct {
     char magic[8];

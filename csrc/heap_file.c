@@ -106,7 +106,11 @@ int file_open(const char *path) {
 void *file_append(uint16_t kind, size_t size) {
     uint64_t rounded = (size + 7) & ~(uint64_t)7;
     FileHeader *header = file_header();
-    if (header->full) return NULL;
+    bool small = kind == ENTRY_PHASE || kind == ENTRY_LIBRARY;  // there is always room for these
+    if (!small && (header->full || end + rounded > FILE_LIMIT - FILE_SPARE)) {
+        header->full = 1;
+        return NULL;
+    }
     if (reserve(end + rounded)) {
         header->full = 1;
         return NULL;

@@ -36,6 +36,8 @@ static Slot *slots;  // of our own making, from mmap: nothing here may call mall
 static size_t slot_count;
 static uintptr_t *seen;  // program headers of the libraries that were looked at
 static size_t seen_count;
+static uint64_t *noted;  // keys of the libraries that the tables name
+static size_t noted_count;
 static unsigned long long loads, unloads;  // the loader's counts at the latest look
 static uintptr_t own_base, malloc_base;
 static bool restoring;
@@ -86,8 +88,12 @@ static void visit_slot(const Image *image, uintptr_t at, uint32_t type, const Ho
         if (type != SLOT_WORD) file_header()->foreign++;  // a pointer in data may have been set to anything
         return;
     }
-    if (slot_count == MOST_SLOTS) return;
-    slots[slot_count++] = (Slot){at, value};
+    size_t place = slot_count;
+    if (unloads)  // a library that is back where it was
+        for (place = 0; place < slot_count && slots[place].at != at;) place++;
+    if (place == MOST_SLOTS) return;
+    if (place == slot_count) slot_count++;
+    slots[place] = (Slot){at, value};
     write_slot(at, hook, read_only);
     file_header()->patched++;
 }
@@ -112,6 +118,12 @@ static void note_library(const Image *image, const char *path) {
         program[length] = 0;
         path = program;
     }
+    uint64_t key = image->low ^ image->high << 1;
+    for (const char *at = path; *at; at++) key = (key ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
+    for (size_t at = 0; at < noted_count; at++)
+        if (noted[at] == key) return;  // it was unloaded, and is back
+    if (noted_count == MOST_LIBRARIES) return;
+    noted[noted_count++] = key;
     tables_add_library(image->low, image->high, path);
 }
 
@@ -173,11 +185,12 @@ static int visit_library(struct dl_phdr_info *info, size_t size, void *first) {
 
 static bool make_room(void) {
     if (slots) return true;
-    size_t size = MOST_SLOTS * sizeof *slots + MOST_LIBRARIES * sizeof *seen;
+    size_t size = MOST_SLOTS * sizeof *slots + MOST_LIBRARIES * (sizeof *seen + sizeof *noted);
     void *room = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (room == MAP_FAILED) return false;
     slots = room;
     seen = (uintptr_t *)(slots + MOST_SLOTS);
+    noted = (uint64_t *)(seen + MOST_LIBRARIES);
     own_base = (uintptr_t)&hooked_functions;
     malloc_base = (uintptr_t)hooks_malloc_library();
     return true;
@@ -191,7 +204,7 @@ static void visit_all(bool restore) {
     if (make_room()) {
         restoring = restore;
         dl_iterate_phdr(visit_library, &first);
-        if (restore) slot_count = seen_count = loads = unloads = 0;
+        if (restore) slot_count = seen_count = noted_count = loads = unloads = 0;
         restoring = false;
     }
     slots_unlock();

@@ -13,6 +13,7 @@
 #define CHUNK 2048          // blocks in an entry
 #define MOST_CHUNKS 64
 #define MOST_LIVE 16384     // at the first mean; above it the mean doubles
+#define MOST_USED (4u << 20)  // bytes of the file at the first mean; with every 2 MiB more the mean doubles
 
 typedef struct {
     EntryHead head;
@@ -71,6 +72,7 @@ static uint32_t block_buckets[1u << FILTER_BITS];  // row + 1
 static uint32_t code_buckets[CODE_BUCKETS], site_buckets[SITE_BUCKETS];
 static Blocks *chunks[MOST_CHUNKS];
 static uint32_t rows_used, free_row, live_limit;
+static uint64_t used_limit;
 static uint32_t no_phase;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool ready;
@@ -88,6 +90,7 @@ void tables_begin(void) {
     memset(chunks, 0, sizeof chunks);
     rows_used = free_row = live_mappings = 0;
     live_limit = MOST_LIVE;
+    used_limit = MOST_USED;
     ready = true;
     no_phase = tables_add_phase(0, "", 0);
 }
@@ -311,8 +314,9 @@ void tables_add(void *address, size_t size, double mean, uint32_t phase, uint32_
         } else {
             header->dropped++;
         }
-        if (header->live > live_limit) {  // half as many samples from now on: the tables stay small
-            live_limit *= 2;
+        if (header->live > live_limit || header->used > used_limit) {  // half as many samples from now on
+            if (header->live > live_limit) live_limit *= 2;
+            if (header->used > used_limit) used_limit += MOST_USED / 2;
             sampler_double_mean();
             header->mean = sampler_mean();
         }

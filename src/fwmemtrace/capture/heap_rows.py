@@ -199,8 +199,8 @@ def _library(file: HeapFile, site: HeapSite) -> str | None:
 def _notes(file: HeapFile) -> list[str]:
     notes = []
     if file.dropped:
-        why = "the file of the tables could not grow" if file.full else "the tables were full"
-        notes.append(f"{file.dropped} samples are missing, because {why}: the disk may be full")
+        why = "the file of the tables could not grow; is the disk full?" if file.full else "the tables were full"
+        notes.append(f"{file.dropped} samples are missing, because {why}")
     if file.foreign:
         notes.append(
             f"{file.foreign} calls of libraries lead to another tool, such as a memray tracker, and were not sampled"
