@@ -29,7 +29,7 @@ GROUND = {
 MAY_IMPORT: dict[str, set[str]] = {
     "_version": set(),
     "lazy": set(),
-    "errors": set(),
+    "errors": {"values"},
     "records": set(),
     "foreign_errors": set(),
     "paths": set(),
@@ -60,6 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "records",
         "units",
         "paths",
+        "values",
         "results",
         "analysis",
         "plugins",
