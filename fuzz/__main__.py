@@ -13,12 +13,16 @@ from __future__ import annotations
 
 import argparse
 import resource
+import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
+
+import fwmemtrace
 
 from . import inputs
 from .targets import TARGETS
@@ -103,8 +107,28 @@ def _seeds(name: str, random: Random) -> list[bytes]:
             import zlib
 
             return [*corpus, Path(zlib.__file__).read_bytes()[:65536]] if zlib.__file__ else corpus
+        case "captures":
+            return [_capture(native) for native in (False, True)]
         case _:
             return corpus
+
+
+def _capture(native: bool) -> bytes:
+    """Record a small capture. It has paths of this machine, so it is not in the corpus."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "t.bin"
+        code = (
+            "import fwmemtrace\n"
+            f"with fwmemtrace.session({str(path)!r}, probes=['native'], interval=0, native_traces={native}):\n"
+            "    with fwmemtrace.phase('a'):\n"
+            "        kept = [bytes(5000) for _ in range(20)]\n"
+            "        with fwmemtrace.phase('b'):\n"
+            "            more = bytearray(10**6)\n"
+            "        del kept\n"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
+        with fwmemtrace.read(path).capture() as capture:
+            return capture.read_bytes()
 
 
 def _guided(name: str) -> int:

@@ -9,6 +9,7 @@ import io
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from random import Random
 from types import MappingProxyType
@@ -81,10 +82,13 @@ def captures(data: bytes) -> None:
     """Read bytes as a memray capture."""
     path = _FOLDER / "t.memray"
     path.write_bytes(data)
-    from fwmemtrace.capture.by_phase import read_capture
+    from fwmemtrace.capture.isolated import IsolatedCapture
 
-    with suppress(FwmemtraceError):
-        read_capture(path, top=3)
+    with suppress(FwmemtraceError), IsolatedCapture(path) as capture:
+        capture.read()
+        capture.summary(top=3)
+        for sample in islice(capture.samples(), 20):
+            assert sample.stack is not None
 
 
 def _report(path: Path) -> None:

@@ -145,6 +145,8 @@ LAYERS: dict[str, list[set[str]]] = {
         {"capture.thread_phases"},
         {"capture.fold"},
         {"capture.rows", "capture.samples"},
+        {"capture.messages"},
+        {"capture.isolated"},
         {"capture.by_phase"},
         {"capture.readers"},
     ],
