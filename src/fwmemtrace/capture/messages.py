@@ -51,7 +51,7 @@ class Runs(msgspec.Struct, array_like=True):
 
 
 # The fields of a `StackSample` but for the number of the phase, and the key of the stack at the end.
-SampleRow: TypeAlias = tuple[int, bool, int, int, int, int | None, int, StackKey]
+SampleRow: TypeAlias = tuple[int, bool, int, int, int, int, int | None, int, StackKey]
 
 
 class Samples(msgspec.Struct, array_like=True):

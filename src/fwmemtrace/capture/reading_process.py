@@ -122,7 +122,8 @@ class ReadingProcess:
             self._sample_paths = _Paths()
         number = self._sample_paths.number
         rows: list[messages.SampleRow] = [
-            (number(one.phase), one.ambient, one.allocated_bytes, one.allocations, one.live_bytes, one.at_peak_bytes,
+            (number(one.phase), one.ambient, one.allocated_bytes, one.allocations, one.live_bytes,
+             one.live_allocations, one.at_peak_bytes,
              one.file_backed_bytes, one.key)
             for one in islice(self._samples, _SAMPLES)
         ]  # fmt: skip
