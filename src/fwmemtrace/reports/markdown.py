@@ -26,10 +26,9 @@ from .blocks import (
 )
 from .document import document_of
 
-# A character that markdown reads as markup somewhere in a line; a "_" between letters it leaves alone.
-_MARKUP = re.compile(r"[\\`*\[\]<>&|~$#]|(?<![^\W_])_|_(?![^\W_])")
-# What GitHub turns into a link or a mention without any markup: names in code are left alone.
-_LINK = re.compile(r"(?<!\S)\S*(?:://|\bwww\.|[\w.+-]@|(?<!\w)@\w)\S*", re.I)
+# A character that markdown reads as markup somewhere in a line; a "_" between letters it leaves alone. The last two
+# make an address a link without any markup.
+_MARKUP = re.compile(r"[\\`*\[\]<>&|~$#]|(?<![^\W_])_|_(?![^\W_])|(?<=:)/(?=/)|(?<=[wW]{3})\.")
 # What it reads as a list or a rule at the start of one.
 _BLOCK = re.compile(r"^(\d*)([+.)-])(?=[\s-]|$)")
 
@@ -97,18 +96,9 @@ def _part(part: Inline, *, in_table: bool) -> str:
         case Guide():
             return text.replace(" ", "&nbsp;")
         case str() | Alarm():
-            return _without_links(text, in_table=in_table)
+            return escaped(text)
         case _:
             return text
-
-
-def _without_links(text: str, *, in_table: bool) -> str:
-    """Returns text that is escaped, with addresses as code."""
-    pieces, at = [], 0
-    for found in _LINK.finditer(text):
-        pieces += [escaped(text[at : found.start()]), code(found[0], in_table=in_table)]
-        at = found.end()
-    return "".join([*pieces, escaped(text[at:])])
 
 
 def escaped(text: str) -> str:
