@@ -5,6 +5,8 @@ A message is one line that the command line can print as it is: what is wrong, w
 
 from __future__ import annotations
 
+from .values import visible
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +61,7 @@ def warn(message: str) -> None:
     import warnings
 
     try:
-        warnings.warn(f"fwmemtrace: {message}", RuntimeWarning, stacklevel=3)
+        warnings.warn(f"fwmemtrace: {visible(message)}", RuntimeWarning, stacklevel=3)
     except Exception:  # warnings may be errors, or standard error closed
         pass
 

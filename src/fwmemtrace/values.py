@@ -31,6 +31,22 @@ def short(text: str) -> str:
     return f"{text[:LONGEST_TEXT]}... ({len(text):,} characters)"
 
 
+def visible(text: str) -> str:
+    r"""Return a text with every character that does not show as itself escaped, by the rule of `repr`.
+
+    A phase may be named by anything, also by what a terminal would obey. Those characters are control characters, line
+    breaks, marks that reorder what is around them, and code points without a character.
+
+    >>> print(visible("red \x1b[31m, two\nlines, \u202e, naïve 日本"))
+    red \x1b[31m, two\nlines, \u202e, naïve 日本
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
+
+
 def scalar(value: object) -> Scalar | None:
     """Return a value as a `str`, `int`, `float` or `bool` of exactly that type; None if it is no scalar.
 

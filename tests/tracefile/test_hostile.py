@@ -120,7 +120,7 @@ def test_messagepack_nested_too_deeply_is_damage(read):
     payload = b"\x99\x01\x00\xa1a\x01\x02\x03\xc0" + b"\x91" * 100_000 + b"\xc0"
     trace = read(*nested(1), raw=raw_frame(PhaseBegin.kind, payload))
     assert trace["f"].calls == 1
-    assert trace.files[0].health.damaged_bytes == len(payload) + FRAME_HEAD.size + FRAME_CRC.size
+    assert trace.summary().trace.damaged_bytes == len(payload) + FRAME_HEAD.size + FRAME_CRC.size
 
 
 @pytest.mark.parametrize("offset", [-1, 1, 2**40, 2**63])

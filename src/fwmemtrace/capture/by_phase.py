@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from itertools import starmap
 from pathlib import Path
 from types import TracebackType
-from typing import TypeAlias
 
 from .. import results
 from ..paths import write
@@ -14,6 +14,7 @@ from ..system.garbage_collector import CollectorPaused
 from .capture_file import CaptureFile
 from .fold import CaptureFold
 from .frames import HybridFrame, PythonFrame
+from .isolated import IsolatedCapture, Progress
 from .library_names import UNKNOWN_LIBRARY, library_of
 from .native_records import StackKey
 from .rows import CaptureSummary, add_up, build_rows
@@ -24,12 +25,11 @@ from .thread_phases import RunEnded
 _NAMED = 5  # how many libraries a note names
 _DEPTH = 16  # innermost C and C++ frames that decide the library: enough to see past the allocators
 
-# Called now and then with the number of records read so far and of all records.
-Progress: TypeAlias = Callable[[int, int], None]
 
-
-class PhaseCapture:
+class LocalCapture:
     """An open memray capture, split by the phases whose markers are in it; without markers it is one row, `()`.
+
+    It is read in this process, which a damaged capture can end; `PhaseCapture` reads it in another one.
 
     `summary` and `samples` cover what was read so far, and can be asked any number of times: before `read`, inside
     its progress callback, and after it.
@@ -62,7 +62,7 @@ class PhaseCapture:
         self._read = 0
         self._interrupted = False
 
-    def __enter__(self) -> PhaseCapture:
+    def __enter__(self) -> LocalCapture:
         return self
 
     def __exit__(
@@ -125,7 +125,14 @@ class PhaseCapture:
 
     def samples(self) -> Iterator[StackSample]:
         """Yield every stack of every phase with its figures, as of what was read so far. See `StackSample`."""
-        return samples(self._fold, lambda key: readable_frames(*self._frames(key)))
+        return samples(self._fold, self._readable)
+
+    def frames_at(self, key: StackKey) -> Iterator[results.Frame]:
+        """Yield the frames of a sample's stack, innermost first, as a report shows them."""
+        return starmap(results.Frame, self._readable(key))
+
+    def _readable(self, key: StackKey) -> Iterable[HybridFrame]:
+        return readable_frames(*self._frames(key))
 
     def _frames(self, key: StackKey) -> tuple[list[PythonFrame], list[HybridFrame] | None]:
         return self.file.python_stack(key), self.file.hybrid_stack(key) if self.file.native else None
@@ -155,6 +162,13 @@ class PhaseCapture:
             yield _of_other_builds(self._other_builds, self.file.native)
 
 
+class PhaseCapture(IsolatedCapture):
+    """An open memray capture, split by phase, that another process reads; see `LocalCapture`."""
+
+    def __enter__(self) -> PhaseCapture:
+        return self
+
+
 def read_capture(
     path: str | os.PathLike[str],
     *,
@@ -163,7 +177,7 @@ def read_capture(
     progress: Progress | None = None,
     run_ended: RunEnded | None = None,
 ) -> CaptureSummary:
-    """Read a memray capture by phase.
+    """Read a memray capture by phase, in this process. `isolated.read_rows` does the same in another one.
 
     Args:
         path: the capture.
@@ -175,7 +189,7 @@ def read_capture(
     Raises:
         CaptureError: if it cannot be read, or cannot be split by phase.
     """
-    with PhaseCapture(path, other_builds=other_builds, run_ended=run_ended) as capture:
+    with LocalCapture(path, other_builds=other_builds, run_ended=run_ended) as capture:
         capture.read(progress)
         return capture.summary(top)
 
@@ -184,6 +198,8 @@ def samples_of(
     path: str | os.PathLike[str], *, other_builds: Collection[str] = (), progress: Progress | None = None
 ) -> Iterator[StackSample]:
     """Yield every stack of every phase of a memray capture with its figures. See `StackSample`.
+
+    It is read in this process. `isolated.read_samples` does the same in another one.
 
     The capture is closed after the last sample; stacks can be resolved until then.
 
@@ -195,7 +211,7 @@ def samples_of(
     Raises:
         CaptureError: at the first sample, if it cannot be read, or cannot be split by phase.
     """
-    with PhaseCapture(path, other_builds=other_builds) as capture:
+    with LocalCapture(path, other_builds=other_builds) as capture:
         capture.read(progress)
         yield from capture.samples()
 

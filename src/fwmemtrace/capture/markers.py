@@ -37,6 +37,10 @@ DEBUG_BYTES = 3 * 8
 LARGEST = SMALLEST + SIZES - 1 + 2 * DEBUG_BYTES
 
 
+_ESCAPE = r"""\\(?:[\\'"nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})"""
+_LITERAL = rf"""'(?:[ !"#-&(-\[\]-~]|{_ESCAPE})*'|"(?:[ !#-\[\]-~]|{_ESCAPE})*\""""
+
+
 class Marker(NamedTuple):
     """A marker as read from a capture.
 
@@ -68,14 +72,23 @@ def read_name(name: str) -> Marker:
     Raises:
         ValueError: if the name does not encode a marker.
     """
-    from ast import literal_eval  # here, because the traced process never reads a name
-
     head, separator, text = name.partition(" ")
     word, _, high = head.partition("#")
+    return Marker(word, int(high or 0), _read_literal(text) if separator else None)
+
+
+def _read_literal(text: str) -> str:
+    r"""Return the text that a literal such as `'a\\n'` stands for, ValueError if it is not one that `ascii` writes."""
+    import re  # here, because the traced process never reads a name
+    from ast import literal_eval
+
+    # Nothing else is evaluated: an expression of a hostile capture could be nested too deeply, or take for ever.
+    if not re.fullmatch(_LITERAL, text):
+        raise ValueError(f"{text!r} is not the literal of a string")
     try:
-        return Marker(word, int(high or 0), str(literal_eval(text)) if separator else None)
+        return str(literal_eval(text))
     except SyntaxError as error:
-        raise ValueError(f"{name!r} is not the name of a marker") from error
+        raise ValueError(f"{text!r} is not the literal of a string") from error
 
 
 class MappedRange(NamedTuple):

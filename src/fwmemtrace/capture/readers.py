@@ -13,7 +13,7 @@ from ..errors import CaptureError
 from ..tracefile.layout import CAPTURE_SUFFIX
 
 if TYPE_CHECKING:
-    from .by_phase import Progress
+    from .isolated import Progress
     from .rows import CaptureSummary
     from .samples import StackSample
     from .thread_phases import RunEnded
@@ -68,9 +68,9 @@ def reader_for(tool: str) -> CaptureReader:
 
 
 def _memray() -> CaptureReader:
-    from .by_phase import read_capture, samples_of
+    from .isolated import read_rows, read_samples
 
-    return CaptureReader(CAPTURE_SUFFIX, read_capture, samples_of)
+    return CaptureReader(CAPTURE_SUFFIX, read_rows, read_samples)
 
 
 _READERS = {"memray": _memray}

@@ -35,6 +35,7 @@ class StackSample:
         at_peak_bytes: live when the live bytes of the phase itself were at their peak. None for all samples of a phase
             where that is not known, because a mapping turned out after the peak to be of a file.
         file_backed_bytes: mapped from files, and not unmapped when the capture ended.
+        key: memray's number of the stack.
     """
 
     phase: PhasePath
@@ -45,7 +46,7 @@ class StackSample:
     live_allocations: int
     at_peak_bytes: int | None
     file_backed_bytes: int
-    _key: StackKey
+    key: StackKey
     _resolve: Callable[[StackKey], Stack]
 
     @property
@@ -55,7 +56,7 @@ class StackSample:
         They are resolved at each access, while the capture is open. That takes 0.03 ms for Python frames and 0.1 ms
         with native ones, so filter half a million samples by their figures first.
         """
-        return self._resolve(self._key)
+        return self._resolve(self.key)
 
 
 def samples(fold: CaptureFold, frames_of: Callable[[StackKey], Iterable[HybridFrame]]) -> Iterator[StackSample]:
@@ -89,7 +90,7 @@ def samples(fold: CaptureFold, frames_of: Callable[[StackKey], Iterable[HybridFr
                     live_allocations=live_blocks.get(id(site), 0),
                     at_peak_bytes=site[field] if known else None,
                     file_backed_bytes=file_backed.get(id(site), 0),
-                    _key=site[KEY],
+                    key=site[KEY],
                     _resolve=resolve,
                 )
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from .._version import __version__
 from ..errors import FwmemtraceError, unknown_name
+from ..values import visible
 
 COMMANDS = ("run", "report", "top", "imports", "check", "diff", "export", "doctor", "suite", "fleet", "completion")
 
@@ -34,16 +35,24 @@ def main(argv: Sequence[str] | None = None) -> int:
             return int(arguments.command(arguments))
         from .termination import orderly_termination
 
+        _never_fail_to_print()
         with orderly_termination():
             return int(arguments.command(arguments))
     except FwmemtraceError as error:
-        print(f"fwmemtrace: {error}", file=sys.stderr)
+        print(f"fwmemtrace: {visible(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         sys.stderr.close()
         return 0
     except KeyboardInterrupt:
         return 130
+
+
+def _never_fail_to_print() -> None:
+    """Let stdout escape what its encoding lacks, as stderr does: a name in a trace may have any character."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None and sys.stdout.errors == "strict":
+        reconfigure(errors="backslashreplace")
 
 
 class UsageError(FwmemtraceError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shlex
 import shutil
@@ -15,8 +16,10 @@ from time import monotonic
 
 from ..errors import FwmemtraceError
 from ..reports import Options
+from ..values import visible
 
 _LINE_EVERY_S = 10
+_PLAIN = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "━": "-", "…": "~", "·": ".", "█": "#"})
 
 
 def options(output: str | None, top: int, *, width: int = 100, source: bool = True, verbose: bool = False) -> Options:
@@ -50,7 +53,7 @@ def write(text: str, output: str | None) -> None:
     """
     if output is None:
         if not _paged(text):
-            sys.stdout.write(text)
+            sys.stdout.write(_in_encoding(text, getattr(sys.stdout, "encoding", None) or "utf-8"))
             sys.stdout.flush()
         return
     try:
@@ -61,7 +64,7 @@ def write(text: str, output: str | None) -> None:
 
 def complain(line: str) -> None:
     """Writes a line to stderr."""
-    print(line, file=sys.stderr)
+    print(visible(line), file=sys.stderr)
 
 
 def _paged(text: str) -> bool:
@@ -80,6 +83,26 @@ def _paged(text: str) -> bool:
     with contextlib.suppress(BrokenPipeError):
         subprocess.run(command, input=text, text=True, encoding="utf-8", env=environment, check=False)
     return True
+
+
+def _in_encoding(text: str, encoding: str) -> str:
+    r"""Return a text that stdout can encode: with plain lines in trees, and `\u` escapes, which JSON has too."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        plain = text if text.startswith("{") else text.translate(_PLAIN)
+        return "".join(_escaped(character, encoding) for character in plain)
+    return text
+
+
+def _escaped(character: str, encoding: str) -> str:
+    if character.isascii():
+        return character
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        return json.dumps(character)[1:-1]
+    return character
 
 
 @contextmanager

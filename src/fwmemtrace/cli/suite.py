@@ -19,6 +19,7 @@ from ..results.suite import Suite
 from ..suite.purposes import PURPOSES, QUICK
 from ..trace import read
 from ..units import format_duration, parse_bytes, parse_duration
+from ..values import visible
 from . import output as out
 from .earlier_run import earlier_run
 
@@ -228,7 +229,7 @@ class _Progress:
         self._shown = now
         spent = format_duration(round((now - self._began) * 1e9))
         left = f", about {format_duration(left_ns)} left" if left_ns else ""
-        line = f"[{done + 1}/{expected}] {name}, {spent} so far{left}" if expected else name
+        line = visible(f"[{done + 1}/{expected}] {name}, {spent} so far{left}" if expected else name)
         self._write(f"\r\x1b[K{line[:110]}" if self._overwrite else f"{line}\n")
 
     def clear(self) -> None:

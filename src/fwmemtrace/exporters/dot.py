@@ -9,7 +9,7 @@ from .. import results
 from ..analysis.holders import HoldersFold
 from ..errors import TraceFileError
 from ..paths import OUTSIDE
-from ..reports.visible import visible
+from ..values import visible
 from .base import TraceLike
 
 

@@ -26,8 +26,9 @@ from .blocks import (
 )
 from .document import document_of
 
-# A character that markdown reads as markup somewhere in a line; a "_" between letters it leaves alone.
-_MARKUP = re.compile(r"[\\`*\[\]<>&|~$#]|(?<![^\W_])_|_(?![^\W_])")
+# A character that markdown reads as markup somewhere in a line; a "_" between letters it leaves alone. The last two
+# make an address a link without any markup.
+_MARKUP = re.compile(r"[\\`*\[\]<>&|~$#]|(?<![^\W_])_|_(?![^\W_])|(?<=:)/(?=/)|(?<=[wW]{3})\.")
 # What it reads as a list or a rule at the start of one.
 _BLOCK = re.compile(r"^(\d*)([+.)-])(?=[\s-]|$)")
 

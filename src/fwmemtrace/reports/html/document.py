@@ -116,7 +116,7 @@ def _curve(chart: Chart) -> str:
     if len(points) < 2:
         return ""
     first, last = points[0].at_ns, max(point.at_ns for point in points)
-    top = max([process.peak_bytes, *(size for _, size in chart.levels)]) * 1.05
+    top = max([process.peak_bytes, *(size for _, size in chart.levels), 1]) * 1.05
 
     def x(at_ns: int) -> float:
         return _LEFT + (at_ns - first) / max(last - first, 1) * (_WIDTH - _LEFT - 8)

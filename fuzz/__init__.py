@@ -1,0 +1,1 @@
+"""Feeds every reader with what it should never be given: `python -m fuzz`."""

@@ -1,0 +1,285 @@
+"""Reads captures in a process of its own, so that one that ends its reader does not end this process.
+
+memray reads captures in C++, which a damaged or hostile one can crash. The process is kept for the next capture.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Iterator
+from importlib.util import find_spec
+from io import BufferedReader
+from typing import BinaryIO, NoReturn, TypeAlias, TypeVar, cast
+
+import msgspec
+
+from .. import results
+from ..errors import CaptureError
+from ..paths import PhasePath
+from . import capture_file, messages
+from .native_records import StackKey
+from .rows import CaptureSummary
+from .samples import StackSample
+from .thread_phases import RunEnded
+
+Progress: TypeAlias = Callable[[int, int], None]  # records of a capture that were read, and all records
+_V = TypeVar("_V")
+
+_CODE = "from fwmemtrace.capture.reading_process import main; main()"
+_WAIT_S = 1.0  # for a process that has ended, or was told to
+
+
+class _Process:
+    """A process that reads captures, one after another."""
+
+    def __init__(self) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("FWMEMTRACE")}
+        environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        self._process = subprocess.Popen(
+            [sys.executable, "-S", "-P", "-W", "ignore", "-c", _CODE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # a crash has much to say
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for this process, which tells the other one to stop
+        )
+        self.owner = os.getpid()
+        self._requests = cast("BinaryIO", self._process.stdin)
+        self._answers = cast("BufferedReader", self._process.stdout)
+
+    def send(self, request: messages.Request) -> None:
+        """Send a request.
+
+        Raises:
+            BrokenPipeError: if the process has ended.
+        """
+        messages.send(self._requests, b"q", request)
+
+    def receive(self) -> tuple[bytes, bytes] | None:
+        """Return the next message; None if the process has ended."""
+        self._answers.peek(1)  # wait here, where Ctrl-C loses no byte
+        return messages.receive(self._answers)
+
+    def end(self) -> str:
+        """End the process, and return what ended it if it had ended already."""
+        for pipe in (self._requests, self._answers):
+            try:
+                pipe.close()
+            except OSError:
+                pass
+        try:
+            status = self._process.wait(_WAIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait()
+        if status >= 0:
+            return f"exit status {status}"
+        try:
+            return signal.Signals(-status).name
+        except ValueError:
+            return f"signal {-status}"
+
+
+_idle: list[_Process] = []
+
+
+@atexit.register
+def _end_idle() -> None:
+    while _idle:
+        process = _idle.pop()
+        if process.owner == os.getpid():
+            process.end()
+
+
+def _take() -> _Process:
+    while _idle:
+        process = _idle.pop()
+        if process.owner == os.getpid():  # not of the process that this one was forked from
+            return process
+    return _Process()
+
+
+class IsolatedCapture:
+    """A capture that another process reads; see `by_phase.PhaseCapture`.
+
+    Raises:
+        CaptureError: if it cannot be read, or cannot be split by phase, or ends the process that reads it. All methods
+            do so.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, other_builds: Collection[str] = (), run_ended: RunEnded | None = None
+    ) -> None:
+        self._path = os.fspath(path)
+        self._run_ended = run_ended
+        self._run_paths: list[PhasePath] = []
+        self._interrupted = False
+        request = messages.Request(
+            "open", os.fsencode(self._path), list(other_builds), run_ended is not None, capture_file._BATCH
+        )
+        if find_spec("memray") is None:
+            raise CaptureError(f"{self._path}: reading a memray capture needs memray; install fwmemtrace[native]")
+        if not sys.executable or getattr(sys, "frozen", False):
+            raise CaptureError(f"{self._path}: there is no Python interpreter to read it; use the command fwmemtrace")
+        self._process: _Process | None = _take()
+        try:
+            try:
+                self._process.send(request)
+            except OSError:  # it has ended, since nothing was to be read for a while
+                self._process.end()
+                self._process = _Process()
+                self._process.send(request)
+            self.file = _File(messages.OPENED.decode(self._message()[1]), self)
+        except BaseException:
+            self._give_up()
+            raise
+
+    def __enter__(self) -> IsolatedCapture:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            process = self._process
+            try:
+                self.call(messages.Request("close"), messages.NOTHING)
+            except (CaptureError, KeyboardInterrupt):
+                self._give_up()
+                return
+            self._process = None
+            if _idle:
+                process.end()
+            else:
+                _idle.append(process)
+
+    def read(self, progress: Progress | None = None) -> None:
+        """Read all records; see `by_phase.LocalCapture.read`."""
+        try:
+            self._read(progress)
+        except BaseException:
+            self._give_up()  # it may be anywhere in the capture
+            raise
+
+    def _read(self, progress: Progress | None) -> None:
+        self._send(messages.Request("read", flag=progress is not None))
+        while True:
+            kind = b""
+            try:
+                kind, payload = self._message()
+                if kind == messages.VALUE:
+                    return
+                if kind == messages.RUNS:
+                    self._runs(messages.ENDED.decode(payload))
+                    continue
+                if progress is not None and not self._interrupted:
+                    progress(*messages.COUNTS.decode(payload))
+            except KeyboardInterrupt:
+                if self._interrupted:
+                    raise
+                self._interrupted = True
+                if kind != messages.PROGRESS:
+                    continue
+            self._send(messages.Request("stop" if self._interrupted else "go"))
+
+    def summary(self, top: int = 10) -> CaptureSummary:
+        """Return what was read so far by phase; see `by_phase.LocalCapture.summary`."""
+        return self.call(messages.Request("summary", number=top), messages.SUMMARY)
+
+    def samples(self) -> Iterator[StackSample]:
+        """Yield every stack of every phase with its figures; see `StackSample`."""
+        paths: list[PhasePath] = []
+        first = True
+        while True:
+            some = self.call(messages.Request("samples", flag=first), messages.SAMPLES)
+            first = False
+            paths += some.new_paths
+            if not some.rows:
+                return
+            for number, *figures in some.rows:
+                yield StackSample(paths[number], *figures, self._stack)  # type: ignore[call-arg]
+
+    def call(self, request: messages.Request, decoder: msgspec.msgpack.Decoder[_V]) -> _V:
+        """Send a request and return the answer."""
+        self._send(request)
+        return decoder.decode(self._message()[1])
+
+    def _stack(self, key: StackKey) -> tuple[results.Frame, ...]:
+        return self.call(messages.Request("stack", key=key), messages.STACK)
+
+    def _send(self, request: messages.Request) -> None:
+        if self._process is None:
+            raise CaptureError(f"{self._path}: the capture is closed")
+        try:
+            self._process.send(request)
+        except (OSError, ValueError):  # it has ended, or this interpreter ends
+            self._ended()
+
+    def _message(self) -> tuple[bytes, bytes]:
+        if self._process is None:
+            raise CaptureError(f"{self._path}: the capture is closed")
+        received = self._process.receive()
+        if received is None:
+            self._ended()
+        if received[0] == messages.ERROR:
+            raise CaptureError(messages.TEXT.decode(received[1]))
+        return received
+
+    def _runs(self, runs: messages.Runs) -> None:
+        self._run_paths += runs.new_paths
+        if self._run_ended is not None:
+            for number, level, change in runs.ended:
+                self._run_ended(self._run_paths[number], level, change)
+
+    def _ended(self) -> NoReturn:
+        how = self._give_up()
+        raise CaptureError(
+            f"{self._path} ended the process that read it ({how}): the capture is damaged, or was made to do harm"
+        )
+
+    def _give_up(self) -> str:
+        process, self._process = self._process, None
+        return "" if process is None else process.end()
+
+
+class _File:
+    """What is known of the capture itself; see `messages.Opened`."""
+
+    def __init__(self, opened: messages.Opened, capture: IsolatedCapture) -> None:
+        self.native = opened.native
+        self.records = opened.records
+        self.pid = opened.pid
+        self.command = opened.command
+        self.started_unix_ns = opened.started_unix_ns
+        self.wall_ns = opened.wall_ns
+        self.peak_bytes = opened.peak_bytes
+        self._capture = capture
+
+    def resident(self) -> list[int]:
+        """Return the process's RSS over time; see `CaptureFile.resident`."""
+        return self._capture.call(messages.Request("resident"), messages.READINGS)
+
+
+def read_rows(
+    path: str | os.PathLike[str],
+    *,
+    top: int = 10,
+    other_builds: Collection[str] = (),
+    progress: Progress | None = None,
+    run_ended: RunEnded | None = None,
+) -> CaptureSummary:
+    """Read a memray capture by phase; see `by_phase.read_capture`."""
+    with IsolatedCapture(path, other_builds=other_builds, run_ended=run_ended) as capture:
+        capture.read(progress)
+        return capture.summary(top)
+
+
+def read_samples(
+    path: str | os.PathLike[str], *, other_builds: Collection[str] = (), progress: Progress | None = None
+) -> Iterator[StackSample]:
+    """Yield every stack of every phase of a memray capture with its figures; see `by_phase.samples_of`."""
+    with IsolatedCapture(path, other_builds=other_builds) as capture:
+        capture.read(progress)
+        yield from capture.samples()

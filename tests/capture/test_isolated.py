@@ -1,0 +1,107 @@
+"""A capture is read in a process of its own: one that ends its reader is an error and no more."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+import fwmemtrace
+from fwmemtrace import phase
+from fwmemtrace.capture import isolated
+from fwmemtrace.capture.isolated import IsolatedCapture
+from fwmemtrace.cli import main
+from fwmemtrace.errors import CaptureError
+
+pytest.importorskip("memray")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def trace_path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("isolated") / "t.bin"
+    with fwmemtrace.session(path, probes=["native"], interval=0):
+        with phase("work"):
+            kept = [bytes(10_000) for _ in range(2000)]
+        del kept
+    return path
+
+
+@pytest.fixture
+def capture_path(trace_path):
+    with fwmemtrace.read(trace_path).capture() as path:
+        yield path
+
+
+def reader() -> int:
+    (process,) = isolated._idle
+    return process._process.pid
+
+
+def test_the_process_is_kept_for_the_next_capture(capture_path):
+    for _ in range(2):
+        with IsolatedCapture(capture_path) as capture:
+            capture.read()
+            assert capture.summary().rows[("work",)].allocated_bytes > 20_000_000
+    first = reader()
+    with IsolatedCapture(capture_path):
+        pass
+    assert reader() == first
+
+
+def test_a_process_that_has_ended_is_replaced(capture_path):
+    with IsolatedCapture(capture_path):
+        pass
+    first = reader()
+    os.kill(first, signal.SIGKILL)
+    isolated._idle[0]._process.wait()
+    with IsolatedCapture(capture_path) as capture:
+        assert capture.file.records > 2000
+    assert reader() != first
+
+
+def test_what_ends_the_process_is_a_clear_error(capture_path):
+    def crash(done: int, total: int) -> None:
+        assert capture._process is not None
+        os.kill(capture._process._process.pid, signal.SIGSEGV)
+
+    with (
+        IsolatedCapture(capture_path) as capture,
+        pytest.raises(CaptureError, match=r"ended the process .* \(SIGSEGV\)"),
+    ):
+        capture.read(crash)
+    with pytest.raises(CaptureError, match="is closed"):
+        capture.summary()
+
+
+def test_an_error_of_the_caller_ends_the_reading(capture_path):
+    def fail(done: int, total: int) -> None:
+        raise ZeroDivisionError
+
+    with IsolatedCapture(capture_path) as capture, pytest.raises(ZeroDivisionError):
+        capture.read(fail)
+    with IsolatedCapture(capture_path) as capture:
+        capture.read()
+
+
+def test_a_report_says_that_a_capture_ended_its_reader(trace_path, monkeypatch, capsys):
+    real = isolated.IsolatedCapture._read
+
+    def crash(self: IsolatedCapture, progress: object) -> None:
+        assert self._process is not None
+        os.kill(self._process._process.pid, signal.SIGSEGV)
+        real(self, None)
+
+    monkeypatch.setattr(isolated.IsolatedCapture, "_read", crash)
+    assert main(["report", str(trace_path)]) == 0
+    assert "ended the process that read it (SIGSEGV)" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_capture_with_a_hostile_name_is_read(capture_path, tmp_path):
+    path = os.path.join(os.fsencode(tmp_path), b"caf\xe9.memray")
+    with open(path, "wb") as copy:
+        copy.write(capture_path.read_bytes())
+    with IsolatedCapture(os.fsdecode(path)) as capture:
+        capture.read()
+        assert ("work",) in capture.summary().rows
