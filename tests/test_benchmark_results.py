@@ -56,7 +56,7 @@ def test_every_benchmark_is_in_the_file_and_on_one_page(results: ModuleType) -> 
     from benchmarks.harness import names
 
     shown = []
-    for page in ("design.md", "native.md", "heap.md"):
+    for page in ("design.md", "native.md", "heap.md", "fleet.md"):
         marks = runpy.run_path(str(ROOT / "docs" / "make.py"))["_BENCHMARKS"]
         for listed in marks.findall((ROOT / "docs" / page).read_text()):
             shown += listed.split(", ")
@@ -76,6 +76,8 @@ def test_help_of_the_generator_writes_nothing(tmp_path: Path) -> None:
 def test_what_a_benchmark_imports_exists(path: Path) -> None:
     """Also in the programs that it keeps as text and starts in fresh processes: mypy does not see those."""
     text = path.read_text()
+    if "fwmemtrace.fleet" in text:
+        pytest.importorskip("ibis", reason="needs fwmemtrace[fleet]")
     for module, names in re.findall(r"(?m)^\s*from (fwmemtrace[\w.]*) import \(?([\w, ]+)", text):
         found = importlib.import_module(module)
         for name in names.split(", "):

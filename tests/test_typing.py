@@ -188,6 +188,7 @@ def pyright(project: Path) -> Errors:
     return errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
 def test_a_user_program_has_errors_exactly_where_it_is_wrong(checker: str, request: pytest.FixtureRequest) -> None:
     errors: Errors = request.getfixturevalue(checker)
@@ -200,6 +201,7 @@ def test_a_user_program_has_errors_exactly_where_it_is_wrong(checker: str, reque
     assert all("exact_peek" in found[number] for number in typos)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_examples_of_a_page_have_no_errors(checker: str, page: Path, request: pytest.FixtureRequest) -> None:
@@ -222,6 +224,7 @@ def test_the_arguments_of_session_are_the_settings() -> None:
     }
     expected |= {
         "interval": str | float | None,
+        "sample_bytes": int | str | None,
         "sink": str | Sink | None,
         "probes": str | Sequence[str | Probe] | None,
     }

@@ -85,7 +85,7 @@ def test_labels_are_bounded() -> None:
 
 @given(
     start=st.integers(0, 10**9),
-    slope=st.integers(1, 10**7),
+    slope=st.integers(1000, 10**7),
     step=st.floats(5, 60),
     count=st.integers(4, 40),
 )

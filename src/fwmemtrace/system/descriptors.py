@@ -68,7 +68,10 @@ def _mark(number: int) -> None:
 
 def _first_number() -> int:
     """Return where the numbers for our descriptors begin."""
-    from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
+    try:
+        from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
+    except ImportError:  # not a POSIX system
+        return _HIGHEST_START // 2
 
     limit = getrlimit(RLIMIT_NOFILE)[0]
     if limit == RLIM_INFINITY:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..capture.heap_rows import HeapResults, read_heap
 from ..errors import CaptureError
-from ..records import CaptureChunk
+from ..records import CaptureChunk, SessionBegin
 from ..tracefile.layout import HEAP_SUFFIX
 from ..tracefile.reader import TraceFile
 
@@ -18,14 +18,14 @@ def heap_beside(file: TraceFile) -> Path:
     return file.path.with_name(file.path.name + HEAP_SUFFIX)
 
 
-def analyse_heap(file: TraceFile, top: int) -> HeapResults | None:
+def analyse_heap(file: TraceFile, session: SessionBegin | None, top: int) -> HeapResults | None:
     """Return what the sampled heap of a process says; None if there is none.
 
     Args:
         file: the process's trace file.
+        session: its first record; None if that is damaged.
         top: how many stacks to show for each phase.
     """
-    session = file.session()
     if session is not None and _PROBE not in session.probes:
         return None
     path = heap_beside(file)

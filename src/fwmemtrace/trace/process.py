@@ -132,7 +132,7 @@ class TracedProcess:
         if (state, top) in self._reports:
             return self._reports[state, top]
         capture = self._capture_results(state, top, progress)
-        report = self.analysis().report(capture, analyse_heap(self.file, top))
+        report = self.analysis().report(capture, analyse_heap(self.file, self.session(), top))
         if capture is None or capture.complete:
             while len(self._reports) >= _KEPT_REPORTS:
                 del self._reports[next(iter(self._reports))]
