@@ -232,8 +232,15 @@ def test_memray_s_plugin_and_a_limit_on_allocations_exclude_each_other(run: Any)
     result.stdout.fnmatch_lines(["limit_allocated cannot be measured with --memray, *"])
 
 
-def test_a_session_that_is_on_already_is_an_error(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FWMEMTRACE", str(tmp_path / "trace.bin"))
-    result = run("def test_it(): pass\n", "--fwmemtrace")
+def test_a_session_that_is_on_already_is_an_error(run: Any, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("import fwmemtrace\nfwmemtrace.start('trace.bin')\n")
+    result = run("import pytest\n@pytest.mark.limit_rss('1 GB')\ndef test_it(): pass\n")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*fwmemtrace cannot measure the tests: a session is already on*"])
+
+
+def test_the_session_of_the_environment_gives_way(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FWMEMTRACE", str(tmp_path / "trace.bin"))
+    result = run("def test_it(): pass\n", "--fwmemtrace")
+    result.assert_outcomes(passed=1)
+    assert not (tmp_path / "trace.bin").exists()

@@ -30,8 +30,6 @@ def run_deep(arguments: argparse.Namespace) -> int:
         raise SettingsError(f"--deep reads the trace of each run, which the sink {settings.sink!r} does not write")
     asked = Path(settings.target or "trace.bin")
     trace = free_path(asked)
-    if trace != asked:
-        print(f"fwmemtrace: {asked} exists already and is kept: this trace is {trace}", file=sys.stderr)
     options = [
         *(["--probes", arguments.probes] if arguments.probes is not None else []),
         *(["--only-probes", arguments.only_probes] if arguments.only_probes is not None else []),
@@ -42,6 +40,8 @@ def run_deep(arguments: argparse.Namespace) -> int:
         status = _run(trace, options, program, {})
         if not trace.exists() or status == _INTERRUPTED:
             return status
+        if trace != asked:
+            print(f"fwmemtrace: {asked} exists already and is kept: this trace is {trace}", file=sys.stderr)
         _run_again(trace, program)
         print_report([str(trace)])
     return status

@@ -10,6 +10,7 @@ from typing import BinaryIO, TypeAlias
 
 from ..analysis.growth import GrowthFold
 from ..analysis.process_analysis import CaptureResults
+from ..capture.isolated import IsolatedCapture
 from ..capture.readers import reader_for
 from ..capture.samples import StackSample
 from ..errors import CaptureError
@@ -79,10 +80,15 @@ def native_samples(file: TraceFile) -> Iterator[Iterable[StackSample] | None]:
     """Provide all native stacks of a process for as long as the block lasts; None if it has no capture.
 
     Raises:
-        CaptureError: at the first stack, if the capture cannot be read.
+        CaptureError: if the capture cannot be read.
     """
     with capture_of(file) as path:
-        yield None if path is None else reader_for("memray").samples(path, other_builds=other_builds(file))
+        if path is None:
+            yield None
+            return
+        with IsolatedCapture(path, other_builds=other_builds(file)) as capture:
+            capture.read()
+            yield capture.samples()  # their stacks can be resolved until the block ends
 
 
 def _extract(file: TraceFile, tool: str, copy: BinaryIO) -> bool:
