@@ -86,7 +86,7 @@ def test_the_summary_names_the_imports_with_the_lines_that_import_them(traced: t
     head = " ".join(traced[1].split("attacks blocked")[1].split("phase  ")[0].split())
     assert re.search(r"Summary [\d.]+ MB of the [\d.]+ MB are imports: ", head)
     assert re.search(r"[\d.]+ MB of torch \(examples/guard\.py:\d+: torch [\d.]+ MB", head)
-    assert re.search(r"[\d.]+ MB of sentence_transformers \(examples/guard\.py:\d+: scipy [\d.]+ MB", head)
+    assert re.search(r"[\d.]+ MB of sentence_transformers \(examples/guard\.py:\d+: [^)]*scipy [\d.]+", head)
     for line in ("before the session", "├ import torch", "├ first request", "outside any phase", "at the end"):
         assert line in traced[1]
 

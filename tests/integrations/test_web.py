@@ -427,7 +427,8 @@ def test_celery(sink: MemorySink) -> None:
 
     instrument()
     instrument()  # once is enough
-    with start_worker(app, perform_ping_check=False, pool="solo"):
+    app.conf.worker_hijack_root_logger = False
+    with start_worker(app, perform_ping_check=False, pool="solo", loglevel="warning"):
         assert check.delay(2).get(timeout=60) == 0.5
         with pytest.raises(ZeroDivisionError):
             check.delay(0).get(timeout=60)
