@@ -294,7 +294,8 @@ print(json.dumps([
 def test_phases_and_rises_agree_on_what_each_of_several_threads_took():
     """Each function stays until nearly all of its rise was seen, however busy the machine is.
 
-    The figures are in benchmarks/rises.py. In a process of its own: here, threads that earlier tests have left would be waiting for native ones.
+    The figures are in benchmarks/rises.py. In a process of its own: here, threads that earlier tests have left would be
+    waiting for native ones.
     """
     done = subprocess.run([sys.executable, "-c", SEVERAL_THREADS], capture_output=True, text=True, check=True)
     for charged, exact in json.loads(done.stdout):
