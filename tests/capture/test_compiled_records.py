@@ -5,13 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from operator import attrgetter
+from pathlib import Path
 
 import pytest
 
 from fwmemtrace import core
-from fwmemtrace.capture import capture_file
+from fwmemtrace.capture import capture_file, isolated
 from fwmemtrace.capture.by_phase import LocalCapture
 from fwmemtrace.capture.compiled_records import parser_for
+from fwmemtrace.capture.messages import Request
 
 memray = pytest.importorskip("memray")
 pytestmark = [
@@ -130,3 +132,15 @@ def test_without_the_core_memray_reads(tmp_path, monkeypatch):
     assert parser_for(path) is not None
     monkeypatch.setenv("FWMEMTRACE_CORE", "0")
     assert parser_for(path) is None
+
+
+def test_the_reading_process_is_told_whether_to_use_the_core(monkeypatch):
+    monkeypatch.setenv("FWMEMTRACE_CORE", "0")
+    monkeypatch.setenv("FWMEMTRACE", "trace.bin")
+    process = isolated._Process()
+    process.send(Request("close"))
+    process.receive()  # it runs by now, so that this is its environment and not its parent's
+    names = Path(f"/proc/{process._process.pid}/environ").read_bytes().split(b"\0")
+    process.end()
+    assert b"FWMEMTRACE_CORE=0" in names
+    assert b"FWMEMTRACE=trace.bin" not in names
