@@ -1,5 +1,5 @@
 // The extension module `fwmemtrace.core._compiled`: what Python can ask of the core.
-#include "core.h"
+#include "capture.h"
 
 #include <errno.h>
 #include <structmember.h>
@@ -158,4 +158,8 @@ static struct PyModuleDef definition = {
 };
 
 PyMODINIT_FUNC PyInit__compiled(void);
-PyMODINIT_FUNC PyInit__compiled(void) { return PyModule_Create(&definition); }
+PyMODINIT_FUNC PyInit__compiled(void) {
+    PyObject *module = PyModule_Create(&definition);
+    if (module && PyModule_AddType(module, &capture_parser_type)) Py_CLEAR(module);
+    return module;
+}

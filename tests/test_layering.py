@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # in any process, later
     "tracefile": {"errors", "foreign_errors", "records", "paths", "values"},
     "results": {"paths"},
-    "capture": {"errors", "paths", "packages", "system", "tracefile", "results"},
+    "capture": {"core", "errors", "paths", "packages", "system", "tracefile", "results"},
     "analysis": {"errors", "records", "paths", "packages", "values", "results", "capture"},
     "reports": GROUND - {"_version", "records"} | {"results", "analysis", "capture"},
     "exporters": {
@@ -137,6 +137,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "capture.library_names",
             "capture.short_names",
             "capture.symbol_hook",
+            "capture.compiled_records",
             "capture.intervals",
         },
         {"capture.tally", "capture.frame_resolver", "capture.own_frames", "capture.heap_file"},

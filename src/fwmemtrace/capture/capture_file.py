@@ -1,12 +1,14 @@
 """Reads a memray capture: its records as plain tuples, and a stack only when it is asked for.
 
-memray is imported here, when a capture is opened, and nowhere else on the reading side.
+The compiled core parses the records, where it can; memray then reads no more than it needs to resolve stacks. memray is
+imported here, when a capture is opened, and nowhere else on the reading side.
 """
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Collection, Iterator
+from contextlib import nullcontext
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 
 from ..errors import CaptureError
 from . import markers
+from .compiled_records import outline_of, parser_for
 from .frame_resolver import FrameResolver, libraries_without_symbols
 from .frames import HybridFrame, PythonFrame
 from .native_records import NativeRecord, StackKey
@@ -71,8 +74,10 @@ class CaptureFile:
             raise CaptureError(f"{path}: no such file")
         if not path.is_file():
             raise CaptureError(f"{path} is a folder, not a memray capture")
+        self._parser = parser_for(path)
         try:
-            self._reader = memray.FileReader(str(path))
+            with nullcontext(str(path)) if self._parser is None else outline_of(self._parser) as readable:
+                self._reader = memray.FileReader(readable)
             metadata = self._reader.metadata
         except Exception as error:
             raise CaptureError(
@@ -91,9 +96,9 @@ class CaptureFile:
             set_log_level(_ERRORS_ONLY)  # unresolved symbols are counted here, and reported once
             self._frames = FrameResolver(other_builds)
             self.native = self._frames.usable
-        self.records: int = metadata.total_allocations
+        self.records: int = metadata.total_allocations if self._parser is None else self._parser.records
         self.own_thread: int = metadata.main_thread_id
-        self.peak_bytes: int = metadata.peak_memory
+        self.peak_bytes: int = metadata.peak_memory if self._parser is None else self._parser.peak_bytes
         self.pid: int = metadata.pid
         self.command: str = metadata.command_line
         self.started_unix_ns = round(metadata.start_time.timestamp() * 1e9)
@@ -107,6 +112,8 @@ class CaptureFile:
 
     def __exit__(self, *_: object) -> None:
         self._reader.close()
+        if self._parser is not None:
+            self._parser.close()
 
     def batches(self) -> Iterator[list[NativeRecord]]:
         """Yield all records in their order, some at a time."""
@@ -114,9 +121,13 @@ class CaptureFile:
         first = next(records, None)
         if first is None:
             return
+        self._lens = first
+        if self._parser is not None:
+            while batch := self._parser.next(_BATCH):
+                yield batch
+            return
         tuples_of = _tuples_of(first)
         batch = tuples_of([first, *islice(records, _BATCH - 1)])
-        self._lens = first
         while batch:
             yield batch
             batch = tuples_of(list(islice(records, _BATCH)))

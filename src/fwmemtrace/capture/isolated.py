@@ -17,7 +17,7 @@ from typing import BinaryIO, NoReturn, TypeAlias, TypeVar, cast
 
 import msgspec
 
-from .. import results
+from .. import core, results
 from ..errors import CaptureError
 from ..paths import PhasePath
 from . import capture_file, messages
@@ -37,7 +37,11 @@ class _Process:
     """A process that reads captures, one after another."""
 
     def __init__(self) -> None:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("FWMEMTRACE")}
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("FWMEMTRACE") or name == core.VARIABLE  # which decides how captures are read
+        }
         environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
         self._process = subprocess.Popen(
             [sys.executable, "-S", "-P", "-W", "ignore", "-c", _CODE],

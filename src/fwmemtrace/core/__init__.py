@@ -1,4 +1,4 @@
-"""The compiled core, if it is there: everything works without it, but for the probe `heap`.
+"""The compiled core, if it is there. Without it there is no probe `heap`, and captures are read more slowly.
 
 It is built with the package where Linux and a compiler are. FWMEMTRACE_CORE=0 switches it off.
 """

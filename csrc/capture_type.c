@@ -1,0 +1,180 @@
+// `CaptureParser`: a memray capture as Python sees it. It is read twice: once to see that all of it is as memray writes it,
+// for the peak and for the outline; then for the records.
+#include "capture.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <structmember.h>
+
+enum { BETWEEN_SIGNALS = 1 << 20 };
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *path;  // as bytes
+    Parser parser;
+    Outline outline;
+    unsigned long long records, peak_bytes, handed_out;
+    PyObject *thread, *zero, *one;  // numbers that many records share
+    PyObject *allocators[MUNMAP + 1];
+    uint64_t thread_number;
+} CaptureParser;
+
+static void raise_error(Outcome outcome) {
+    if (PyErr_Occurred()) return;
+    if (outcome == CAPTURE_NO_MEMORY) {
+        PyErr_NoMemory();
+    } else {
+        PyErr_SetString(PyExc_ValueError, "not a complete capture of a version that is known here");
+    }
+}
+
+static Outcome look_through(CaptureParser *self) {
+    Peak peak = {0};
+    Allocation found = {0};
+    Outcome outcome = parser_begin(&self->parser, PyBytes_AS_STRING(self->path), &self->outline);
+    while (outcome == CAPTURE_OK && (outcome = parser_next(&self->parser, &found)) == CAPTURE_OK) {
+        bool is_mapping = found.allocator >= MMAP;
+        bool is_free = found.allocator == FREE || found.allocator == PYMALLOC_FREE || found.allocator == MUNMAP;
+        bool counted = (is_free ? peak_free : peak_allocate)(&peak, found.address, found.size, is_mapping);
+        if (!counted || self->outline.failed) outcome = CAPTURE_NO_MEMORY;
+        if (++self->records % BETWEEN_SIGNALS == 0 && PyErr_CheckSignals()) outcome = CAPTURE_ODD;
+    }
+    self->peak_bytes = peak.top;
+    if (self->records) outline_end(&self->outline, found.thread, self->parser.has_native);
+    else outline_add(&self->outline, (const uint8_t *)"\1", 1);
+    if (outcome == CAPTURE_END && self->outline.failed) outcome = CAPTURE_NO_MEMORY;
+    peak_clear(&peak);
+    stream_close(&self->parser.stream);
+    return outcome;
+}
+
+static void forget(CaptureParser *self) {
+    parser_end(&self->parser);
+    free(self->outline.bytes);
+    self->outline = (Outline){0};
+}
+
+static PyObject *new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    static char *names[] = {"", NULL};
+    PyObject *path = NULL;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O&", names, PyUnicode_FSConverter, &path)) return NULL;
+    CaptureParser *self = (CaptureParser *)type->tp_alloc(type, 0);
+    if (!self) {
+        Py_DECREF(path);
+        return NULL;
+    }
+    self->path = path;
+    self->parser.stream.fd = -1;
+    self->zero = PyLong_FromLong(0);
+    self->one = PyLong_FromLong(1);
+    self->thread = Py_NewRef(self->zero);
+    for (long allocator = 0; allocator <= MUNMAP; allocator++) self->allocators[allocator] = PyLong_FromLong(allocator);
+    Outcome outcome = look_through(self);
+    if (outcome == CAPTURE_END) outcome = parser_begin(&self->parser, PyBytes_AS_STRING(path), NULL);
+    if (outcome == CAPTURE_OK) return (PyObject *)self;
+    raise_error(outcome);
+    Py_DECREF(self);
+    return NULL;
+}
+
+static void dealloc(CaptureParser *self) {
+    forget(self);
+    Py_XDECREF(self->path);
+    Py_XDECREF(self->zero);
+    Py_XDECREF(self->one);
+    Py_XDECREF(self->thread);
+    for (size_t allocator = 0; allocator <= MUNMAP; allocator++) Py_XDECREF(self->allocators[allocator]);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyObject *number(CaptureParser *self, uint64_t value) {
+    return value ? PyLong_FromUnsignedLongLong(value) : Py_NewRef(self->zero);
+}
+
+static PyObject *thread_number(CaptureParser *self, uint64_t thread) {
+    if (self->thread_number != thread) {
+        PyObject *read = PyLong_FromUnsignedLongLong(thread);
+        if (!read) return NULL;
+        Py_SETREF(self->thread, read);
+        self->thread_number = thread;
+    }
+    return Py_NewRef(self->thread);
+}
+
+static PyObject *record_of(CaptureParser *self, const Allocation *found) {
+    PyObject *record = PyTuple_New(8);
+    if (!record) return NULL;
+    PyTuple_SET_ITEM(record, 0, thread_number(self, found->thread));
+    PyTuple_SET_ITEM(record, 1, number(self, found->address));
+    PyTuple_SET_ITEM(record, 2, number(self, found->size));
+    PyTuple_SET_ITEM(record, 3, Py_NewRef(self->allocators[found->allocator]));
+    PyTuple_SET_ITEM(record, 4, number(self, found->stack));
+    PyTuple_SET_ITEM(record, 5, Py_NewRef(self->one));
+    PyTuple_SET_ITEM(record, 6, number(self, found->native));
+    PyTuple_SET_ITEM(record, 7, number(self, found->generation));
+    for (Py_ssize_t field = 0; field < 8; field++) {
+        if (!PyTuple_GET_ITEM(record, field)) {
+            Py_DECREF(record);
+            return NULL;
+        }
+    }
+    return record;
+}
+
+static PyObject *next_records(CaptureParser *self, PyObject *argument) {
+    Py_ssize_t most = PyLong_AsSsize_t(argument);
+    if (most == -1 && PyErr_Occurred()) return NULL;
+    PyObject *records = PyList_New(0);
+    while (records && PyList_GET_SIZE(records) < most && self->handed_out < self->records) {
+        Allocation found;
+        Outcome outcome = parser_next(&self->parser, &found);
+        PyObject *record = outcome == CAPTURE_OK ? record_of(self, &found) : NULL;
+        if (!record || PyList_Append(records, record)) {
+            Py_CLEAR(records);
+            raise_error(outcome == CAPTURE_OK ? CAPTURE_NO_MEMORY : outcome);
+        }
+        Py_XDECREF(record);
+        self->handed_out++;
+    }
+    return records;
+}
+
+static PyObject *take_outline(CaptureParser *self, PyObject *nothing) {
+    (void)nothing;
+    PyObject *outline = PyBytes_FromStringAndSize((const char *)self->outline.bytes, (Py_ssize_t)self->outline.size);
+    free(self->outline.bytes);
+    self->outline = (Outline){0};
+    return outline;
+}
+
+static PyObject *close_parser(CaptureParser *self, PyObject *nothing) {
+    (void)nothing;
+    forget(self);
+    self->handed_out = self->records;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+    {"next", (PyCFunction)next_records, METH_O, "Return the next records, at most so many; none at the end."},
+    {"take_outline", (PyCFunction)take_outline, METH_NOARGS, "Hand over the outline; see capture_outline.c."},
+    {"close", (PyCFunction)close_parser, METH_NOARGS, "Close the file, and free what is known of it."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef members[] = {
+    {"records", T_ULONGLONG, offsetof(CaptureParser, records), READONLY, "How many records there are."},
+    {"peak_bytes", T_ULONGLONG, offsetof(CaptureParser, peak_bytes), READONLY, "The most that was live at once."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+PyTypeObject capture_parser_type = {
+    .ob_base = PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "fwmemtrace.core._compiled.CaptureParser",
+    .tp_doc = "Parses a memray capture; ValueError if it is not exactly as a known version of memray writes it.",
+    .tp_basicsize = sizeof(CaptureParser),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_new = new,
+    .tp_dealloc = (destructor)dealloc,
+    .tp_methods = methods,
+    .tp_members = members,
+};

@@ -1,0 +1,42 @@
+"""The records of a memray capture by the compiled core's parser, where that is there and knows the capture's format."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import core
+
+if TYPE_CHECKING:
+    from ..core._compiled import CaptureParser
+
+
+def parser_for(path: Path) -> CaptureParser | None:
+    """Return a parser of a capture, None where memray has to read it by itself.
+
+    That is so without the core, and for a capture that is not exactly as versions 12 and 13 of the format have it: one
+    of a process that was killed, a truncated or an aggregated one.
+    """
+    compiled, _ = core.load()
+    if compiled is None:
+        return None
+    try:
+        parser: CaptureParser = compiled.CaptureParser(path)
+    except ValueError:
+        return None
+    return parser
+
+
+@contextmanager
+def outline_of(parser: CaptureParser) -> Iterator[str]:
+    """Yield the path of a capture without its allocations but one, from which memray resolves the stacks of all.
+
+    It is a file in memory that is gone once nobody has it open.
+    """
+    with open(os.memfd_create("outline"), "wb") as file:
+        file.write(parser.take_outline())
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}"

@@ -1,0 +1,146 @@
+"""The compiled parser and memray's own reader find the same in real captures, to the byte."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from operator import attrgetter
+from pathlib import Path
+
+import pytest
+
+from fwmemtrace import core
+from fwmemtrace.capture import capture_file, isolated
+from fwmemtrace.capture.by_phase import LocalCapture
+from fwmemtrace.capture.compiled_records import parser_for
+from fwmemtrace.capture.messages import Request
+
+memray = pytest.importorskip("memray")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(core.load()[0] is None, reason="the compiled core cannot be used"),
+]
+FREES = (1, 5, 15)
+FIELDS = attrgetter(
+    "tid", "address", "size", "allocator", "stack_id", "n_allocations", "native_stack_id", "native_segment_generation"
+)
+PROGRAM = """
+import os, signal, sys, threading, mmap, memray
+from fwmemtrace import phase
+from fwmemtrace.probes.native.markers_only import install
+
+def deep(depth):
+    return deep(depth - 1) if depth else [str(number) for number in range(50)]
+
+def work(name):
+    kept = []
+    for turn in range(60):
+        with phase(name):
+            kept.append(deep(turn % 30))
+        if turn % 3 == 0:
+            kept.pop(0)
+
+path, native, python_allocators, compress, ending = sys.argv[1:]
+install()
+destination = memray.FileDestination(path, compress_on_exit=compress == "1")
+with memray.Tracker(
+    destination=destination,
+    native_traces=native == "1",
+    trace_python_allocators=python_allocators == "1",
+    follow_fork=ending == "fork",
+):
+    mapping = mmap.mmap(-1, 1 << 20)
+    threads = [threading.Thread(target=work, args=(f"worker {number}",)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    import decimal, sqlite3  # libraries
+    work("main")
+    for thread in threads:
+        thread.join()
+    mapping.close()
+    if ending == "fork":
+        child = os.fork()
+        work("child" if child == 0 else "parent")
+        if child:
+            os.waitpid(child, 0)
+    if ending == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def run(path, native=False, python_allocators=True, compress=True, ending="stop"):
+    arguments = [str(int(flag)) for flag in (native, python_allocators, compress)]
+    command = [sys.executable, "-c", PROGRAM, str(path), *arguments, ending]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == (-9 if ending == "kill" else 0), done.stderr
+
+
+def assert_equal(path, monkeypatch):
+    """Assert that both ways read the same records, stacks and rows."""
+    parser = parser_for(path)
+    assert parser is not None
+    reader = memray.FileReader(str(path))
+    records = list(reader.get_allocation_records())
+    read = [FIELDS(record) for record in records]
+    assert parser.next(len(records) + 1) == read
+    assert (parser.records, parser.peak_bytes) == (len(records), reader.metadata.peak_memory)
+    keys = {(stack, native, generation) for _, _, _, kind, stack, _, native, generation in read if kind not in FREES}
+    found = contents(path, sorted(keys))
+    monkeypatch.setattr(capture_file, "parser_for", lambda path: None)
+    assert found == contents(path, sorted(keys))
+    monkeypatch.undo()
+
+
+def contents(path, keys):
+    """Return all that the reader says of a capture: its rows, its RSS, and these stacks."""
+    with LocalCapture(path) as capture:
+        capture.read()
+        file = capture.file
+        stacks = [file.hybrid_stack(key) if file.native else file.python_stack(key) for key in keys]
+        return capture.summary(), file.resident(), stacks, file.pid, file.command, file.wall_ns, file.own_thread
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("python_allocators", [False, True])
+@pytest.mark.parametrize("native", [False, True])
+def test_both_readers_agree(tmp_path, monkeypatch, native, python_allocators, compress):
+    run(tmp_path / "capture.bin", native, python_allocators, compress)
+    assert_equal(tmp_path / "capture.bin", monkeypatch)
+
+
+def test_both_readers_agree_about_a_process_and_its_fork(tmp_path, monkeypatch):
+    run(tmp_path / "capture.bin", ending="fork")
+    captures = sorted(tmp_path.glob("capture.bin*"))
+    assert len(captures) == 2
+    # The child leaves through the end of the block as its parent does, so both captures are complete.
+    for path in captures:
+        assert_equal(path, monkeypatch)
+
+
+def test_a_killed_process_is_read_by_memray(tmp_path):
+    path = tmp_path / "capture.bin"
+    run(path, ending="kill")
+    assert parser_for(path) is None
+    with LocalCapture(path) as capture:
+        capture.read()
+        assert capture.summary().totals.allocations > 10_000
+
+
+def test_without_the_core_memray_reads(tmp_path, monkeypatch):
+    path = tmp_path / "capture.bin"
+    run(path)
+    assert parser_for(path) is not None
+    monkeypatch.setenv("FWMEMTRACE_CORE", "0")
+    assert parser_for(path) is None
+
+
+def test_the_reading_process_is_told_whether_to_use_the_core(monkeypatch):
+    monkeypatch.setenv("FWMEMTRACE_CORE", "0")
+    monkeypatch.setenv("FWMEMTRACE", "trace.bin")
+    process = isolated._Process()
+    process.send(Request("close"))
+    process.receive()  # it runs by now, so that this is its environment and not its parent's
+    names = Path(f"/proc/{process._process.pid}/environ").read_bytes().split(b"\0")
+    process.end()
+    assert b"FWMEMTRACE_CORE=0" in names
+    assert b"FWMEMTRACE=trace.bin" not in names
