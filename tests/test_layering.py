@@ -103,6 +103,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"system.descriptors", "system.garbage_collector", "system.mapped_paths"},
         {"system.proc"},
         {
+            "system.address_space",
             "system.allocators",
             "system.backing",
             "system.cgroup",
@@ -162,6 +163,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "reports.tree",
         },
         {"reports.cause_words"},
+        {"reports.out_of_memory_words"},
         {
             "reports.heap_tables",
             "reports.timeline",
@@ -244,6 +246,7 @@ LAYERS: dict[str, list[set[str]]] = {
         },
         {"analysis.joint_causes", "analysis.memory_kinds"},
         {"analysis.causes", "analysis.copied_pages", "analysis.next_runs"},
+        {"analysis.out_of_memory"},
         {"analysis.details", "analysis.findings", "analysis.further_runs", "analysis.process_analysis"},
         {"analysis.summary"},
     ],

@@ -304,7 +304,8 @@ def test_a_warning_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @linux
 @pytest.mark.parametrize(
-    "name", ["kills", "native_kills", "forked_kills", "on_off", "soft_exceptions", "full_disk", "long_run"]
+    "name",
+    ["kills", "limit_kills", "native_kills", "forked_kills", "on_off", "soft_exceptions", "full_disk", "long_run"],
 )
 def test_an_attack_is_withstood(name: str) -> None:
     if name == "native_kills":

@@ -17,6 +17,13 @@ class Cgroup(Result, kw_only=True):
     limit_current_bytes: int | None = None  # the largest reading of memory.current of that enclosing group
 
 
+class AddressSpace(Result, kw_only=True):
+    """The address space of a process with a limit of it."""
+
+    limit_bytes: int  # RLIMIT_AS: beyond it, allocations fail
+    used_bytes: int  # the largest reading
+
+
 class Process(Result, kw_only=True):
     """One process of the session."""
 
@@ -38,6 +45,8 @@ class Process(Result, kw_only=True):
     overlap_bytes: int  # RSS change that concurrent outermost phases counted twice; their deltas less this add up
     lost_records: int  # records that could not be written
     cgroup: Cgroup | None = None  # the control group; null without one of version 2 that has a memory controller
+    address_space: AddressSpace | None = None  # null if it has no limit
+    memory_error_in: str | None = None  # the innermost phase that an allocation failure ended, if no phase began later
     uss_bytes: int | None = None  # the latest reading of USS: pages that no other process maps
     pss_bytes: int | None = None  # the latest reading of PSS: shared pages are divided among the processes
     service: str = ""  # the name of the service that the process belongs to

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from ...system import address_space
 from ...system.cgroup import Group, figure, tightest
 from ...units import format_bytes, parse_bytes
 
@@ -86,8 +87,6 @@ class Triggers:
 
     def _limits(self) -> list[tuple[str, int, int]]:
         """Return the limits in force: what limits, the bytes that count, and the limit in bytes."""
-        from resource import RLIM_INFINITY, RLIMIT_AS, getrlimit
-
         limits = []
         bound = tightest(self._groups)
         if bound is not None:
@@ -95,7 +94,7 @@ class Triggers:
             used = figure(group, "memory.current")
             if used is not None:
                 limits.append((f"control group {group.path}", used, limit))
-        address_space = getrlimit(RLIMIT_AS)[0]
-        if address_space != RLIM_INFINITY:
-            limits.append(("RLIMIT_AS", self._vms(), address_space))
+        most = address_space.limit()
+        if most is not None:
+            limits.append(("RLIMIT_AS", self._vms(), most))
         return limits
