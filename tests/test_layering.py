@@ -135,6 +135,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "capture.frames",
             "capture.native_records",
             "capture.level",
+            "capture.stall",
             "capture.library_names",
             "capture.short_names",
             "capture.symbol_hook",
