@@ -102,11 +102,12 @@ LAYERS: dict[str, list[set[str]]] = {
     "system": [
         {"system.descriptors", "system.garbage_collector", "system.mapped_paths"},
         {"system.proc"},
+        {"system.cgroup"},
         {
             "system.address_space",
             "system.allocators",
             "system.backing",
-            "system.cgroup",
+            "system.pressure",
             "system.elf",
             "system.meter",
             "system.own_memory",

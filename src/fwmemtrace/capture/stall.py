@@ -1,6 +1,7 @@
 """Tells a process that works for a long time from one that waits for something that never comes.
 
-A capture names the libraries of the traced program, and memray opens them. One that is a FIFO here would block it for ever.
+A capture names the libraries of the traced program, and memray opens them. One that is a FIFO here would block
+it for ever.
 """
 
 from __future__ import annotations

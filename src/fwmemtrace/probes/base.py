@@ -30,6 +30,7 @@ class ProbeContext(msgspec.Struct, frozen=True):  # `dataclasses` would bring `i
         governor: limits the time that expensive readings take.
         attribution: the changes of RSS that probes account for exactly, such as imports.
         delivered: tells whether every record so far has reached the trace file at `trace_path`.
+        snapshot: lets all other probes record what there is now, for a probe that has seen a reason.
         source: the name that `note` puts on its notes; the session sets it to the probe's name.
     """
 
@@ -40,6 +41,7 @@ class ProbeContext(msgspec.Struct, frozen=True):  # `dataclasses` would bring `i
     governor: Governor
     attribution: Attribution
     delivered: Callable[[], bool] = lambda: False
+    snapshot: Callable[[str], None] = lambda reason: None
     source: str = ""
 
     def note(self, message: str) -> None:

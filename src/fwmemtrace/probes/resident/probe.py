@@ -65,11 +65,15 @@ class ResidentProbe(Probe):
         from .snapshots import take
         from .triggers import Triggers
 
+        def fire(reason: str, limit_bytes: int | None) -> None:
+            take(self._context, reason, limit_bytes)
+            self._context.snapshot(reason)
+
         return Triggers(
             conditions,
             self._groups,
             self._context.meter.vms,
-            lambda reason, limit: take(self._context, reason, limit),
+            fire,
         )
 
     def snapshot(self, reason: str) -> None:
