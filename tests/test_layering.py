@@ -109,6 +109,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "system.backing",
             "system.pressure",
             "system.elf",
+            "system.interpreters",
             "system.meter",
             "system.own_memory",
             "system.smaps",

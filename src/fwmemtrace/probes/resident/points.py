@@ -8,8 +8,8 @@ _QUIET_NS = 1_000_000_000
 # In production mode, what a session of days writes is bounded by intervals that grow with it.
 _POINTS = 500  # after which the interval doubles
 _LONGEST_NS = 16_000_000_000
-# A rise of this part of RSS is told at once: it may be the last. A program that falls and rises all the time uses up its
-# early points; each ordinary point lets it have one more.
+# A rise of this part of RSS is told at once: it may be the last. A program that falls and rises all the time uses up
+# its early points; each ordinary point lets it have one more.
 _EARLY_PART = 16
 _MOST_EARLY = 100
 
