@@ -309,6 +309,7 @@ def test_a_warning_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
         "beside",
         "kills",
         "limit_kills",
+        "group_kills",
         "native_kills",
         "forked_kills",
         "on_off",

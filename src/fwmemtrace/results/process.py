@@ -8,7 +8,7 @@ from .base import Result
 
 
 class Cgroup(Result, kw_only=True):
-    """Figures of the process's control group (version 2, with a memory controller)."""
+    """Figures of the process's control group, if it has a memory controller."""
 
     current_bytes: int  # the largest reading of memory.current
     peak_bytes: int | None  # memory.peak, since the group was created; null if the kernel does not have it
@@ -44,7 +44,7 @@ class Process(Result, kw_only=True):
     outside_phases_bytes: int  # RSS change while no phase was open
     overlap_bytes: int  # RSS change that concurrent outermost phases counted twice; their deltas less this add up
     lost_records: int  # records that could not be written
-    cgroup: Cgroup | None = None  # the control group; null without one of version 2 that has a memory controller
+    cgroup: Cgroup | None = None  # the control group; null without one that has a memory controller
     address_space: AddressSpace | None = None  # null if it has no limit
     memory_error_in: str | None = None  # the innermost phase that an allocation failure ended, if no phase began later
     uss_bytes: int | None = None  # the latest reading of USS: pages that no other process maps

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from ...records import AddressSpaceLimit, CgroupReading, Footprint
 from ...system import address_space
-from ...system.cgroup import Group, counting, figure, groups, tightest
+from ...system.cgroup import Group, figure, memory_groups, tightest
 from ...tracing.span import Span
 from ..base import Probe, ProbeContext
 from .timeline import Timeline
@@ -51,7 +51,7 @@ class ResidentProbe(Probe):
                 "the kernel's high-water mark cannot be reset here: each phase's peak RSS is the largest of the "
                 "readings at its edges and of the timeline, which may miss a short peak"
             )
-        self._groups = counting(groups())
+        self._groups = memory_groups()
         self._address_space = None
         self._read_limits()
         if context.settings.interval:
