@@ -78,6 +78,7 @@ def _try(outcome: Outcome, path: str, group: Path, room: int) -> None:
     Path("program.py").write_text(text, encoding="utf-8")
     done = subprocess.run([sys.executable, "program.py"], stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode != -signal.SIGKILL:
+        outcome.expect(done.returncode == 0, f"{path}: exit status {done.returncode}: {done.stderr[-300:]}")
         outcome.figures["not killed"] = outcome.figures.get("not killed", 0) + 1
         return
     what = f"{path}: room {room}, size {size}, pause {pause}"
