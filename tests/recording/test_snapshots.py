@@ -11,6 +11,7 @@ import pytest
 
 import fwmemtrace
 from fwmemtrace.errors import SettingsError
+from fwmemtrace.probes.base import Probe, ProbeContext
 from fwmemtrace.probes.resident.triggers import Triggers
 from fwmemtrace.records import MappingsReading, Note, Snapshot
 from fwmemtrace.sinks.memory import MemorySink
@@ -45,6 +46,26 @@ def test_a_snapshot_has_the_stacks_of_all_threads() -> None:
     assert stacks["waits"][:2] == ["Condition.wait", "Event.wait"]
     notes = [note.message for note in sink.records if isinstance(note, Note)]
     assert any(note.startswith("largest types: ") and "builtins.dict" in note for note in notes)
+
+
+class _Failing(Probe):
+    name = "failing"
+
+    def start(self, context: ProbeContext) -> None:
+        context.note("connected to postgres://me:hunter2@db/x")
+        raise RuntimeError("token=hunter2 was refused")
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_notes_and_reasons_have_no_secrets() -> None:
+    sink = MemorySink()
+    with fwmemtrace.session(sink, probes=[_Failing()], interval=0):
+        fwmemtrace.snapshot("after login with password=hunter2")
+    notes = [note.message for note in sink.records if isinstance(note, Note)]
+    assert any("connected to postgres://" in note for note in notes)
+    assert any("was refused" in note for note in notes)
+    assert any("after login" in note for note in notes)
+    assert "hunter2" not in repr([*notes, *snapshots(sink)])
 
 
 @pytest.mark.slow

@@ -142,6 +142,7 @@ class ProbeSet:
 
     def _use(self, context: ProbeContext) -> None:
         self._emit = context.emit
+        self._redact = context.redact
         self._governor = context.governor
         self._rss = context.meter.rss
 
@@ -243,7 +244,7 @@ class ProbeSet:
         self.errors[probe.name] = self.errors.get(probe.name, 0) + 1
 
     def _note(self, probe: Probe, message: str) -> None:
-        self._emit(Note(perf_counter_ns(), probe.name, message))
+        self._emit(Note(perf_counter_ns(), probe.name, self._redact(message)))
         self._warn(message)
 
 

@@ -214,7 +214,14 @@ class Session:
             return self._sink.failure is None and self._sink.path == path
 
         return ProbeContext(
-            self._sink.emit, self._settings, path, self._meter, self._governor, self._attribution, delivered
+            self._sink.emit,
+            self._settings,
+            path,
+            self._meter,
+            self._governor,
+            self._attribution,
+            delivered,
+            self._redactor.text,
         )
 
     def _after_fork(self) -> None:
