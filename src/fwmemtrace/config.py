@@ -38,7 +38,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         mode: "production" keeps the tracer below `max_overhead`: of hot phases it counts all calls and measures some.
         max_overhead: the largest share of the time that tracing may take in that mode.
         triggers: when a snapshot is taken by itself: `90%` of the limit in force (that of the control group, or
-            RLIMIT_AS), `50MB/s` of growth, `300MB` of RSS; in production mode `90%` if nothing is given.
+            RLIMIT_AS), `50MB/s` of growth, `300MB` of RSS, `psi:10%` of the last ten seconds in which a task waited for
+            memory; in production mode `90%` if nothing is given.
         snapshot_signal: the name of a signal that takes a snapshot, such as SIGUSR2.
         control: path of a file that switches the session while it runs: its text is `off`, `on` or `snapshot`.
         probes: names of the probes to switch on; `resident` is always on.
@@ -253,10 +254,12 @@ def _mode(value: Any) -> str:
 def _conditions(value: Any) -> tuple[str, ...]:
     conditions = _names(value)
     for condition in conditions:
-        if not condition.endswith("%"):
+        share = condition.removeprefix("psi:")
+        if share == condition and not share.endswith("%"):
             parse_bytes(condition.removesuffix("/s"))
-        elif not 0 < float(condition[:-1]) <= 100:
-            raise ValueError(f"{condition!r} is not a share of the limit, such as 90%")
+        elif not share.endswith("%") or not 0 < float(share[:-1]) <= 100:
+            what = "of the limit, such as 90%" if share == condition else "of the time, such as psi:10%"
+            raise ValueError(f"{condition!r} is not a share {what}")
     return conditions
 
 

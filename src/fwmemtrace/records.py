@@ -14,6 +14,7 @@ import msgspec
 __all__ = [
     "SCHEMA_VERSION",
     "AcceleratorMemory",
+    "AddressSpaceLimit",
     "AllocatorFigures",
     "AttributeValue",
     "CaptureChunk",
@@ -177,6 +178,16 @@ class CgroupReading(Record, frozen=True, gc=False):
     limit_bytes: int | None  # the smallest limit of the group and of the visible groups around it; None for no limit
     limit_group: str = ""  # the enclosing group that has this limit; "" if it is the group's own
     limit_current_bytes: int | None = None  # the memory of that enclosing group, other processes included
+
+
+class AddressSpaceLimit(Record, frozen=True, gc=False):
+    """The limit of the address space, at which allocations fail. Written if there is one, and when it changes."""
+
+    kind: ClassVar[int] = 16
+
+    time_ns: int
+    limit_bytes: int | None  # RLIMIT_AS; None if there is no longer one
+    used_bytes: int  # the address space, as in `Sample`
 
 
 class HeapRow(msgspec.Struct, array_like=True, frozen=True, gc=False):

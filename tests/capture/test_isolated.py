@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import os
+import shutil
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +18,7 @@ from fwmemtrace.capture import isolated
 from fwmemtrace.capture.isolated import IsolatedCapture
 from fwmemtrace.cli import main
 from fwmemtrace.errors import CaptureError
+from fwmemtrace.recording.child_environment import untraced_environment
 
 pytest.importorskip("memray")
 pytestmark = pytest.mark.slow
@@ -105,3 +111,31 @@ def test_a_capture_with_a_hostile_name_is_read(capture_path, tmp_path):
     with IsolatedCapture(os.fsdecode(path)) as capture:
         capture.read()
         assert ("work",) in capture.summary().rows
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_fifo_in_place_of_a_library_is_an_error(tmp_path):
+    name = ctypes.util.find_library("z")
+    if name is None:
+        pytest.skip("needs zlib")
+    loaded = ctypes.CDLL(name)
+    source = next(line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "/libz.so" in line)
+    library = tmp_path / "libcopy.so"
+    shutil.copy(source, library)
+    program = tmp_path / "program.py"
+    program.write_text(
+        f"""
+import ctypes, fwmemtrace
+library = ctypes.CDLL({str(library)!r})
+library.zlibVersion.restype = ctypes.c_char_p
+with fwmemtrace.session("t.bin", probes=["native"], native_traces=True, interval=0), fwmemtrace.phase("work"):
+    stream = ctypes.create_string_buffer(200)
+    assert library.deflateInit_(stream, 6, library.zlibVersion(), 112) == 0
+"""
+    )
+    subprocess.run([sys.executable, str(program)], cwd=tmp_path, env=untraced_environment(), check=True, timeout=120)
+    library.unlink()
+    os.mkfifo(library)
+    with fwmemtrace.read(tmp_path / "t.bin").capture() as path, pytest.raises(CaptureError, match="such as a FIFO"):
+        isolated.read_rows(path)
+    del loaded

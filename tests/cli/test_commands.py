@@ -307,8 +307,8 @@ def test_doctor_starts_every_probe(tmp_path: Path) -> None:
 
 def test_doctor_reports_the_tightest_memory_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     around = [Group("/outer/own", str(tmp_path / "own")), Group("/outer", str(tmp_path))]
-    monkeypatch.setattr(cgroup, "groups", lambda: around)
-    assert doctor.memory_limit() == "unknown, there is no control group (version 2) that counts memory"
+    monkeypatch.setattr(cgroup, "memory_groups", lambda: cgroup.counting(around))
+    assert doctor.memory_limit() == "unknown, there is no control group that counts memory"
     for group, limit in zip(around, ["max", "150000000"], strict=True):
         Path(group.folder).mkdir(exist_ok=True)
         (Path(group.folder) / "memory.current").write_text("5\n")

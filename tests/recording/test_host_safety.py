@@ -304,7 +304,19 @@ def test_a_warning_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @linux
 @pytest.mark.parametrize(
-    "name", ["kills", "native_kills", "forked_kills", "on_off", "soft_exceptions", "full_disk", "long_run"]
+    "name",
+    [
+        "beside",
+        "kills",
+        "limit_kills",
+        "group_kills",
+        "native_kills",
+        "forked_kills",
+        "on_off",
+        "soft_exceptions",
+        "full_disk",
+        "long_run",
+    ],
 )
 def test_an_attack_is_withstood(name: str) -> None:
     if name == "native_kills":
@@ -319,6 +331,40 @@ def test_an_attack_is_withstood(name: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asked", ["by code", "by the environment"])
+def test_a_subinterpreter_is_refused_and_runs_on(tmp_path: Path, asked: str) -> None:
+    inside = """
+        import fwmemtrace
+        with fwmemtrace.phase("x"):
+            try:
+                {ask}
+            except fwmemtrace.SessionError as error:
+                assert "subinterpreters" in str(error)
+                open("refused", "w").close()
+    """
+    by_code = asked == "by code"
+    ask = "fwmemtrace.start('t.bin')" if by_code else "raise fwmemtrace.SessionError('subinterpreters')"
+    program = """
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        run = getattr(interpreters, "exec", None) or interpreters.run_string
+        failed = run(interpreters.create(), {inside!r})
+        assert not failed, failed
+    """
+    text = program.format(inside=textwrap.dedent(inside).format(ask=ask))
+    done = run(tmp_path, text, **({} if by_code else {"FWMEMTRACE": "t.bin"}))
+    if "No module named '_xxsubinterpreters'" in done.stderr:
+        pytest.skip("this Python has no module for subinterpreters")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "refused").exists()
+    assert not (tmp_path / "t.bin").exists()
+    if not by_code:
+        assert "not traced: sessions do not work in subinterpreters" in done.stderr
 
 
 @pytest.mark.slow

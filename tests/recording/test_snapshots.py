@@ -11,9 +11,12 @@ import pytest
 
 import fwmemtrace
 from fwmemtrace.errors import SettingsError
+from fwmemtrace.probes.base import Probe, ProbeContext
 from fwmemtrace.probes.resident.triggers import Triggers
-from fwmemtrace.records import Note, Snapshot
+from fwmemtrace.records import MappingsReading, Note, Snapshot
 from fwmemtrace.sinks.memory import MemorySink
+from fwmemtrace.system.cgroup import Group
+from fwmemtrace.system.meter import open_meter
 
 from .test_host_safety import run
 
@@ -43,6 +46,26 @@ def test_a_snapshot_has_the_stacks_of_all_threads() -> None:
     assert stacks["waits"][:2] == ["Condition.wait", "Event.wait"]
     notes = [note.message for note in sink.records if isinstance(note, Note)]
     assert any(note.startswith("largest types: ") and "builtins.dict" in note for note in notes)
+
+
+class _Failing(Probe):
+    name = "failing"
+
+    def start(self, context: ProbeContext) -> None:
+        context.note("connected to postgres://me:hunter2@db/x")
+        raise RuntimeError("token=hunter2 was refused")
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_notes_and_reasons_have_no_secrets() -> None:
+    sink = MemorySink()
+    with fwmemtrace.session(sink, probes=[_Failing()], interval=0):
+        fwmemtrace.snapshot("after login with password=hunter2")
+    notes = [note.message for note in sink.records if isinstance(note, Note)]
+    assert any("connected to postgres://" in note for note in notes)
+    assert any("was refused" in note for note in notes)
+    assert any("after login" in note for note in notes)
+    assert "hunter2" not in repr([*notes, *snapshots(sink)])
 
 
 @pytest.mark.slow
@@ -83,7 +106,35 @@ def test_conditions(conditions: list[str], readings: list[tuple[float, int]], fi
     assert all(reason.startswith(start) for reason, start in zip(found, fired, strict=True))
 
 
-@pytest.mark.parametrize("condition", ["190%", "x%", "fast", "50/s"])
+def test_pressure_is_that_of_the_innermost_group_that_counts_it(tmp_path: Path) -> None:
+    inner, outer = Group("/a/b", str(tmp_path / "b")), Group("/a", str(tmp_path))
+    (tmp_path / "memory.pressure").write_text(
+        "some avg10=25.50 avg60=3.00 avg300=1.00 total=7127201\nfull avg10=1.00 avg60=0.00 avg300=0.00 total=1521597\n"
+    )
+    found: list[str] = []
+    for share in ("psi:30%", "psi:20%"):
+        Triggers([share], [inner, outer], lambda: 0, lambda reason, limit: found.append(reason)).look(MB, 5 * SECOND)
+    assert found == ["tasks waited for memory in 26% of the last ten seconds"]
+
+
+@linux
+def test_a_trigger_takes_a_reading_of_the_ledger(new_memory, wait_until) -> None:
+    def readings() -> int:
+        return sum(isinstance(record, MappingsReading) for record in sink.records)
+
+    meter = open_meter(exact_peak=False)
+    budget = meter.rss() + 80 * MB
+    meter.close()
+    sink = MemorySink()
+    with fwmemtrace.session(sink, probes=["mappings"], triggers=f"{budget}B", interval="1ms"):
+        before = readings()
+        block = new_memory(120 * MB)
+        wait_until(lambda: readings() > before)
+        block.close()
+    assert [found.rss_bytes > budget for found in snapshots(sink)] == [True]
+
+
+@pytest.mark.parametrize("condition", ["190%", "x%", "fast", "50/s", "psi:x%", "psi:10", "psi:200%"])
 def test_a_condition_that_is_none_is_an_error(condition: str) -> None:
     with pytest.raises(SettingsError):
         fwmemtrace.session(MemorySink(), triggers=[condition])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fwmemtrace.system.cgroup import Group, counting, figure, groups, tightest
+from fwmemtrace.system.cgroup import Group, counting, figure, groups, memory_groups, tightest
 
 
 class Kernel:
@@ -123,3 +123,23 @@ def test_the_tightest_limit_is_the_nearest_of_the_smallest(kernel: Kernel) -> No
     assert tightest([a, b, c]) == (7, b)
     assert tightest([a]) is None
     assert (figure(b, "memory.max"), figure(a, "memory.max"), figure(a, "memory.peak")) == (7, None, None)
+
+
+def test_a_memory_controller_of_version_1(kernel: Kernel) -> None:
+    kernel.own("/")  # version 2 is mounted, too, without the controller
+    kernel.mount("/", "unified")
+    kernel.group("unified")
+    with (kernel.proc / "cgroup").open("a") as file:
+        file.write("7:cpu,memory:/pods/one\n")
+    with (kernel.proc / "mountinfo").open("a") as file:
+        file.write(f"32 31 0:29 / {kernel.folder}/cpu rw,relatime - cgroup cgroup rw,cpuset\n")
+        file.write(f"35 31 0:32 / {kernel.folder}/memory rw,relatime - cgroup cgroup rw,cpu,memory\n")
+    none = 9223372036854771712
+    kernel.group("memory", memory_usage_in_bytes="9000", memory_limit_in_bytes=str(none))
+    kernel.group("memory/pods", memory_usage_in_bytes="800", memory_limit_in_bytes="1000")
+    kernel.group("memory/pods/one", memory_usage_in_bytes="70", memory_limit_in_bytes=str(none))
+    found = memory_groups(str(kernel.proc))
+    assert [group.path for group in found] == ["/pods/one", "/pods"]
+    assert figure(found[0], "memory.current") == 70
+    assert figure(found[0], "memory.max") is None
+    assert tightest(found) == (1000, found[1])

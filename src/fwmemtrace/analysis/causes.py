@@ -135,6 +135,7 @@ def _code_of(group: Sequence[results.Rise]) -> results.Cause:
         location=line and results.Frame(function=function_name(line.function), file=line.file, line=line.line),
         package=package if packages[package] >= _MOST * total else "",
         duration_ns=max(rise.last_ns for rise in group) - min(rise.first_ns for rise in group),
+        last_ns=max(rise.last_ns for rise in group),
         kept_bytes=sum(rise.kept_bytes for rise in group),
         threads=max(rise.threads for rise in group),
     )

@@ -8,17 +8,22 @@ from .. import results
 from .causes import find_causes
 from .copied_pages import find_copied, inherited_bytes
 from .next_runs import find_next_runs
+from .out_of_memory import find_out_of_memory
+from .timeline import LastRise
 
 _SAME_PEAK = 0.005  # of the peak: the kernel's counters differ by less
 _MIN_COPIED, _MIN_COPIED_BYTES = 0.1, 10_000_000  # of the peak, and in all
 _MIN_UNTOUCHED = 0.1  # of the peak; less needs no mention
 
 
-def find(reports: Sequence[results.TraceReport]) -> results.Summary | None:
+def find(
+    reports: Sequence[results.TraceReport], last_rises: Sequence[LastRise | None] | None = None
+) -> results.Summary | None:
     """Returns the summary of a trace; None if it has no process.
 
     Args:
         reports: of each process alone.
+        last_rises: how the RSS of each rose in the end; None if it is not known.
     """
     with_process = [(report, report.trace.processes[0]) for report in reports if report.trace.processes]
     if not with_process:
@@ -38,6 +43,7 @@ def find(reports: Sequence[results.TraceReport]) -> results.Summary | None:
         evictable_bytes=None if largest is None else sum(item.evictable_bytes for item in largest.items),
         untouched=untouched,
         copied=find_copied([one for one, _ in with_process], max(_MIN_COPIED * process.peak_bytes, _MIN_COPIED_BYTES)),
+        out_of_memory=find_out_of_memory(reports, last_rises or [None] * len(reports)),
         next_runs=find_next_runs(report, process, causes, untouched),
         total_bytes=sum(process.end_bytes for _, process in with_process),
     )

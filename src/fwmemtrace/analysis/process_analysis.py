@@ -25,6 +25,7 @@ from .rise_lines import rise_lines
 from .rises import RisesFold
 from .suite.reading import SuiteRecords
 from .tensors import TensorsFold
+from .timeline import LastRise
 from .worker_forecast import several
 
 
@@ -113,6 +114,12 @@ class ProcessAnalysis:
     def began_ns(self) -> int | None:
         """When the session began, by the monotonic clock; None if its first record is damaged or has not come yet."""
         return None if self._process.session is None else self._process.session.time_ns
+
+    @property
+    def last_rise(self) -> LastRise:
+        """How RSS rose to its latest height; its times are counted from the start of the session."""
+        rise = self._process.last_rise
+        return replace(rise, begin_ns=rise.begin_ns - (self.began_ns or 0))
 
     @property
     def records(self) -> int:

@@ -8,8 +8,9 @@ from typing import ClassVar, Protocol
 import msgspec
 
 from .. import results
-from ..paths import OUTSIDE, PhasePath, write
+from ..paths import OUTSIDE, PhasePath, is_inside, write
 from ..records import (
+    AddressSpaceLimit,
     CgroupReading,
     Footprint,
     ModuleImport,
@@ -27,7 +28,7 @@ from ..records import (
 from ..values import LONGEST_TEXT
 from .open_phases import MOST_LEVELS, OTHERS, OpenPhases
 from .phase_rows import PhaseFold
-from .timeline import TimelineFold
+from .timeline import LastRise, TimelineFold
 
 _MOST_NOTES = 500
 # Kinds that count for the phase around a call that has no row. All others are about a whole call, as its edges are.
@@ -67,6 +68,8 @@ class ProcessFold:
         self._phases = PhaseFold()
         self._timeline = TimelineFold()
         self._cgroup: results.Cgroup | None = None
+        self._address_space: results.AddressSpace | None = None
+        self._memory_error_in: PhasePath | None = None
         self._footprint: Footprint | None = None
         self._overhead: dict[str, results.Overhead] = {}
         self.session: SessionBegin | None = None
@@ -82,6 +85,7 @@ class ProcessFold:
             Sample: self._sample,
             Footprint: self._footprint_reading,
             CgroupReading: self._cgroup_reading,
+            AddressSpaceLimit: self._address_space_limit,
             Overhead: self._overhead_reading,
             Note: self._note,
             UnmeasuredCalls: self._phases.unmeasured,
@@ -115,6 +119,7 @@ class ProcessFold:
         self._timeline.add(record.time_ns, record.rss_bytes, OUTSIDE)
 
     def _phase_begin(self, record: PhaseBegin) -> None:
+        self._memory_error_in = None
         opened = self._open.begin(record)
         if opened is None:
             self._phases.reading(record.rss_bytes, record.time_ns)
@@ -134,11 +139,23 @@ class ProcessFold:
                 self._phases.reading(max(record.rss_bytes, record.peak_rss_bytes), record.time_ns)
                 self._phases.reading(record.rss_bytes, record.time_ns)
                 return
+            self._note_memory_error(record.error, ending.path)
             self._phases.end(record, ending)
             self._timeline.add(record.time_ns, record.rss_bytes, ending.path)
 
+    def _note_memory_error(self, error: str | None, path: PhasePath) -> None:
+        inner = self._memory_error_in
+        if inner is None:
+            # That of torch is about the memory of an accelerator.
+            if error is not None and error.endswith("MemoryError") and not error.endswith("OutOfMemoryError"):
+                self._memory_error_in = path
+        elif error is None and is_inside(inner, path):
+            self._memory_error_in = None  # it was handled
+
     def _sample(self, record: Sample) -> None:
         self._phases.reading(record.rss_bytes, record.time_ns)
+        if self._address_space is not None:
+            self._address_space.used_bytes = max(self._address_space.used_bytes, record.vms_bytes)
         latest = self._open.latest()
         self._timeline.add(record.time_ns, record.rss_bytes, OUTSIDE if latest is None else latest.path)
 
@@ -160,6 +177,11 @@ class ProcessFold:
             limit_group=record.limit_group or None,
             limit_current_bytes=around,
         )
+
+    def _address_space_limit(self, record: AddressSpaceLimit) -> None:
+        self._address_space = None
+        if record.limit_bytes is not None:
+            self._address_space = results.AddressSpace(limit_bytes=record.limit_bytes, used_bytes=record.used_bytes)
 
     def _overhead_reading(self, record: Overhead) -> None:
         cost = self._overhead.get(record.probe)
@@ -224,12 +246,19 @@ class ProcessFold:
             overlap_bytes=phases.overlap_bytes,
             lost_records=self.end.lost_records if self.end else 0,
             cgroup=self._cgroup,
+            address_space=msgspec.structs.replace(self._address_space) if self._address_space else None,
+            memory_error_in=None if self._memory_error_in is None else write(self._memory_error_in),
             uss_bytes=self._footprint.uss_bytes if self._footprint else None,
             pss_bytes=self._footprint.pss_bytes if self._footprint else None,
             service=session.service if session else "",
             instance=session.instance if session else "",
             labels=dict(session.labels) if session else {},
         )
+
+    @property
+    def last_rise(self) -> LastRise:
+        """How RSS rose to its latest height, by the monotonic clock."""
+        return self._timeline.last_rise()
 
     @property
     def paths(self) -> int:

@@ -50,7 +50,7 @@ def summarise(inputs: Sequence[ProcessInput], *, budget_bytes: int | None = None
         report.budget = check_budget(report.trace.processes, budget_bytes)
     suite = next((given.analysis.suite for given in inputs if given.analysis.suite.begin is not None), None)
     if suite is None:
-        report.summary = find([given.report for given in inputs])
+        report.summary = find([given.report for given in inputs], [given.analysis.last_rise for given in inputs])
     else:
         report.suite = _suite(suite, inputs, budget_bytes)
         if report.suite is not None and report.suite.budget is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -24,12 +25,14 @@ from . import capture_file, messages
 from .native_records import StackKey
 from .rows import CaptureSummary
 from .samples import StackSample
+from .stall import Stall
 from .thread_phases import RunEnded
 
 Progress: TypeAlias = Callable[[int, int], None]  # records of a capture that were read, and all records
 _V = TypeVar("_V")
 
 _CODE = "from fwmemtrace.capture.reading_process import main; main()"
+_LOOK_S = 0.5  # between two looks at a process that has not answered yet
 _WAIT_S = 1.0  # for a process that has ended, or was told to
 
 
@@ -52,6 +55,7 @@ class _Process:
             start_new_session=True,  # Ctrl-C is for this process, which tells the other one to stop
         )
         self.owner = os.getpid()
+        self._stalled = False
         self._requests = cast("BinaryIO", self._process.stdin)
         self._answers = cast("BufferedReader", self._process.stdout)
 
@@ -64,9 +68,24 @@ class _Process:
         messages.send(self._requests, b"q", request)
 
     def receive(self) -> tuple[bytes, bytes] | None:
-        """Return the next message; None if the process has ended."""
-        self._answers.peek(1)  # wait here, where Ctrl-C loses no byte
+        """Return the next message; None if the process has ended, or was ended because it waited for something else."""
+        self._wait()  # here, where Ctrl-C loses no byte
         return messages.receive(self._answers)
+
+    def _wait(self) -> None:
+        answers = self._answers
+        os.set_blocking(answers.fileno(), False)
+        try:
+            stall: Stall | None = None
+            while not answers.peek(1):
+                stall = stall or Stall(self._process.pid)
+                if select.select([answers], [], [], _LOOK_S)[0]:
+                    return  # an answer, or the end of the process
+                if stall.look():
+                    self._stalled = True
+                    self._process.kill()
+        finally:
+            os.set_blocking(answers.fileno(), True)
 
     def end(self) -> str:
         """End the process, and return what ended it if it had ended already."""
@@ -80,6 +99,8 @@ class _Process:
         except subprocess.TimeoutExpired:
             self._process.kill()
             status = self._process.wait()
+        if self._stalled:
+            return "it waited for something that never came, such as a FIFO in place of a library"
         if status >= 0:
             return f"exit status {status}"
         try:

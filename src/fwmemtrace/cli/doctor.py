@@ -42,10 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def memory_limit() -> str:
     """Return the limit that control groups set for this process."""
-    around = cgroup.counting(cgroup.groups())
+    around = cgroup.memory_groups()
     tightest = cgroup.tightest(around)
     if tightest is None:
-        return "none" if around else "unknown, there is no control group (version 2) that counts memory"
+        return "none" if around else "unknown, there is no control group that counts memory"
     limit, group = tightest
     place = "its control group" if group is around[0] else "an outer control group"
     return f"{format_bytes(limit)}, set by {place} {group.path}"

@@ -30,6 +30,8 @@ class ProbeContext(msgspec.Struct, frozen=True):  # `dataclasses` would bring `i
         governor: limits the time that expensive readings take.
         attribution: the changes of RSS that probes account for exactly, such as imports.
         delivered: tells whether every record so far has reached the trace file at `trace_path`.
+        redact: returns a text without secrets; `note` applies it.
+        snapshot: lets all other probes record what there is now, for a probe that has seen a reason.
         source: the name that `note` puts on its notes; the session sets it to the probe's name.
     """
 
@@ -40,11 +42,13 @@ class ProbeContext(msgspec.Struct, frozen=True):  # `dataclasses` would bring `i
     governor: Governor
     attribution: Attribution
     delivered: Callable[[], bool] = lambda: False
+    redact: Callable[[str], str] = str
+    snapshot: Callable[[str], None] = lambda reason: None
     source: str = ""
 
     def note(self, message: str) -> None:
         """Write a note into the trace: something that readers of the report should know."""
-        self.emit(Note(perf_counter_ns(), self.source, message))
+        self.emit(Note(perf_counter_ns(), self.source, self.redact(message)))
 
 
 class Probe:

@@ -91,10 +91,10 @@ class ProbeSet:
                 seen = seen.parent
             self._call(probe, hook, seen)
 
-    def snapshot(self, reason: str) -> None:
-        """Let each probe record what there is now."""
+    def snapshot(self, reason: str, besides: str = "") -> None:
+        """Let each probe record what there is now, but the one of this name, which has done so."""
         for probe in list(self._running):
-            if _overrides(probe, "snapshot"):
+            if probe.name != besides and _overrides(probe, "snapshot"):
                 self._call(probe, probe.snapshot, reason)
 
     def after_fork(self, context: ProbeContext) -> None:
@@ -103,7 +103,7 @@ class ProbeSet:
         self._use(context)
         self._small_costs = {}
         for probe in list(self._running):
-            self._call(probe, probe.after_fork, _context_of(probe, context))
+            self._call(probe, probe.after_fork, self._context_of(probe, context))
 
     def stop(self) -> None:
         """Stop the probes, the last one first, and record the costs that were too small for records of their own."""
@@ -118,10 +118,16 @@ class ProbeSet:
         self._running = []
         self._look_up_hooks()
 
+    def _context_of(self, probe: Probe, context: ProbeContext) -> ProbeContext:
+        def snapshot(reason: str) -> None:
+            self.snapshot(reason, besides=probe.name)
+
+        return msgspec.structs.replace(context, source=probe.name, snapshot=snapshot)
+
     def _start_probe(self, probe: Probe, context: ProbeContext) -> None:
         began_ns, rss = perf_counter_ns(), self._rss()
         try:
-            probe.start(_context_of(probe, context))
+            probe.start(self._context_of(probe, context))
         except Exception as error:
             if probe.name in context.settings.required:
                 self.stop()
@@ -136,6 +142,7 @@ class ProbeSet:
 
     def _use(self, context: ProbeContext) -> None:
         self._emit = context.emit
+        self._redact = context.redact
         self._governor = context.governor
         self._rss = context.meter.rss
 
@@ -237,12 +244,8 @@ class ProbeSet:
         self.errors[probe.name] = self.errors.get(probe.name, 0) + 1
 
     def _note(self, probe: Probe, message: str) -> None:
-        self._emit(Note(perf_counter_ns(), probe.name, message))
+        self._emit(Note(perf_counter_ns(), probe.name, self._redact(message)))
         self._warn(message)
-
-
-def _context_of(probe: Probe, context: ProbeContext) -> ProbeContext:
-    return msgspec.structs.replace(context, source=probe.name)
 
 
 def _overrides(probe: Probe, hook: str) -> bool:

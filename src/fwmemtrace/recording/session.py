@@ -22,6 +22,7 @@ from ..records import SCHEMA_VERSION, Note, Record, SessionBegin, SessionEnd
 from ..redaction import Redactor
 from ..sinks.base import Sink
 from ..sinks.callback import CallbackSink
+from ..system import interpreters
 from ..system.family import family
 from ..system.meter import open_meter
 from ..tracing import current_tracer, phases
@@ -213,7 +214,14 @@ class Session:
             return self._sink.failure is None and self._sink.path == path
 
         return ProbeContext(
-            self._sink.emit, self._settings, path, self._meter, self._governor, self._attribution, delivered
+            self._sink.emit,
+            self._settings,
+            path,
+            self._meter,
+            self._governor,
+            self._attribution,
+            delivered,
+            self._redactor.text,
         )
 
     def _after_fork(self) -> None:
@@ -385,9 +393,11 @@ def start_session(
         session_id: the id of the session to join as a worker; by default the session is a new one.
 
     Raises:
-        SessionError: if a session is on that was not inherited from the parent process.
+        SessionError: if a session is on that was not inherited from the parent process, or in a subinterpreter.
     """
     global _active
+    if not interpreters.is_main():
+        raise SessionError("sessions do not work in subinterpreters; start one in the main interpreter of the process")
     phases.at_first_use(None)
     if _active is not None and _active.inherited:
         # A worker's session is started unasked: one that the program asks for replaces it.

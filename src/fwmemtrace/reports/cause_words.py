@@ -76,6 +76,19 @@ def cause_name(cause: results.Cause) -> list[Inline]:
             return _memory(cause) or ["the interpreter"]
 
 
+def cause_source(cause: results.Cause) -> list[Inline]:
+    """Returns where a cause came from, as the rest of a sentence about its bytes."""
+    match cause.kind:
+        case "imports":
+            return [" are imports"]
+        case "code":
+            return [" ", *_made(cause)]
+        case "phase":
+            return [" came in ", Code(cause.path)]
+        case _:
+            return [" are ", *(_memory(cause) or ["the interpreter"])]
+
+
 def location_words(frame: results.Frame) -> list[Inline]:
     """Returns a function and its line; only the line where the name says nothing."""
     place = f"{short(frame.file)}:{frame.line}"

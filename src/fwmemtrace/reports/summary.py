@@ -8,6 +8,7 @@ from .. import results
 from ..analysis.causes import is_own_phase
 from .blocks import Alarm, Block, Bytes, Code, Command, Inline, Prose, Section, Sentence
 from .cause_words import another_cause, cause_at_end, cause_name, first_cause, location_words
+from .out_of_memory_words import out_of_memory_sentence
 
 _MIN_SECOND = 0.05  # of the peak: a smaller second cause is left out
 _MIN_EVICTABLE = 0.1  # of the peak
@@ -26,6 +27,8 @@ def summary_section(report: results.TraceReport) -> Section:
 
 
 def _findings(report: results.TraceReport, summary: results.Summary) -> Iterator[Sentence]:
+    if summary.out_of_memory is not None:
+        yield out_of_memory_sentence(summary.out_of_memory)
     if summary.incomplete:
         yield from _incomplete(report.trace)
     budget = report.budget

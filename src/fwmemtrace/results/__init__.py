@@ -14,17 +14,18 @@ from .ledger import Composition, Ledger, LedgerItem, Workers
 from .native import Frame, Native, NativeSite, NativeTotals
 from .objects import Collector, Holder, HolderStep, Objects, TypeGrowth
 from .phases import PhaseRow, Resident
-from .process import Cgroup, Overhead, Process, TimelinePoint, TraceInfo
+from .process import AddressSpace, Cgroup, Overhead, Process, TimelinePoint, TraceInfo
 from .python_heap import HeapLine, HeapPackage, HeapSite, HeapStack, PythonHeap
 from .report import REPORT_FORMAT, REPORT_VERSION, Advice, Budget, Run, TraceReport
 from .rises import Rise, RiseLine, Rises
-from .summary import Cause, CausePart, CopiedPages, ImportedPackages, NextRun, Summary, Untouched
+from .summary import Cause, CausePart, CopiedPages, ImportedPackages, NextRun, OutOfMemory, Summary, Untouched
 from .tensors import Accelerator, TensorGroup, Tensors, TensorStorage
 
 __all__ = [
     "REPORT_FORMAT",
     "REPORT_VERSION",
     "Accelerator",
+    "AddressSpace",
     "Advice",
     "Budget",
     "CallLevels",
@@ -59,6 +60,7 @@ __all__ = [
     "NativeTotals",
     "NextRun",
     "Objects",
+    "OutOfMemory",
     "Overhead",
     "OwnImport",
     "PhaseResult",

@@ -8,13 +8,20 @@ from .base import Result
 
 
 class Cgroup(Result, kw_only=True):
-    """Figures of the process's control group (version 2, with a memory controller)."""
+    """Figures of the process's control group, if it has a memory controller."""
 
     current_bytes: int  # the largest reading of memory.current
     peak_bytes: int | None  # memory.peak, since the group was created; null if the kernel does not have it
     limit_bytes: int | None  # the smallest memory.max of the group and the groups around it; null for no limit
     limit_group: str | None = None  # the enclosing group with that limit; null if it is the group's own, or no limit
     limit_current_bytes: int | None = None  # the largest reading of memory.current of that enclosing group
+
+
+class AddressSpace(Result, kw_only=True):
+    """The address space of a process with a limit of it."""
+
+    limit_bytes: int  # RLIMIT_AS: beyond it, allocations fail
+    used_bytes: int  # the largest reading
 
 
 class Process(Result, kw_only=True):
@@ -37,7 +44,9 @@ class Process(Result, kw_only=True):
     outside_phases_bytes: int  # RSS change while no phase was open
     overlap_bytes: int  # RSS change that concurrent outermost phases counted twice; their deltas less this add up
     lost_records: int  # records that could not be written
-    cgroup: Cgroup | None = None  # the control group; null without one of version 2 that has a memory controller
+    cgroup: Cgroup | None = None  # the control group; null without one that has a memory controller
+    address_space: AddressSpace | None = None  # null if it has no limit
+    memory_error_in: str | None = None  # the innermost phase that an allocation failure ended, if no phase began later
     uss_bytes: int | None = None  # the latest reading of USS: pages that no other process maps
     pss_bytes: int | None = None  # the latest reading of PSS: shared pages are divided among the processes
     service: str = ""  # the name of the service that the process belongs to

@@ -44,6 +44,7 @@ class Cause(PhaseResult, kw_only=True):
     calls: int = 0  # of code and phases: calls of the phase; 0 if the program's own code has no phase there
     threads: int = 0  # of code: threads that it ran in and that have not ended; 0 if it is one, or not known
     duration_ns: int = 0  # of code: time from its first rise to its last
+    last_ns: int = 0  # of code: time of its last rise, since the session began
     kept_bytes: int | None = None  # how much of it was still there at the end; null if that is not known
     kept_category: str = ""  # the kind of memory that the part which stayed is, if `category` is ""
     kept_owner: str = ""  # the owner of that memory
@@ -61,6 +62,21 @@ class NextRun(Result, kw_only=True):
     category: str  # the kind of memory that it is for, as in the ledger; "growth" or "garbage" for these
     bytes: int  # how much of that there is
     command: list[str]  # the words of the command; empty if the program starts its session itself
+
+
+class OutOfMemory(Result, kw_only=True):
+    """How a process ran out of memory, or most likely did: its records stop close to a limit."""
+
+    pid: int  # process id
+    certain: bool  # whether an allocation failed (MemoryError)
+    path: str  # the phase in which it happened; "" outside any phase
+    peak_bytes: int  # peak RSS
+    bytes_per_second: float  # how fast the last tenth of it came
+    cause: Cause | None  # what rose in the end; null if that is not known
+    limit: Literal["control group", "RLIMIT_AS", ""] = ""  # which limit; "" if none is known
+    limit_group: str | None = None  # the enclosing control group with that limit; null if it is the process's own
+    limit_bytes: int | None = None
+    used_bytes: int | None = None  # the largest reading of what the limit counts
 
 
 class Untouched(Result, kw_only=True):
@@ -94,5 +110,6 @@ class Summary(Result, kw_only=True):
     evictable_bytes: int | None  # at the largest reading: file pages that the kernel can evict; from `mappings`
     untouched: Untouched | None  # null if it is little, or not known
     copied: CopiedPages | None = None  # null if it is little, or not known
+    out_of_memory: OutOfMemory | None = None  # null if no process ran out of memory, as far as the records say
     next_runs: list[NextRun]  # what to run next, the most useful first
     total_bytes: int  # the sum of the RSS of all processes at their last readings; shared pages count in each

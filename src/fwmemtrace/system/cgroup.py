@@ -1,6 +1,7 @@
-"""Finds the control groups (version 2) around this process and reads the figures of their memory controllers.
+"""Finds the control groups around this process and reads the figures of their memory controllers.
 
-The layout is that of the kernel's Documentation/admin-guide/cgroup-v2.rst. The mount points are read rather than
+The layout is that of the kernel's Documentation/admin-guide/cgroup-v2.rst; where the memory controller is still in
+version 1, that of Documentation/admin-guide/cgroup-v1/memory.rst. The mount points are read rather than
 assumed: a container may see its group as "/", have only a part of the tree mounted, or be in a group outside of it.
 """
 
@@ -13,6 +14,14 @@ from . import proc
 from .descriptors import read_file
 
 _ESCAPED = {r"\040": " ", r"\011": "\t", r"\012": "\n", r"\134": "\\"}  # the kernel's octal escapes in mountinfo
+
+
+_IN_VERSION_1 = {
+    "memory.current": "memory.usage_in_bytes",
+    "memory.peak": "memory.max_usage_in_bytes",
+    "memory.max": "memory.limit_in_bytes",
+}
+_NO_LIMIT = 1 << 62  # version 1 has a number for "max", which depends on the size of pages
 
 
 class Group(NamedTuple):
@@ -28,7 +37,7 @@ class Group(NamedTuple):
 
 
 def groups(process: str | None = None) -> list[Group]:
-    """Return this process's own group, then the groups around it, as far out as this process can see.
+    """Return this process's own group of version 2, then the groups around it, as far out as this process can see.
 
     Args:
         process: the folder of a process in /proc; this one's by default.
@@ -36,12 +45,33 @@ def groups(process: str | None = None) -> list[Group]:
     Returns:
         An empty list where the system has no version 2, or no mount shows this process's group.
     """
+    return _around(proc.PROC if process is None else process, "")
+
+
+def memory_groups(process: str | None = None) -> list[Group]:
+    """Return the groups around this process that count its memory, the innermost first, of whatever version.
+
+    Args:
+        process: the folder of a process in /proc; this one's by default.
+    """
     process = proc.PROC if process is None else process
+    found = counting(_around(process, ""))
+    if not found:
+        found = counting(_around(process, "memory"))
+        # The root group of version 1 counts the whole machine. In a container, it is the container's, with its limit.
+        if found and found[-1].path == "/" and figure(found[-1], "memory.max") is None:
+            del found[-1]
+    return found
+
+
+def _around(process: str, controller: str) -> list[Group]:
+    """Return the groups of a controller of version 1, or of version 2 if it is ""."""
     try:
         lines = read_file(f"{process}/cgroup").decode(errors="replace").splitlines()
-        own = next((line[3:] for line in lines if line.startswith("0::")), None)
-        mounts = _mounts(read_file(f"{process}/mountinfo").decode(errors="replace"))
-    except OSError:
+        entries = [line.split(":", 2) for line in lines]
+        own = next((entry[2] for entry in entries if controller in entry[1].split(",")), None)
+        mounts = _mounts(read_file(f"{process}/mountinfo").decode(errors="replace"), controller)
+    except (OSError, IndexError):
         return []
     if own is None:
         return []
@@ -63,7 +93,9 @@ def counting(around: list[Group]) -> list[Group]:
     Not every group has the memory controller, and the root group has no counts: for its processes the list is empty.
     """
     for position, group in enumerate(around):
-        if os.path.exists(f"{group.folder}/memory.current"):
+        if any(
+            os.path.exists(f"{group.folder}/{name}") for name in ("memory.current", _IN_VERSION_1["memory.current"])
+        ):
             return around[position:]
     return []
 
@@ -76,19 +108,26 @@ def tightest(around: list[Group]) -> tuple[int, Group] | None:
 
 def figure(group: Group, name: str) -> int | None:
     """Read a figure of a group in bytes; None for "max", or where this kernel or this group has no such file."""
-    try:
-        text = read_file(f"{group.folder}/{name}").strip()
-    except OSError:
-        return None
-    return int(text) if text.isdigit() else None
+    for known in (name, _IN_VERSION_1.get(name, name)):
+        try:
+            text = read_file(f"{group.folder}/{known}").strip()
+        except OSError:
+            continue
+        return int(text) if text.isdigit() and int(text) < _NO_LIMIT else None
+    return None
 
 
-def _mounts(mountinfo: str) -> dict[str, str]:
-    """Return the roots of version 2 hierarchies by mount point; of two mounts at one point the later one is visible."""
+def _mounts(mountinfo: str, controller: str) -> dict[str, str]:
+    """Return the roots of hierarchies by mount point; of two mounts at one point the later one is visible."""
     mounts = {}
     for line in mountinfo.splitlines():
         fields, _, rest = line.partition(" - ")
-        if rest.startswith("cgroup2 "):
+        kind, _, options = rest.partition(" ")
+        if (
+            kind == "cgroup2"
+            if not controller
+            else kind == "cgroup" and controller in options.split(" ")[-1].split(",")
+        ):
             root, point = (_unescaped(field) for field in fields.split(" ")[3:5])
             mounts[point] = root
     return mounts

@@ -139,6 +139,9 @@ class MappingsProbe(Probe):
             self._take(span.id, "end")
         self._waiting.pop(span.id, None)
 
+    def snapshot(self, reason: str) -> None:
+        self._take(0, "end")
+
     def stop(self) -> None:
         self._take(0, "end")
 

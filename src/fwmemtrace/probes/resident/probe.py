@@ -8,8 +8,9 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import ClassVar
 
-from ...records import CgroupReading, Footprint
-from ...system.cgroup import Group, counting, figure, groups, tightest
+from ...records import AddressSpaceLimit, CgroupReading, Footprint
+from ...system import address_space
+from ...system.cgroup import Group, figure, memory_groups, tightest
 from ...tracing.span import Span
 from ..base import Probe, ProbeContext
 from .timeline import Timeline
@@ -37,6 +38,7 @@ class ResidentProbe(Probe):
     def __init__(self) -> None:
         self._timeline: Timeline | None = None
         self._groups: list[Group] = []
+        self._address_space: int | None = None
         self._next_footprint_ns = 0
         self._footprints = True
         self._forked = False
@@ -49,10 +51,11 @@ class ResidentProbe(Probe):
                 "the kernel's high-water mark cannot be reset here: each phase's peak RSS is the largest of the "
                 "readings at its edges and of the timeline, which may miss a short peak"
             )
-        self._groups = counting(groups())
-        self._read_cgroup()
+        self._groups = memory_groups()
+        self._address_space = None
+        self._read_limits()
         if context.settings.interval:
-            self._timeline = Timeline(context, self._read_cgroup, forked=self._forked, triggers=self._triggers())
+            self._timeline = Timeline(context, self._read_limits, forked=self._forked, triggers=self._triggers())
 
     def _triggers(self) -> Triggers | None:
         settings = self._context.settings
@@ -62,18 +65,22 @@ class ResidentProbe(Probe):
         from .snapshots import take
         from .triggers import Triggers
 
+        def fire(reason: str, limit_bytes: int | None) -> None:
+            take(self._context, reason, limit_bytes)
+            self._context.snapshot(reason)
+
         return Triggers(
             conditions,
             self._groups,
             self._context.meter.vms,
-            lambda reason, limit: take(self._context, reason, limit),
+            fire,
         )
 
     def snapshot(self, reason: str) -> None:
         from .snapshots import take
 
         take(self._context, reason, None)
-        self._read_cgroup()
+        self._read_limits()
 
     def phase_began(self, span: Span) -> bool | None:
         if perf_counter_ns() < self._next_footprint_ns or not self._budget.affords():
@@ -96,10 +103,17 @@ class ResidentProbe(Probe):
             self._context.note(f"USS and PSS cannot be read here: {error!r}")
             return
         self._context.emit(Footprint(span, edge, began, usage.rss, usage.vms, usage.uss, usage.pss, usage.swap))
-        self._read_cgroup()
+        self._read_limits()
         ended = perf_counter_ns()
         self._budget.spend(ended - began)
         self._next_footprint_ns = ended + max(_FOOTPRINT_GAP_NS, round((ended - began) / _FOOTPRINT_SHARE))
+
+    def _read_limits(self) -> None:
+        limit = address_space.limit()
+        if limit != self._address_space:
+            self._address_space = limit
+            self._context.emit(AddressSpaceLimit(perf_counter_ns(), limit, self._context.meter.vms()))
+        self._read_cgroup()
 
     def _read_cgroup(self) -> None:
         around = self._groups
@@ -126,7 +140,7 @@ class ResidentProbe(Probe):
             self._timeline.stop()
             self._timeline = None
         self._footprint(0, "end")
-        self._read_cgroup()
+        self._read_limits()
 
     def after_fork(self, context: ProbeContext) -> None:
         if self._timeline is not None:

@@ -28,6 +28,7 @@ def take(context: ProbeContext, reason: str, limit_bytes: int | None) -> None:
     """
     from ...units import format_bytes
 
+    reason = context.redact(reason)
     rss = context.meter.rss()
     threads = _threads()
     context.emit(Snapshot(perf_counter_ns(), reason, rss, limit_bytes, threads))

@@ -11,6 +11,7 @@ from ...system.held_reads import HeldReads
 from ...system.proc import PAGE_SIZE
 from ..base import ProbeContext
 from .close_look import CloseLook
+from .points import Points
 from .rises import RiseSampler
 from .running_threads import RunningThreads
 
@@ -18,9 +19,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .triggers import Triggers
 
-# A point of the timeline is worth its bytes only if RSS has moved; one per second shows that it has not.
-_WORTH_A_POINT = 64 * 1024
-_QUIET_POINT_NS = 1_000_000_000
 # A program that is killed at its control group's limit reaches no last edge at which to read the group. So the timeline
 # reads it too, and at once when the program grows: the reading before the end matters most.
 _GROUP_POINT_NS = 250_000_000
@@ -61,6 +59,7 @@ class Timeline:
         self._emit = context.emit
         self._meter = context.meter
         self._interval_ns = context.settings.interval
+        self._points = Points(self._interval_ns, adapts=context.settings.mode == "production")
         self._budget = context.governor.for_probe(_SHARE, advance_ns=_ADVANCE_NS)
         self._files = HeldReads()
         self._rss = self._held_rss if context.meter.page_faults() >= 0 else context.meter.rss
@@ -89,7 +88,6 @@ class Timeline:
             self._context.note(f"the timeline was switched off: reading memory raised {error!r}")
 
     def _sample(self) -> None:
-        last_rss, last_ns = 0, 0
         group_rss, group_ns = 0, perf_counter_ns()
         pause, spent = _RISING_S, thread_time_ns()
         while not self._stopped.acquire(timeout=pause):
@@ -98,11 +96,8 @@ class Timeline:
             if self._triggers is not None:
                 self._triggers.look(rss, began)
             rose = self._rises.look(rss, began)
-            if began - last_ns >= self._interval_ns and (
-                abs(rss - last_rss) >= _WORTH_A_POINT or began - last_ns >= _QUIET_POINT_NS
-            ):
+            if self._points.take(rss, began):
                 self._emit(Sample(began, rss, self._meter.vms()))
-                last_rss, last_ns = rss, began
                 if began - group_ns >= _GROUP_POINT_NS or rss - group_rss >= _GROUP_POINT_GROWTH:
                     self._read_group()
                     group_rss, group_ns = rss, began

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
+from ...system import address_space
 from ...system.cgroup import Group, figure, tightest
+from ...system.pressure import memory_pressure
 from ...units import format_bytes, parse_bytes
 
 TYPE_CHECKING = False
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _EVERY_NS = 50_000_000
+_PRESSURE_EVERY_NS = 1_000_000_000  # the kernel's average changes every two seconds
 _COOL_DOWN_NS = 30_000_000_000
 _MOST = 20  # of one session
 _SECOND_NS = 1_000_000_000
@@ -22,7 +25,8 @@ class Triggers:
 
     Args:
         conditions: those of the setting `triggers`: `"90%"` of the limit in force, which is that of the control group
-            or RLIMIT_AS; `"50MB/s"` of growth; or `"300MB"` of RSS.
+            or RLIMIT_AS; `"50MB/s"` of growth; `"300MB"` of RSS; or `"psi:10%"` of the last ten seconds in which a task
+            waited for memory.
         groups: the control groups of this process, the innermost first.
         vms: returns the bytes of address space.
         fire: called with the reason and the limit in bytes, if there is one.
@@ -36,6 +40,7 @@ class Triggers:
         fire: Callable[[str, int | None], None],
     ) -> None:
         self._share: float | None = None
+        self._pressure: float | None = None
         self._rate: int | None = None
         self._budget: int | None = None
         for condition in conditions:
@@ -43,12 +48,14 @@ class Triggers:
         self._groups = groups
         self._vms = vms
         self._fire = fire
-        self._next_ns = 0
+        self._next_ns = self._next_pressure_ns = 0
         self._left = _MOST
         self._recent: deque[tuple[int, int]] = deque()
 
     def _read(self, condition: str) -> None:
-        if condition.endswith("%"):
+        if condition.startswith("psi:"):
+            self._pressure = float(condition[4:-1]) / 100
+        elif condition.endswith("%"):
             self._share = float(condition[:-1]) / 100
         elif condition.endswith("/s"):
             self._rate = parse_bytes(condition[:-2])
@@ -74,6 +81,11 @@ class Triggers:
                 if used > self._share * limit:
                     text = f"{format_bytes(used)} of {format_bytes(limit)} are in use ({name})"
                     return text, limit
+        if self._pressure is not None and now_ns >= self._next_pressure_ns:
+            self._next_pressure_ns = now_ns + _PRESSURE_EVERY_NS
+            pressure = memory_pressure(self._groups)
+            if pressure is not None and pressure > self._pressure:
+                return f"tasks waited for memory in {pressure:.0%} of the last ten seconds", None
         if self._rate is not None:
             recent = self._recent
             recent.append((now_ns, rss))
@@ -86,8 +98,6 @@ class Triggers:
 
     def _limits(self) -> list[tuple[str, int, int]]:
         """Return the limits in force: what limits, the bytes that count, and the limit in bytes."""
-        from resource import RLIM_INFINITY, RLIMIT_AS, getrlimit
-
         limits = []
         bound = tightest(self._groups)
         if bound is not None:
@@ -95,7 +105,7 @@ class Triggers:
             used = figure(group, "memory.current")
             if used is not None:
                 limits.append((f"control group {group.path}", used, limit))
-        address_space = getrlimit(RLIMIT_AS)[0]
-        if address_space != RLIM_INFINITY:
-            limits.append(("RLIMIT_AS", self._vms(), address_space))
+        most = address_space.limit()
+        if most is not None:
+            limits.append(("RLIMIT_AS", self._vms(), most))
         return limits
