@@ -5,8 +5,10 @@ from __future__ import annotations
 import array
 import gc
 import json
+import os
 import subprocess
 import sys
+import textwrap
 import weakref
 from collections import Counter
 from types import FrameType
@@ -266,3 +268,42 @@ def test_the_arrays_below_views_are_counted():
     assert after[0] - before[0] == 20
     assert after[1] - before[1] >= 800_000
     assert kept
+
+
+@pytest.mark.slow
+def test_growth_of_one_object_a_call_is_told_from_none(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        textwrap.dedent(
+            """
+            import random
+            from fwmemtrace import phase
+
+            KEPT = []
+
+            @phase("keeps nothing")
+            def pure():
+                return sum(random.random() for _ in range(1000))
+
+            @phase("keeps one float")
+            def keep():
+                KEPT.append(pure())
+
+            for _ in range(150):
+                keep()
+            """
+        )
+    )
+    trace = tmp_path / "trace.bin"
+    subprocess.run(
+        [sys.executable, "-m", "fwmemtrace", "run", "--probes", "objects", "-o", str(trace), str(program)],
+        env={**os.environ, "FWMEMTRACE_DETAIL_SHARE": "1"},
+        check=True,
+        timeout=600,
+    )
+    [process] = fwmemtrace.read(trace).processes
+    growth = {row.path: row for row in process.report().growth if row.metric == "objects"}
+    by_name = {path.rpartition("/")[2]: row for path, row in growth.items()}
+    assert by_name["keeps nothing"].verdict == "flat"
+    assert by_name["keeps one float"].verdict == "growing"
+    assert 0.9 < by_name["keeps one float"].slope_bytes_per_call < 1.1
