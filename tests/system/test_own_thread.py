@@ -7,6 +7,7 @@ import threading
 import pytest
 
 import fwmemtrace
+from fwmemtrace.probes.exclusion import BackgroundWork, background_rests
 from fwmemtrace.records import Note, Sample
 from fwmemtrace.sinks import MemorySink
 from fwmemtrace.system.own_thread import OwnThread
@@ -43,3 +44,18 @@ def test_it_is_none_of_the_program_s_threads_and_is_waited_for():
     own_join, ident = seen
     assert not own_join
     assert ident != threading.get_ident()
+
+
+def test_background_work_waits_for_a_census():
+    class Keeper:
+        pass
+
+    work = BackgroundWork(Keeper())
+    try:
+        assert work.begin()
+        work.end()
+        with background_rests():
+            assert not work.begin()
+        assert work.begin()
+    finally:
+        work.over()

@@ -105,6 +105,11 @@ class BackgroundWork:
             _background.remove(self)
 
 
+def no_census_after_fork() -> None:
+    """This is a forked child process: a census of another thread is under way in the parent only."""
+    _censuses.clear()
+
+
 @contextmanager
 def background_rests() -> Iterator[None]:
     """Take a census in this block: no background work begins in it."""
@@ -115,7 +120,7 @@ def background_rests() -> Iterator[None]:
             sleep(_WAIT_S)
         yield
     finally:
-        _censuses.pop()
+        del _censuses[:1]
 
 
 def left_out() -> list[object]:

@@ -15,7 +15,16 @@ from ...system.garbage_collector import CollectorPaused
 from ...tracing.phases import MOST_PATHS
 from ...tracing.span import Span
 from ..base import Probe, ProbeContext
-from ..exclusion import ExcludedData, background_rests, excluded, leave_out, leave_out_no_longer, left_out, own_objects
+from ..exclusion import (
+    ExcludedData,
+    background_rests,
+    excluded,
+    leave_out,
+    leave_out_no_longer,
+    left_out,
+    no_census_after_fork,
+    own_objects,
+)
 from ..path_table import PathTable
 from .grown_types import Grown, GrownTypes
 
@@ -77,6 +86,7 @@ class ObjectsProbe(Probe):
         self._context.emit(ObjectCensus(span.id, count, size, count - count_before, size - size_before, rows))
 
     def after_fork(self, context: ProbeContext) -> None:
+        no_census_after_fork()
         self._context = context
 
     def stop(self) -> None:
