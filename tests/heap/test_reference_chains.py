@@ -19,6 +19,7 @@ from fwmemtrace.heap import reference_chains
 from fwmemtrace.heap.reference_chains import Example, examples
 from fwmemtrace.probes.objects import grown_types
 from fwmemtrace.probes.objects.grown_types import Grown, GrownTypes
+from fwmemtrace.probes.resident import timeline
 from fwmemtrace.records import HolderStep, ObjectHolder, ObjectRow
 from fwmemtrace.reports.blocks import plain
 from fwmemtrace.reports.holder_words import holder_words
@@ -139,6 +140,15 @@ def test_examples_of_an_untracked_type_come_from_the_object_with_the_most_of_the
         assert example.path[0] is many
         assert example.path[1] in many
     assert few
+
+
+@pytest.mark.slow
+def test_the_tracer_s_own_constants_are_no_examples():
+    own = vars(timeline)
+    constant = own["_SHARE"]
+    for container in (own, timeline.Timeline._next_pause):
+        assert reference_chains._is_ours(container)
+    assert not any(example.path[-1] is constant for example in examples("builtins.float", number=100_000))
 
 
 @pytest.mark.slow

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 
 from fwmemtrace.system.allocators import AllocatorReader, parse_python_figures
 from fwmemtrace.system.garbage_collector import CollectorPaused
@@ -52,3 +54,9 @@ def test_tracemalloc_s_tables_are_read_while_it_traces():
         assert allocators.read().tracemalloc_bytes > 0
     finally:
         tracemalloc.stop()
+
+
+def test_tracemalloc_s_tables_are_read_where_the_interpreter_has_started_it():
+    code = "from fwmemtrace.system.allocators import AllocatorReader; print(AllocatorReader().read().tracemalloc_bytes)"
+    run = subprocess.run([sys.executable, "-X", "tracemalloc", "-c", code], capture_output=True, text=True, check=True)
+    assert int(run.stdout) > 0

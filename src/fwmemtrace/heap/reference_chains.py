@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from sys import getsizeof
 from time import perf_counter_ns
-from types import FrameType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from ..records import HolderStep
@@ -93,7 +93,7 @@ def _untracked(kind: str, fits: Callable[[Any], bool] | None, number: int) -> li
     """Return examples from the object that refers to the most of them, directly or through untracked objects."""
     best: list[Example] = []
     for container in gc.get_objects():
-        if type(container) is FrameType or type(container) is ModuleType:
+        if type(container) is FrameType or type(container) is ModuleType or _is_ours(container):
             continue
         for path, things in untracked_below(container):
             inside = [thing for thing in things if type_is(thing, kind) and (fits is None or fits(thing))]
@@ -182,6 +182,14 @@ def _is_own(referrer: Any) -> bool:
         return False
     name = namespace.get("__name__")
     return type(name) is str and name.partition(".")[0] == _OWN
+
+
+def _is_ours(container: Any) -> bool:
+    """Return whether an object is one of the tracer's, or a function or the namespace of its code."""
+    if type(container) is FunctionType:
+        name = container.__module__
+        return type(name) is str and name.partition(".")[0] == _OWN
+    return type_name(type(container)).startswith(f"{_OWN}.") or _is_own(container)
 
 
 def _finaliser(circle: list[Any]) -> str:

@@ -10,15 +10,22 @@ from __future__ import annotations
 
 import gc
 import threading
+from _weakref import ref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from sys import getsizeof
+from time import perf_counter_ns, sleep
+from typing import Any
 
 from ..heap.referents import referents
 
 _SHARED_INTEGERS = range(-5, 257)  # the interpreter has one object for each of these
-_OWN_MODULES = f"{__name__.partition('.')[0]}.probes."
+_OWN_MODULES = tuple(f"{__name__.partition('.')[0]}.{room}." for room in ("probes", "system", "recording", "tracing"))
 
+_keepers: list[ref[Any]] = []
+_background: list[BackgroundWork] = []
+_censuses: list[None] = []  # one entry for each that is under way
+_LONGEST_WAIT_NS, _WAIT_S = 50_000_000, 0.0002
 _hooks: list[tuple[Callable[[], None], Callable[[], None]]] = []
 _lock = threading.RLock()
 _excluded_bytes = 0
@@ -53,6 +60,74 @@ def excluded_bytes() -> int:
     return _excluded_bytes
 
 
+def leave_out(keeper: object) -> None:
+    """Leave what an object of the tracer's leads to out of censuses, until it is freed or `leave_out_no_longer`."""
+    _keepers[:] = [*(known for known in _keepers if known() is not None), ref(keeper)]
+
+
+def leave_out_no_longer(keeper: object) -> None:
+    """Undo `leave_out`, if it was done."""
+    _keepers[:] = [known for known in _keepers if known() is not keeper]
+
+
+class BackgroundWork:
+    """What a thread of the tracer's does and keeps while phases are open: it would count as their growth.
+
+    The thread works between `begin` and `end`, and a census waits until it has done so.
+
+    Args:
+        keeper: see `leave_out`.
+    """
+
+    def __init__(self, keeper: object) -> None:
+        self._keeper = keeper
+        self.is_under_way = False
+        leave_out(keeper)
+        _background.append(self)
+
+    def begin(self) -> bool:
+        """Begin a piece of work; False while a census is under way, when it must wait."""
+        # Each side says what it is about to do before it looks at the other, so that at least one of them waits.
+        self.is_under_way = not _censuses
+        if _censuses:
+            self.is_under_way = False
+        return self.is_under_way
+
+    def end(self) -> None:
+        """The piece of work is done."""
+        self.is_under_way = False
+
+    def over(self) -> None:
+        """The thread has ended, or stayed with the parent of a fork."""
+        self.is_under_way = False
+        leave_out_no_longer(self._keeper)
+        if self in _background:
+            _background.remove(self)
+
+
+def no_census_after_fork() -> None:
+    """This is a forked child process: a census of another thread is under way in the parent only."""
+    _censuses.clear()
+
+
+@contextmanager
+def background_rests() -> Iterator[None]:
+    """Take a census in this block: no background work begins in it."""
+    _censuses.append(None)
+    try:
+        deadline = perf_counter_ns() + _LONGEST_WAIT_NS
+        while any(work.is_under_way for work in _background) and perf_counter_ns() < deadline:
+            sleep(_WAIT_S)
+        yield
+    finally:
+        del _censuses[:1]
+
+
+def left_out() -> list[object]:
+    """Return the objects that a census finds and `leave_out` excludes; call it inside `background_rests`."""
+    return own_objects(None, *(keeper for known in _keepers if (keeper := known()) is not None))
+
+
 def own_objects(state: object, *more: object) -> list[object]:
     """Return the objects that the probes keep in a span's state and a census would find.
 
@@ -73,7 +148,7 @@ def own_objects(state: object, *more: object) -> list[object]:
                 for part in referents(thing)
                 if id(part) not in found
                 and (
-                    type(part) in (dict, tuple)
+                    type(part) in (dict, tuple, list, float)
                     or (type(part) is int and part not in _SHARED_INTEGERS)
                     or type(part).__module__.startswith(_OWN_MODULES)
                 )

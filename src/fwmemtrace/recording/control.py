@@ -8,6 +8,7 @@ import threading
 
 from ..errors import warn
 from ..system.descriptors import close, open_marked
+from ..system.own_thread import OwnThread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class ControlFile:
             os.register_at_fork(after_in_child=self._start)
 
     def _start(self) -> None:
-        threading.Thread(target=self._run, name="fwmemtrace control", daemon=True).start()
+        OwnThread(self._run)
 
     def _read(self) -> tuple[float, str]:
         try:

@@ -13,6 +13,7 @@ from time import perf_counter_ns
 
 from ..foreign_errors import is_the_programs
 from ..probes.base import Emit
+from ..probes.exclusion import leave_out
 from ..records import PhaseAttributes, PhaseBegin, PhaseEnd
 from ..system.meter import Meter
 from ..system.peaks import PeakMeter
@@ -64,6 +65,7 @@ class PhaseRecorder:
         self._lock = threading.RLock()  # re-entrant: a finaliser or signal handler may run a phase inside it
         self._open: dict[int, None] = {}  # ids of open phases
         self._peaks = PeakMeter(meter.peak, meter.reset_peak) if self._exact_peak else None
+        leave_out(self)
 
     def begin(self, phase: NamedPhase, /) -> Span:
         """A phase begins in this thread and context."""

@@ -8,13 +8,17 @@ buffer instead.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from ..records import AllocatorFigures
 from .library_pools import read_pools
 from .other_allocators import HeapSize, find_other_allocator
+
+try:  # built in, and not in `sys.modules` where `python -X tracemalloc` has started it
+    import _tracemalloc
+except ImportError:
+    _tracemalloc = None  # type: ignore[assignment]
 
 _TEXT = 32 * 1024  # bytes; CPython prints a few kB
 _ARENAS = re.compile(rb"^(\d+) arenas \* (\d+) bytes/arena", re.MULTILINE)
@@ -117,7 +121,6 @@ def _debug_malloc_stats() -> Callable[[], bytes] | None:
 
 
 def _tracemalloc_bytes() -> int | None:
-    tracemalloc = sys.modules.get("_tracemalloc")
-    if tracemalloc is None or not tracemalloc.is_tracing():
+    if _tracemalloc is None or not _tracemalloc.is_tracing():
         return None
-    return int(tracemalloc.get_tracemalloc_memory())
+    return int(_tracemalloc.get_tracemalloc_memory())

@@ -99,23 +99,25 @@ class ProcMeter:
         self._open("statm")
         files, pread = self._files, os.pread
 
-        last = b"", 0
+        latest = self._latest = [(b"", 0)]  # an attribute too, so that a census can leave it out
 
         def rss() -> int:
-            nonlocal last
             number = files.get("statm", -1)
             try:
                 raw = pread(number, 64, 0)
-                if raw == last[0]:  # in a hot phase nothing moves, and comparing is faster than parsing again
-                    return last[1]
+                known, found = latest[0]
+                if raw == known:  # in a hot phase nothing moves, and comparing is faster than parsing again
+                    return found
                 if is_ours(number):
-                    last = raw, int(raw.split(None, 2)[1]) * PAGE_SIZE
-                    return last[1]
+                    found = int(raw.split(None, 2)[1]) * PAGE_SIZE
+                    latest[0] = raw, found
+                    return found
             except (OSError, ValueError, IndexError):  # the program has closed it, and the number is another file's
                 pass
             raw = self._again("statm", number, lambda number: pread(number, 64, 0))
-            last = raw, int(raw.split(None, 2)[1]) * PAGE_SIZE
-            return last[1]
+            found = int(raw.split(None, 2)[1]) * PAGE_SIZE
+            latest[0] = raw, found
+            return found
 
         self.rss = rss
         self._open("status")

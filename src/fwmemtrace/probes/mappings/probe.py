@@ -20,6 +20,7 @@ from ...system.own_memory import OwnMemory
 from ...system.threads import count_threads
 from ...tracing.span import Span
 from ..base import Probe, ProbeContext
+from ..exclusion import leave_out, leave_out_no_longer
 from .allocator_marks import bytes_in_arena
 from .anonymous import AnonymousMemory
 from .rows import Owner, rows_by_owner
@@ -95,6 +96,7 @@ class MappingsProbe(Probe):
                     f"{proc.path_of('mem')} or {proc.path_of('pagemap')} cannot be read: anonymous memory that the "
                     "kernel does not name counts as unexplained"
                 )
+        leave_out(self)  # it keeps more of one reading than of another
         self._take(0, "begin")
 
     def _use(self, context: ProbeContext) -> None:
@@ -144,6 +146,7 @@ class MappingsProbe(Probe):
 
     def stop(self) -> None:
         self._take(0, "end")
+        leave_out_no_longer(self)
 
     def _can_afford(self, span: Span) -> bool:
         return self._budget.affords(1.0 if span.parent is None else _INNER_PART)

@@ -18,6 +18,7 @@ from ...capture.markers import MappedRange
 from ...system.descriptors import close, is_ours
 from ...system.mapped_paths import FILE, kind_of
 from ...system.meter import Meter
+from ...system.own_thread import OwnThread
 from ...system.proc import open_file
 from .mapped_libraries import MappedLibraries
 from .marker_writer import MarkerWriter
@@ -83,9 +84,8 @@ class MapsWatch:
         self._stopped = threading.Event()
         self.next_reading_ns = 0
         self._check(force=True)
-        # memray wraps the bootstrap of threads and records this one like any other; its first marker sets it apart.
-        self._thread = threading.Thread(target=self._run, name="fwmemtrace maps", daemon=True)
-        self._thread.start()
+        # memray records this thread like any other; its first marker sets it apart.
+        self._thread = OwnThread(self._run)
 
     def at_edge(self) -> None:
         """Read if that is due. The caller leaves a marker afterwards for where the thread goes on."""
@@ -98,8 +98,7 @@ class MapsWatch:
     def stop(self) -> None:
         """Read once more, and end the thread."""
         self._stopped.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join(timeout=1.0)
+        self._thread.join(timeout=1.0)
         with self._lock:
             self._check(force=True)
         close(self._fd)

@@ -15,7 +15,16 @@ from ...system.garbage_collector import CollectorPaused
 from ...tracing.phases import MOST_PATHS
 from ...tracing.span import Span
 from ..base import Probe, ProbeContext
-from ..exclusion import ExcludedData, excluded, own_objects
+from ..exclusion import (
+    ExcludedData,
+    background_rests,
+    excluded,
+    leave_out,
+    leave_out_no_longer,
+    left_out,
+    no_census_after_fork,
+    own_objects,
+)
 from ..path_table import PathTable
 from .grown_types import Grown, GrownTypes
 
@@ -47,6 +56,7 @@ class ObjectsProbe(Probe):
         self._budget = context.governor.for_probe(context.settings.detail_share)
         with excluded(), CollectorPaused():
             changes({}, take_census())  # what its first use creates must not be the first phase's
+        leave_out(self)
 
     def phase_began(self, span: Span) -> ExcludedData | None:
         if not self._is_wanted(span.path):
@@ -76,9 +86,11 @@ class ObjectsProbe(Probe):
         self._context.emit(ObjectCensus(span.id, count, size, count - count_before, size - size_before, rows))
 
     def after_fork(self, context: ProbeContext) -> None:
+        no_census_after_fork()
         self._context = context
 
     def stop(self) -> None:
+        leave_out_no_longer(self)
         wanted = self._context.settings.holders
         if not wanted:
             return
@@ -97,8 +109,11 @@ class ObjectsProbe(Probe):
         return self._budget.grants(path) or (is_spaced and share > 0 and self._budget.affords(extra_ns=_SPACED_NS))
 
     def _take_census(self, span: Span) -> Census:
-        census = {kind: found for kind, found in take_census().items() if not kind.startswith(_OWN_TYPES)}
-        for thing in own_objects(span.state):
+        with background_rests():
+            found = take_census()
+            own = {id(thing): thing for thing in (*own_objects(span.state, span), *left_out())}
+        census = {kind: row for kind, row in found.items() if not kind.startswith(_OWN_TYPES)}
+        for thing in own.values():
             kind = type_name(type(thing))
             if kind.startswith(_OWN_TYPES):
                 continue

@@ -8,8 +8,10 @@ from time import perf_counter_ns, thread_time_ns
 
 from ...records import Sample
 from ...system.held_reads import HeldReads
+from ...system.own_thread import OwnThread
 from ...system.proc import PAGE_SIZE
 from ..base import ProbeContext
+from ..exclusion import BackgroundWork
 from .close_look import CloseLook
 from .points import Points
 from .rises import RiseSampler
@@ -78,19 +80,23 @@ class Timeline:
         )
         self._stopped = threading.Lock()  # released to stop; an Event's wait takes five times as long
         self._stopped.acquire()
-        self._thread = threading.Thread(target=self._run, name="fwmemtrace timeline", daemon=True)
-        self._thread.start()
+        self._work = BackgroundWork(self)
+        self._thread = OwnThread(self._run)
 
     def _run(self) -> None:
         try:
             self._sample()
         except Exception as error:  # a thread must not print its traceback into the program's output
+            self._work.over()
             self._context.note(f"the timeline was switched off: reading memory raised {error!r}")
 
     def _sample(self) -> None:
         group_rss, group_ns = 0, perf_counter_ns()
         pause, spent = _RISING_S, thread_time_ns()
         while not self._stopped.acquire(timeout=pause):
+            if not self._work.begin():
+                pause = _STEADY_S
+                continue
             began = perf_counter_ns()
             rss = self._rss()
             if self._triggers is not None:
@@ -104,6 +110,7 @@ class Timeline:
             before, spent = spent, thread_time_ns()
             self._budget.spend(spent - before)
             pause = self._next_pause(pause, rose=rose, waited=perf_counter_ns() - began >= _WAITED_NS)
+            self._work.end()
 
     def _held_rss(self) -> int:
         """Return RSS, before another thread runs on."""
@@ -120,17 +127,17 @@ class Timeline:
 
     def stop(self) -> None:
         """Stop sampling; the changes of RSS since the last look are recorded."""
+        self._work.over()
         if self._close_look is not None:
             self._close_look.stop()
         self._stopped.release()
-        if self._thread is not threading.current_thread():
-            self._thread.join(timeout=1.0)
-        if not self._thread.is_alive():
+        if self._thread.join(timeout=1.0):
             self._rises.finish(self._rss(), perf_counter_ns())
             self._files.close()
 
     def after_fork(self) -> None:
         """This is a forked child process: the thread stayed with the parent, the files did not."""
+        self._work.over()
         if self._close_look is not None:
             self._close_look.stop()
         self._files.close()

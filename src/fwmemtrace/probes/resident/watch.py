@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from functools import cache
 from time import perf_counter_ns
 from types import FrameType
 from typing import Any, TypeAlias
@@ -192,14 +193,24 @@ class _Pending:
 
 def _call_in_main_thread(function: Callable[[], None]) -> None:
     """Have the main thread call a function between two of its instructions; do nothing where this cannot be."""
+    leave = _pending_call()
+    if leave is None:
+        return
+    pending = _Pending(function)
+    _pending.append(pending)
+    if leave(pending):
+        _pending.remove(pending)  # the interpreter has too many to make
+
+
+@cache
+def _pending_call() -> Callable[[_Pending], int] | None:
+    """Return a function that leaves a call for the main thread. Looked up once: ctypes makes cyclic garbage of it."""
     try:
         import ctypes
 
         add, is_true = ctypes.pythonapi["Py_AddPendingCall"], ctypes.pythonapi["PyObject_IsTrue"]
     except (ImportError, AttributeError):
-        return
+        return None
     add.argtypes = (ctypes.c_void_p, ctypes.py_object)
-    pending = _Pending(function)
-    _pending.append(pending)
-    if add(ctypes.cast(is_true, ctypes.c_void_p), pending):
-        _pending.remove(pending)  # the interpreter has too many to make
+    address = ctypes.cast(is_true, ctypes.c_void_p)
+    return lambda pending: int(add(address, pending))
