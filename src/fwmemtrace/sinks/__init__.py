@@ -31,4 +31,13 @@ else:
         },
     )
 
-__all__ = ["CallbackSink", "FanOutSink", "JsonLinesSink", "LoggingSink", "MemorySink", "Sink", "TraceFileSink", "as_json"]
+__all__ = [
+    "CallbackSink",
+    "FanOutSink",
+    "JsonLinesSink",
+    "LoggingSink",
+    "MemorySink",
+    "Sink",
+    "TraceFileSink",
+    "as_json",
+]
