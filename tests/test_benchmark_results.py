@@ -56,7 +56,7 @@ def test_every_benchmark_is_in_the_file_and_on_one_page(results: ModuleType) -> 
     from benchmarks.harness import names
 
     shown = []
-    for page in ("design.md", "native.md", "heap.md", "fleet.md"):
+    for page in ("design.md", "native.md", "heap.md", "fleet.md", "web.md"):
         marks = runpy.run_path(str(ROOT / "docs" / "make.py"))["_BENCHMARKS"]
         for listed in marks.findall((ROOT / "docs" / page).read_text()):
             shown += listed.split(", ")
@@ -78,6 +78,8 @@ def test_what_a_benchmark_imports_exists(path: Path) -> None:
     text = path.read_text()
     if "fwmemtrace.fleet" in text:
         pytest.importorskip("ibis", reason="needs fwmemtrace[fleet]")
+    if "integrations.starlette" in text:
+        pytest.importorskip("starlette", reason="needs starlette")
     for module, names in re.findall(r"(?m)^\s*from (fwmemtrace[\w.]*) import \(?([\w, ]+)", text):
         found = importlib.import_module(module)
         for name in names.split(", "):

@@ -73,7 +73,7 @@ def test_every_record_and_every_built_in_sink_is_public():
     structs = {cls for cls in vars(records).values() if isinstance(cls, type) and issubclass(cls, msgspec.Struct)}
     assert {cls.__name__ for cls in structs} <= set(records.__all__)
     classes = {target.rpartition(":")[2] for target in plugins.BUILT_IN["fwmemtrace.sinks"].values()}
-    assert set(sinks.__all__) == {*classes, "Sink"}
+    assert set(sinks.__all__) == {*classes, "Sink", "as_json"}
 
 
 @pytest.mark.parametrize("module", ["probes", "sinks"])

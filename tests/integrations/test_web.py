@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import fwmemtrace
-from fwmemtrace.records import PhaseAttributes, PhaseBegin, PhaseEnd, SessionBegin
+from fwmemtrace.records import PhaseAttributes, PhaseBegin, PhaseEnd, SessionBegin, Snapshot
 from fwmemtrace.sinks import MemorySink
 
 pytestmark = pytest.mark.slow
@@ -469,6 +469,17 @@ def test_the_debug_page_is_only_for_those_who_may_see_it(tmp_path: Path, framewo
         assert response.status_code == 200
         assert response.headers["content-type"].startswith("text/html")
         assert "what ran before" in response.text
+        for query in ("secret&snapshots=1", "snapshot"):  # another key; and one who may not
+            client.get(f"/-/memory?{query}")
+        assert not snapshots_in(tmp_path / "trace.bin")
+        for number, query in enumerate(("secret&snapshot", "snapshot=1&secret"), 1):
+            response = client.get(f"/-/memory?{query}")
+            assert "/-/memory?snapshot: RSS" in response.text
+            assert snapshots_in(tmp_path / "trace.bin") == ["/-/memory?snapshot"] * number
+
+
+def snapshots_in(path: Path) -> list[str]:
+    return [record.reason for record in fwmemtrace.read(path) if isinstance(record, Snapshot)]
 
 
 def test_a_debug_page_needs_a_rule_for_who_may_see_it() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..paths import OUTSIDE, PhasePath
-from ..records import PhaseBegin, PhaseEnd
+from ..records import AttributeValue, PhaseBegin, PhaseEnd
 
 MOST_LEVELS = 128
 MOST_PATHS = 20_000
@@ -42,6 +42,7 @@ class OpenPhase:
         parent: the call around it that was open when it began, if any.
         node: the path in the tree of all paths.
         tracer_bytes: RSS that probes left behind at the edges of phases inside it.
+        attributes: those that it got while it ran, if any.
     """
 
     path: PhasePath
@@ -49,6 +50,7 @@ class OpenPhase:
     parent: OpenPhase | None
     node: _Node
     tracer_bytes: int = 0
+    attributes: dict[str, AttributeValue] | None = None
 
 
 class OpenPhases:

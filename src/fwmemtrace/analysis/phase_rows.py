@@ -12,6 +12,11 @@ from ..paths import OUTSIDE, PhasePath, in_tree_order, write
 from ..records import Overhead, PhaseAttributes, PhaseBegin, PhaseEnd, SessionBegin, SessionEnd, UnmeasuredCalls
 from .open_phases import OpenPhase
 
+# Attributes with more values tell calls apart, such as the id of a user, and are no kinds of calls.
+_MOST_VALUES = 16
+_MOST_COUNTED = 32  # attributes of a phase
+_LONGEST_VALUE = 200  # characters
+
 Attributes: TypeAlias = dict[str, str | int | float | bool]
 
 
@@ -30,6 +35,7 @@ class _Totals:
     tracer_bytes: int = 0
     error_types: dict[str, int] = field(default_factory=dict)
     attributes: Attributes = field(default_factory=dict)
+    values: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def add(self, call: OpenPhase, rss: int, peak: int, time_ns: int) -> None:
         """Add a call that ended at this time with this RSS."""
@@ -39,6 +45,18 @@ class _Totals:
         self.delta_bytes += rss - begin.rss_bytes
         self.peak_bytes = max(self.peak_bytes, peak, rss, begin.rss_bytes)
         self.tracer_bytes += call.tracer_bytes
+
+    def count(self, attributes: Attributes) -> None:
+        """Count the values of a call that ended."""
+        for name, value in attributes.items():
+            counts = self.values.get(name)
+            if counts is None:
+                if len(self.values) == _MOST_COUNTED:
+                    continue
+                counts = self.values[name] = {}
+            text = str(value)[:_LONGEST_VALUE]
+            if text in counts or len(counts) <= _MOST_VALUES:
+                counts[text] = counts.get(text, 0) + 1
 
     def row(self, path: PhasePath, pid: int) -> results.PhaseRow:
         return results.PhaseRow(
@@ -56,6 +74,7 @@ class _Totals:
             ),
             error_types=dict(self.error_types),
             attributes=dict(self.attributes),
+            attribute_calls={name: dict(counts) for name, counts in self.values.items() if len(counts) <= _MOST_VALUES},
             open_calls=self.open_calls,
             unmeasured_calls=self.unmeasured_calls,
         )
@@ -118,6 +137,7 @@ class PhaseFold:
         """Add attributes of a call; those of the first call that has them stand for all."""
         totals = self._totals[call.path]
         totals.attributes = {**record.attributes, **totals.attributes}
+        call.attributes = {**(call.attributes or {}), **record.attributes}
 
     def end(self, record: PhaseEnd, call: OpenPhase) -> None:
         """Add the end of a call."""
@@ -126,6 +146,8 @@ class PhaseFold:
         totals = self._totals[call.path]
         totals.open_calls -= 1
         totals.add(call, record.rss_bytes, record.peak_rss_bytes, record.time_ns)
+        if call.begin.attributes or call.attributes:
+            totals.count({**(call.begin.attributes or {}), **(call.attributes or {})})
         if record.error is not None:
             totals.error_types[record.error] = totals.error_types.get(record.error, 0) + 1
         if call.parent is None:

@@ -39,6 +39,10 @@ class BoundedPaths:
         found = self._open.get(span)
         return "" if found is None else self._label(found[0])
 
+    def open_labels(self) -> list[str]:
+        """Return the labels of the phases that are open, the latest first."""
+        return [self._label(path) for path, _ in reversed(list(self._open.values()))]
+
     def clear(self) -> None:
         """Forget the open phases."""
         self._open = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..recording.session import active_session
+from ..recording.session import current_session
 from ..trace import read
 
 
@@ -35,11 +35,15 @@ class DebugPage:
         """Return the status and the body of the response. Reading the trace takes a moment.
 
         Args:
-            query: the query string.
+            query: the query string. With the key `snapshot`, a snapshot is taken first.
         """
-        session = active_session()
+        session = current_session()
         if session is None or session.path is None:
             return 503, b"fwmemtrace writes no trace file in this process: start a session with a path"
+        from urllib.parse import parse_qs
+
+        if "snapshot" in parse_qs(query, keep_blank_values=True):
+            session.snapshot(f"{self.path}?snapshot")
         try:
             return 200, read(session.path).report("html").encode("utf-8", "backslashreplace")
         except Exception as error:

@@ -6,24 +6,25 @@ from typing import Any
 
 from rq import SimpleWorker, Worker
 
-from ..tracing.phases import phase
+from ..tracing.phases import annotate, phase
 
 __all__ = ["MemorySimpleWorker", "MemoryWorker"]
 
 
-class MemoryWorker(Worker):
+class _InPhases:
+    """Runs each job in a phase, with the queue and the outcome as attributes. RQ catches what a job raises."""
+
+    def perform_job(self, job: Any, queue: Any, *further: Any) -> bool:
+        """Run a job."""  # RQ 3 added an argument
+        with phase(job.func_name or "job", queue=queue.name):
+            succeeded = bool(super().perform_job(job, queue, *further))  # type: ignore[misc]
+            annotate(state="finished" if succeeded else "failed")
+        return succeeded
+
+
+class MemoryWorker(_InPhases, Worker):
     """A worker whose jobs run in phases: `rq worker --worker-class fwmemtrace.integrations.rq.MemoryWorker`."""
 
-    def perform_job(self, job: Any, queue: Any) -> bool:
-        """Run a job."""
-        with phase(job.func_name or "job", queue=queue.name):
-            return bool(super().perform_job(job, queue))
 
-
-class MemorySimpleWorker(SimpleWorker):
+class MemorySimpleWorker(_InPhases, SimpleWorker):
     """The same without a process for each job."""
-
-    def perform_job(self, job: Any, queue: Any) -> bool:
-        """Run a job."""
-        with phase(job.func_name or "job", queue=queue.name):
-            return bool(super().perform_job(job, queue))

@@ -348,11 +348,6 @@ def stop() -> None:
     _active.stop()
 
 
-def active_session() -> Session | None:
-    """Return the session that is on in this process; None if there is none."""
-    return _active
-
-
 def snapshot(reason: str = "asked for") -> None:
     """Write into the trace where all threads are and what the Python heap consists of. Without a session, do nothing.
 

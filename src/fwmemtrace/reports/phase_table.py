@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .. import results
-from .blocks import Bytes, Column, Count, Duration, Inline, Sentence, Table
+from .blocks import Bytes, Code, Column, Count, Duration, Inline, Sentence, Table
 from .tree import drawn
+
+_MOST_ROWS = 40  # of the table of attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,19 @@ def phase_table(process: results.Process, phases: Sequence[results.PhaseRow]) ->
     rows.append(_row(end, figures, rss=process.end_bytes, peak=process.peak_bytes))
     columns = [Column("phase"), *(Column(figure.title, "right") for figure in figures)]
     return Table("phases", columns, rows)
+
+
+def attribute_tables(phases: Sequence[results.PhaseRow]) -> list[Table]:
+    """Returns a table of the attributes whose values differ between the calls of a phase; none if there are none."""
+    rows: list[Sequence[Sentence]] = [
+        [Code(phase.path), Code(name), Code(value), Count(calls)]
+        for phase in phases
+        for name, counts in phase.attribute_calls.items()
+        if len(counts) > 1
+        for value, calls in sorted(counts.items(), key=lambda item: -item[1])
+    ]
+    columns = [Column("phase"), Column("attribute"), Column("value"), Column("calls", "right")]
+    return [Table("attributes", columns, rows[:_MOST_ROWS], "Calls by attribute")] if rows else []
 
 
 def _figures(phases: Sequence[results.PhaseRow]) -> list[_Figure]:

@@ -39,6 +39,7 @@ def shareable(report: results.TraceReport) -> results.TraceReport:
     shared: results.TraceReport = change.applied_to(report)
     for phase in shared.phases:
         phase.attributes = {}
+        phase.attribute_calls = {}
     for process in shared.trace.processes:
         process.command = _program(process.command)
         process.labels = {}

@@ -11,7 +11,7 @@ from .growth_section import growth_sections
 from .heap_section import heap_sections
 from .import_section import import_sections
 from .ledger_sections import ledger_sections, processes_sections, workers_blocks
-from .phase_table import phase_table
+from .phase_table import attribute_tables, phase_table
 from .rises_section import rises_sections
 from .summary import process_sentences, summary_section
 from .timeline import timeline_sections
@@ -58,6 +58,7 @@ def _process(report: results.TraceReport, process: results.Process, top: int, *,
         [
             Prose("process", [*process_sentences(process), *disturbed_sentences(report, process)]),
             phase_table(process, phases),
+            *attribute_tables(phases),
         ],
     )
     yield from rises_sections(report, process, top)

@@ -34,6 +34,7 @@ class PhaseRow(PhaseResult, kw_only=True):
     tensors: Tensors | None = None  # from the probe `tensors`
     error_types: dict[str, int] = {}  # number of calls by the type of the exception that ended them
     attributes: dict[str, str | int | float | bool] = {}  # attributes of the first call
+    attribute_calls: dict[str, dict[str, int]] = {}  # number of ended calls by value, for attributes of up to 16 values
     unmeasured_calls: int = 0  # number of calls that were only counted, in production mode: no memory is known of them
     open_calls: int = 0  # number of calls that had not ended when the records stop
     collector: Collector | None = None  # from the probe `collector`

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .base import Sink
     from .callback import CallbackSink
     from .fan_out import FanOutSink
-    from .jsonl import JsonLinesSink
+    from .jsonl import JsonLinesSink, as_json
     from .logging import LoggingSink
     from .memory import MemorySink
     from .trace_file import TraceFileSink
@@ -24,11 +24,20 @@ else:
             "base": ("Sink",),
             "callback": ("CallbackSink",),
             "fan_out": ("FanOutSink",),
-            "jsonl": ("JsonLinesSink",),
+            "jsonl": ("JsonLinesSink", "as_json"),
             "logging": ("LoggingSink",),
             "memory": ("MemorySink",),
             "trace_file": ("TraceFileSink",),
         },
     )
 
-__all__ = ["CallbackSink", "FanOutSink", "JsonLinesSink", "LoggingSink", "MemorySink", "Sink", "TraceFileSink"]
+__all__ = [
+    "CallbackSink",
+    "FanOutSink",
+    "JsonLinesSink",
+    "LoggingSink",
+    "MemorySink",
+    "Sink",
+    "TraceFileSink",
+    "as_json",
+]

@@ -10,6 +10,8 @@ from ..records import CaptureChunk, Record
 from ..values import fitted
 from .file_names import create, worker_path
 
+_encode = msgspec.json.Encoder().encode
+
 
 def as_json_object(record: Record) -> dict[str, object]:
     """Return the fields of a record by name, after the name of its class as `record`.
@@ -20,6 +22,19 @@ def as_json_object(record: Record) -> dict[str, object]:
     if isinstance(record, CaptureChunk):
         fields["data"] = len(record.data)
     return {"record": type(record).__name__, **fields}
+
+
+def as_json(record: Record) -> bytes:
+    """Return a record as a JSON object on one line, without a line break, for sinks that send records elsewhere.
+
+    Args:
+        record: any record. The bytes of a capture are replaced by their number.
+    """
+    fields = as_json_object(record)
+    try:
+        return _encode(fields)
+    except Exception:  # a value that JSON cannot hold, such as a lone surrogate
+        return _encode(fitted(fields))
 
 
 class JsonLinesSink:
@@ -39,18 +54,12 @@ class JsonLinesSink:
     options = ("overwrite",)
 
     def __init__(self, path: str | os.PathLike[str] = "trace.jsonl", *, overwrite: bool = False) -> None:
-        self._encode = msgspec.json.Encoder().encode
         self._file = create(os.path.abspath(os.fspath(path)), overwrite=overwrite)
         self._first = self._file.path
         self.lost = 0
 
     def write(self, record: Record) -> None:
-        fields = as_json_object(record)
-        try:
-            line = self._encode(fields)
-        except Exception:  # a value that JSON cannot hold, such as a lone surrogate
-            line = self._encode(fitted(fields))
-        if not self._file.append(line + b"\n"):
+        if not self._file.append(as_json(record) + b"\n"):
             self.lost += 1
 
     def after_fork(self, pid: int) -> None:

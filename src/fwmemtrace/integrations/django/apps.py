@@ -8,7 +8,7 @@ from django.apps import AppConfig
 from django.conf import settings
 
 from ...config import Settings
-from ...recording.session import active_session, start
+from ...recording.session import current_session, start
 
 
 class FwmemtraceConfig(AppConfig):
@@ -25,5 +25,5 @@ class FwmemtraceConfig(AppConfig):
             if hasattr(settings, f"FWMEMTRACE_{name.upper()}")
         }
         target = arguments.pop("target", None)
-        if target is not None and active_session() is None:
+        if target is not None and current_session() is None:
             start(target, **arguments)

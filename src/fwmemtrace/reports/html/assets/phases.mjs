@@ -160,6 +160,10 @@ function phaseDetails(app, model, row) {
   const parts = [el("h3", {}, "Phase ", el("code", {}, shorten(row.path, 300)))];
   const attributes = Object.entries(row.attributes);
   if (attributes.length) parts.push(el("p.dim", {}, attributes.map(([key, value]) => `${shorten(key, 40)}=${shorten(String(value), 80)}`).join(", ")));
+  for (const [key, counts] of Object.entries(row.attribute_calls ?? {})) {
+    const values = Object.entries(counts);
+    if (values.length > 1) parts.push(el("p.dim", {}, `Calls by ${shorten(key, 40)}: ${values.map(([value, calls]) => `${shorten(value, 80)}: ${calls}`).join(", ")}`));
+  }
   if (row.resident) parts.push(el("p", {}, `RSS ${formatBytes(row.resident.before_bytes)} before the first call, ${formatBytes(row.resident.after_bytes)} after the latest, peak ${formatBytes(row.resident.peak_bytes)}.`));
   if (row.errors) parts.push(el("p", {}, errorsOf(row)));
   if (ledger) parts.push(ledgerTable(app, ledger));
