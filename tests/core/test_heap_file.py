@@ -9,7 +9,7 @@ import struct
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fwmemtrace.capture import heap_file, stacks
@@ -58,6 +58,7 @@ def test_a_heap_is_read():
 
 
 @given(st.integers(0, len(a_heap())), st.binary(max_size=8), st.integers(0, len(a_heap())))
+@example(84, bytes(4), 216)
 def test_damage_raises_nothing_but_its_own_error(at: int, bytes_: bytes, end: int):
     damaged = bytearray(a_heap())
     damaged[at : at + len(bytes_)] = bytes_

@@ -104,6 +104,8 @@ class HeapFile:
         )
         if order != 0x01020304 or version != _VERSION:
             raise CaptureError(f"{name} is of another version or machine; read it with the version that wrote it")
+        if self.mean < 1:  # bytes from one sample to the next
+            raise CaptureError(f"{name} has a damaged header")
         self.closed, self.full, self.first_mean = bool(closed), bool(full), first
         self.phases: dict[int, HeapPhase] = {}
         self.sites: dict[int, HeapSite] = {}
