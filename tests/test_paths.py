@@ -71,3 +71,7 @@ def test_tree_order_keeps_every_path_behind_the_ones_around_it(paths):
     for number, path in enumerate(ordered):
         around = nearest(path, set(paths))
         assert around == OUTSIDE or around in ordered[:number]
+
+
+def test_what_happens_in_no_phase_is_inside_of_nothing():
+    assert in_tree_order([(), ("a",), ("a", "b")]) == [("a",), ("a", "b")]

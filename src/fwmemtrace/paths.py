@@ -79,7 +79,7 @@ def in_tree_order(paths: Iterable[PhasePath]) -> list[PhasePath]:
     >>> [write(path) for path in in_tree_order([("init",), ("request",), ("init", "load"), ("request", "check")])]
     ['init', 'init/load', 'request', 'request/check']
     """
-    given = list(paths)
+    given = [path for path in paths if path != OUTSIDE]  # which is inside of nothing, and would be inside of itself
     known = set(given)
     children: dict[PhasePath, list[PhasePath]] = {}
     for path in given:

@@ -22,6 +22,7 @@ from fwmemtrace.records import (
     SampledStack,
     SessionBegin,
     SessionEnd,
+    UnmeasuredCalls,
 )
 from fwmemtrace.tracefile.decode import FrameDecoder
 from fwmemtrace.tracefile.encode import frame, header
@@ -129,6 +130,15 @@ def test_a_capture_in_the_wrong_places_is_no_capture(read, offset):
     render(trace)
     with pytest.raises(fwmemtrace.CaptureError, match="no memray capture"), trace.capture():
         pass
+
+
+@pytest.mark.parametrize("path", [[], [""], ["x"] * 100_000, ["y" * 1_000_000], ["a", "", "b"]])
+def test_counted_calls_have_paths_like_others(read, path):
+    trace = read(*nested(1), UnmeasuredCalls(path, 3, 5, {}))
+    rows = [row for row in trace.phases if row.unmeasured_calls]
+    assert [row.calls for row in rows] == ([3] if path else [])
+    assert all(len(row.path) <= MOST_LEVELS * 2 + 2 * LONGEST_NAME for row in rows)
+    render(trace)
 
 
 def test_notes_are_limited(read):

@@ -7,8 +7,9 @@ parent share a row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from ..paths import OUTSIDE, PhasePath
 from ..records import AttributeValue, PhaseBegin, PhaseEnd
@@ -128,3 +129,8 @@ class OpenPhases:
             self._paths += 1
             self._text += length
         return around.children[name]
+
+
+def limited(names: Iterable[str]) -> PhasePath:
+    """Return the path of these names, with no more levels and no longer names than others have in a report."""
+    return tuple(name[:LONGEST_NAME] or UNNAMED for name in islice(names, MOST_LEVELS))

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from .. import results
 from ..paths import OUTSIDE, PhasePath, in_tree_order, write
 from ..records import Overhead, PhaseAttributes, PhaseBegin, PhaseEnd, SessionBegin, SessionEnd, UnmeasuredCalls
-from .open_phases import OpenPhase
+from .open_phases import MOST_PATHS, OpenPhase, limited
 
 # Attributes with more values tell calls apart, such as the id of a user, and are no kinds of calls.
 _MOST_VALUES = 16
@@ -159,9 +159,11 @@ class PhaseFold:
 
     def unmeasured(self, record: UnmeasuredCalls) -> None:
         """Add calls that were only counted."""
-        path = tuple(record.path)
+        path = limited(record.path)
         totals = self._totals.get(path)
         if totals is None:
+            if path == OUTSIDE or len(self._totals) >= MOST_PATHS:  # not what a session writes
+                return
             totals = self._totals[path] = _Totals(before_bytes=self.last_rss, after_bytes=self.last_rss)
         totals.calls += record.calls
         totals.unmeasured_calls += record.calls
