@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..tracing.phases import Phase, annotate, is_tracing
+from ..tracing.phases import Phase, is_tracing
 from .debug_page import DebugPage
-from .requests import request_phase
+from .requests import end_request, request_phase
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -72,7 +72,7 @@ class WsgiMiddleware:
 class ResponseBody:
     """The body of a response. The request's phase ends with the last chunk, or when the server closes the response."""
 
-    def __init__(self, body: Iterable[bytes], request: Phase, status: list[int]) -> None:
+    def __init__(self, body: Iterable[bytes], request: Phase, status: Sequence[int] = ()) -> None:
         self._body = body
         self._chunks = iter(body)
         self._request: Phase | None = request
@@ -104,16 +104,3 @@ class ResponseBody:
         request, self._request = self._request, None
         if request is not None:
             end_request(request, self._status, error)
-
-
-def end_request(request: Phase, status: list[int], error: BaseException | None = None) -> None:
-    """End the phase of a request.
-
-    Args:
-        request: the phase.
-        status: of the response; empty if there was none.
-        error: what ended it.
-    """
-    if status:
-        annotate(status=status[0])
-    request.__exit__(*((None, None, None) if error is None else (type(error), error, error.__traceback__)))

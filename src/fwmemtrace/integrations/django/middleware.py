@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -11,7 +11,8 @@ from django.http.response import HttpResponseBase
 from django.urls import resolve
 
 from ...tracing.phases import Phase, annotate, is_tracing
-from ..requests import request_phase
+from ..requests import end_request, request_phase
+from ..wsgi import ResponseBody
 
 
 class MemoryMiddleware:
@@ -40,7 +41,7 @@ class MemoryMiddleware:
         try:
             response = self._get_response(request)
         except BaseException as error:
-            run.__exit__(type(error), error, error.__traceback__)
+            end_request(run, error=error)
             raise
         return _until_sent(response, run)
 
@@ -52,7 +53,7 @@ class MemoryMiddleware:
         try:
             response = await self._get_response(request)
         except BaseException as error:
-            run.__exit__(type(error), error, error.__traceback__)
+            end_request(run, error=error)
             raise
         return _until_sent(response, run)
 
@@ -68,45 +69,16 @@ def _begin(request: HttpRequest) -> Phase:
 def _until_sent(response: HttpResponseBase, run: Phase) -> HttpResponseBase:
     annotate(status=response.status_code)
     if not response.streaming:
-        run.__exit__(None, None, None)
+        end_request(run)
     elif getattr(response, "is_async", False):
         response.streaming_content = _AsyncStream(response.streaming_content, run)
     else:
-        response.streaming_content = _Stream(response.streaming_content, run)
+        response.streaming_content = ResponseBody(response.streaming_content, run)
     return response
 
 
-class _Stream:
-    """The chunks of a response; the phase ends with the last one, or when Django closes the response."""
-
-    def __init__(self, chunks: Iterator[bytes], run: Phase) -> None:
-        self._chunks = iter(chunks)
-        self._run: Phase | None = run
-
-    def __iter__(self) -> _Stream:
-        return self
-
-    def __next__(self) -> bytes:
-        try:
-            return next(self._chunks)
-        except BaseException as error:
-            self._end(None if isinstance(error, StopIteration) else error)
-            raise
-
-    def close(self) -> None:
-        close = getattr(self._chunks, "close", None)
-        if close is not None:
-            close()
-        self._end(None)
-
-    def _end(self, error: BaseException | None) -> None:
-        run, self._run = self._run, None
-        if run is not None:
-            run.__exit__(*((None, None, None) if error is None else (type(error), error, error.__traceback__)))
-
-
 class _AsyncStream:
-    """The same, for an asynchronous response."""
+    """The chunks of an asynchronous response; what `ResponseBody` is for others."""
 
     def __init__(self, chunks: AsyncIterator[bytes], run: Phase) -> None:
         self._chunks = aiter(chunks)
@@ -128,4 +100,4 @@ class _AsyncStream:
     def _end(self, error: BaseException | None) -> None:
         run, self._run = self._run, None
         if run is not None:
-            run.__exit__(*((None, None, None) if error is None else (type(error), error, error.__traceback__)))
+            end_request(run, error=error)
