@@ -67,8 +67,8 @@ def test_no_stack_of_a_capture_has_a_frame_of_ours(tmp_path, settings):
     with fwmemtrace.session(tmp_path / "trace.bin", probes="all", **settings):
         with phase("outer"):
             kept = [decorated() for _ in range(3)]
-    with fwmemtrace.read(tmp_path / "trace.bin").capture() as capture:
-        files = {frame.file for sample in reader_for("memray").samples(capture) for frame in sample.stack}
+    with fwmemtrace.read(tmp_path / "trace.bin").capture() as capture, reader_for("memray").samples(capture) as samples:
+        files = {frame.file for sample in samples for frame in sample.stack}
     assert __file__ in files
     assert [file for file in files if file == "<fwmemtrace>" or f"{PACKAGE}/" in file] == []
     assert kept

@@ -60,8 +60,10 @@ def capture(request, tmp_path_factory):
 
 def test_the_samples_have_all_stacks_of_all_phases_and_add_up(capture):
     assert_conserved(capture)  # which adds up the samples too
-    # Stacks are resolved while the capture is open.
-    samples = [(sample, sample.stack) for sample in reader_for("memray").samples(capture)]
+    with reader_for("memray").samples(capture) as found:
+        samples = [
+            (sample, sample.stack) for sample in list(found)
+        ]  # once all were read, and the capture is still open
     for path, size in ((("outer",), 10_000), (("outer", "inner/one"), 20_000)):
         blocks = {sample.allocated_bytes: (sample, stack) for sample, stack in samples if sample.phase == path}
         for depth in range(STACKS):
@@ -83,7 +85,8 @@ def test_the_frames_are_those_of_the_report(capture):
 
 
 def test_a_mapped_file_and_a_thread_without_a_phase_are_told_apart(capture):
-    samples = list(reader_for("memray").samples(capture))
+    with reader_for("memray").samples(capture) as found:
+        samples = list(found)
     assert [write(sample.phase) for sample in samples if sample.file_backed_bytes] == ["outer/inner\\/one"]
     assert sum(sample.file_backed_bytes for sample in samples) == 30 * PAGE
     (ambient,) = (sample for sample in samples if sample.allocated_bytes == 30_000)

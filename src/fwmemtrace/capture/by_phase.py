@@ -199,7 +199,7 @@ def samples_of(
 ) -> Iterator[StackSample]:
     """Yield every stack of every phase of a memray capture with its figures. See `StackSample`.
 
-    It is read in this process. `isolated.read_samples` does the same in another one.
+    It is read in this process. `isolated.open_samples` does the same in another one.
 
     The capture is closed after the last sample; stacks can be resolved until then.
 

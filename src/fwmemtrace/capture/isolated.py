@@ -11,7 +11,8 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from io import BufferedReader
 from typing import BinaryIO, NoReturn, TypeAlias, TypeVar, cast
@@ -301,10 +302,14 @@ def read_rows(
         return capture.summary(top)
 
 
-def read_samples(
+@contextmanager
+def open_samples(
     path: str | os.PathLike[str], *, other_builds: Collection[str] = (), progress: Progress | None = None
-) -> Iterator[StackSample]:
-    """Yield every stack of every phase of a memray capture with its figures; see `by_phase.samples_of`."""
+) -> Iterator[Iterable[StackSample]]:
+    """Provide every stack of every phase of a memray capture with its figures; see `by_phase.samples_of`.
+
+    Their stacks can be resolved until the block ends.
+    """
     with IsolatedCapture(path, other_builds=other_builds) as capture:
         capture.read(progress)
-        yield from capture.samples()
+        yield capture.samples()

@@ -6,7 +6,8 @@ A tool's reader is imported when it is first used. To read the captures of anoth
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..errors import CaptureError
@@ -33,12 +34,12 @@ class ReadRows(Protocol):
     ) -> CaptureSummary: ...
 
 
-class ReadSamples(Protocol):
-    """Reads a capture as samples of all stacks; see `by_phase.samples_of`."""
+class OpenSamples(Protocol):
+    """Reads a capture as samples of all stacks, which can be resolved until the block ends; see `open_samples`."""
 
     def __call__(
         self, path: str | os.PathLike[str], *, other_builds: Collection[str] = (), progress: Progress | None = None
-    ) -> Iterator[StackSample]: ...
+    ) -> AbstractContextManager[Iterable[StackSample]]: ...
 
 
 class CaptureReader(NamedTuple):
@@ -52,7 +53,7 @@ class CaptureReader(NamedTuple):
 
     suffix: str
     rows: ReadRows
-    samples: ReadSamples
+    samples: OpenSamples
 
 
 def reader_for(tool: str) -> CaptureReader:
@@ -68,9 +69,9 @@ def reader_for(tool: str) -> CaptureReader:
 
 
 def _memray() -> CaptureReader:
-    from .isolated import read_rows, read_samples
+    from .isolated import open_samples, read_rows
 
-    return CaptureReader(CAPTURE_SUFFIX, read_rows, read_samples)
+    return CaptureReader(CAPTURE_SUFFIX, read_rows, open_samples)
 
 
 _READERS = {"memray": _memray}

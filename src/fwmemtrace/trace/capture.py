@@ -10,7 +10,6 @@ from typing import BinaryIO, TypeAlias
 
 from ..analysis.growth import GrowthFold
 from ..analysis.process_analysis import CaptureResults
-from ..capture.isolated import IsolatedCapture
 from ..capture.readers import reader_for
 from ..capture.samples import StackSample
 from ..errors import CaptureError
@@ -86,9 +85,8 @@ def native_samples(file: TraceFile) -> Iterator[Iterable[StackSample] | None]:
         if path is None:
             yield None
             return
-        with IsolatedCapture(path, other_builds=other_builds(file)) as capture:
-            capture.read()
-            yield capture.samples()  # their stacks can be resolved until the block ends
+        with reader_for("memray").samples(path, other_builds=other_builds(file)) as samples:
+            yield samples
 
 
 def _extract(file: TraceFile, tool: str, copy: BinaryIO) -> bool:
