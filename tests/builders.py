@@ -1,10 +1,11 @@
-"""Results as analysis gives them, with figures that a test changes where it matters."""
+"""Records and results as they are in a trace and a report, with figures that a test changes where it matters."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from fwmemtrace import results
+from fwmemtrace.records import SessionBegin
 
 
 def process_result(**changes: Any) -> results.Process:
@@ -28,3 +29,23 @@ def process_result(**changes: Any) -> results.Process:
         "lost_records": 0,
     }
     return results.Process(**{**fields, **changes})
+
+
+def session_begin(rss_bytes: int) -> SessionBegin:
+    return SessionBegin(
+        schema=1,
+        session_id="x",
+        pid=42,
+        parent_pid=41,
+        version="0",
+        python="3.13.5",
+        platform="linux",
+        command=["python", "service.py"],
+        started_unix_ns=0,
+        time_ns=0,
+        rss_bytes=rss_bytes,
+        peak_rss_bytes=rss_bytes,
+        peak_source="kernel",
+        probes=["resident"],
+        settings={},
+    )

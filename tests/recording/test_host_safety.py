@@ -20,23 +20,14 @@ from fwmemtrace.foreign_errors import is_the_programs
 from fwmemtrace.recording.child_environment import untraced_environment
 from fwmemtrace.sinks.memory import MemorySink
 from fwmemtrace.system import descriptors
+from programs import run_program
 
 ROOT = Path(__file__).parents[2]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 
 
 def run(folder: Path, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    script = folder / "program.py"
-    script.write_text(textwrap.dedent(code))
-    return subprocess.run(
-        [sys.executable, str(script)],
-        cwd=folder,
-        env={**untraced_environment(), **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run_program(folder, code, timeout_s=120, **variables)
 
 
 def calls(path: Path) -> dict[str, int]:

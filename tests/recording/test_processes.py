@@ -5,31 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
 
 import fwmemtrace
-from fwmemtrace.recording.child_environment import untraced_environment
 from fwmemtrace.records import PhaseBegin, PhaseEnd
+from programs import run_program
 
 linux = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
 def run(folder: Path, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    script = folder / "program.py"
-    script.write_text(textwrap.dedent(code))
-    return subprocess.run(
-        [sys.executable, str(script)],
-        cwd=folder,
-        env={**untraced_environment(), **variables},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    return run_program(folder, code, timeout_s=600, **variables)
 
 
 def paths(trace: fwmemtrace.Trace, pid: int | None = None) -> list[str]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import fwmemtrace
-from fwmemtrace.records import CgroupReading, PhaseBegin, Record, SessionBegin, SessionEnd
+from builders import session_begin
+from fwmemtrace.records import CgroupReading, PhaseBegin, Record, SessionEnd
 from fwmemtrace.tracefile.encode import frame, header
 
 MB = 1_000_000
@@ -23,23 +24,7 @@ AROUND = [
 
 def trace(folder: Path, readings: list[CgroupReading], *, closed: bool) -> fwmemtrace.Trace:
     records: list[Record] = [
-        SessionBegin(
-            schema=1,
-            session_id="x",
-            pid=42,
-            parent_pid=41,
-            version="0",
-            python="3.13.5",
-            platform="linux",
-            command=["python", "service.py"],
-            started_unix_ns=0,
-            time_ns=0,
-            rss_bytes=10 * MB,
-            peak_rss_bytes=10 * MB,
-            peak_source="kernel",
-            probes=["resident"],
-            settings={},
-        ),
+        session_begin(10 * MB),
         PhaseBegin(1, 0, "load", 7, 2, 11 * MB),
         *readings,
         *([SessionEnd(9, 12 * MB, 12 * MB, 0)] if closed else []),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import fwmemtrace
+from builders import session_begin
 from fwmemtrace.records import (
     AddressSpaceLimit,
     CgroupReading,
@@ -17,30 +18,13 @@ from fwmemtrace.records import (
     RssChange,
     Sample,
     SampledStack,
-    SessionBegin,
     SessionEnd,
 )
 from fwmemtrace.tracefile.encode import frame, header
 
 MB = 10**6
 SECOND = 10**9
-BEGIN = SessionBegin(
-    schema=1,
-    session_id="x",
-    pid=42,
-    parent_pid=41,
-    version="0",
-    python="3.13.5",
-    platform="linux",
-    command=["python", "service.py"],
-    started_unix_ns=0,
-    time_ns=0,
-    rss_bytes=10 * MB,
-    peak_rss_bytes=10 * MB,
-    peak_source="kernel",
-    probes=["resident"],
-    settings={},
-)
+BEGIN = session_begin(10 * MB)
 STACK = SampledStack(1, [("fill", "service.py", 8)])
 OUTER, INNER = PhaseBegin(1, 0, "serve", 7, 2, 10 * MB), PhaseBegin(2, 1, "load", 7, 3, 10 * MB)
 
