@@ -49,7 +49,7 @@ with phase("objects"):
 _BEFORE = {"torch": "import torch; torch.set_num_threads(1); torch.ones(10) + 1\n"}
 _MEASURE = """
 import gc, json, sys, time
-import memray, fwmemtrace, fwmemtrace.recording.session
+import memray, fwmemtrace, fwmemtrace.recording.switch
 from fwmemtrace import phase
 {before}
 folder, kind, native = sys.argv[1], sys.argv[2], sys.argv[3] == "True"

@@ -122,13 +122,21 @@ LAYERS: dict[str, list[set[str]]] = {
         {"heap.array_names", "heap.chain_steps", "heap.deep_size", "heap.live_storages"},
         {"heap.reference_chains"},
     ],
-    "tracing": [{"tracing.span"}, {"tracing.phases"}, {"tracing.current_tracer"}],
+    "config": [{"config.checks"}, {"config.deployment"}, {"config.settings"}],
+    "tracing": [
+        {"tracing.span"},
+        {"tracing.decorators"},
+        {"tracing.phases"},
+        {"tracing.active"},
+        {"tracing.current_tracer"},
+    ],
     "recording": [
         {"recording.control"},
         {"recording.description", "recording.sink_guard", "recording.probe_set", "recording.workers"},
         {"recording.phase_recorder"},
         {"recording.sampling"},
         {"recording.session"},
+        {"recording.switch"},
     ],
     "capture": [
         {

@@ -36,7 +36,8 @@ from .tracing.phases import Phase, annotate, phase
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .heap.deep_size import deep_size
-    from .recording.session import Session, session, snapshot, start, stop
+    from .recording.session import Session
+    from .recording.switch import session, snapshot, start, stop
     from .trace import Trace, read
 else:
     __getattr__, __dir__ = _load_when_used(
@@ -44,7 +45,8 @@ else:
         {
             "heap.deep_size": ("deep_size",),
             "integrations.notebook": ("load_ipython_extension",),  # for %load_ext, which looks for it here
-            "recording.session": ("Session", "session", "snapshot", "start", "stop"),
+            "recording.session": ("Session",),
+            "recording.switch": ("session", "snapshot", "start", "stop"),
             "trace": ("Trace", "read"),
         },
     )
@@ -87,7 +89,7 @@ def _start_from_environment() -> None:
     own_command = _sys.orig_argv[1:3] == ["-m", __name__] or _os.path.basename(_sys.argv[0] or "") == __name__
     worker = "FWMEMTRACE_PARENT" in _os.environ and _is_multiprocessing_worker()
     if not own_command and (worker or _os.environ.get("FWMEMTRACE")):
-        from .recording.session import start_from_environment
+        from .recording.switch import start_from_environment
 
         start_from_environment(worker=worker)
     elif _os.environ.get("FWMEMTRACE_MARKERS", "0") not in ("", "0"):

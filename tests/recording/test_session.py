@@ -17,7 +17,8 @@ from fwmemtrace import phase
 from fwmemtrace.errors import PhaseError, SessionError, SettingsError, SinkError
 from fwmemtrace.paths import write
 from fwmemtrace.probes import Probe
-from fwmemtrace.recording.session import Session, stop
+from fwmemtrace.recording.session import Session
+from fwmemtrace.recording.switch import stop
 from fwmemtrace.records import Note, PhaseAttributes, PhaseBegin, PhaseEnd, Sample, SessionBegin, SessionEnd
 from fwmemtrace.sinks import MemorySink
 
@@ -238,7 +239,7 @@ def test_the_error_for_an_unknown_probe_or_sink_suggests_names() -> None:
 
 def test_the_previous_tracer_is_restored_after_a_session() -> None:
     """Such as the one that leaves markers for other tools if FWMEMTRACE_MARKERS is set."""
-    from fwmemtrace.tracing import phases
+    from fwmemtrace.tracing import active, phases
     from fwmemtrace.tracing import span as span_module
 
     seen: list[str] = []
@@ -256,7 +257,7 @@ def test_the_previous_tracer_is_restored_after_a_session() -> None:
 
         def annotate(self, span: span_module.Span, attributes: dict[str, span_module.Attribute]) -> None: ...
 
-    before = phases.install(Quiet())
+    before = active.install(Quiet())
     try:
         with phase("a"):
             pass
@@ -265,7 +266,7 @@ def test_the_previous_tracer_is_restored_after_a_session() -> None:
         with phase("c"):
             pass
     finally:
-        phases.install(before)
+        active.install(before)
     assert seen == ["a", "c"]
 
 

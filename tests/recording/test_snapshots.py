@@ -185,12 +185,12 @@ def test_a_control_file_switches_the_session(tmp_path: Path, wait_until) -> None
             while not reached():
                 assert time.monotonic() < deadline, word
                 time.sleep(0.05)
-        from fwmemtrace.recording import session as sessions
+        from fwmemtrace.recording import switch as sessions
         first = fwmemtrace.start("trace.bin", control="control", interval=0)
         with phase("on"): pass
-        switch("off", lambda: sessions._active is None)
+        switch("off", lambda: sessions._on is None)
         with phase("off"): pass
-        switch("on", lambda: sessions._active is not None)
+        switch("on", lambda: sessions._on is not None)
         with phase("on again"): pass
         fwmemtrace.stop()
         """,

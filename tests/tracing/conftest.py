@@ -7,7 +7,7 @@ import pytest
 import fwmemtrace
 from fwmemtrace.records import PhaseBegin, PhaseEnd
 from fwmemtrace.sinks.memory import MemorySink
-from fwmemtrace.tracing import phases
+from fwmemtrace.tracing import active, phases
 
 
 class Traced:
@@ -74,7 +74,7 @@ def traced():
 @pytest.fixture(autouse=True)
 def _nothing_left_behind():
     yield
-    assert phases._tracer is None, "the test left a session on"
+    assert active.installed() is None, "the test left a session on"
     span = phases.current.get()
     phases.current.set(None)
     assert span is None or span.closed, "the test left a phase open"

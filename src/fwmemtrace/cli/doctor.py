@@ -8,7 +8,7 @@ import os
 import sys
 
 from .. import __version__, core, plugins
-from ..recording.session import session
+from ..recording.switch import session
 from ..records import Note
 from ..suite.limits import find_cgroup
 from ..system import cgroup

@@ -25,7 +25,7 @@ _FORMATS = ("text", "markdown", "html", "json")
 _CHILD = """
 import sys
 from fwmemtrace import phase
-from fwmemtrace.recording.session import session
+from fwmemtrace.recording.switch import session
 from importlib import import_module
 trace, failure, *modules = sys.argv[1:]
 sys.argv[1:] = []

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from ..recording.session import Session, session
+from ..recording.session import Session
+from ..recording.switch import session
 from .program import Program, load_module, load_script
 
 _PROBES = ("resident", "imports", "mappings")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..recording.session import current_session
+from ..recording.switch import current_session
 from ..trace import read
 
 

@@ -15,7 +15,7 @@ from IPython.core.magic import Magics, cell_magic, magics_class
 from IPython.display import display
 
 from ..errors import FwmemtraceError
-from ..recording.session import current_session, session
+from ..recording.switch import current_session, session
 from ..trace import read
 from ..tracing.phases import phase
 

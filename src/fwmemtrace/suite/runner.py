@@ -13,7 +13,8 @@ import msgspec
 
 from ..analysis.suite.reading import SuiteProcess
 from ..errors import SuiteError, TraceFileError, unknown_name
-from ..recording.session import Session, session
+from ..recording.session import Session
+from ..recording.switch import session
 from ..records import SuiteBegin, SuiteChange, SuiteMember
 from ..trace import read
 from .candidates import allocator_changes, sharing_changes

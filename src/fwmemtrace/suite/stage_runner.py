@@ -18,7 +18,8 @@ import msgspec
 from ..analysis.suite.stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, FIRST, IMPORT, INIT, REQUEST
 from ..config import Settings
 from ..paths import OUTSIDE, PhasePath, write
-from ..recording.session import Session, start_session
+from ..recording.session import Session
+from ..recording.switch import start_session
 from ..recording.workers import worker_path
 from ..tracing.phases import phase
 from ..tracing.span import current

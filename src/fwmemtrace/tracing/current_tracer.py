@@ -6,7 +6,7 @@ whatever tracer that process has when it is called.
 
 from __future__ import annotations
 
-from . import phases
+from . import active
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class CurrentTracer:
 
     def begin(self, phase: NamedPhase, /) -> Span | None:
         """A phase begins."""
-        tracer = phases.installed()
+        tracer = active.installed()
         return None if tracer is None else tracer.begin(phase)
 
     def end(self, span: Span | None, error: type[BaseException] | None, /) -> None:
@@ -30,7 +30,7 @@ class CurrentTracer:
 
     def switch(self, span: Span | None, /) -> None:
         """This thread continues in another phase."""
-        tracer = phases.installed()
+        tracer = active.installed()
         if tracer is not None:
             tracer.switch(span)
 

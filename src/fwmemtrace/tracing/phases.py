@@ -8,75 +8,33 @@ from __future__ import annotations
 
 from ..errors import PhaseError
 from ..values import LONGEST_TEXT, scalar, short
-from .span import current, set_current
+from .decorators import decorate
+from .span import current
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
-    from types import CodeType, TracebackType
+    from types import TracebackType
     from typing import Any, TypeVar, overload
 
     from .span import Attribute, Span, Tracer
 
     F = TypeVar("F", bound=Callable[..., Any])
 
+# The session's tracer, or None while no session is on: the only thing that a phase looks at then. See `active`.
+session_tracer: Tracer | None = None
+# What is called before the first phase is named; None for nothing.
+first_use: Callable[[], None] | None = None
 
-# The session's tracer, or None while no session is on: the only thing that a phase looks at then.
-_tracer: Tracer | None = None
-
-_CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200  # as in `inspect`, which is too big to import
 # With no session on, all `with phase(...)` of one name can share an object, and looking it up takes half the time of
 # making it. During a session each has its own, so that its exit ends the span that it began, in whatever context.
 _idle: dict[str, Phase] = {}
 # Names and paths of phases that the traced process remembers, here and in the probes (see `probes.path_table`): a
 # program that makes up names, such as one for each request, must not fill its memory with them.
 MOST_PATHS = 1024
-# The file name of the wrappers' code. `warnings.warn` and the methods of loggers skip frames of import machinery when
-# they count `stacklevel`, and recognise them by these two words: so a deprecation in a decorated function is shown for
-# the line that calls it, and not hidden because it seems to come from here.
-_SKIPPED_FILE = f"<importlib._bootstrap>{__file__}"
 _RESUME = (lambda: None).__code__.co_code[0]
 _AFTER_AWAIT = 3
-_skipped: dict[CodeType, CodeType] = {}
 _NUMBERS = frozenset({int, float, bool})  # types of attributes that are recorded as they are
-_WRAPPED = ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__", "__type_params__")
-
-
-def install(tracer: Tracer | None) -> Tracer | None:
-    """Make all phases report to this tracer from now on; None switches tracing off.
-
-    Returns:
-        The previous tracer, which the caller may restore later.
-    """
-    global _tracer
-    before, _tracer = _tracer, tracer
-    return before
-
-
-def installed() -> Tracer | None:
-    """Return the session's tracer; None while no session is on."""
-    return _tracer
-
-
-_first_use: Callable[[], None] | None = None
-
-
-def at_first_use(start: Callable[[], None] | None) -> bool:
-    """Call a function once, before the first phase is named; None for no function.
-
-    Returns:
-        Whether there was such a function, which is not called any more.
-    """
-    global _first_use
-    before, _first_use = _first_use, start
-    return before is not None
-
-
-def _begin_first_use() -> None:
-    global _first_use
-    start, _first_use = _first_use, None
-    if start is not None:
-        start()
 
 
 class Phase:
@@ -117,10 +75,10 @@ class Phase:
         return f"phase({self.name!r})"
 
     def __enter__(self) -> Phase:
-        if _tracer is not None:
+        if session_tracer is not None:
             span = None
             try:
-                span = _tracer.begin(self)
+                span = session_tracer.begin(self)
                 if self._open is None:
                     self._open = [span]
                 else:
@@ -184,7 +142,7 @@ class Phase:
 
     def __call__(self, function: F) -> F:
         """Decorate a function: each call is a run of this phase."""
-        decorated: F = _decorate(function, self)
+        decorated: F = decorate(function, self)
         return decorated
 
 
@@ -248,24 +206,31 @@ def phase(name: Any, /, *, probes: Any = None, **attributes: Any) -> Any:
     >>> check("hello")
     5
     """
-    if _tracer is None and probes is None and not attributes:
+    if session_tracer is None and probes is None and not attributes:
         try:
             return _idle[name]
         except Exception:  # mostly a KeyError; a subclass of str may raise anything when it is hashed
             pass
-    if _first_use is not None:
+    if first_use is not None:
         _begin_first_use()
     if not isinstance(name, str) and (callable(name) or isinstance(name, (classmethod, staticmethod))):
-        return _decorate(name, None)
+        return decorate(name, Phase(_name_of(name)))
     made = Phase(name, probes, attributes)
-    if _tracer is None and probes is None and not attributes and len(_idle) < MOST_PATHS:
+    if session_tracer is None and probes is None and not attributes and len(_idle) < MOST_PATHS:
         _idle[made.name] = made
     return made
 
 
+def _begin_first_use() -> None:
+    global first_use
+    start, first_use = first_use, None
+    if start is not None:
+        start()
+
+
 def is_tracing() -> bool:
     """Return whether a session is on, so that a caller may spare what it needs only for phases."""
-    return _tracer is not None
+    return session_tracer is not None
 
 
 def annotate(**attributes: Attribute) -> None:
@@ -281,9 +246,9 @@ def annotate(**attributes: Attribute) -> None:
     ...     annotate(status=200)
     """
     attributes = _fitted("annotate()", attributes)
-    if _tracer is None:
+    if session_tracer is None:
         return
-    own = _tracer, getattr(_tracer, "inner", None)  # a tracer may leave some spans to another one
+    own = session_tracer, getattr(session_tracer, "inner", None)  # a tracer may leave some spans to another one
     span = current.get()
     while span is not None and (span.closed or span.tracer not in own):
         span = span.parent
@@ -309,181 +274,5 @@ def _scalar(where: str, key: str, value: object) -> Attribute:
 
 
 def _name_of(function: Any) -> str:
+    function = getattr(function, "__func__", function)
     return getattr(function, "__qualname__", None) or type(function).__qualname__
-
-
-def _decorate(function: Any, given: Phase | None) -> Any:
-    if isinstance(function, (classmethod, staticmethod)):
-        return type(function)(_decorate(function.__func__, given))
-    if isinstance(function, type) or not callable(function):
-        raise PhaseError(f"@phase cannot decorate {function!r}; decorate a function or the methods of a class")
-    own_phase = given if given is not None else Phase(_name_of(function))
-    wrapper = _wrapper_for(_flags(function))(function, own_phase)
-    code = wrapper.__code__
-    if code not in _skipped:
-        _skipped[code] = code.replace(co_filename=_SKIPPED_FILE)
-    wrapper.__code__ = _skipped[code]
-    for attribute in _WRAPPED:  # as functools.wraps, which would import more
-        if hasattr(function, attribute):
-            setattr(wrapper, attribute, getattr(function, attribute))
-    wrapper.__dict__.update(getattr(function, "__dict__", {}))
-    wrapper.__wrapped__ = function
-    return wrapper
-
-
-def _flags(function: Any) -> int:
-    """Return the code flags of a function, or of the function that a partial or callable object calls."""
-    while hasattr(function, "func"):  # functools.partial
-        function = function.func
-    function = getattr(function, "__func__", function)  # a bound method
-    if not hasattr(function, "__code__"):  # an object whose class has __call__
-        function = type(function).__call__
-    code = getattr(function, "__code__", None)
-    return code.co_flags if code is not None else 0
-
-
-def _wrapper_for(flags: int) -> Callable[[Any, Phase], Any]:
-    if flags & _CO_COROUTINE:
-        return _trace_coroutine
-    if flags & _CO_ASYNC_GENERATOR:
-        return _trace_async_generator
-    if flags & _CO_GENERATOR:
-        return _trace_generator
-    return _trace_function
-
-
-def _trace_function(function: Any, own_phase: Phase) -> Any:
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if _tracer is None:
-            return function(*args, **kwargs)
-        tracer, span = _tracer, None
-        try:  # around the edges too, where a signal handler may raise
-            span = tracer.begin(own_phase)
-            result = function(*args, **kwargs)
-            tracer.end(span, None)
-        except BaseException as error:
-            if span is not None:
-                tracer.end(span, type(error))
-            raise
-        return result
-
-    return wrapper
-
-
-def _trace_coroutine(function: Any, own_phase: Phase) -> Any:
-    async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if _tracer is None:
-            return await function(*args, **kwargs)
-        tracer, span = _tracer, None
-        try:
-            span = tracer.begin(own_phase)
-            result = await function(*args, **kwargs)
-            tracer.end(span, None)
-        except BaseException as error:
-            if span is not None:
-                tracer.end(span, type(error))
-            raise
-        return result
-
-    return wrapper
-
-
-class _Suspension:
-    """Restores the caller's phase while a generator is suspended, and the generator's phase when it resumes.
-
-    The generator's phase may be one of a `with` block in its body.
-    """
-
-    __slots__ = ("_inner", "_outer", "_tracer", "span")
-
-    def __init__(self, tracer: Tracer, own_phase: Phase) -> None:
-        self._outer = current.get()
-        self._tracer = tracer
-        self.span = tracer.begin(own_phase)
-        self._inner: Span | None = self.span
-
-    def suspend(self) -> None:
-        self._inner = current.get()
-        set_current(self._outer)
-        self._tracer.switch(self._outer)
-
-    def resume(self) -> None:
-        self._outer = current.get()
-        set_current(self._inner)
-        self._tracer.switch(self._inner)
-
-    def finish(self, error: type[BaseException] | None) -> None:
-        self._tracer.end(self.span, error)
-        set_current(self._outer)
-
-
-def _error_of(error: BaseException) -> type[BaseException] | None:
-    # Closing a generator early is a normal end.
-    return None if isinstance(error, GeneratorExit) else type(error)
-
-
-def _trace_generator(function: Any, own_phase: Phase) -> Any:
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        generator = function(*args, **kwargs)
-        if _tracer is None:
-            return (yield from generator)
-        suspension = _Suspension(_tracer, own_phase)
-        step, argument = generator.send, None
-        try:
-            while True:
-                try:
-                    item = step(argument)
-                except StopIteration as stop:
-                    suspension.finish(None)
-                    return stop.value
-                suspension.suspend()
-                try:
-                    argument = yield item
-                    step = generator.send
-                except GeneratorExit:
-                    suspension.resume()
-                    generator.close()
-                    raise
-                except BaseException as error:
-                    step, argument = generator.throw, error
-                suspension.resume()
-        except BaseException as error:
-            suspension.finish(_error_of(error))
-            raise
-
-    return wrapper
-
-
-def _trace_async_generator(function: Any, own_phase: Phase) -> Any:
-    async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        generator = function(*args, **kwargs)
-        suspension = None if _tracer is None else _Suspension(_tracer, own_phase)
-        step, argument = generator.asend, None
-        try:
-            while True:
-                try:
-                    item = await step(argument)
-                except StopAsyncIteration:
-                    if suspension is not None:
-                        suspension.finish(None)
-                    return
-                if suspension is not None:
-                    suspension.suspend()
-                try:
-                    argument = yield item
-                    step = generator.asend
-                except GeneratorExit:
-                    if suspension is not None:
-                        suspension.resume()
-                    await generator.aclose()
-                    raise
-                except BaseException as error:
-                    step, argument = generator.athrow, error
-                if suspension is not None:
-                    suspension.resume()
-        except BaseException as error:
-            if suspension is not None:
-                suspension.finish(_error_of(error))
-            raise
-
-    return wrapper

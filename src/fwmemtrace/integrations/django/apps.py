@@ -8,7 +8,7 @@ from django.apps import AppConfig
 from django.conf import settings
 
 from ...config import Settings
-from ...recording.session import current_session, start
+from ...recording.switch import current_session, start
 
 
 class FwmemtraceConfig(AppConfig):

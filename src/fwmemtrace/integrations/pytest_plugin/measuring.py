@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ...errors import FwmemtraceError
-from ...recording.session import Session, session
+from ...recording.session import Session
+from ...recording.switch import session
 from ...sinks.base import Sink
 from ...sinks.fan_out import FanOutSink
 from ...sinks.trace_file import TraceFileSink

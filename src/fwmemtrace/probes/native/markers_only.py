@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from ...tracing import phases
+from ...tracing import active
 from ...tracing.span import Span, current, leave, new_span, set_current
 from .marker_writer import MarkerWriter
 from .task_switches import TaskSwitches
@@ -53,4 +53,4 @@ class MarkersOnly:
 
 def install() -> None:
     """Make every phase of this process leave markers."""
-    phases.install(MarkersOnly())
+    active.install(MarkersOnly())

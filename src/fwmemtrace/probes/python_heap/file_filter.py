@@ -26,7 +26,7 @@ class FileFilter:
 
     def keeps(self, file: str) -> bool:
         """Return whether lines of that file are listed."""
-        if _OWN_FOLDER in file:  # not always at the start: see `tracing.phases._SKIPPED_FILE`
+        if _OWN_FOLDER in file:  # not always at the start: see `tracing.decorators._SKIPPED_FILE`
             return False
         if self._include and not any(match(file) for match in self._include):
             return False
