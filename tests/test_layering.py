@@ -159,9 +159,9 @@ LAYERS: dict[str, list[set[str]]] = {
         {"capture.fold"},
         {"capture.rows", "capture.samples"},
         {"capture.messages"},
+        {"capture.by_phase", "capture.reader_processes"},
         {"capture.isolated"},
-        {"capture.by_phase"},
-        {"capture.readers"},
+        {"capture.lone_capture", "capture.readers"},
     ],
     "reports": [
         {"reports.base", "reports.share", "reports.visible"},

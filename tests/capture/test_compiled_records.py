@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fwmemtrace import core
-from fwmemtrace.capture import capture_file, isolated
+from fwmemtrace.capture import capture_file, reader_processes
 from fwmemtrace.capture.by_phase import LocalCapture
 from fwmemtrace.capture.compiled_records import parser_for
 from fwmemtrace.capture.messages import Request
@@ -137,7 +137,7 @@ def test_without_the_core_memray_reads(tmp_path, monkeypatch):
 def test_the_reading_process_is_told_whether_to_use_the_core(monkeypatch):
     monkeypatch.setenv("FWMEMTRACE_CORE", "0")
     monkeypatch.setenv("FWMEMTRACE", "trace.bin")
-    process = isolated._Process()
+    process = reader_processes.ReaderProcess()
     process.send(Request("close"))
     process.receive()  # it runs by now, so that this is its environment and not its parent's
     names = Path(f"/proc/{process._process.pid}/environ").read_bytes().split(b"\0")

@@ -14,7 +14,7 @@ import pytest
 
 import fwmemtrace
 from fwmemtrace import phase
-from fwmemtrace.capture import isolated
+from fwmemtrace.capture import isolated, reader_processes
 from fwmemtrace.capture.isolated import IsolatedCapture
 from fwmemtrace.cli import main
 from fwmemtrace.errors import CaptureError
@@ -41,7 +41,7 @@ def capture_path(trace_path):
 
 
 def reader() -> int:
-    (process,) = isolated._idle
+    (process,) = reader_processes._kept
     return process._process.pid
 
 
@@ -61,7 +61,7 @@ def test_a_process_that_has_ended_is_replaced(capture_path):
         pass
     first = reader()
     os.kill(first, signal.SIGKILL)
-    isolated._idle[0]._process.wait()
+    reader_processes._kept[0]._process.wait()
     with IsolatedCapture(capture_path) as capture:
         assert capture.file.records > 2000
     assert reader() != first

@@ -10,7 +10,7 @@ import pytest
 import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.capture import capture_file
-from fwmemtrace.capture.by_phase import PhaseCapture
+from fwmemtrace.capture.isolated import IsolatedCapture
 from fwmemtrace.capture.readers import reader_for
 from fwmemtrace.errors import CaptureError
 from fwmemtrace.paths import write
@@ -76,7 +76,7 @@ def test_the_samples_have_all_stacks_of_all_phases_and_add_up(capture):
 
 
 def test_the_frames_are_those_of_the_report(capture):
-    with PhaseCapture(capture) as reading:
+    with IsolatedCapture(capture) as reading:
         reading.read()
         rows = reading.summary(top=1000).rows
         for sample in reading.samples():
@@ -104,7 +104,7 @@ def without_native_frames(rows):
 
 def test_a_reading_can_be_asked_in_its_middle(capture, monkeypatch):
     monkeypatch.setattr(capture_file, "_BATCH", 20)
-    with PhaseCapture(capture) as reading:
+    with IsolatedCapture(capture) as reading:
         counts = []
 
         def progress(done, total):
@@ -115,7 +115,7 @@ def test_a_reading_can_be_asked_in_its_middle(capture, monkeypatch):
         asked_often = reading.summary()
     assert counts == sorted(counts)
     assert len(counts) > 10
-    with PhaseCapture(capture) as reading:
+    with IsolatedCapture(capture) as reading:
         reading.read()
         asked_once = reading.summary()
     assert without_native_frames(asked_often.rows) == without_native_frames(asked_once.rows)

@@ -9,12 +9,10 @@ from pathlib import Path
 from types import TracebackType
 
 from .. import results
-from ..paths import write
 from ..system.garbage_collector import CollectorPaused
-from .capture_file import CaptureFile
+from .capture_file import CaptureFile, Progress
 from .fold import CaptureFold
 from .frames import HybridFrame, PythonFrame
-from .isolated import IsolatedCapture, Progress
 from .library_names import UNKNOWN_LIBRARY, library_of
 from .native_records import StackKey
 from .rows import CaptureSummary, add_up, build_rows
@@ -29,7 +27,7 @@ _DEPTH = 16  # innermost C and C++ frames that decide the library: enough to see
 class LocalCapture:
     """An open memray capture, split by the phases whose markers are in it; without markers it is one row, `()`.
 
-    It is read in this process, which a damaged capture can end; `PhaseCapture` reads it in another one.
+    It is read in this process, which a damaged capture can end; `isolated.IsolatedCapture` reads it in another one.
 
     `summary` and `samples` cover what was read so far, and can be asked any number of times: before `read`, inside
     its progress callback, and after it.
@@ -162,13 +160,6 @@ class LocalCapture:
             yield _of_other_builds(self._other_builds, self.file.native)
 
 
-class PhaseCapture(IsolatedCapture):
-    """An open memray capture, split by phase, that another process reads; see `LocalCapture`."""
-
-    def __enter__(self) -> PhaseCapture:
-        return self
-
-
 def read_capture(
     path: str | os.PathLike[str],
     *,
@@ -182,9 +173,9 @@ def read_capture(
     Args:
         path: the capture.
         top: how many stacks to resolve for each phase.
-        other_builds: as for `PhaseCapture`.
-        progress: as for `PhaseCapture.read`.
-        run_ended: as for `PhaseCapture`.
+        other_builds: as for `LocalCapture`.
+        progress: as for `LocalCapture.read`.
+        run_ended: as for `LocalCapture`.
 
     Raises:
         CaptureError: if it cannot be read, or cannot be split by phase.
@@ -205,8 +196,8 @@ def samples_of(
 
     Args:
         path: the capture.
-        other_builds: as for `PhaseCapture`.
-        progress: as for `PhaseCapture.read`.
+        other_builds: as for `LocalCapture`.
+        progress: as for `LocalCapture.read`.
 
     Raises:
         CaptureError: at the first sample, if it cannot be read, or cannot be split by phase.
@@ -214,66 +205,6 @@ def samples_of(
     with LocalCapture(path, other_builds=other_builds) as capture:
         capture.read(progress)
         yield from capture.samples()
-
-
-def report_capture(
-    path: str | os.PathLike[str], *, top: int = 10, progress: Progress | None = None
-) -> results.TraceReport:
-    """Report a memray capture that has no trace: the native figures by phase, and the RSS of the process.
-
-    Args:
-        path: any memray capture with every record; it has phases where FWMEMTRACE_MARKERS was set.
-        top: how many stacks to resolve for each phase.
-        progress: as for `PhaseCapture.read`.
-
-    Raises:
-        CaptureError: if it cannot be read, or cannot be split by phase.
-    """
-    with PhaseCapture(path) as capture:  # opened once: memray walks through all of a capture when it is opened
-        capture.read(progress)
-        summary = capture.summary(top)
-        file = capture.file
-        resident = file.resident() or [0]
-        process = results.Process(
-            pid=file.pid,
-            parent_pid=0,
-            python="unknown",
-            platform="unknown",
-            command=[file.command],
-            started_unix_ns=file.started_unix_ns,
-            ended="closed" if summary.complete and summary.stopped else "not closed",
-            last_phase=None,
-            peak_source="sampled",
-            probes=["native"],
-            wall_ns=file.wall_ns,
-            before_session_bytes=resident[0],
-            end_bytes=resident[-1],
-            peak_bytes=max(resident),
-            outside_phases_bytes=0,
-            overlap_bytes=0,
-            lost_records=0,
-        )
-    phases = [
-        results.PhaseRow(
-            path=write(phase),
-            pid=process.pid,
-            calls=summary.calls.get(phase, 0),
-            errors=0,
-            wall_ns=0,
-            resident=None,
-            native=row,
-        )
-        for phase, row in summary.rows.items()
-    ]
-    info = results.TraceInfo(
-        complete=summary.complete and summary.stopped,
-        lost_records=0,
-        damaged_bytes=0,
-        notes=summary.notes,
-        processes=[process],
-        interrupted=not summary.complete,
-    )
-    return results.TraceReport(trace=info, phases=phases)
 
 
 def _of_other_builds(paths: Collection[str], native: bool) -> str:

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..errors import CaptureError
 from . import markers
@@ -21,6 +21,8 @@ from .frame_resolver import FrameResolver, libraries_without_symbols
 from .frames import HybridFrame, PythonFrame
 from .native_records import NativeRecord, StackKey
 from .symbol_hook import with_libraries
+
+Progress: TypeAlias = Callable[[int, int], None]  # records of a capture that were read, and all records
 
 _BATCH = 1024  # how many record objects memray keeps for reuse
 _DEPTH = 1000  # frames of a Python stack that are shown at most

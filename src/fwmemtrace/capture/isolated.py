@@ -1,136 +1,35 @@
 """Reads captures in a process of its own, so that one that ends its reader does not end this process.
 
-memray reads captures in C++, which a damaged or hostile one can crash. The process is kept for the next capture.
+memray reads captures in C++, which a damaged or hostile one can crash.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
-import select
-import signal
-import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from io import BufferedReader
-from typing import BinaryIO, NoReturn, TypeAlias, TypeVar, cast
+from typing import NoReturn, TypeVar
 
 import msgspec
 
-from .. import core, results
+from .. import results
 from ..errors import CaptureError
 from ..paths import PhasePath
-from . import capture_file, messages
+from . import capture_file, messages, reader_processes
+from .capture_file import Progress
 from .native_records import StackKey
+from .reader_processes import ReaderProcess
 from .rows import CaptureSummary
 from .samples import StackSample
-from .stall import Stall
 from .thread_phases import RunEnded
 
-Progress: TypeAlias = Callable[[int, int], None]  # records of a capture that were read, and all records
 _V = TypeVar("_V")
-
-_CODE = "from fwmemtrace.capture.reading_process import main; main()"
-_LOOK_S = 0.5  # between two looks at a process that has not answered yet
-_WAIT_S = 1.0  # for a process that has ended, or was told to
-
-
-class _Process:
-    """A process that reads captures, one after another."""
-
-    def __init__(self) -> None:
-        environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("FWMEMTRACE") or name == core.VARIABLE  # which decides how captures are read
-        }
-        environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
-        self._process = subprocess.Popen(
-            [sys.executable, "-S", "-P", "-W", "ignore", "-c", _CODE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # a crash has much to say
-            env=environment,
-            start_new_session=True,  # Ctrl-C is for this process, which tells the other one to stop
-        )
-        self.owner = os.getpid()
-        self._stalled = False
-        self._requests = cast("BinaryIO", self._process.stdin)
-        self._answers = cast("BufferedReader", self._process.stdout)
-
-    def send(self, request: messages.Request) -> None:
-        """Send a request.
-
-        Raises:
-            BrokenPipeError: if the process has ended.
-        """
-        messages.send(self._requests, b"q", request)
-
-    def receive(self) -> tuple[bytes, bytes] | None:
-        """Return the next message; None if the process has ended, or was ended because it waited for something else."""
-        self._wait()  # here, where Ctrl-C loses no byte
-        return messages.receive(self._answers)
-
-    def _wait(self) -> None:
-        answers = self._answers
-        os.set_blocking(answers.fileno(), False)
-        try:
-            stall: Stall | None = None
-            while not answers.peek(1):
-                stall = stall or Stall(self._process.pid)
-                if select.select([answers], [], [], _LOOK_S)[0]:
-                    return  # an answer, or the end of the process
-                if stall.look():
-                    self._stalled = True
-                    self._process.kill()
-        finally:
-            os.set_blocking(answers.fileno(), True)
-
-    def end(self) -> str:
-        """End the process, and return what ended it if it had ended already."""
-        for pipe in (self._requests, self._answers):
-            try:
-                pipe.close()
-            except OSError:
-                pass
-        try:
-            status = self._process.wait(_WAIT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            status = self._process.wait()
-        if self._stalled:
-            return "it waited for something that never came, such as a FIFO in place of a library"
-        if status >= 0:
-            return f"exit status {status}"
-        try:
-            return signal.Signals(-status).name
-        except ValueError:
-            return f"signal {-status}"
-
-
-_idle: list[_Process] = []
-
-
-@atexit.register
-def _end_idle() -> None:
-    while _idle:
-        process = _idle.pop()
-        if process.owner == os.getpid():
-            process.end()
-
-
-def _take() -> _Process:
-    while _idle:
-        process = _idle.pop()
-        if process.owner == os.getpid():  # not of the process that this one was forked from
-            return process
-    return _Process()
 
 
 class IsolatedCapture:
-    """A capture that another process reads; see `by_phase.PhaseCapture`.
+    """A capture that another process reads; see `by_phase.LocalCapture`.
 
     Raises:
         CaptureError: if it cannot be read, or cannot be split by phase, or ends the process that reads it. All methods
@@ -151,13 +50,13 @@ class IsolatedCapture:
             raise CaptureError(f"{self._path}: reading a memray capture needs memray; install fwmemtrace[native]")
         if not sys.executable or getattr(sys, "frozen", False):
             raise CaptureError(f"{self._path}: there is no Python interpreter to read it; use the command fwmemtrace")
-        self._process: _Process | None = _take()
+        self._process: ReaderProcess | None = reader_processes.take()
         try:
             try:
                 self._process.send(request)
             except OSError:  # it has ended, since nothing was to be read for a while
                 self._process.end()
-                self._process = _Process()
+                self._process = ReaderProcess()
                 self._process.send(request)
             self.file = _File(messages.OPENED.decode(self._message()[1]), self)
         except BaseException:
@@ -176,10 +75,7 @@ class IsolatedCapture:
                 self._give_up()
                 return
             self._process = None
-            if _idle:
-                process.end()
-            else:
-                _idle.append(process)
+            reader_processes.keep(process)
 
     def read(self, progress: Progress | None = None) -> None:
         """Read all records; see `by_phase.LocalCapture.read`."""

@@ -14,7 +14,7 @@ from ..errors import CaptureError
 from ..tracefile.layout import CAPTURE_SUFFIX
 
 if TYPE_CHECKING:
-    from .isolated import Progress
+    from .capture_file import Progress
     from .rows import CaptureSummary
     from .samples import StackSample
     from .thread_phases import RunEnded

@@ -1,4 +1,4 @@
-"""The process that reads captures for another one; see `isolated`, which starts it."""
+"""The process that reads captures for another one; see `reader_processes`, which starts it."""
 
 from __future__ import annotations
 

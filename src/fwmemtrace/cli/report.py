@@ -164,7 +164,7 @@ def print_report(
                 details = trace.details(report, source=source, progress=progress)
         else:
             from ..analysis.findings import find
-            from ..capture.by_phase import report_capture
+            from ..capture.lone_capture import report_capture
 
             report = report_capture(native, top=top, progress=progress)
             report.summary = find([report])

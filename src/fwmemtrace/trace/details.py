@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .. import results
 from ..analysis.details import DetailsAnalysis
 from ..analysis.stack_tree import stack_tree
-from ..capture.by_phase import PhaseCapture
+from ..capture.isolated import IsolatedCapture
 from ..capture.samples import StackSample
 from ..errors import CaptureError
 from ..paths import write
@@ -62,7 +62,7 @@ def _native(process: TracedProcess, analysis: DetailsAnalysis, progress: Progres
         if path is None:
             return None
         try:
-            with PhaseCapture(
+            with IsolatedCapture(
                 path,
                 other_builds=other_builds(process.file),
                 run_ended=lambda phase, level, change: analysis.native_call(phase, level),
