@@ -165,6 +165,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "reports": [
         {"reports.base", "reports.share", "reports.visible"},
+        {"reports.inline"},
         {"reports.blocks"},
         {
             "reports.console",
@@ -174,7 +175,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "reports.sites",
             "reports.tree",
         },
-        {"reports.cause_words"},
+        {"reports.cause_words", "reports.difference_words"},
         {"reports.out_of_memory_words"},
         {
             "reports.heap_tables",

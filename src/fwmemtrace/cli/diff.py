@@ -10,7 +10,8 @@ import msgspec
 from ..analysis.diff import RunOfTrace, compare
 from ..analysis.diff.thresholds import exceeding
 from ..errors import SettingsError, unknown_name
-from ..reports.difference import difference_document, threshold_lines
+from ..reports.difference import difference_document
+from ..reports.difference_words import threshold_lines
 from ..reports.formats import FORMATS
 from ..results.diff import Comparison
 from ..trace import read

@@ -8,20 +8,17 @@ it runs once for every module that is not in sys.modules yet, whatever finder or
 from __future__ import annotations
 
 import _frozen_importlib as _bootstrap  # what importlib._bootstrap is; it is loaded in every interpreter
-import os
-import sys
 import threading
 from collections.abc import Callable
-from os.path import dirname
 from time import perf_counter_ns
-from types import CodeType, FrameType
+from types import CodeType
 from typing import Any, ClassVar
 
-from ..packages import PACKAGE_FOLDERS
 from ..records import ModuleImport
 from ..tracing.span import Span, current
 from .attribution import Accounted
 from .base import Probe, ProbeContext
+from .import_statements import file_of, importer, own_code, place
 
 _get_thread_id = threading.get_ident
 
@@ -29,10 +26,6 @@ _FIND_AND_LOAD = "_find_and_load_unlocked"
 _EXEC = "_exec"
 # The interpreter leaves frames of this file out of the traceback of a failed import, and so the wrappers' frames too.
 _BOOTSTRAP_FILE = "<frozen importlib._bootstrap>"
-_MACHINERY = "<frozen importlib"
-# Where code of the program's own is not: in no file, in the standard library, in this package.
-_NOT_OWN = ("<", f"{dirname(os.__file__)}{os.sep}", f"{dirname(dirname(__file__))}{os.sep}")
-_INSTALLED = tuple(f"{os.sep}{folder}{os.sep}" for folder in PACKAGE_FOLDERS)
 
 
 class _Open:
@@ -157,10 +150,10 @@ class ImportsProbe(Probe):
                 self._close_window(stack)
                 parent, waited_for = _asker(stack, module)
                 opened = _Open(module, parent, len(stack))
-                importer = _importer()
-                opened.own_code = _own_code(importer, in_import=parent is not None)
+                statement = importer(__name__)
+                opened.own_code = own_code(statement, in_import=parent is not None)
                 if parent is None:
-                    opened.asked_by = _place(importer)
+                    opened.asked_by = place(statement)
                 elif parent.waited_for:
                     waited_for = True
                 if waited_for:
@@ -219,7 +212,7 @@ class ImportsProbe(Probe):
                     cumulative_bytes,
                     cumulative_ns - opened.inner_ns,
                     cumulative_ns,
-                    _file_of(module),
+                    file_of(module),
                     None if error is None else type(error).__qualname__,
                     reload,
                     *opened.own_code,
@@ -256,48 +249,6 @@ def _asker(stack: list[_Open], module: str) -> tuple[_Open | None, bool]:
             return opened, waited_for
         waited_for = True
     return None, waited_for
-
-
-def _importer() -> FrameType | None:
-    """Return the frame of the import statement that is running."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None and (
-        frame.f_code.co_filename.startswith(_MACHINERY) or frame.f_globals.get("__name__") in ("importlib", __name__)
-    ):
-        frame = frame.f_back
-    return frame
-
-
-def _place(frame: FrameType | None) -> str:
-    """Return the module and line that a frame is at, such as "service:12"."""
-    return "" if frame is None else f"{frame.f_globals.get('__name__', '?')}:{frame.f_lineno}"
-
-
-def _own_code(frame: FrameType | None, *, in_import: bool) -> tuple[str, int]:
-    """Return the nearest line of the program's own code, from the frame outwards.
-
-    Args:
-        frame: of the import statement.
-        in_import: whether to stop at the import that is around it, whose own line is already known.
-    """
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if file.startswith(_MACHINERY):
-            if in_import:
-                break
-        elif not (file.startswith(_NOT_OWN) or any(folder in file for folder in _INSTALLED)):
-            return file, frame.f_lineno or 0
-        frame = frame.f_back
-    return "", 0
-
-
-def _file_of(module: Any) -> str | None:
-    # Not getattr: reading an attribute may make a lazy module load itself.
-    try:
-        file = object.__getattribute__(module, "__dict__").get("__file__")
-    except AttributeError:
-        return None
-    return file if isinstance(file, str) else None
 
 
 def _around_find_and_load(probe: ImportsProbe, original: Callable[..., Any]) -> Callable[..., Any]:

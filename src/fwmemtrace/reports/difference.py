@@ -8,9 +8,8 @@ from typing import TypeAlias
 import msgspec
 
 from ..paths import nearest
-from ..results.diff import BeforeAfter, Comparison, Difference, KindChange, PhaseChange, ProcessChange, StackChange
+from ..results.diff import BeforeAfter, Comparison, PhaseChange, ProcessChange, StackChange
 from .blocks import (
-    Alarm,
     Block,
     Bytes,
     Code,
@@ -27,23 +26,13 @@ from .blocks import (
     Table,
     counted,
     parts,
-    plain,
 )
+from .difference_words import ARROW, difference_words, frame_words, line_words, noise_words
 from .flame import flame_graph
-from .ledger_words import UNEXPLAINED, category_words, ledger_words
-from .sites import short
 from .tree import guide
 
 _Of: TypeAlias = Callable[[PhaseChange], BeforeAfter]
 
-_METRICS = {
-    "rss": "RSS change",
-    "rises": "RSS rises",
-    "peak": "peak RSS above its start",
-    "native live": "native live",
-    "python heap": "Python heap",
-    "tensors": "tensors",
-}
 _STACK_METRICS = {"rises": "RSS rises", "native live": "native live", "python heap": "Python heap"}
 _FIGURES: list[tuple[str, _Of, bool, bool]] = [  # title, figure, whether it is a change, whether its noise is known
     ("RSS change", lambda phase: phase.delta_bytes, True, False),
@@ -55,7 +44,6 @@ _FIGURES: list[tuple[str, _Of, bool, bool]] = [  # title, figure, whether it is 
 ]
 _FRAMES = 3
 _MOST_PHASES = 500  # of a process, whose tables take seconds to lay out and nobody reads
-_ARROW = " → "
 
 
 def difference_document(comparison: Comparison, top: int = 10) -> Document:
@@ -88,81 +76,18 @@ def difference_document(comparison: Comparison, top: int = 10) -> Document:
 def _differences(comparison: Comparison, top: int, several: bool) -> Iterator[Block]:
     found = comparison.differences
     if not found:
-        yield Prose("none", ["No difference beyond noise.", _noise_words(comparison)])
+        yield Prose("none", ["No difference beyond noise.", noise_words(comparison)])
         return
-    yield Listing("differences", [_difference_words(one, several) for one in found[:top]])
+    yield Listing("differences", [difference_words(one, several) for one in found[:top]])
     rest: list[Sentence] = [[*counted(len(found) - top, "smaller difference"), "."]] if len(found) > top else []
-    yield Prose("noise", [*rest, _noise_words(comparison)])
-
-
-def _noise_words(comparison: Comparison) -> Sentence:
-    if comparison.noise == "measured":
-        return "Noise is measured: the spread between runs of one side."
-    return "Noise is estimated; to measure it, give more runs with --before and --after."
-
-
-def _difference_words(difference: Difference, several: bool) -> Sentence:
-    sizes = difference.bytes
-    words: list[Inline] = [*_place(difference), ": "]
-    if several:
-        words = [Code(difference.process), ", ", *words]
-    metric = (
-        category_words(difference.category)
-        if difference.metric == "kind"
-        else "peak RSS"
-        if difference.metric == "peak" and difference.place == "process"
-        else "RSS"
-        if difference.place in ("before session", "process")
-        else _METRICS[difference.metric]
-    )
-    size = Bytes(sizes.change, signed=True)
-    words += [Alarm(size) if sizes.change > 0 else size, f" {metric}"]
-    if sizes.before is not None and sizes.after is not None:
-        words += [" (", Bytes(sizes.before), _ARROW, Bytes(sizes.after), ")"]
-    words += [", noise ±", Bytes(difference.noise_bytes)]
-    reasons = [*_kind_words(difference), *_stack_words(difference)]
-    for number, reason in enumerate(reasons):
-        words += ["; " if number else ": ", *reason]
-    return words
-
-
-def _place(difference: Difference) -> list[Inline]:
-    match difference.place:
-        case "phase":
-            return [Code(difference.path)]
-        case "outside":
-            return ["outside any phase"]
-        case "before session":
-            return ["before the session"]
-        case "process":
-            if difference.bytes.before is not None and difference.bytes.after is not None:
-                return ["the process as a whole"]
-            return ["only in the first trace" if difference.bytes.after is None else "only in the second trace"]
-
-
-def _kind_words(difference: Difference) -> Iterator[list[Inline]]:
-    if difference.metric == "rss" and difference.kinds:
-        kind = difference.kinds[0]
-        yield [*parts(_kind(kind)), " ", Bytes(kind.bytes.change, signed=True)]
-
-
-def _stack_words(difference: Difference) -> Iterator[list[Inline]]:
-    if difference.stacks:
-        change = difference.stacks[0]
-        frame = next((frame for frame in change.stack if frame.library is None and frame.line), None)
-        if frame is not None:
-            yield [*_frame(frame.function, frame.file, frame.line), " ", Bytes(change.bytes.change, signed=True)]
-
-
-def _frame(function: str, file: str, line: int) -> list[Inline]:
-    return [Code(f"{function} {short(file)}:{line}".strip())]
+    yield Prose("noise", [*rest, noise_words(comparison)])
 
 
 def _process_table(processes: Sequence[ProcessChange]) -> Table:
     columns = [Column("process"), *(Column(head, "right") for head in ("before", "after", "difference", "noise"))]
     rows: list[list[Sentence]] = []
     for process in processes:
-        pids = f" {_or_dash(process.pids.before)}{_ARROW}{_or_dash(process.pids.after)}"
+        pids = f" {_or_dash(process.pids.before)}{ARROW}{_or_dash(process.pids.after)}"
         noise: Sentence = ["±", Bytes(process.noise_bytes)]
         rows.append([[Code(process.name), pids], None, None, None, None])
         rows.append([[Guide("├ "), "peak RSS"], *_cells(process.peak_bytes), noise])
@@ -247,19 +172,13 @@ def _kind_table(process: ProcessChange, top: int) -> Table | None:
     columns += [Column(head, "right") for head in ("before", "after", "difference", "noise")]
     rows: list[list[Sentence]] = [
         [
-            [Code(phase.path) if phase.path else "outside any phase", ": ", *parts(_kind(kind))],
+            [Code(phase.path) if phase.path else "outside any phase", ": ", *parts(line_words(kind))],
             *_cells(kind.bytes, signed=True),
             ["±", Bytes(kind.noise_bytes)],
         ]
         for phase, kind in found[:top]
     ]
     return Table("kinds", columns, rows, title="Ledger lines that differ beyond noise")
-
-
-def _kind(kind: KindChange) -> Sentence:
-    if kind.category == UNEXPLAINED:
-        return UNEXPLAINED
-    return ledger_words(kind.category, kind.owner) if kind.owner else category_words(kind.category)
 
 
 def _flame_graphs(stacks: Sequence[StackChange]) -> Iterator[Drawing]:
@@ -276,7 +195,7 @@ def _stack_table(stacks: Sequence[StackChange], top: int, several: bool) -> Tabl
     for change in stacks[:top]:
         stack: list[Inline] = []
         for number, frame in enumerate(change.stack[:_FRAMES]):
-            stack += [" < " if number else "", *_frame(frame.function, frame.file, frame.line)]
+            stack += [" < " if number else "", *frame_words(frame.function, frame.file, frame.line)]
         rows.append(
             [
                 *_cells(change.bytes),
@@ -287,21 +206,3 @@ def _stack_table(stacks: Sequence[StackChange], top: int, several: bool) -> Tabl
             ]
         )
     return Table("stacks", columns, rows)
-
-
-def threshold_lines(exceeded: Sequence[Difference], threshold: str) -> list[str]:
-    """Returns a line for each growth that exceeds a threshold.
-
-    Args:
-        exceeded: what grew by more.
-        threshold: as it was given.
-    """
-    return [
-        plain([*_place_in_process(one), " grew by ", Bytes(one.bytes.change), f", more than {threshold}"])
-        for one in exceeded
-    ]
-
-
-def _place_in_process(difference: Difference) -> list[Inline]:
-    process: list[Inline] = [Code(difference.process)]
-    return process if difference.place == "process" else [*process, ", ", *_place(difference)]
