@@ -16,13 +16,22 @@ from fwmemtrace import core
 
 Until: TypeAlias = Callable[[Callable[[], object]], None]
 
-# A slow example is a busy machine's, not a fault of the code.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")
+# Every run tries the same examples, so that a change makes a property fail and not chance, and takes as long as it takes
+# on a busy machine. `--hypothesis-profile explore` tries others.
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("whole", settings.get_profile("explore"), derandomize=True)
+settings.register_profile("fast", settings.get_profile("whole"), max_examples=20)
+settings.load_profile("explore")
 
 # A session that the tests run in must not reach the programs that they start.
 for _name in [name for name in os.environ if name.startswith("FWMEMTRACE") and name != core.VARIABLE]:
     del os.environ[_name]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose how many examples of each property are tried: fewer in the fast tier."""
+    if not config.getoption("hypothesis_profile"):
+        settings.load_profile("fast" if "not slow" in config.option.markexpr else "whole")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 import fwmemtrace
 
 pytest.importorskip("memray")
+pytestmark = pytest.mark.slow
 
 
 def trends(tmp_path, body):

@@ -335,6 +335,7 @@ def test_interrupting_the_reader_leaves_a_partial_summary(tmp_path, on_signal, h
     subprocess.run([sys.executable, "-c", ""], check=True)  # no interrupt is pending
 
 
+@pytest.mark.slow
 def test_the_command_reports_a_capture_without_a_trace(run, tmp_path, capsys):
     from fwmemtrace.cli import main
 

@@ -98,6 +98,7 @@ def report(folder):
     return frames, row["native"], parsed["trace"]["notes"], errors
 
 
+@pytest.mark.slow
 def test_a_library_without_debugging_information_gives_its_names(traced):
     frames, native, notes, errors = report(traced)
     assert ("LZ4_createStreamHC", "libcopied.so") in frames
@@ -111,6 +112,7 @@ def test_a_library_without_debugging_information_gives_its_names(traced):
     assert errors == ""
 
 
+@pytest.mark.slow
 def test_a_library_that_is_gone_gives_no_names_and_a_note(traced):
     (traced / "libcopied.so").rename(traced / "aside.so")
     try:
@@ -135,6 +137,7 @@ print(json.dumps({"sites": sites, "notes": summary.notes}))
 """
 
 
+@pytest.mark.slow
 def test_another_build_of_memray_names_frames_without_libraries(traced):
     found = json.loads(output(traced, "-c", WITHOUT)[0])
     (lz4,) = (site for site in found["sites"] if "LZ4_createStreamHC" in site)
@@ -142,6 +145,7 @@ def test_another_build_of_memray_names_frames_without_libraries(traced):
     assert any(site[0] == "numpy" for site in found["sites"])
 
 
+@pytest.mark.slow
 def test_another_build_of_memray_names_no_native_frames_where_libraries_differ(traced):
     found = json.loads(output(traced, "-c", WITHOUT, "/lib/another.so")[0])
     assert all(library is None and "LZ4_createStreamHC" not in names for library, *names in found["sites"])

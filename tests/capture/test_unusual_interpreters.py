@@ -14,6 +14,7 @@ from fwmemtrace.cli import main
 from .conftest import ARENA, summary_of
 
 memray = pytest.importorskip("memray")
+pytestmark = pytest.mark.slow
 
 PROGRAM = """
 import fwmemtrace

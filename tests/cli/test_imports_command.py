@@ -9,6 +9,8 @@ import pytest
 import fwmemtrace
 from fwmemtrace.records import ModuleImport
 
+pytestmark = pytest.mark.slow
+
 SOURCE = Path(fwmemtrace.__file__).parent.parent
 BIG = (
     "import mmap\ntable = mmap.mmap(-1, {} * 10**6, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE)\n"

@@ -84,6 +84,7 @@ def test_run_completes_the_trace_at_sigterm(tmp_path: Path, on_signal: OnSignal)
     assert fwmemtrace.read(tmp_path / "trace.bin").summary().trace.complete
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN])
 def test_report_reads_a_capture_to_its_end_unless_it_is_interrupted(
     tmp_path: Path,
@@ -121,6 +122,7 @@ def test_a_report_that_is_interrupted_elsewhere_ends_without_a_traceback(
     assert main(["report", str(tmp_path / "trace.bin")]) == 130
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ignored")
 def test_imports_goes_on_after_an_interrupt_that_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "fw_interrupted.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)")
@@ -130,6 +132,7 @@ def test_imports_goes_on_after_an_interrupt_that_is_ignored(tmp_path: Path) -> N
     assert printed.startswith("Importing fw_interrupted adds")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ignored")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_imports_ends_with_its_process_and_leaves_no_file(
@@ -157,6 +160,7 @@ def test_imports_ends_with_its_process_and_leaves_no_file(
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
+@pytest.mark.slow
 def test_a_signal_that_the_parent_ignores_stays_ignored(tmp_path: Path, on_signal: OnSignal, wait_until: Until) -> None:
     """What nohup is for."""
     (tmp_path / "fw_patient.py").write_text(

@@ -25,6 +25,7 @@ def within(figure: float, truth: float, share: float) -> bool:
     return abs(figure - truth) <= share * truth
 
 
+@pytest.mark.slow
 def test_without_the_core_the_probe_says_why_and_the_session_goes_on(monkeypatch, tmp_path):
     monkeypatch.setenv(core.VARIABLE, "0")
     with (

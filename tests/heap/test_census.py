@@ -88,6 +88,7 @@ print(json.dumps([ours, theirs]))
 """
 
 
+@pytest.mark.slow
 def test_equal_to_pympler_on_one_heap():
     done = subprocess.run([sys.executable, "-c", JUDGED], check=True, capture_output=True, timeout=600)
     ours, theirs = json.loads(done.stdout)

@@ -256,6 +256,7 @@ def leaks(tmp_path_factory):
     return {record["type"]: record for record in found if record["record"] == "ObjectHolder"}
 
 
+@pytest.mark.slow
 def test_each_planted_leak_gets_its_chain(leaks):
     def links(name):
         return [step[1] if isinstance(step, list) else step["link"] for step in leaks[f"__main__.{name}"]["chain"]]
@@ -317,6 +318,7 @@ def holders_of(records):
     }
 
 
+@pytest.mark.slow
 def test_the_holder_is_the_cache_and_not_a_variable(at_defaults):
     root, links = holders_of(at_defaults)["__main__.Node"]
     assert (root, links) == ("module", ["", ".CACHE", "[a int]", "[0]"])

@@ -12,7 +12,10 @@ import pytest
 
 import fwmemtrace
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs fork and /proc/self/smaps")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="needs fork and /proc/self/smaps"),
+]
 MB = 10**6
 SOURCE = Path(fwmemtrace.__file__).parent.parent
 

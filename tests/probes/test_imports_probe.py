@@ -287,6 +287,7 @@ def test_a_wrapper_of_another_tool_stays_and_works(package, monkeypatch):
     monkeypatch.setattr(_frozen_importlib, "_find_and_load_unlocked", original)
 
 
+@pytest.mark.slow
 def test_an_import_around_a_fork_continues_in_the_child(tmp_path):
     (tmp_path / "fw_forks.py").write_text(
         "import os\npid = os.fork()\nif pid: os.waitpid(pid, 0)\nimport fw_after\n", encoding="utf-8"

@@ -339,6 +339,7 @@ def test_the_pool_of_arrow_is_told_by_the_header_of_its_arenas(tmp_path):
     assert abs(traced.ledgers["read table"].unexplained_bytes) < UNEXPLAINED
 
 
+@pytest.mark.slow
 def test_arrow_keeps_what_it_freed(tmp_path):
     pytest.importorskip("pyarrow")
     traced = run(

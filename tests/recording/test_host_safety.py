@@ -85,6 +85,7 @@ def test_descriptors_are_high_and_closed_once(tmp_path: Path) -> None:
     os.close(lowest)
 
 
+@pytest.mark.slow
 def test_an_existing_trace_is_kept(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     path = tmp_path / "trace.bin"
     for name in ("first", "second", "third"):

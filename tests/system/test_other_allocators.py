@@ -31,6 +31,7 @@ def test_glibc_s_malloc_is_not_another_allocator():
     assert find_other_allocator() is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("allocator", LIBRARIES)
 def test_its_memory_has_its_name(tmp_path, allocator):
     library = next(filter(None, map(ctypes.util.find_library, LIBRARIES[allocator])), None)

@@ -9,7 +9,7 @@ from zlib import crc32
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import fwmemtrace
@@ -73,7 +73,6 @@ def test_a_truncated_file_keeps_every_whole_frame(written: list[Record], data: s
     assert found.damaged_bytes == cut - sum(map(len, frames[:kept]))
 
 
-@settings(max_examples=300)
 @given(st.lists(records, min_size=2, max_size=10), st.data())
 def test_a_flipped_byte_costs_one_record(written: list[Record], data: st.DataObject) -> None:
     frames = [frame(record) for record in written]
