@@ -16,8 +16,8 @@ from fwmemtrace import core
 
 Until: TypeAlias = Callable[[Callable[[], object]], None]
 
-# Every run tries the same examples, so that a change makes a property fail and not chance, and takes as long as it takes
-# on a busy machine. `--hypothesis-profile explore` tries others.
+# Every run tries the same examples, so that a change makes a property fail and not chance, and takes as long as it
+# takes. `--hypothesis-profile explore` tries others.
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("whole", settings.get_profile("explore"), derandomize=True)
 settings.register_profile("fast", settings.get_profile("whole"), max_examples=20)
