@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from fwmemtrace.recording.child_environment import untraced_environment
 from stress.outcome import Outcome
 
 FULL, SMALL = 200, 20
+_AT_ONCE = 2  # programs
 
 
 class _Tool(NamedTuple):
@@ -162,25 +163,30 @@ _TOOLS = {
 def run(number: int) -> Outcome:
     """Let each program make that many calls."""
     outcome = Outcome(number)
-    Path("work.py").write_text(textwrap.dedent(_WORK), encoding="utf-8")
-    for name, tool in _TOOLS.items():
-        if all(importlib.util.find_spec(module) for module in tool.needs):
-            calls, failure = _try(name, tool.program, tool.command, number)
+    tried = [name for name, tool in _TOOLS.items() if all(map(importlib.util.find_spec, tool.needs))]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for name, (calls, failure) in zip(tried, pool.map(lambda name: _try(name, number), tried), strict=True):
             outcome.expect(not failure, f"{name}: {failure}")
             outcome.expect(calls == number, f"{name}: {calls} of {number} calls are in the traces")
             outcome.figures[f"calls with {name}"] = calls
     return outcome
 
 
-def _try(name: str, program: str, command: Sequence[str], number: int) -> tuple[int, str]:
-    Path("program.py").write_text(textwrap.dedent(program).replace("{number}", str(number)), encoding="utf-8")
-    trace = Path("".join(letter for letter in name if letter.isalnum()) + ".bin").absolute()
+def _try(name: str, number: int) -> tuple[int, str]:
+    """Run a program in a folder of its own; returns how many calls are in its traces, and how it failed if it did."""
+    tool = _TOOLS[name]
+    folder = Path("".join(letter for letter in name if letter.isalnum())).absolute()
+    folder.mkdir()
+    (folder / "work.py").write_text(textwrap.dedent(_WORK), encoding="utf-8")
+    (folder / "program.py").write_text(textwrap.dedent(tool.program).replace("{number}", str(number)), encoding="utf-8")
+    trace = folder / "trace.bin"
     done = subprocess.run(
-        [sys.executable, *command],
+        [sys.executable, *tool.command],
+        cwd=folder,
         env={
             **untraced_environment(),
             "FWMEMTRACE": str(trace),
-            "PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path]),
+            "PYTHONPATH": os.pathsep.join([str(folder), *sys.path]),
         },
         capture_output=True,
         text=True,

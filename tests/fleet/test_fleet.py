@@ -80,11 +80,10 @@ def write_trace(
     return path
 
 
-@pytest.fixture
-def traces(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two services on many hosts over several days, with planted facts."""
-    folder = tmp_path / "traces"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("traces")
     number = 0
     for day in range(4):
         for host in range(6):
@@ -104,6 +103,14 @@ def traces(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def dataset(traces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of them, which a test must not change."""
+    folder = tmp_path_factory.mktemp("fleet") / "dataset"
+    assert main(["fleet", "add", str(traces), "--into", str(folder)]) == 0
+    return folder
+
+
 def ask(dataset: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     assert main(["fleet", "report", str(dataset), "--format", "json", *arguments]) == 0
     return json.loads(capsys.readouterr().out)
@@ -114,9 +121,7 @@ def add(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return capsys.readouterr().out
 
 
-def test_every_planted_fact_is_found(traces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    dataset = tmp_path / "dataset"
-    assert add(capsys, traces, "--into", dataset).startswith("51 processes added, 0 known already, 0 files skipped")
+def test_every_planted_fact_is_found(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = ask(dataset, capsys)
     assert found["services"][0]["service"] == "guard / nli"
     assert found["services"][0]["p50_bytes"] == pytest.approx(441 * MB, abs=MB)
@@ -144,8 +149,8 @@ def test_adding_again_adds_nothing_and_compacting_changes_nothing(
 ) -> None:
     dataset = tmp_path / "dataset"
     paths = sorted(traces.iterdir())
-    for start in range(0, len(paths), 5):
-        add(capsys, *paths[start : start + 5], "--into", dataset)
+    added = [add(capsys, *paths[start : start + 17], "--into", dataset) for start in range(0, len(paths), 17)]
+    assert added[0].startswith("17 processes added, 0 known already, 0 files skipped")
     assert "0 processes added, 51 known already" in add(capsys, traces, "--into", dataset)
     before = ask(dataset, capsys)
     files = len(list(dataset.rglob("*.parquet")))
@@ -187,12 +192,12 @@ def test_what_a_killed_compaction_leaves_counts_once(
     assert ask(dataset, capsys) == before
 
 
-def test_spark_gives_the_same_answers(traces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_spark_gives_the_same_answers(
+    dataset: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("pyspark", reason="needs fwmemtrace[spark]")
     if subprocess.run(["java", "-version"], capture_output=True).returncode:
         pytest.skip("needs Java 17 or newer")
-    dataset = tmp_path / "dataset"
-    add(capsys, traces, "--into", dataset)
     with_duckdb = ask(dataset, capsys)
     with_spark = ask(dataset, capsys, "--engine", "spark")
     for name, rows in with_duckdb.items():
@@ -208,9 +213,7 @@ def test_a_dataset_on_another_file_system(traces: Path, capsys: pytest.CaptureFi
     assert sum(row["processes"] for row in found["services"]) == 4
 
 
-def test_text_and_markdown(traces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    dataset = tmp_path / "dataset"
-    add(capsys, traces, "--into", dataset)
+def test_text_and_markdown(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for format in ("text", "markdown"):
         assert main(["fleet", "report", str(dataset), "--format", format]) == 0
         out = capsys.readouterr().out

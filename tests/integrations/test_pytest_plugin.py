@@ -77,10 +77,10 @@ def test_freed(): new_memory(40_000_000).close()
 @pytest.mark.limit_peak("50 MB")
 def test_peak(): new_memory(40_000_000).close()
 
-@pytest.mark.limit_growth("1 kB", calls=100, warmup=10)
+@pytest.mark.limit_growth("1 kB", calls=40, warmup=5)
 def test_growth(): bytearray(100_000)
 
-@pytest.mark.limit_growth("9 kB", calls=100, warmup=10)
+@pytest.mark.limit_growth("9 kB", calls=40, warmup=5)
 def test_slow_growth(): KEPT.append(bytearray(3000))
 
 @pytest.mark.limit_allocated("12 MB")
