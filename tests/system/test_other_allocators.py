@@ -16,6 +16,7 @@ from fwmemtrace.system.other_allocators import find_other_allocator
 SOURCE = Path(fwmemtrace.__file__).parents[1]
 MB = 10**6
 LIBRARIES = {"jemalloc": ["jemalloc"], "tcmalloc": ["tcmalloc_minimal", "tcmalloc"], "mimalloc": ["mimalloc"]}
+PACKAGES = {"jemalloc": "libjemalloc2", "tcmalloc": "libtcmalloc-minimal4", "mimalloc": "libmimalloc2.0"}
 PROGRAM = """
 import fwmemtrace
 from fwmemtrace import phase
@@ -36,7 +37,7 @@ def test_glibc_s_malloc_is_not_another_allocator():
 def test_its_memory_has_its_name(tmp_path, allocator):
     library = next(filter(None, map(ctypes.util.find_library, LIBRARIES[allocator])), None)
     if library is None:
-        pytest.skip(f"lib{allocator} is not installed on this machine, and no package on PyPI carries it")
+        pytest.skip(f"needs Debian's package {PACKAGES[allocator]}")
     environment = {**os.environ, "PYTHONPATH": str(SOURCE), "LD_PRELOAD": library}
     subprocess.run([sys.executable, "-c", PROGRAM], cwd=tmp_path, env=environment, check=True)
     ledgers = {row.path: row for row in fwmemtrace.read(tmp_path / "trace.bin").ledger()}
