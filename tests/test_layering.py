@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "system": {"errors", "records"},
     "heap": {"errors", "records", "system"},
     "probes": GROUND - {"_version"} | {"config", "tracing", "system", "heap", "core", "capture", "tracefile"},
-    "sinks": {"lazy", "errors", "records", "system", "tracefile", "values"},
+    "sinks": {"lazy", "errors", "records", "system", "core", "tracefile", "values"},
     "recording": GROUND | {"config", "plugins", "tracing", "system", "probes", "sinks"},
     # in any process, later
     "tracefile": {"errors", "foreign_errors", "records", "paths", "values"},
