@@ -16,6 +16,10 @@ from .append_file import AppendFile
 from .file_names import create, worker_path
 from .mapped_file import MappedFile
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..core._compiled import TraceWindow
+
 _TELL_EVERY_S = 0.5
 
 
@@ -69,6 +73,11 @@ class TraceFileSink:
         self._behind = not file.append(self._start)  # whether something is to be written before the next record
         if not self._behind:
             self._start = b""
+
+    @property
+    def window(self) -> TraceWindow | None:
+        """Where frames may be copied to, past `write`; None without windows, or in a subclass, which may look at them."""
+        return getattr(self._file, "window", None) if type(self) is TraceFileSink else None
 
     def _joins(self, path: str) -> bool:
         """Tell whether an existing file is that of the session to which this process belongs."""
