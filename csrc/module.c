@@ -1,5 +1,6 @@
 // The extension module `fwmemtrace.core._compiled`: what Python can ask of the core.
 #include "capture.h"
+#include "edges.h"
 
 #include <errno.h>
 #include <structmember.h>
@@ -161,5 +162,11 @@ PyMODINIT_FUNC PyInit__compiled(void);
 PyMODINIT_FUNC PyInit__compiled(void) {
     PyObject *module = PyModule_Create(&definition);
     if (module && PyModule_AddType(module, &capture_parser_type)) Py_CLEAR(module);
+#ifdef HAS_EDGES
+    crc32_prepare();
+    PyTypeObject *types[] = {&trace_window_type, &phase_peaks_type, &phase_edges_type};
+    for (size_t at = 0; module && at < sizeof types / sizeof *types; at++)
+        if (PyModule_AddType(module, types[at])) Py_CLEAR(module);
+#endif
     return module;
 }

@@ -93,8 +93,9 @@ for 0.
 
 
 _FRAMES = """\
-A trace file is a header, followed by frames to its end. It is only ever appended to, one frame per `write` call, so
-that a process that is killed leaves every record that it had written. All numbers are little-endian.
+A trace file is a header, followed by frames to its end. It is only ever appended to, one whole frame
+after the other, each of which is with the kernel at once: a process that is killed leaves every record that it had
+written. All numbers are little-endian.
 
 {header}
 
@@ -103,6 +104,9 @@ that a process that is killed leaves every record that it had written. All numbe
 A reader takes every frame whose checksum is right. Where one is wrong, it searches for the next whole frame, and
 counts the bytes between as damaged. A payload length over {max_payload} bytes is damage. Frames of an unknown kind
 are skipped: a newer version may have written them.
+
+Behind the last frame there may be up to {reserved} bytes that are reserved for the next ones. They are zero, but for a
+frame that a kill has left unfinished: its length is written last. Neither is damage.
 
 A payload is one MessagePack array with the fields of the record, in the order of the tables below. Records of a newer
 version may have more fields, which a reader ignores; records of an older version may have fewer, and the defaults
@@ -151,6 +155,7 @@ def trace_format_page() -> str:
         header=f"The header, {layout.HEADER.size} bytes:\n\n{header}",
         frame=f"A frame, {layout.FRAME_OVERHEAD} bytes around its payload:\n\n{frame}",
         max_payload=f"{layout.MAX_PAYLOAD:,}",
+        reserved=f"{layout.MAX_RESERVED:,}",
         suffix=layout.CAPTURE_SUFFIX,
         heap_suffix=layout.HEAP_SUFFIX,
         example=_hex(encode.header(4242)) + "\n" + _hex(encode.frame(_PHASE)),

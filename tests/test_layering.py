@@ -45,8 +45,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "system": {"errors", "records"},
     "heap": {"errors", "records", "system"},
     "probes": GROUND - {"_version"} | {"config", "tracing", "system", "heap", "core", "capture", "tracefile"},
-    "sinks": {"lazy", "errors", "records", "system", "tracefile", "values"},
-    "recording": GROUND | {"config", "plugins", "tracing", "system", "probes", "sinks"},
+    "sinks": {"lazy", "errors", "records", "system", "core", "tracefile", "values"},
+    "recording": GROUND | {"config", "core", "plugins", "tracing", "system", "probes", "sinks"},
     # in any process, later
     "tracefile": {"errors", "foreign_errors", "records", "paths", "values"},
     "results": {"paths"},
@@ -134,6 +134,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"recording.control"},
         {"recording.description", "recording.sink_guard", "recording.probe_set", "recording.workers"},
         {"recording.phase_recorder"},
+        {"recording.compiled_recorder"},
         {"recording.sampling"},
         {"recording.session"},
         {"recording.switch"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -250,17 +251,18 @@ def test_recording_goes_on_when_a_full_disk_has_room_again(tmp_path: Path) -> No
         with phase("before"): pass
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize("trace.bin") + 7, hard))  # stands for a full disk
-        with phase("during"): pass
+        while not session.lost_records:
+            with phase("during"): pass
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
         with phase("after"): print("the program goes on")
         """,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "the program goes on\n", "")
     trace = fwmemtrace.read(tmp_path / "trace.bin")
-    assert paths(trace) == ["before", "after"]
+    assert {"before", "after"} <= set(paths(trace)) <= {"before", "during", "after"}
     summary = trace.summary().trace
-    assert (summary.lost_records, summary.damaged_bytes, summary.complete) == (2, 0, False)
-    assert any("2 records were lost: No space left" in note for note in summary.notes)
+    assert (summary.lost_records in (1, 2), summary.damaged_bytes, summary.complete) == (True, 0, False)
+    assert any(re.match(r"trace file: [12] records? w(as|ere) lost: ", note) for note in summary.notes)
 
 
 @linux
@@ -274,8 +276,10 @@ def test_the_trace_of_a_process_killed_while_the_disk_is_full_says_that_records_
         with phase("before"): pass
         limit = os.path.getsize("trace.bin")
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-        with phase("during"): os.kill(os.getpid(), signal.SIGKILL)
+        while not session.lost_records:
+            with phase("during"): pass
+        os.kill(os.getpid(), signal.SIGKILL)
         """,
     )
     assert done.returncode == -signal.SIGKILL
-    assert fwmemtrace.read(tmp_path / "trace.bin").summary().trace.lost_records == 1
+    assert fwmemtrace.read(tmp_path / "trace.bin").summary().trace.lost_records in (1, 2)

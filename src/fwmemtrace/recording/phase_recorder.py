@@ -16,7 +16,7 @@ from ..probes.base import Emit
 from ..probes.exclusion import leave_out
 from ..records import PhaseAttributes, PhaseBegin, PhaseEnd
 from ..system.meter import Meter
-from ..system.peaks import PeakMeter
+from ..system.peaks import PhasePeaks
 from ..tracing.span import Span, leave, new_span, open_spans, set_current
 from .probe_set import ProbeSet
 
@@ -62,10 +62,11 @@ class PhaseRecorder:
 
     def _use(self, meter: Meter) -> None:
         self._rss = meter.rss
-        self._lock = threading.RLock()  # re-entrant: a finaliser or signal handler may run a phase inside it
-        self._open: dict[int, None] = {}  # ids of open phases
-        self._peaks = PeakMeter(meter.peak, meter.reset_peak) if self._exact_peak else None
+        self._peaks = self._make_peaks(meter) if self._exact_peak else None
         leave_out(self)
+
+    def _make_peaks(self, meter: Meter) -> PhasePeaks:
+        return PhasePeaks(meter.peak, meter.reset_peak)
 
     def begin(self, phase: NamedPhase, /) -> Span:
         """A phase begins in this thread and context."""
@@ -77,28 +78,29 @@ class PhaseRecorder:
             # Not before the record is written: a phase that a signal handler runs would name an unknown parent.
             set_current(span)
         except BaseException as error:
-            if is_the_programs(error):  # it was raised by a signal handler: the phase ends before its block begins
-                self.end(span, type(error))
-                raise
-            span.closed = True
-            self._open.pop(span.id, None)
-            self._fail(error)
+            self._begin_failed(span, error)
         return span
+
+    def _begin_failed(self, span: Span, error: BaseException) -> None:
+        """Raise an exception of the program's again: a signal handler's, with which the phase ends before its block."""
+        if is_the_programs(error):
+            self.end(span, type(error))
+            raise error
+        span.closed = True
+        if self._peaks is not None:
+            self._peaks.leave(span.id)
+        self._fail(error)
 
     def _record_begin(self, span: Span) -> None:
         parent, phase = span.parent, span.phase
         if parent is None or self._probes.hears_inner:
             self._call_probes(self._probes.phase_began, span)
-        if self._peaks is not None:
-            with self._lock:
-                if not self._open:
-                    self._peaks.forget()
-                self._open[span.id] = None
-                span.peak_index = self._peaks.edge()
         attributes = phase.attributes
         if attributes:
             attributes = self._redact(attributes)
         rss = self._rss()
+        if self._peaks is not None:
+            span.peak_index = self._peaks.begin(span.id, rss)
         parent_id = 0 if parent is None else parent.id
         now = perf_counter_ns()
         self._emit(PhaseBegin(span.id, parent_id, phase.name, span.thread_id, now, rss, attributes))
@@ -109,7 +111,7 @@ class PhaseRecorder:
             return
         span.closed = True
         if self._peaks is not None:
-            self._open.pop(span.id, None)  # before anything at which a signal handler may raise
+            self._peaks.leave(span.id)  # before anything at which a signal handler may raise
         leave(span)
         if self._over:
             return
@@ -117,16 +119,18 @@ class PhaseRecorder:
             peak = rss = self._rss()
             now = perf_counter_ns()
             if self._peaks is not None:
-                with self._lock:
-                    self._peaks.edge()
-                    peak = max(rss, self._peaks.since(span.peak_index))
+                peak = max(rss, self._peaks.end(span.peak_index, rss))
             if span.parent is None or self._probes.hears_inner:
                 self._call_probes(self._probes.phase_ended, span)
             self._emit(PhaseEnd(span.id, now, rss, peak, None if error is None else type_name(error)))
         except BaseException as failure:
-            if is_the_programs(failure):
-                raise
-            self._fail(failure)
+            self._end_failed(span, failure)
+
+    def _end_failed(self, span: Span, error: BaseException) -> None:
+        """Raise an exception of the program's again; the span has ended."""
+        if is_the_programs(error):
+            raise error
+        self._fail(error)
 
     def switch(self, span: Span | None, /) -> None:
         """This thread continues in another phase, which began before, or in none."""
@@ -152,26 +156,24 @@ class PhaseRecorder:
         Returns:
             The time in nanoseconds, RSS, and the peak RSS since the session began, in bytes.
         """
-        self._over = True
+        self._end_recording()
         rss = peak = self._rss()
         now = perf_counter_ns()
         if self._peaks is not None:
-            with self._lock:
-                self._peaks.edge()
-                peak = max(rss, self._peaks.largest)
-                self._peaks.stop()
+            peak = max(rss, self._peaks.finish())
         return now, rss, peak
+
+    def _end_recording(self) -> None:
+        self._over = True
 
     def _call_probes(self, hooks: Callable[[Span], None], span: Span) -> None:
         """Call hooks of the probes; what they allocate is in no phase's peak."""
         if self._peaks is None or not self._probes.measures:
             hooks(span)
             return
-        with self._lock:
-            self._peaks.edge()
+        self._peaks.edge()
         hooks(span)
-        with self._lock:
-            self._peaks.skip()
+        self._peaks.skip()
 
     def _fail(self, error: BaseException) -> None:
         """Report the first failure and record nothing from then on.
@@ -179,7 +181,7 @@ class PhaseRecorder:
         A program at its recursion limit has no room for these calls either: then only this edge is lost.
         """
         if not self._over and not isinstance(error, RecursionError):
-            self._over = True
+            self._end_recording()
             self._on_failure(error)
 
 

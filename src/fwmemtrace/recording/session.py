@@ -100,6 +100,7 @@ class Session:
             exact_peak=settings.exact_peak,
             redact=self._redactor.attributes,
             on_failure=self._recorder_failed,
+            window=self._sink.window,
             max_overhead=settings.max_overhead / 2 if production else None,
         )
         copyreg.pickle(type(self._recorder), current_tracer.reduce)

@@ -38,6 +38,10 @@ class SinkGuard:
         path = getattr(self._sink, "path", None)
         return path if isinstance(path, str) else None
 
+    def window(self) -> object:
+        """Return where frames may be copied to, past `emit`; None if the sink takes records only, or is closed."""
+        return getattr(self._sink, "window", None) if self._write == self._sink.write else None
+
     def emit(self, record: Record) -> None:
         """Write one record; never raises."""
         try:

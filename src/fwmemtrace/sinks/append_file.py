@@ -9,11 +9,10 @@ from _thread import RLock
 from ..errors import SinkError
 from ..system.descriptors import GET_MARK, MARK, close, identity, open_marked, read_mark
 
-_APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0)  # O_NONBLOCK: never wait for a FIFO's reader
 _NEW = os.O_CREAT | os.O_EXCL
 _MODE = 0o600
 # The file may have room again later.
-_NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.ENOMEM, errno.EAGAIN, getattr(errno, "EDQUOT", errno.ENOSPC)}
+NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.ENOMEM, errno.EAGAIN, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _write = os.write
 
 
@@ -32,11 +31,13 @@ class AppendFile:
         OSError: if it cannot be created.
     """
 
+    flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0)  # O_NONBLOCK: never wait for a FIFO's reader
+
     def __init__(self, path: str, *, new: bool = True) -> None:
         self.path = path
         self.reason = ""  # why the latest write that failed found no room
         self._lock = RLock()  # a signal handler or a finaliser may write inside a write
-        self._number = open_marked(path, _APPEND | (_NEW if new else 0), _MODE)
+        self._number = open_marked(path, self.flags | (_NEW if new else 0), _MODE)
         self._identity = identity(self._number)
 
     def append(self, whole: bytes) -> bool:
@@ -75,7 +76,7 @@ class AppendFile:
         if error.errno == errno.EBADF:  # closed just now
             self._reopen()
             return self.append(whole)
-        if error.errno not in _NO_ROOM:
+        if error.errno not in NO_ROOM:
             raise error
         self.reason = error.strerror or ""
         return False
@@ -103,7 +104,7 @@ class AppendFile:
     def _reopen(self) -> None:
         """Open the file again after the program has closed the descriptor."""
         close(self._number)
-        number = open_marked(self.path, _APPEND)
+        number = open_marked(self.path, self.flags)
         if identity(number) != self._identity:
             close(number)
             raise SinkError(f"{self.path} is another file now, and its descriptor was closed by the program")

@@ -33,7 +33,13 @@ def free_path(path: str) -> str:
     return next(name for _, name in numbered(path) if not os.path.lexists(name))
 
 
-def create(path: str, *, overwrite: bool = False, related: Callable[[str], bool] | None = None) -> AppendFile:
+def create(
+    path: str,
+    *,
+    overwrite: bool = False,
+    related: Callable[[str], bool] | None = None,
+    kind: type[AppendFile] = AppendFile,
+) -> AppendFile:
     """Create a file of this name, or if there is one already, with a number behind its name.
 
     Args:
@@ -41,6 +47,7 @@ def create(path: str, *, overwrite: bool = False, related: Callable[[str], bool]
         overwrite: whether an existing file is replaced.
         related: tells whether an existing file belongs to the same session as this process; then the new file's name
             has this process's id behind that one's.
+        kind: the class of the file.
 
     Raises:
         SinkError: if the file cannot be created.
@@ -48,18 +55,18 @@ def create(path: str, *, overwrite: bool = False, related: Callable[[str], bool]
     try:
         for number, name in numbered(path):
             try:
-                file = AppendFile(name)
+                file = kind(name)
             except FileExistsError:
-                kind = os.lstat(name).st_mode
-                if stat.S_ISCHR(kind):  # such as /dev/null
+                mode = os.lstat(name).st_mode
+                if stat.S_ISCHR(mode):  # such as /dev/null
                     return AppendFile(name, new=False)
-                if not stat.S_ISREG(kind):  # a FIFO might block the program, and a link might lead anywhere
+                if not stat.S_ISREG(mode):  # a FIFO might block the program, and a link might lead anywhere
                     raise SinkError(f"{name} is not a regular file; choose another name") from None
                 if related is not None and related(name):
-                    return create(worker_path(name, os.getpid()))
+                    return create(worker_path(name, os.getpid()), kind=kind)
                 if overwrite:
                     os.unlink(name)
-                    return create(name, related=related)
+                    return create(name, related=related, kind=kind)
                 continue
             if number > 1 and (path in _latest or len(_latest) < _MOST_REMEMBERED):
                 _latest[path] = number

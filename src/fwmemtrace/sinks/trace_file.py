@@ -14,12 +14,17 @@ from ..tracefile.first_record import first_record
 from ..tracefile.layout import HEADER_LOST, HEADER_LOST_AT
 from .append_file import AppendFile
 from .file_names import create, worker_path
+from .mapped_file import MappedFile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..core._compiled import TraceWindow
 
 _TELL_EVERY_S = 0.5
 
 
 class TraceFileSink:
-    """Writes each record as one frame in one `write`. Nothing is buffered in the process, so a SIGKILL loses nothing.
+    """Writes each record as one frame, which is with the kernel at once, so a SIGKILL loses nothing.
 
     While there is no room for a record, it is lost and counted; recording goes on once there is room. The file's header
     has the number of records that were lost, and a note tells of each gap.
@@ -50,7 +55,7 @@ class TraceFileSink:
         self.session_id: str | None = None
         self.first_path = ""
         self._family = family
-        self._use(create(self.asked, overwrite=overwrite, related=self._joins))
+        self._use(create(self.asked, overwrite=overwrite, related=self._joins, kind=MappedFile))
         self.first_path = self.first_path or self.path
         if self._behind:
             self._file.close()
@@ -68,6 +73,11 @@ class TraceFileSink:
         self._behind = not file.append(self._start)  # whether something is to be written before the next record
         if not self._behind:
             self._start = b""
+
+    @property
+    def window(self) -> TraceWindow | None:
+        """Where frames may be copied to, past `write`; None without windows, or in a subclass, which may look at them."""
+        return getattr(self._file, "window", None) if type(self) is TraceFileSink else None
 
     def _joins(self, path: str) -> bool:
         """Tell whether an existing file is that of the session to which this process belongs."""
@@ -113,7 +123,7 @@ class TraceFileSink:
 
     def after_fork(self, pid: int) -> None:
         self._file.forget()
-        self._use(create(worker_path(self.first_path, pid)))
+        self._use(create(worker_path(self.first_path, pid), kind=MappedFile))
 
     def forget(self) -> None:
         self._file.forget()

@@ -87,17 +87,20 @@ class ProcMeter:
 
     RSS comes from /proc/self/statm, its peak from VmHWM in status, and the full reading from smaps_rollup; writing to
     clear_refs resets the peak.
+
+    Attributes:
+        files: the numbers of the files that are kept open, by their names.
     """
 
     def __init__(self, *, exact_peak: bool) -> None:
         from resource import getrusage
 
         self._getrusage = getrusage
-        self._files: dict[str, int] = {}
+        self.files: dict[str, int] = {}
         self._closed = False
         self._lock = RLock()
         self._open("statm")
-        files, pread = self._files, os.pread
+        files, pread = self.files, os.pread
 
         latest = self._latest = [(b"", 0)]  # an attribute too, so that a census can leave it out
 
@@ -135,7 +138,7 @@ class ProcMeter:
         rss()
 
     def _open(self, name: str) -> int:
-        number = self._files[name] = open_file(name, os.O_WRONLY if name == "clear_refs" else os.O_RDONLY)
+        number = self.files[name] = open_file(name, os.O_WRONLY if name == "clear_refs" else os.O_RDONLY)
         return number
 
     def _reopen(self, name: str, closed: int) -> int:
@@ -149,7 +152,7 @@ class ProcMeter:
             OSError: if it cannot be opened any more, or the meter is closed.
         """
         with self._lock:
-            number = self._files.get(name, -1)
+            number = self.files.get(name, -1)
             if number != closed:
                 return number
             if self._closed:
@@ -160,7 +163,7 @@ class ProcMeter:
 
     def _read(self, name: str, size: int) -> bytes:
         with self._lock:
-            number = self._files.get(name, -1)
+            number = self.files.get(name, -1)
             if is_ours(number):
                 try:
                     return os.pread(number, size, 0)
@@ -205,7 +208,7 @@ class ProcMeter:
     def reset_peak(self) -> None:
         if not self._resets:
             return
-        number = self._files.get("clear_refs", -1)
+        number = self.files.get("clear_refs", -1)
         try:
             if read_mark(number, GET_MARK) == MARK:
                 os.write(number, _RESET_HIGH_WATER_MARK)
@@ -237,8 +240,8 @@ class ProcMeter:
         self._resets = False
         with self._lock:
             self._closed = True
-            while self._files:
-                close(self._files.popitem()[1])
+            while self.files:
+                close(self.files.popitem()[1])
 
 
 class PsutilMeter:

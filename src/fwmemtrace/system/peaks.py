@@ -7,6 +7,7 @@ peaks fall as time rises, so bisection finds a phase's peak.
 
 from __future__ import annotations
 
+from _thread import RLock
 from bisect import bisect_right
 from collections.abc import Callable
 
@@ -33,14 +34,19 @@ class PeakMeter:
         self._windows: list[tuple[int, float]] = []  # number of the edge that closed it, its peak
         self.largest = 0
 
-    def edge(self) -> int:
+    def edge(self, present: int = -1) -> int:
         """Close the open window and begin the next one.
+
+        Args:
+            present: a reading of just now. If the mark is no higher, there is nothing to reset, which takes as long as
+                a reading.
 
         Returns:
             The edge's number, for `since`.
         """
         peak = self._read()
-        self._reset()
+        if peak > present:
+            self._reset()
         windows = self._windows
         while windows and windows[-1][1] <= peak:
             windows.pop()
@@ -75,3 +81,69 @@ class PeakMeter:
 
 def _zero() -> int:
     return 0
+
+
+class PhasePeaks:
+    """The peaks of phases that are open, in any number of threads. The compiled core has a class of the same methods.
+
+    Args:
+        read: returns the high-water mark since the last reset, in bytes.
+        reset: lets the high-water mark start over.
+    """
+
+    def __init__(self, read: Callable[[], int], reset: Callable[[], object]) -> None:
+        self._meter = PeakMeter(read, reset)
+        self._lock = RLock()  # re-entrant: a finaliser or signal handler may run a phase inside it
+        self._open: dict[int, None] = {}  # ids of open phases
+
+    def begin(self, span: int, rss: int, /) -> int:
+        """A phase begins.
+
+        Args:
+            span: its id.
+            rss: a reading of just now, in bytes.
+
+        Returns:
+            The number of its edge, for `end`.
+        """
+        with self._lock:
+            if not self._open:
+                self._meter.forget()
+            self._open[span] = None
+            return self._meter.edge(rss)
+
+    def leave(self, span: int, /) -> None:
+        """A phase is open no more. `end` is next, unless a signal handler comes between."""
+        self._open.pop(span, None)
+
+    def end(self, edge: int, rss: int, /) -> int:
+        """Return the largest value since that edge, in bytes.
+
+        Args:
+            edge: what `begin` has returned.
+            rss: a reading of just now, in bytes.
+        """
+        with self._lock:
+            self._meter.edge(rss)
+            return self._meter.since(edge)
+
+    def edge(self) -> None:
+        """Close the open window and begin the next one."""
+        with self._lock:
+            self._meter.edge()
+
+    def skip(self) -> None:
+        """Begin the next window and ignore what came since the latest edge."""
+        with self._lock:
+            self._meter.skip()
+
+    def finish(self) -> int:
+        """Read and reset nothing from now on.
+
+        Returns:
+            The largest value of all, in bytes.
+        """
+        with self._lock:
+            self._meter.edge()
+            self._meter.stop()
+            return self._meter.largest

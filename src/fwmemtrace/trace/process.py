@@ -14,7 +14,7 @@ from ..analysis.stack_table import StackTable, stack_table
 from ..analysis.suite.reading import SuiteRecords
 from ..errors import CaptureError
 from ..records import Record, SessionBegin
-from ..tracefile.reader import TraceFile
+from ..tracefile.reader import TraceFile, reserved_from
 from .capture import Progress, analyse_capture, capture_beside, capture_of, native_samples
 from .heap import analyse_heap, heap_beside
 
@@ -196,4 +196,4 @@ def _state_of(path: Path) -> _FileState:
         stat = path.stat()
     except OSError:
         return ()
-    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+    return stat.st_dev, stat.st_ino, reserved_from(path), stat.st_mtime_ns

@@ -13,9 +13,10 @@ from zlib import crc32
 import msgspec
 
 from ..records import Record, kinds
-from .layout import FRAME_CRC, FRAME_HEAD, FRAME_OVERHEAD, MAX_PAYLOAD
+from .layout import FRAME_CRC, FRAME_HEAD, FRAME_OVERHEAD, MAX_PAYLOAD, MAX_RESERVED
 
 _READ_SIZE = 1 << 20
+_LENGTH = 4  # bytes of a frame's length, its first field
 _CHECKED_FREELY = 64 * 2**20  # bytes of what looks like frames inside damage
 _CHECKED_PER_BYTE = 16  # more for each byte of damage
 _DECODERS = {kind: msgspec.msgpack.Decoder(record) for kind, record in kinds().items()}
@@ -28,6 +29,7 @@ class FrameDecoder:
 
     Attributes:
         damaged_bytes: bytes skipped so far because they are in no whole frame.
+        reserved_bytes: bytes at the end that are reserved for further frames; a kill may leave one of them unfinished.
         unknown: number of whole frames of a kind that this version does not know; newer ones may write them.
     """
 
@@ -37,6 +39,7 @@ class FrameDecoder:
         self._at = 0  # position of the next frame in the buffer
         self._ended = False
         self.damaged_bytes = 0
+        self.reserved_bytes = 0
         self.unknown = 0
 
     def __iter__(self) -> Iterator[Record]:
@@ -53,7 +56,7 @@ class FrameDecoder:
                     end = at + head + length
                     whole = crc32(buffer[at:end]) == unpack_crc(buffer, end)[0]
             if not whole:
-                self._skip_damage()
+                self._skip_damage_or_reserved()
                 continue
             self._at = end + FRAME_CRC.size
             record = self._decode(kind, buffer[at + head : end])
@@ -85,6 +88,20 @@ class FrameDecoder:
             self._buffer = self._buffer[self._at :] + more
             self._at = 0
         return True
+
+    def _skip_damage_or_reserved(self) -> None:
+        """Move to the next whole frame, or to the end of the file.
+
+        A frame's length, which is not 0, is the last of it that is written: where it is missing and no whole frame
+        follows, the writer has not come that far.
+        """
+        before = self.damaged_bytes
+        begins = self._buffer[self._at : self._at + _LENGTH]
+        self._skip_damage()
+        skipped = self.damaged_bytes - before
+        if not any(begins) and not self._rest() and skipped <= MAX_RESERVED:
+            self.damaged_bytes = before
+            self.reserved_bytes = skipped
 
     def _skip_damage(self) -> None:
         """Move to the next whole frame, or to the end of the file.

@@ -28,10 +28,10 @@ def first_record(number: int) -> SessionBegin | None:
             return None
         if len(start) == HEADER.size + FRAME_HEAD.size:
             length, kind = FRAME_HEAD.unpack_from(start, HEADER.size)
-            if kind != SessionBegin.kind or length > _AT_MOST:
+            if length > _AT_MOST or (length and kind != SessionBegin.kind):
                 return None
             rest = os.pread(number, length + FRAME_CRC.size, len(start))
-            if len(rest) == length + FRAME_CRC.size:
+            if length and len(rest) == length + FRAME_CRC.size:  # no length: the space is only reserved
                 return _decoded(start[HEADER.size :] + rest)
         sleep(_PATIENCE_S)
     return None

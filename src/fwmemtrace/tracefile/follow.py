@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from ..errors import TraceFileError
 from ..records import Record
 from .decode import FrameDecoder
-from .layout import FRAME_HEAD, FRAME_OVERHEAD, HEADER, MAX_PAYLOAD
-from .reader import TraceFile
+from .layout import FRAME_CRC, FRAME_HEAD, FRAME_OVERHEAD, HEADER, MAX_PAYLOAD, MAX_RESERVED
+from .reader import TraceFile, reserved_from
 
 _AT_ONCE = 1 << 24  # bytes
 
@@ -35,8 +35,9 @@ class FollowedFile:
     @property
     def replaced(self) -> bool:
         """Whether another file has its name now, or it was truncated: a new session writes it."""
-        stat = self._stat()
-        return stat.st_ino != self._inode or stat.st_size < self._at
+        if self._stat().st_ino != self._inode:
+            return True
+        return reserved_from(self.file.path) + FRAME_CRC.size < self._at  # a checksum may end in zeros
 
     def new_records(self) -> Iterator[Record]:
         """Yield the records that have come since the last call. A frame that is not complete yet is left for the next.
@@ -53,6 +54,7 @@ class FollowedFile:
                     size = _whole_frames(rest)
                     decoder = FrameDecoder(io.BytesIO(rest[:size]))
                     yield from decoder
+                    size -= decoder.reserved_bytes  # where frames will be, after damage that came before them
                     self._at += size
                     self.damaged_bytes += decoder.damaged_bytes
                     rest = rest[size:]
@@ -71,8 +73,10 @@ def _whole_frames(data: bytes) -> int:
     at = 0
     while len(data) - at >= FRAME_OVERHEAD:
         length, _ = FRAME_HEAD.unpack_from(data, at)
-        if length > MAX_PAYLOAD:
+        if length > MAX_PAYLOAD or (not length and len(data) - at > MAX_RESERVED):
             return len(data)
+        if not length:  # reserved for the next frame
+            break
         if len(data) - at < length + FRAME_OVERHEAD:
             break
         at += length + FRAME_OVERHEAD

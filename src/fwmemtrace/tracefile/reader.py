@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,9 @@ from typing import BinaryIO
 from ..errors import TraceFileError
 from ..records import Record, SessionBegin
 from .decode import FrameDecoder
-from .layout import BYTE_ORDER_MARK, FORMAT_VERSION, HEADER, HEADER_LOST, HEADER_LOST_AT, MAGIC
+from .layout import BYTE_ORDER_MARK, FORMAT_VERSION, HEADER, HEADER_LOST, HEADER_LOST_AT, MAGIC, MAX_RESERVED
+
+_AT_ONCE = 64 * 1024  # bytes
 
 
 @dataclass
@@ -82,6 +85,26 @@ def open_trace_file(path: Path) -> TraceFile:
             "update fwmemtrace"
         )
     return TraceFile(path, pid, version)
+
+
+def reserved_from(path: Path) -> int:
+    """Return where the zeros at the end of a file begin: the space that its writer has reserved.
+
+    It is filled without a change of the file's size or time.
+
+    Raises:
+        TraceFileError: if the file cannot be read.
+    """
+    with _open(path) as file:
+        end = at = file.seek(0, io.SEEK_END)
+        while at and end - at < MAX_RESERVED:
+            start = max(at - _AT_ONCE, 0)
+            file.seek(start)
+            piece = file.read(at - start).rstrip(b"\0")
+            if piece:
+                return start + len(piece)
+            at = start
+        return at
 
 
 @contextmanager
