@@ -21,14 +21,14 @@ static size_t place_of(const FrameTree *tree, const FrameNode *frame) {
     return (size_t)(mixed ^ (mixed >> 32)) & tree->mask;
 }
 
+static inline bool is_same(const FrameNode *one, const FrameNode *other) {
+    return one->code == other->code && one->offset == other->offset && one->parent == other->parent &&
+           one->entry == other->entry;
+}
+
 static uint32_t *find(const FrameTree *tree, const FrameNode *frame) {
     size_t place = place_of(tree, frame);
-    for (; tree->places[place]; place = (place + 1) & tree->mask) {
-        const FrameNode *other = &tree->nodes[tree->places[place]];
-        if (other->code == frame->code && other->offset == frame->offset && other->parent == frame->parent &&
-            other->entry == frame->entry)
-            break;
-    }
+    while (tree->places[place] && !is_same(&tree->nodes[tree->places[place]], frame)) place = (place + 1) & tree->mask;
     return &tree->places[place];
 }
 
@@ -43,15 +43,19 @@ static bool rehash(FrameTree *tree) {
     return true;
 }
 
-uint32_t frame_tree_child(FrameTree *tree, FrameNode frame, bool *is_new) {
+uint32_t frame_tree_child(FrameTree *tree, const FrameNode *frame, bool *is_new) {
     *is_new = false;
+    if (tree->count) {  // mostly a function calls the same one again and again
+        uint32_t latest = tree->nodes[frame->parent].latest;
+        if (latest && is_same(&tree->nodes[latest], frame)) return latest;
+    }
     if ((!tree->places || tree->count * 2 > tree->mask) && !rehash(tree)) return 0;
-    uint32_t *place = find(tree, &frame);
-    if (*place) return *place;
+    uint32_t *place = find(tree, frame);
+    if (*place) return tree->nodes[frame->parent].latest = *place;
     if (tree->count == tree->capacity && !grow(tree)) return 0;
     *is_new = true;
     *place = (uint32_t)tree->count;
-    tree->nodes[tree->count] = frame;
+    tree->nodes[tree->count] = *frame;
     return (uint32_t)tree->count++;
 }
 

@@ -11,7 +11,7 @@ import msgspec
 
 from .. import results
 from ..paths import PhasePath, is_inside, write
-from .fold import CaptureFold
+from .fold import PhaseFold
 from .native_records import StackKey
 from .stacks import ReadableStack
 from .tally import ALLOCATED, COUNT, KEY, LIVE, Site, SiteTotals, Tally
@@ -51,7 +51,7 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
 
 
 def build_rows(
-    fold: CaptureFold,
+    fold: PhaseFold,
     top: int,
     resolve: Resolve,
     package_at: Callable[[StackKey], str] = lambda key: "",
@@ -120,7 +120,7 @@ def add_up(rows: Iterable[results.NativeTotals], peak_bytes: int) -> results.Nat
 
 
 def _totals(
-    fold: CaptureFold, totals_of: dict[PhasePath, tuple[SiteTotals, SiteTotals]]
+    fold: PhaseFold, totals_of: dict[PhasePath, tuple[SiteTotals, SiteTotals]]
 ) -> tuple[dict[PhasePath, results.NativeTotals], dict[PhasePath, results.NativeTotals]]:
     """Return each phase's totals: its own, and with the phases inside it."""
     tallies = fold.phases.tallies
@@ -158,12 +158,13 @@ def _merged(tally: Tally, own: SiteTotals, ambient: SiteTotals) -> tuple[list[Si
     Where a thread without a phase has allocated at a stack of the phase's own, the two sites become one.
     """
     field = own.peak_field
-    if tally.sites.keys().isdisjoint(tally.ambient):
-        return [*own.live, *ambient.live], [*own.at_peak, *ambient.at_peak], field
-    merged: dict[StackKey, Site] = dict(tally.sites)
-    for key, site in tally.ambient.items():
+    if not tally.ambient.values():
+        return own.live, own.at_peak, field
+    merged: dict[StackKey, Site] = {site[KEY]: site for site in tally.sites.values()}
+    for site in tally.ambient.values():
+        key = site[KEY]
         other = merged.get(key)
-        merged[key] = site if other is None else [*(a + b for a, b in zip(other[:KEY], site[:KEY], strict=True)), key]
+        merged[key] = site if other is None else [*(other[place] + site[place] for place in range(KEY)), key]
     return [site for site in merged.values() if site[LIVE]], [site for site in merged.values() if site[field]], field
 
 

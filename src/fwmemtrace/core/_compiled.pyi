@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from contextvars import ContextVar
 from os import PathLike
 from typing import Any
@@ -14,8 +15,56 @@ def context_value(variable: ContextVar[Any], /) -> Any: ...
 
 class CaptureParser:
     records: int
-    peak_bytes: int
     def __init__(self, path: str | PathLike[str], /) -> None: ...
     def next(self, most: int, /) -> list[tuple[int, int, int, int, int, int, int, int]]: ...
     def take_outline(self) -> bytes: ...
     def close(self) -> None: ...
+
+class Level:
+    now: int
+    top: int
+    fall: int
+    local: int
+
+class Tally:
+    own: Any
+    whole: Any
+    sites: SiteTable
+    ambient: SiteTable
+    freed: int
+    def __init__(self, own: Level, whole: Level, around: Tally | None, sites: Any, ambient: Any) -> None: ...
+
+class Run:
+    tally: Any
+    live: int
+    whole: int
+    open: bool
+    def __init__(self, tally: Tally, parent: Run | None) -> None: ...
+
+class Site:
+    blocks: int
+    def __getitem__(self, field: int, /) -> Any: ...
+    def __setitem__(self, field: int, value: int, /) -> None: ...
+    def __len__(self) -> int: ...
+
+class SiteTable:
+    def values(self) -> list[Site]: ...
+    def clear(self) -> None: ...
+
+class Fold:
+    markers: int
+    marker_bytes: int
+    peak_bytes: int
+    def __init__(
+        self,
+        parser: CaptureParser,
+        by_native: bool,
+        run_of: Callable[[int], tuple[Run, bool]],
+        read: Callable[[str], Any],
+        apply: Callable[[Any, int, int], None],
+        map: Callable[[int, int, Any, Any], None],
+        unmap: Callable[[int, int, Any], None],
+        touches: Callable[[int, int], bool],
+    ) -> None: ...
+    def feed(self, most: int, /) -> int: ...
+    def release(self) -> None: ...
