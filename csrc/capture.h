@@ -199,6 +199,13 @@ typedef struct {
     size_t count, capacity, mask;
 } SiteTable;
 
+// Before a site changes, or is asked: what it holds was live at the peak too, unless it changed since the latest fall.
+static inline void site_touch(Site *site, long long fall) {
+    if (site->fall == fall) return;
+    site->at_peak = site->live;
+    site->fall = fall;
+}
+
 extern PyTypeObject site_type, site_table_type;
 // The site of the stack of an allocation, a new one that has allocated nothing if need be; NULL with an error set.
 Site *site_table_find(SiteTable *table, const Allocation *allocation, bool by_native);

@@ -139,15 +139,9 @@ static bool enter(Fold *fold, uint64_t thread) {
 
 // ---- blocks
 
-static inline void touch(Site *site, long long fall) {
-    if (site->fall == fall) return;
-    site->at_peak = site->live;
-    site->fall = fall;
-}
-
 static inline void take_off(Stretch *stretch, Site *site, long long size) {
     if (stretch->now == stretch->peak) stretch->fall++;
-    touch(site, stretch->fall);
+    site_touch(site, stretch->fall);
     site->live -= size;
     stretch->now -= size;
 }
@@ -155,7 +149,7 @@ static inline void take_off(Stretch *stretch, Site *site, long long size) {
 static inline void put_on(Stretch *stretch, Site *site, long long size) {
     site->allocated += size;
     site->count++;
-    touch(site, stretch->fall);
+    site_touch(site, stretch->fall);
     site->live += size;
     stretch->now += size;
     if (stretch->now > stretch->top) {
@@ -168,7 +162,7 @@ static inline void put_on(Stretch *stretch, Site *site, long long size) {
 static void free_in_run(Run *run, Site *site, long long size) {
     Level *own = run->tally->own;
     if (own->now == own->top) own->fall++;
-    touch(site, own->fall);
+    site_touch(site, own->fall);
     site->live -= size;
     own->now -= size;
     for (Tally *tally = run->tally; tally; tally = tally->around) tally->whole->now -= size;

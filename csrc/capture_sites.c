@@ -117,6 +117,40 @@ static PyObject *values(SiteTable *self, PyObject *nothing) {
     return list;
 }
 
+static PyObject *get(SiteTable *self, PyObject *key) {
+    unsigned int stack, generation = 0;
+    unsigned long long native = 0;
+    if (PyTuple_Check(key)) {
+        if (!PyArg_ParseTuple(key, "IKI", &stack, &native, &generation)) return NULL;
+    } else {
+        unsigned long number = PyLong_AsUnsignedLong(key);
+        if (number == (unsigned long)-1 && PyErr_Occurred()) return NULL;
+        stack = (unsigned int)number;
+    }
+    uint32_t place = self->places ? *place_of(self, stack, native, generation) : 0;
+    return Py_NewRef(place ? (PyObject *)self->sites[place - 1] : Py_None);
+}
+
+// See `Sites.add_up` in capture/tally.py.
+static PyObject *add_up(SiteTable *self, PyObject *argument) {
+    long long fall = PyLong_AsLongLong(argument), allocated = 0, count = 0;
+    if (fall == -1 && PyErr_Occurred()) return NULL;
+    PyObject *live = PyList_New(0), *at_peak = PyList_New(0);
+    bool done = live && at_peak;
+    for (size_t number = 0; done && number < self->count; number++) {
+        Site *site = self->sites[number];
+        allocated += site->allocated;
+        count += site->count;
+        site_touch(site, fall);
+        done = !(site->live && PyList_Append(live, (PyObject *)site)) &&
+               !(site->at_peak && PyList_Append(at_peak, (PyObject *)site));
+    }
+    if (done) return Py_BuildValue("(LLNN)", allocated, count, live, at_peak);
+    Py_XDECREF(live);
+    Py_XDECREF(at_peak);
+    return NULL;
+}
+
 static PyObject *clear(SiteTable *self, PyObject *nothing) {
     (void)nothing;
     for (size_t number = 0; number < self->count; number++) Py_DECREF(self->sites[number]);
@@ -134,6 +168,8 @@ static void dealloc(SiteTable *self) {
 }
 
 static PyMethodDef methods[] = {
+    {"get", (PyCFunction)get, METH_O, "Return the site of a key, None if there is none."},
+    {"add_up", (PyCFunction)add_up, METH_O, "Add up all sites."},
     {"values", (PyCFunction)values, METH_NOARGS, "Return all sites, in the order in which they came."},
     {"clear", (PyCFunction)clear, METH_NOARGS, "Forget all sites."},
     {NULL, NULL, 0, NULL},

@@ -68,10 +68,7 @@ def build_rows(
     """
     tallies = fold.phases.tallies
     reserved = fold.mapped.reserved()
-    totals_of = {
-        path: (tally.add_up(tally.sites.values()), tally.add_up(tally.ambient.values()))
-        for path, tally in tallies.items()
-    }
+    totals_of = {path: (tally.add_up(tally.sites), tally.add_up(tally.ambient)) for path, tally in tallies.items()}
     own, whole = _totals(fold, totals_of)
     rows = {}
     largest_live = {}
@@ -158,14 +155,20 @@ def _merged(tally: Tally, own: SiteTotals, ambient: SiteTotals) -> tuple[list[Si
     Where a thread without a phase has allocated at a stack of the phase's own, the two sites become one.
     """
     field = own.peak_field
-    if not tally.ambient.values():
-        return own.live, own.at_peak, field
-    merged: dict[StackKey, Site] = {site[KEY]: site for site in tally.sites.values()}
+    both: dict[StackKey, Site] = {}
     for site in tally.ambient.values():
         key = site[KEY]
-        other = merged.get(key)
-        merged[key] = site if other is None else [*(other[place] + site[place] for place in range(KEY)), key]
-    return [site for site in merged.values() if site[LIVE]], [site for site in merged.values() if site[field]], field
+        other = tally.sites.get(key)
+        if other is not None:
+            both[key] = [*(other[place] + site[place] for place in range(KEY)), key]
+
+    def merged(own_sites: list[Site], ambient_sites: list[Site], field: int) -> list[Site]:
+        sites = [*own_sites, *ambient_sites]
+        if not both:
+            return sites
+        return [site for site in sites if site[KEY] not in both] + [site for site in both.values() if site[field]]
+
+    return merged(own.live, ambient.live, LIVE), merged(own.at_peak, ambient.at_peak, field), field
 
 
 def _largest(count: int, sites: list[Site], field: int) -> list[Site]:

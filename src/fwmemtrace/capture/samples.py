@@ -76,7 +76,7 @@ def samples(fold: PhaseFold, frames_of: Callable[[StackKey], Iterable[HybridFram
         file_backed[id(mapping.site)] = file_backed.get(id(mapping.site), 0) + size
     live_blocks = fold.live_blocks()
     for path, tally in fold.phases.tallies.items():
-        own, ambient = tally.add_up(tally.sites.values()), tally.add_up(tally.ambient.values())
+        own, ambient = tally.add_up(tally.sites), tally.add_up(tally.ambient)
         field = own.peak_field
         known = _sum(own.at_peak, field) + _sum(ambient.at_peak, field) == tally.own.top
         for sites, is_ambient in ((tally.sites, False), (tally.ambient, bool(path))):

@@ -9,7 +9,7 @@ from ..paths import OUTSIDE, PhasePath, encodable, read
 from .mapped import MappedMemory
 from .markers import SIZES, Marker, low_part, read_row
 from .runs import PhaseRun
-from .tally import Sites, Tally
+from .tally import SiteDict, Sites, Tally
 
 # Called at the end of each run with its path, the bytes that all runs of that path hold then, and those that this one
 # holds; both with the runs inside them.
@@ -33,7 +33,7 @@ class ThreadPhases:
     """
 
     def __init__(
-        self, own_thread: int, mapped: MappedMemory, ended: RunEnded | None, table: Callable[[], Sites] = dict
+        self, own_thread: int, mapped: MappedMemory, ended: RunEnded | None, table: Callable[[], Sites] = SiteDict
     ) -> None:
         self._table = table
         self._own_thread = own_thread
