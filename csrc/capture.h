@@ -41,6 +41,17 @@ bool map_find(const NumberMap *map, uint64_t key, uint64_t *value);
 bool map_take(NumberMap *map, uint64_t key, uint64_t *value);  // removes it
 void map_free(NumberMap *map);
 
+// A place in a hash table of things that are kept elsewhere. The hash is here too, so that only those are looked at that are
+// most probably the right one.
+typedef struct {
+    uint32_t hash, number;  // a number of 0 is an empty place
+} HashPlace;
+
+static inline uint32_t fold_hash(uint64_t mixed) {
+    mixed *= 0x9E3779B97F4A7C15u;
+    return (uint32_t)(mixed ^ (mixed >> 32));
+}
+
 // ---- capture_frames.c: the stacks, numbered as memray numbers them
 
 typedef struct {
@@ -52,7 +63,7 @@ typedef struct {
 
 typedef struct {
     FrameNode *nodes;  // the first one is the root, which is no frame
-    uint32_t *places;  // a hash table of indices into `nodes`, 0 for an empty place
+    HashPlace *places;
     size_t count, capacity, mask;
 } FrameTree;
 
@@ -195,7 +206,7 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     Site **sites;      // in the order in which they came
-    uint32_t *places;  // a hash table of indices into `sites` plus one
+    HashPlace *places;
     size_t count, capacity, mask;
 } SiteTable;
 

@@ -62,11 +62,15 @@ PyTypeObject site_type = {
     .tp_members = site_members,
 };
 
-static uint32_t *place_of(const SiteTable *table, uint32_t stack, uint64_t native, uint32_t generation) {
-    uint64_t mixed = (stack + native * 0xC2B2AE3D27D4EB4Fu) * 0x9E3779B97F4A7C15u + generation;
-    size_t place = (size_t)(mixed ^ (mixed >> 32)) & table->mask;
-    for (; table->places[place]; place = (place + 1) & table->mask) {
-        const Site *site = table->sites[table->places[place] - 1];
+static uint32_t hash_of(uint32_t stack, uint64_t native, uint32_t generation) {
+    return fold_hash((stack + native * 0xC2B2AE3D27D4EB4Fu) * 0x9E3779B97F4A7C15u + generation);
+}
+
+static HashPlace *place_of(const SiteTable *table, uint32_t hash, uint32_t stack, uint64_t native, uint32_t generation) {
+    size_t place = hash & table->mask;
+    for (; table->places[place].number; place = (place + 1) & table->mask) {
+        if (table->places[place].hash != hash) continue;
+        const Site *site = table->sites[table->places[place].number - 1];
         if (site->stack == stack && site->native == native && site->generation == generation) break;
     }
     return &table->places[place];
@@ -78,16 +82,19 @@ static bool grow(SiteTable *table) {
     Site **sites = realloc(table->sites, capacity * sizeof *sites);
     if (!sites) return false;
     table->sites = sites;
-    uint32_t *places = calloc(capacity * 2, sizeof *places);
+    HashPlace *places = calloc(capacity * 2, sizeof *places);
     if (!places) return false;
+    size_t mask = capacity * 2 - 1;
+    for (size_t old = 0; table->places && old <= table->mask; old++) {
+        if (!table->places[old].number) continue;
+        size_t place = table->places[old].hash & mask;
+        while (places[place].number) place = (place + 1) & mask;
+        places[place] = table->places[old];
+    }
     free(table->places);
     table->places = places;
     table->capacity = capacity;
-    table->mask = capacity * 2 - 1;
-    for (size_t number = 0; number < table->count; number++) {
-        const Site *site = sites[number];
-        *place_of(table, site->stack, site->native, site->generation) = (uint32_t)number + 1;
-    }
+    table->mask = mask;
     return true;
 }
 
@@ -95,8 +102,9 @@ Site *site_table_find(SiteTable *table, const Allocation *allocation, bool by_na
     uint64_t native = by_native ? allocation->native : 0;
     uint32_t generation = by_native ? (uint32_t)allocation->generation : 0;
     if (table->count == table->capacity && !grow(table)) return (Site *)PyErr_NoMemory();
-    uint32_t *place = place_of(table, allocation->stack, native, generation);
-    if (LIKELY(*place)) return table->sites[*place - 1];
+    uint32_t hash = hash_of(allocation->stack, native, generation);
+    HashPlace *place = place_of(table, hash, allocation->stack, native, generation);
+    if (LIKELY(place->number)) return table->sites[place->number - 1];
     Site *site = PyObject_New(Site, &site_type);
     if (!site) return NULL;
     site->allocated = site->count = site->live = site->fall = site->at_peak = site->blocks = 0;
@@ -105,7 +113,7 @@ Site *site_table_find(SiteTable *table, const Allocation *allocation, bool by_na
     site->generation = generation;
     site->by_native = by_native;
     table->sites[table->count++] = site;
-    *place = (uint32_t)table->count;
+    *place = (HashPlace){hash, (uint32_t)table->count};
     return site;
 }
 
@@ -127,8 +135,9 @@ static PyObject *get(SiteTable *self, PyObject *key) {
         if (number == (unsigned long)-1 && PyErr_Occurred()) return NULL;
         stack = (unsigned int)number;
     }
-    uint32_t place = self->places ? *place_of(self, stack, native, generation) : 0;
-    return Py_NewRef(place ? (PyObject *)self->sites[place - 1] : Py_None);
+    uint32_t number = 0;
+    if (self->places) number = place_of(self, hash_of(stack, native, generation), stack, native, generation)->number;
+    return Py_NewRef(number ? (PyObject *)self->sites[number - 1] : Py_None);
 }
 
 // See `Sites.add_up` in capture/tally.py.
