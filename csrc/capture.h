@@ -41,23 +41,34 @@ bool map_find(const NumberMap *map, uint64_t key, uint64_t *value);
 bool map_take(NumberMap *map, uint64_t key, uint64_t *value);  // removes it
 void map_free(NumberMap *map);
 
+// A place in a hash table of things that are kept elsewhere. The hash is here too, so that only those are looked at that are
+// most probably the right one.
+typedef struct {
+    uint32_t hash, number;  // a number of 0 is an empty place
+} HashPlace;
+
+static inline uint32_t fold_hash(uint64_t mixed) {
+    mixed *= 0x9E3779B97F4A7C15u;
+    return (uint32_t)(mixed ^ (mixed >> 32));
+}
+
 // ---- capture_frames.c: the stacks, numbered as memray numbers them
 
 typedef struct {
     uint64_t code;
     int32_t offset;
-    uint32_t parent;
-    bool entry;
+    uint32_t parent, entry;
+    uint32_t latest;  // of its children, the one that was asked for last; 0 for none
 } FrameNode;
 
 typedef struct {
     FrameNode *nodes;  // the first one is the root, which is no frame
-    uint32_t *places;  // a hash table of indices into `nodes`, 0 for an empty place
+    HashPlace *places;
     size_t count, capacity, mask;
 } FrameTree;
 
 // Returns the number of a stack, 0 if there is no memory.
-uint32_t frame_tree_child(FrameTree *tree, FrameNode frame, bool *is_new);
+uint32_t frame_tree_child(FrameTree *tree, const FrameNode *frame, bool *is_new);
 void frame_tree_free(FrameTree *tree);
 
 // ---- capture_peak.c: the most that is live at once, as memray counts it
@@ -67,14 +78,18 @@ typedef struct {
 } Range;
 
 typedef struct {
-    NumberMap blocks;
-    Range *ranges;
+    Range *ranges;  // what is mapped
     size_t count, capacity;
     uint64_t now, top;
 } Peak;
 
-bool peak_allocate(Peak *peak, uint64_t address, uint64_t size, bool is_mapping);
-bool peak_free(Peak *peak, uint64_t address, uint64_t size, bool is_mapping);
+static inline void peak_add(Peak *peak, uint64_t size) {
+    peak->now += size;
+    if (peak->now > peak->top) peak->top = peak->now;
+}
+
+bool peak_map(Peak *peak, uint64_t address, uint64_t size);  // false if there is no memory
+bool peak_unmap(Peak *peak, uint64_t address, uint64_t size);
 void peak_clear(Peak *peak);
 
 // ---- capture_outline.c: a capture without its allocations but one, from which memray resolves every stack
@@ -118,16 +133,122 @@ typedef struct {
     ThreadStack *threads;
     size_t thread_count, thread_capacity;
     ThreadStack *thread;  // the current one, NULL before the first
-    uint64_t recent[15];
+    uint64_t recent[16];  // the last addresses, in a ring that begins with the latest
+    unsigned int latest;
     uint64_t pointer, native, generation;
     bool has_native;
+    NumberMap marker_codes;  // places in `markers` by the number of the code
+    char **markers;          // names of functions that leave markers
+    size_t marker_count;
     Outline *outline;  // where to write the outline to; NULL on the second way through
 } Parser;
 
 Outcome parser_begin(Parser *parser, const char *path, Outline *outline);
 Outcome parser_next(Parser *parser, Allocation *found);
 void parser_end(Parser *parser);
+// Whether a stack ends in a function that leaves markers, and which of `markers`.
+bool parser_marker(const Parser *parser, uint32_t stack, size_t *place);
 
 // ---- capture_type.c
 
+typedef struct {
+    PyObject_HEAD
+    PyObject *path;  // as bytes
+    Parser parser;
+    Outline outline;
+    unsigned long long records, handed_out;
+    PyObject *thread, *zero, *one;  // numbers that many records share
+    PyObject *allocators[MUNMAP + 1];
+    uint64_t thread_number;
+} CaptureParser;
+
 extern PyTypeObject capture_parser_type;
+void raise_outcome(Outcome outcome);
+
+// ---- capture_counters.c: what the classes of capture/ with the same names count in
+
+typedef struct {
+    PyObject_HEAD
+    long long now, top, fall, local;
+} Level;
+
+typedef struct Tally {
+    PyObject_HEAD
+    Level *own, *whole;
+    struct Tally *around;
+    const struct Tally *root;  // the outermost one
+    PyObject *sites, *ambient;
+    long long freed;
+    uint32_t number;
+} Tally;
+
+typedef struct Run {
+    PyObject_HEAD
+    Tally *tally;
+    struct Run *parent;
+    long long live, whole;
+    char open;
+} Run;
+
+extern PyTypeObject level_type, tally_type, run_type;
+
+// ---- capture_sites.c: what each stack allocated in one phase
+
+typedef struct {
+    PyObject_HEAD
+    long long allocated, count, live, fall, at_peak;
+    long long blocks;  // that are live
+    uint64_t native;
+    uint32_t stack, generation;
+    bool by_native;  // whether the C and C++ frames distinguish it
+} Site;
+
+typedef struct {
+    PyObject_HEAD
+    Site **sites;      // in the order in which they came
+    HashPlace *places;
+    size_t count, capacity, mask;
+} SiteTable;
+
+// Before a site changes, or is asked: what it holds was live at the peak too, unless it changed since the latest fall.
+static inline void site_touch(Site *site, long long fall) {
+    if (site->fall == fall) return;
+    site->at_peak = site->live;
+    site->fall = fall;
+}
+
+extern PyTypeObject site_type, site_table_type;
+// The site of the stack of an allocation, a new one that has allocated nothing if need be; NULL with an error set.
+Site *site_table_find(SiteTable *table, const Allocation *allocation, bool by_native);
+
+// ---- capture_blocks.c: live blocks by address
+
+typedef struct {
+    uint64_t address, size;
+    Site *site;
+    Run *run;  // NULL for a marker
+} LiveBlock;
+
+typedef struct {
+    LiveBlock *places;  // one without a size and a run is empty
+    size_t mask, used;
+} LiveBlocks;
+
+static inline size_t blocks_home(const LiveBlocks *blocks, uint64_t address) {
+    uint64_t mixed = address * 0x9E3779B97F4A7C15u;
+    return (size_t)(mixed ^ (mixed >> 32)) & blocks->mask;
+}
+
+static inline void blocks_prefetch(const LiveBlocks *blocks, uint64_t address) {
+    if (blocks->places) __builtin_prefetch(&blocks->places[blocks_home(blocks, address)], 1);
+}
+
+// The place of the block at an address, for the caller to fill; `older` is what was there, or empty. NULL if there is no
+// memory.
+LiveBlock *blocks_place(LiveBlocks *blocks, uint64_t address, LiveBlock *older);
+bool blocks_take(LiveBlocks *blocks, uint64_t address, LiveBlock *block);
+void blocks_clear(LiveBlocks *blocks);
+
+// ---- capture_fold.c
+
+extern PyTypeObject fold_type;

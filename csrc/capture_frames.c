@@ -14,44 +14,50 @@ static bool grow(FrameTree *tree) {
     return true;
 }
 
-static size_t place_of(const FrameTree *tree, const FrameNode *frame) {
+static uint32_t hash_of(const FrameNode *frame) {
     uint64_t mixed = frame->code * 0x9E3779B97F4A7C15u + (uint32_t)frame->offset;
-    mixed = (mixed ^ (mixed >> 32)) * 0xC2B2AE3D27D4EB4Fu + frame->parent * 2u + frame->entry;
-    mixed *= 0x9E3779B97F4A7C15u;
-    return (size_t)(mixed ^ (mixed >> 32)) & tree->mask;
+    return fold_hash((mixed ^ (mixed >> 32)) * 0xC2B2AE3D27D4EB4Fu + frame->parent * 2u + frame->entry);
 }
 
-static uint32_t *find(const FrameTree *tree, const FrameNode *frame) {
-    size_t place = place_of(tree, frame);
-    for (; tree->places[place]; place = (place + 1) & tree->mask) {
-        const FrameNode *other = &tree->nodes[tree->places[place]];
-        if (other->code == frame->code && other->offset == frame->offset && other->parent == frame->parent &&
-            other->entry == frame->entry)
-            break;
-    }
-    return &tree->places[place];
+static inline bool is_same(const FrameNode *one, const FrameNode *other) {
+    return one->code == other->code && one->offset == other->offset && one->parent == other->parent &&
+           one->entry == other->entry;
 }
 
 static bool rehash(FrameTree *tree) {
     size_t capacity = tree->places ? (tree->mask + 1) * 2 : 4096;
-    uint32_t *places = calloc(capacity, sizeof *places);
+    HashPlace *places = calloc(capacity, sizeof *places);
     if (!places) return false;
+    for (size_t old = 0; tree->places && old <= tree->mask; old++) {
+        if (!tree->places[old].number) continue;
+        size_t place = tree->places[old].hash & (capacity - 1);
+        while (places[place].number) place = (place + 1) & (capacity - 1);
+        places[place] = tree->places[old];
+    }
     free(tree->places);
     tree->places = places;
     tree->mask = capacity - 1;
-    for (size_t node = 1; node < tree->count; node++) *find(tree, &tree->nodes[node]) = (uint32_t)node;
     return true;
 }
 
-uint32_t frame_tree_child(FrameTree *tree, FrameNode frame, bool *is_new) {
+uint32_t frame_tree_child(FrameTree *tree, const FrameNode *frame, bool *is_new) {
     *is_new = false;
+    if (tree->count) {  // mostly a function calls the same one again and again
+        uint32_t latest = tree->nodes[frame->parent].latest;
+        if (latest && is_same(&tree->nodes[latest], frame)) return latest;
+    }
     if ((!tree->places || tree->count * 2 > tree->mask) && !rehash(tree)) return 0;
-    uint32_t *place = find(tree, &frame);
-    if (*place) return *place;
+    uint32_t hash = hash_of(frame);
+    size_t place = hash & tree->mask;
+    for (; tree->places[place].number; place = (place + 1) & tree->mask) {
+        uint32_t number = tree->places[place].number;
+        if (tree->places[place].hash != hash || !is_same(&tree->nodes[number], frame)) continue;
+        return tree->nodes[frame->parent].latest = number;
+    }
     if (tree->count == tree->capacity && !grow(tree)) return 0;
     *is_new = true;
-    *place = (uint32_t)tree->count;
-    tree->nodes[tree->count] = frame;
+    tree->places[place] = (HashPlace){hash, (uint32_t)tree->count};
+    tree->nodes[tree->count] = *frame;
     return (uint32_t)tree->count++;
 }
 

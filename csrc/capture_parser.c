@@ -9,6 +9,8 @@ enum {
     THREAD_NAME = 10, THREAD_SWITCH = 12, CODE = 14, POP = 16, OBJECT = 32, PUSH = 64, ALLOCATION = 128,
 };
 
+#define MARKER_FILE "<fwmemtrace>"  // capture/markers.py has it, and the rest of what markers are
+
 // What is left of the bytes at hand. A step that fails has changed nothing of the parser, so that it can be taken again
 // with more bytes.
 typedef struct {
@@ -139,7 +141,7 @@ static Outcome push(Parser *parser, Cursor *cursor, bool entry) {
     }
     FrameNode frame = {.code = code, .offset = (int32_t)offset, .parent = stack_of(thread), .entry = entry};
     bool is_new;
-    uint32_t stack = frame_tree_child(&parser->tree, frame, &is_new);
+    uint32_t stack = frame_tree_child(&parser->tree, &frame, &is_new);
     if (!stack) return CAPTURE_NO_MEMORY;
     thread->stack[thread->depth++] = stack;
     if (is_new && parser->outline) write_stack(parser);
@@ -157,7 +159,7 @@ static Outcome pop(Parser *parser, uint32_t count) {
 // Addresses are written as differences, and the last 15 different ones as their place among those.
 static inline Outcome take_address(Parser *parser, Cursor *cursor, unsigned int place, uint64_t *pointer) {
     if (place < 15) {
-        *pointer = parser->recent[place];
+        *pointer = parser->recent[(parser->latest + place) & 15];
         return CAPTURE_OK;
     }
     TRY(take_signed(cursor, pointer));
@@ -168,9 +170,8 @@ static inline Outcome take_address(Parser *parser, Cursor *cursor, unsigned int 
 static inline uint64_t keep_address(Parser *parser, unsigned int place, uint64_t pointer) {
     if (place < 15) return pointer;
     parser->pointer = pointer;
-    memmove(parser->recent + 1, parser->recent, sizeof parser->recent - sizeof *parser->recent);
-    parser->recent[0] = pointer << 3;
-    return pointer << 3;
+    parser->latest = (parser->latest - 1) & 15;
+    return parser->recent[parser->latest] = pointer << 3;
 }
 
 static inline Outcome allocation(Parser *parser, Cursor *cursor, unsigned int flags, Allocation *found) {
@@ -221,14 +222,34 @@ static Outcome library(Cursor *cursor) {
     return CAPTURE_OK;
 }
 
-static Outcome code(Cursor *cursor) {
-    uint64_t number, size;
+static Outcome code(Parser *parser, Cursor *cursor) {
+    uint64_t number, line, size;
     TRY(take_number(cursor, &number));
-    TRY(skip_text(cursor));  // function
-    TRY(skip_text(cursor));  // file
-    TRY(take_signed(cursor, &number));
+    const char *function = (const char *)cursor->at;
+    TRY(skip_text(cursor));
+    const char *file = (const char *)cursor->at;
+    TRY(skip_text(cursor));
+    TRY(take_signed(cursor, &line));
     TRY(take_number(cursor, &size));
-    return skip(cursor, size);
+    TRY(skip(cursor, size));
+    if (LIKELY(strcmp(file, MARKER_FILE)) || !parser->outline) return CAPTURE_OK;  // on the second way they are known
+    size_t count = parser->marker_count;
+    if (!(count & (count - 1))) {
+        char **larger = realloc(parser->markers, (count ? count * 2 : 1) * sizeof *larger);
+        if (!larger) return CAPTURE_NO_MEMORY;
+        parser->markers = larger;
+    }
+    char *name = strdup(function);
+    if (!name) return CAPTURE_NO_MEMORY;
+    parser->markers[parser->marker_count++] = name;
+    return map_put(&parser->marker_codes, number, count) ? CAPTURE_OK : CAPTURE_NO_MEMORY;
+}
+
+bool parser_marker(const Parser *parser, uint32_t stack, size_t *place) {
+    uint64_t found;
+    if (!stack || !map_find(&parser->marker_codes, parser->tree.nodes[stack].code, &found)) return false;
+    *place = (size_t)found;
+    return true;
 }
 
 static Outcome native_frame(Parser *parser, Cursor *cursor, const uint8_t *start) {
@@ -270,7 +291,7 @@ static Outcome other_record(Parser *parser, Cursor *cursor, unsigned int kind) {
             TRY(library(cursor));
             break;
         case CODE:
-            TRY(code(cursor));
+            TRY(code(parser, cursor));
             break;
         default:
             return CAPTURE_ODD;
@@ -334,6 +355,9 @@ void parser_end(Parser *parser) {
     for (size_t thread = 0; thread < parser->thread_count; thread++) free(parser->threads[thread].stack);
     free(parser->threads);
     map_free(&parser->thread_places);
+    map_free(&parser->marker_codes);
+    for (size_t marker = 0; marker < parser->marker_count; marker++) free(parser->markers[marker]);
+    free(parser->markers);
     frame_tree_free(&parser->tree);
     *parser = (Parser){.stream = {.fd = -1}};
 }

@@ -1,5 +1,5 @@
-// The most that is live at once, mapped files included. It is counted as memray counts it, so that both agree to the byte: a
-// block at the address of a live one does not end that one, and of mappings that overlap an unmapping ends each.
+// The most that is live at once, mapped files included. It is counted as memray counts it, so that both agree to the byte: of
+// mappings that overlap an unmapping ends each.
 #include "capture.h"
 
 #include <stdlib.h>
@@ -16,14 +16,13 @@ static bool add_range(Peak *peak, uint64_t start, uint64_t end) {
     return true;
 }
 
-bool peak_allocate(Peak *peak, uint64_t address, uint64_t size, bool is_mapping) {
-    peak->now += size;
-    if (peak->now > peak->top) peak->top = peak->now;
-    if (!is_mapping) return map_put(&peak->blocks, address, size);
+bool peak_map(Peak *peak, uint64_t address, uint64_t size) {
+    peak_add(peak, size);
     return !size || add_range(peak, address, address + size);
 }
 
-static bool unmap(Peak *peak, uint64_t start, uint64_t end) {
+bool peak_unmap(Peak *peak, uint64_t start, uint64_t size) {
+    uint64_t end = start + size;
     size_t kept = 0, count = peak->count;
     for (size_t place = 0; place < count; place++) {
         Range range = peak->ranges[place];
@@ -45,19 +44,7 @@ static bool unmap(Peak *peak, uint64_t start, uint64_t end) {
     return true;
 }
 
-bool peak_free(Peak *peak, uint64_t address, uint64_t size, bool is_mapping) {
-    uint64_t freed = 0;
-    if (is_mapping) {
-        if (size && !unmap(peak, address, address + size)) return false;
-    } else if (map_take(&peak->blocks, address, &freed)) {
-        peak->now -= freed;
-    }
-    if (peak->now > peak->top) peak->top = peak->now;
-    return true;
-}
-
 void peak_clear(Peak *peak) {
-    map_free(&peak->blocks);
     free(peak->ranges);
     *peak = (Peak){0};
 }

@@ -1,5 +1,5 @@
 // `CaptureParser`: a memray capture as Python sees it. It is read twice: once to see that all of it is as memray writes it,
-// for the peak and for the outline; then for the records.
+// and for the outline; then for the records.
 #include "capture.h"
 
 #include <stdlib.h>
@@ -7,19 +7,9 @@
 #include <structmember.h>
 
 enum { BETWEEN_SIGNALS = 1 << 20 };
+#define MOST_BYTES (UINT64_C(1) << 62)  // of all allocations together, so that no sum of them overflows
 
-typedef struct {
-    PyObject_HEAD
-    PyObject *path;  // as bytes
-    Parser parser;
-    Outline outline;
-    unsigned long long records, peak_bytes, handed_out;
-    PyObject *thread, *zero, *one;  // numbers that many records share
-    PyObject *allocators[MUNMAP + 1];
-    uint64_t thread_number;
-} CaptureParser;
-
-static void raise_error(Outcome outcome) {
+void raise_outcome(Outcome outcome) {
     if (PyErr_Occurred()) return;
     if (outcome == CAPTURE_NO_MEMORY) {
         PyErr_NoMemory();
@@ -29,21 +19,17 @@ static void raise_error(Outcome outcome) {
 }
 
 static Outcome look_through(CaptureParser *self) {
-    Peak peak = {0};
     Allocation found = {0};
+    uint64_t total = 0;
     Outcome outcome = parser_begin(&self->parser, PyBytes_AS_STRING(self->path), &self->outline);
     while (outcome == CAPTURE_OK && (outcome = parser_next(&self->parser, &found)) == CAPTURE_OK) {
-        bool is_mapping = found.allocator >= MMAP;
-        bool is_free = found.allocator == FREE || found.allocator == PYMALLOC_FREE || found.allocator == MUNMAP;
-        bool counted = (is_free ? peak_free : peak_allocate)(&peak, found.address, found.size, is_mapping);
-        if (!counted || self->outline.failed) outcome = CAPTURE_NO_MEMORY;
+        if (found.size > MOST_BYTES || (total += found.size) > MOST_BYTES) outcome = CAPTURE_ODD;
+        if (self->outline.failed) outcome = CAPTURE_NO_MEMORY;
         if (++self->records % BETWEEN_SIGNALS == 0 && PyErr_CheckSignals()) outcome = CAPTURE_ODD;
     }
-    self->peak_bytes = peak.top;
     if (self->records) outline_end(&self->outline, found.thread, self->parser.has_native);
     else outline_add(&self->outline, (const uint8_t *)"\1", 1);
     if (outcome == CAPTURE_END && self->outline.failed) outcome = CAPTURE_NO_MEMORY;
-    peak_clear(&peak);
     stream_close(&self->parser.stream);
     return outcome;
 }
@@ -72,7 +58,7 @@ static PyObject *new(PyTypeObject *type, PyObject *arguments, PyObject *keywords
     Outcome outcome = look_through(self);
     if (outcome == CAPTURE_END) outcome = parser_begin(&self->parser, PyBytes_AS_STRING(path), NULL);
     if (outcome == CAPTURE_OK) return (PyObject *)self;
-    raise_error(outcome);
+    raise_outcome(outcome);
     Py_DECREF(self);
     return NULL;
 }
@@ -131,7 +117,7 @@ static PyObject *next_records(CaptureParser *self, PyObject *argument) {
         PyObject *record = outcome == CAPTURE_OK ? record_of(self, &found) : NULL;
         if (!record || PyList_Append(records, record)) {
             Py_CLEAR(records);
-            raise_error(outcome == CAPTURE_OK ? CAPTURE_NO_MEMORY : outcome);
+            raise_outcome(outcome == CAPTURE_OK ? CAPTURE_NO_MEMORY : outcome);
         }
         Py_XDECREF(record);
         self->handed_out++;
@@ -163,7 +149,6 @@ static PyMethodDef methods[] = {
 
 static PyMemberDef members[] = {
     {"records", T_ULONGLONG, offsetof(CaptureParser, records), READONLY, "How many records there are."},
-    {"peak_bytes", T_ULONGLONG, offsetof(CaptureParser, peak_bytes), READONLY, "The most that was live at once."},
     {NULL, 0, 0, 0, NULL},
 };
 

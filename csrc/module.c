@@ -161,12 +161,16 @@ static struct PyModuleDef definition = {
 PyMODINIT_FUNC PyInit__compiled(void);
 PyMODINIT_FUNC PyInit__compiled(void) {
     PyObject *module = PyModule_Create(&definition);
-    if (module && PyModule_AddType(module, &capture_parser_type)) Py_CLEAR(module);
+    PyTypeObject *types[] = {
+        &capture_parser_type, &level_type, &tally_type, &run_type, &site_type, &site_table_type, &fold_type,
+#ifdef HAS_EDGES
+        &trace_window_type, &phase_peaks_type, &phase_edges_type,
+#endif
+    };
 #ifdef HAS_EDGES
     crc32_prepare();
-    PyTypeObject *types[] = {&trace_window_type, &phase_peaks_type, &phase_edges_type};
-    for (size_t at = 0; module && at < sizeof types / sizeof *types; at++)
-        if (PyModule_AddType(module, types[at])) Py_CLEAR(module);
 #endif
+    for (size_t type = 0; module && type < sizeof types / sizeof *types; type++)
+        if (PyModule_AddType(module, types[type])) Py_CLEAR(module);
     return module;
 }

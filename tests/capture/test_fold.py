@@ -20,6 +20,7 @@ from fwmemtrace.paths import encodable, write
 MALLOC, PYMALLOC_MALLOC = 6, 2
 OWN_THREAD = 1
 PAGE = 4096
+MARKER_BLOCK = 0xAAA8
 
 
 class Tape:
@@ -36,8 +37,8 @@ class Tape:
         marker = markers.Marker(word, slot // markers.SIZES, text)
         key = ("marker", *marker)
         self.stacks[key] = marker
-        self.records.append((tid, 0xAAAA, markers.SMALLEST + slot % markers.SIZES, MALLOC, key, 1, 0, 0))
-        self.records.append((tid, 0xAAAA, 0, FREE, 0, 1, 0, 0))
+        self.records.append((tid, MARKER_BLOCK, markers.SMALLEST + slot % markers.SIZES, MALLOC, key, 1, 0, 0))
+        self.records.append((tid, MARKER_BLOCK, 0, FREE, 0, 1, 0, 0))
 
     def folds(self, batch=None):
         """Yield one fold again and again, each time after some more records."""
@@ -247,11 +248,11 @@ def play(steps, files, tape):
             _, _, place, size, stack = step
             if markers.SMALLEST <= size <= markers.LARGEST:
                 size = 5000
-            address = 0x1000 + place
+            address = 0x1000 + 8 * place
             model.allocate(here, size, stack, address)
             tape.block(tid, address, size, MALLOC if stack < 7 else PYMALLOC_MALLOC, stack)
         elif kind == "free":
-            address = 0x1000 + step[2]
+            address = 0x1000 + 8 * step[2]
             model.free(here, address)
             tape.block(tid, address, 0, FREE if step[2] % 2 else PYMALLOC_FREE, 0)
         elif kind in ("mmap", "brief"):
@@ -394,7 +395,7 @@ def test_every_name_of_a_phase_comes_back_from_its_marker(path, is_spelled):
         for byte in text.encode("utf-8", "surrogatepass"):
             for half in (byte >> 4, byte & 15):
                 tape.stacks["spell"] = markers.Marker("spell", 0, None)
-                tape.records.append((OWN_THREAD, 0xAAAA, markers.SMALLEST + half, MALLOC, "spell", 1, 0, 0))
+                tape.records.append((OWN_THREAD, MARKER_BLOCK, markers.SMALLEST + half, MALLOC, "spell", 1, 0, 0))
         tape.marker(OWN_THREAD, "begin", None)
     else:
         tape.marker(OWN_THREAD, "begin", markers.read_name(markers.name_of("begin", text)).text)
@@ -418,7 +419,7 @@ def test_a_spelled_path_is_read():
     for byte in "x/ü".encode():
         for half in (byte >> 4, byte & 15):
             tape.stacks["spell"] = markers.Marker("spell", 0, None)
-            tape.records.append((OWN_THREAD, 0xAAAA, markers.SMALLEST + half, MALLOC, "spell", 1, 0, 0))
+            tape.records.append((OWN_THREAD, MARKER_BLOCK, markers.SMALLEST + half, MALLOC, "spell", 1, 0, 0))
     tape.marker(OWN_THREAD, "begin", None, 3)
     tape.block(OWN_THREAD, 1, 10)
     assert tape.rows()["x/ü"].allocated_bytes == 10

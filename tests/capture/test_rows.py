@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from fwmemtrace.capture import capture_file
 from fwmemtrace.capture.capture_file import _FIELDS, CaptureFile, _tuples_of
 
 memray = pytest.importorskip("memray")
@@ -24,7 +25,8 @@ def path(request, tmp_path_factory):
     return path
 
 
-def test_tuples_have_the_attributes_of_the_records(path):
+def test_tuples_have_the_attributes_of_the_records(path, monkeypatch):
+    monkeypatch.setattr(capture_file, "parser_for", lambda path: None)
     records = list(memray.FileReader(str(path)).get_allocation_records())
     expected = [tuple(getattr(record, name) for name in NAMES) for record in records]
     with CaptureFile(path) as capture:

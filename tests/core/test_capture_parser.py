@@ -14,7 +14,7 @@ from fwmemtrace import core
 FREES = (1, 5)
 TRAILER = b"\1"
 IN_A_FIXTURE = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-NUMBERS = st.one_of(st.integers(0, 300), st.integers(0, 2**64 - 1))
+NUMBERS = st.one_of(st.integers(0, 300), st.integers(0, 2**56))
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("thread"), st.integers(0, 3)),
@@ -184,6 +184,7 @@ def test_hostile_compression_is_refused(parse, blocks, flags):
         header() + b"\x0c" + bytes(8) + b"\x10" + TRAILER,  # a pop of no frame
         header() + b"\x0c" + bytes(8) + b"\x80\x10" + TRAILER,  # an unknown allocator
         header() + b"\x07a\0\0" + bytes(8) + TRAILER,  # a library before the first map
+        header(native=False) + written([("record", 6, 1, 2**61, 0)] * 3, native=False)[0] + TRAILER,  # more than fits
         header() + b"\x0ea\0\0\0" + b"\xff" * 9 + b"\1" + TRAILER,  # a table of lines without end
     ],
 )
@@ -203,7 +204,6 @@ def test_a_folder_and_a_missing_file_are_refused(parse, tmp_path):
 def test_records_end_when_the_parser_is_closed(parse):
     body, records = written([("record", 6, number, 10, 0) for number in range(9)], native=False)
     parser = parse(header(native=False) + body + TRAILER)
-    assert parser.peak_bytes == 90
     assert parser.next(2) == records[:2]
     parser.close()
     assert parser.next(2) == []

@@ -10,7 +10,9 @@ from types import TracebackType
 
 from .. import results
 from ..system.garbage_collector import CollectorPaused
+from . import capture_file
 from .capture_file import CaptureFile, Progress
+from .compiled_fold import CompiledFold
 from .fold import CaptureFold
 from .frames import HybridFrame, PythonFrame
 from .library_names import UNKNOWN_LIBRARY, library_of
@@ -20,6 +22,7 @@ from .samples import StackSample, samples
 from .stacks import ReadableStack, make_readable, package_of_stack, readable_frames, requesting_library
 from .thread_phases import RunEnded
 
+_STEPS = 100  # at most, in which the core reads a capture: between two of them progress is told
 _NAMED = 5  # how many libraries a note names
 _DEPTH = 16  # innermost C and C++ frames that decide the library: enough to see past the allocators
 
@@ -55,7 +58,12 @@ class LocalCapture:
     ) -> None:
         self.file = CaptureFile(Path(path), other_builds=other_builds)
         self._other_builds = other_builds
-        self._fold = CaptureFold(self.file.marker_of, self.file.own_thread, run_ended, native=self.file.native)
+        own_thread, native = self.file.own_thread, self.file.native
+        self._fold: CaptureFold | CompiledFold
+        if self.file.parser is None:
+            self._fold = CaptureFold(self.file.marker_of, own_thread, run_ended, native=native)
+        else:
+            self._fold = CompiledFold(self.file.parser, own_thread, run_ended, native=native)
         self._stacks: dict[StackKey, ReadableStack] = {}
         self._read = 0
         self._interrupted = False
@@ -77,13 +85,23 @@ class LocalCapture:
         """
         with CollectorPaused():
             try:
-                for batch in self.file.batches():
-                    self._fold.feed(batch)
-                    self._read += len(batch)
+                for count in self._steps():
+                    self._read += count
                     if progress is not None:
                         progress(self._read, self.file.records)
             except KeyboardInterrupt:
                 self._interrupted = True
+
+    def _steps(self) -> Iterator[int]:
+        """Read some records at a time, and yield how many."""
+        if isinstance(self._fold, CompiledFold):
+            most = max(capture_file._BATCH, self.file.records // _STEPS)
+            while count := self._fold.feed(most):
+                yield count
+        else:
+            for batch in self.file.batches():
+                self._fold.feed(batch)
+                yield len(batch)
 
     def summary(self, top: int = 10) -> CaptureSummary:
         """Return what was read so far by phase.
@@ -107,13 +125,14 @@ class LocalCapture:
             path = str(mapping.file)
             files[path] = files.get(path, 0) + size
         phases = self._fold.phases
+        peak = self._fold.peak_bytes if isinstance(self._fold, CompiledFold) else self.file.peak_bytes
         complete = self._read == self.file.records
         return CaptureSummary(
             rows=rows,
-            totals=add_up(rows.values(), self.file.peak_bytes),
+            totals=add_up(rows.values(), peak),
             markers=self._fold.markers,
             marker_bytes=self._fold.marker_bytes,
-            memray_peak_bytes=self.file.peak_bytes,
+            memray_peak_bytes=peak,
             mapped_files=files,
             calls={path: phases.tallies[path].runs for path in rows if path},
             complete=complete,

@@ -58,7 +58,9 @@ class CaptureFile:
         command: its command line.
         started_unix_ns: when the tracker started.
         wall_ns: how long it ran; 0 if it was not stopped.
-        peak_bytes: the most that was live at once by memray's count, mapped files included.
+        parser: the compiled core's, None where memray reads the records.
+        peak_bytes: the most that was live at once by memray's count, mapped files included; 0 with a parser, whose fold
+            counts it.
 
     Raises:
         CaptureError: if the file is missing, not a capture, aggregated, or written by another version of memray, or if
@@ -76,9 +78,9 @@ class CaptureFile:
             raise CaptureError(f"{path}: no such file")
         if not path.is_file():
             raise CaptureError(f"{path} is a folder, not a memray capture")
-        self._parser = parser_for(path)
+        self.parser = parser_for(path)
         try:
-            with nullcontext(str(path)) if self._parser is None else outline_of(self._parser) as readable:
+            with nullcontext(str(path)) if self.parser is None else outline_of(self.parser) as readable:
                 self._reader = memray.FileReader(readable)
             metadata = self._reader.metadata
         except Exception as error:
@@ -98,9 +100,9 @@ class CaptureFile:
             set_log_level(_ERRORS_ONLY)  # unresolved symbols are counted here, and reported once
             self._frames = FrameResolver(other_builds)
             self.native = self._frames.usable
-        self.records: int = metadata.total_allocations if self._parser is None else self._parser.records
+        self.records: int = metadata.total_allocations if self.parser is None else self.parser.records
         self.own_thread: int = metadata.main_thread_id
-        self.peak_bytes: int = metadata.peak_memory if self._parser is None else self._parser.peak_bytes
+        self.peak_bytes: int = metadata.peak_memory if self.parser is None else 0
         self.pid: int = metadata.pid
         self.command: str = metadata.command_line
         self.started_unix_ns = round(metadata.start_time.timestamp() * 1e9)
@@ -114,20 +116,16 @@ class CaptureFile:
 
     def __exit__(self, *_: object) -> None:
         self._reader.close()
-        if self._parser is not None:
-            self._parser.close()
+        if self.parser is not None:
+            self.parser.close()
 
     def batches(self) -> Iterator[list[NativeRecord]]:
-        """Yield all records in their order, some at a time."""
+        """Yield all records in their order, some at a time, as memray reads them; not for a file with a parser."""
         records = iter(self._reader.get_allocation_records())
         first = next(records, None)
         if first is None:
             return
         self._lens = first
-        if self._parser is not None:
-            while batch := self._parser.next(_BATCH):
-                yield batch
-            return
         tuples_of = _tuples_of(first)
         batch = tuples_of([first, *islice(records, _BATCH - 1)])
         while batch:
@@ -177,6 +175,8 @@ class CaptureFile:
     def _at(self, key: StackKey) -> Any:
         # A record finds its stack in its reader by the numbers that it consists of. So one record, initialised again
         # with other numbers, finds any stack, and none has to be kept for each.
+        if self._lens is None:  # the record of the outline
+            self._lens = next(iter(self._reader.get_allocation_records()))
         stack, native, generation = key if isinstance(key, tuple) else (key, 0, 0)
         self._lens.__init__((0, 0, 0, 6, stack, 1, native, generation))
         return self._lens

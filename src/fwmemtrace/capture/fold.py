@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import length_hint
-from typing import Any
+from typing import Any, Protocol
 
 from ..paths import PhasePath
 from . import markers
@@ -17,6 +17,18 @@ from .native_records import FREE, MMAP, MUNMAP, PYMALLOC_FREE, NativeRecord, Sta
 from .runs import PAGE, PhaseRun
 from .tally import ALLOCATED, COUNT, Site, new_site
 from .thread_phases import RunEnded, ThreadPhases
+
+
+class PhaseFold(Protocol):
+    """What a fold has found so far; see `CaptureFold`."""
+
+    @property
+    def phases(self) -> ThreadPhases: ...
+
+    @property
+    def mapped(self) -> MappedMemory: ...
+
+    def live_blocks(self) -> dict[int, int]: ...
 
 
 class CaptureFold:
@@ -66,6 +78,9 @@ class CaptureFold:
         known_markers = self._known_markers
         by_native = self._native
         enter = self.phases.run_of
+        key: Any
+        site: Any
+        sites: Any
         thread: int | None = None
         run = self.phases.outside
         tally = run.tally
@@ -73,8 +88,6 @@ class CaptureFold:
         sites = tally.sites
         get = sites.get
         start = now = top = peak = fall = freed = moved = 0
-        key: Any
-        site: Any
         rows = iter(records)
         for tid, address, size, allocator, stack, _, native, generation in rows:
             if tid != thread:
@@ -187,14 +200,9 @@ class CaptureFold:
         return found
 
     def release(self) -> None:
-        """Free all blocks and sites at once; what was counted of phases stays.
-
-        Runs and tallies refer to each other, so that only the collector would find their millions of blocks and sites.
-        """
+        """Free all blocks and sites at once; what was counted of phases stays."""
         self._live.clear()
-        for tally in self.phases.tallies.values():
-            tally.sites.clear()
-            tally.ambient.clear()
+        self.phases.release()
 
     # -- what is rare ------------------------------------------------------------------------------------------------
 

@@ -176,7 +176,6 @@ class _File:
         self.command = opened.command
         self.started_unix_ns = opened.started_unix_ns
         self.wall_ns = opened.wall_ns
-        self.peak_bytes = opened.peak_bytes
         self._capture = capture
 
     def resident(self) -> list[int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from .counters import LevelCounters
+
 
 class Guess(Protocol):
     """What a `Level` needs to know of a mapping; `runs.TracedMapping` implements it.
@@ -19,21 +21,16 @@ class Guess(Protocol):
     correction: int
 
 
-class Level:
+class Level(LevelCounters):
     """The bytes that are live, and their peak."""
 
-    __slots__ = ("fall", "local", "log", "now", "settled", "top")
+    __slots__ = ("log", "settled")
 
     def __init__(self) -> None:
-        self.now = 0
-        self.top = 0
-        # How often the level fell from its top. A site that changes for the first time since the latest fall held at
-        # the top what it holds until that moment: so the peak can be broken down without a copy of every site.
-        self.fall = 0
+        super().__init__()
         # Changes of mappings whose kind is only guessed, each with the highest level since the change before: enough to
         # find the true top once the kinds are known.
         self.log: list[tuple[int, Guess, int]] = []
-        self.local = 0
         self.settled = 0  # the top before the log's first entry
 
     def change(self, mapping: Guess, size: int) -> None:

@@ -29,7 +29,6 @@ class Opened(msgspec.Struct, array_like=True):
     command: str
     started_unix_ns: int
     wall_ns: int
-    peak_bytes: int
 
 
 class Request(msgspec.Struct, array_like=True):

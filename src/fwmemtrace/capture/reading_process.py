@@ -95,8 +95,7 @@ class ReadingProcess:
         self._capture = LocalCapture(path, other_builds=request.other_builds, run_ended=run_ended)
         file = self._capture.file
         return messages.Opened(
-            file.native, file.records, file.pid, encodable(file.command), file.started_unix_ns, file.wall_ns,
-            file.peak_bytes,
+            file.native, file.records, file.pid, encodable(file.command), file.started_unix_ns, file.wall_ns
         )  # fmt: skip
 
     def on_close(self, _: messages.Request) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from .. import results
 from ..paths import PhasePath, is_inside, write
-from .fold import CaptureFold
+from .fold import PhaseFold
 from .native_records import StackKey
 from .stacks import ReadableStack
 from .tally import ALLOCATED, COUNT, KEY, LIVE, Site, SiteTotals, Tally
@@ -51,7 +51,7 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
 
 
 def build_rows(
-    fold: CaptureFold,
+    fold: PhaseFold,
     top: int,
     resolve: Resolve,
     package_at: Callable[[StackKey], str] = lambda key: "",
@@ -68,10 +68,7 @@ def build_rows(
     """
     tallies = fold.phases.tallies
     reserved = fold.mapped.reserved()
-    totals_of = {
-        path: (tally.add_up(tally.sites.values()), tally.add_up(tally.ambient.values()))
-        for path, tally in tallies.items()
-    }
+    totals_of = {path: (tally.add_up(tally.sites), tally.add_up(tally.ambient)) for path, tally in tallies.items()}
     own, whole = _totals(fold, totals_of)
     rows = {}
     largest_live = {}
@@ -120,7 +117,7 @@ def add_up(rows: Iterable[results.NativeTotals], peak_bytes: int) -> results.Nat
 
 
 def _totals(
-    fold: CaptureFold, totals_of: dict[PhasePath, tuple[SiteTotals, SiteTotals]]
+    fold: PhaseFold, totals_of: dict[PhasePath, tuple[SiteTotals, SiteTotals]]
 ) -> tuple[dict[PhasePath, results.NativeTotals], dict[PhasePath, results.NativeTotals]]:
     """Return each phase's totals: its own, and with the phases inside it."""
     tallies = fold.phases.tallies
@@ -158,13 +155,20 @@ def _merged(tally: Tally, own: SiteTotals, ambient: SiteTotals) -> tuple[list[Si
     Where a thread without a phase has allocated at a stack of the phase's own, the two sites become one.
     """
     field = own.peak_field
-    if tally.sites.keys().isdisjoint(tally.ambient):
-        return [*own.live, *ambient.live], [*own.at_peak, *ambient.at_peak], field
-    merged: dict[StackKey, Site] = dict(tally.sites)
-    for key, site in tally.ambient.items():
-        other = merged.get(key)
-        merged[key] = site if other is None else [*(a + b for a, b in zip(other[:KEY], site[:KEY], strict=True)), key]
-    return [site for site in merged.values() if site[LIVE]], [site for site in merged.values() if site[field]], field
+    both: dict[StackKey, Site] = {}
+    for site in tally.ambient.values():
+        key = site[KEY]
+        other = tally.sites.get(key)
+        if other is not None:
+            both[key] = [*(other[place] + site[place] for place in range(KEY)), key]
+
+    def merged(own_sites: list[Site], ambient_sites: list[Site], field: int) -> list[Site]:
+        sites = [*own_sites, *ambient_sites]
+        if not both:
+            return sites
+        return [site for site in sites if site[KEY] not in both] + [site for site in both.values() if site[field]]
+
+    return merged(own.live, ambient.live, LIVE), merged(own.at_peak, ambient.at_peak, field), field
 
 
 def _largest(count: int, sites: list[Site], field: int) -> list[Site]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .counters import RunCounters
 from .tally import AT_PEAK, FALL, LIVE, Site, Tally
 
 # The unit in which memory is mapped. Its multiples are taken for memory where no reading of /proc/self/maps tells: for
@@ -10,18 +11,16 @@ PAGE = 4096
 UNKNOWN_FILE = "?"
 
 
-class PhaseRun:
+class PhaseRun(RunCounters):
     """One run of a phase. Blocks refer to the run that allocated them, so it lives as long as they do."""
 
-    __slots__ = ("lineage", "live", "open", "outer", "tally", "unsettled", "whole")
+    __slots__ = ("lineage", "outer", "unsettled")
+    tally: Tally
 
     def __init__(self, tally: Tally, parent: PhaseRun | None, outer: PhaseRun | None) -> None:
-        self.tally = tally
+        super().__init__(tally, parent)
         self.lineage: tuple[PhaseRun, ...] = (self, *(parent.lineage if parent is not None else ()))
         self.outer = outer  # what its thread was in before
-        self.open = True
-        self.live = 0  # bytes that it allocated and that are not freed
-        self.whole = 0  # the same with the runs inside it
         # Mappings of unknown kind made in it, or in a run inside it; None for none yet.
         self.unsettled: dict[TracedMapping, None] | None = None
         tally.runs += 1

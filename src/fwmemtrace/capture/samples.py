@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from .. import results
 from ..paths import PhasePath
-from .fold import CaptureFold
+from .fold import PhaseFold
 from .frames import HybridFrame
 from .native_records import StackKey
 from .tally import ALLOCATED, COUNT, KEY, LIVE, Site
@@ -59,7 +59,7 @@ class StackSample:
         return self._resolve(self.key)
 
 
-def samples(fold: CaptureFold, frames_of: Callable[[StackKey], Iterable[HybridFrame]]) -> Iterator[StackSample]:
+def samples(fold: PhaseFold, frames_of: Callable[[StackKey], Iterable[HybridFrame]]) -> Iterator[StackSample]:
     """Yield the samples of what was read so far, phase by phase.
 
     Args:
@@ -76,7 +76,7 @@ def samples(fold: CaptureFold, frames_of: Callable[[StackKey], Iterable[HybridFr
         file_backed[id(mapping.site)] = file_backed.get(id(mapping.site), 0) + size
     live_blocks = fold.live_blocks()
     for path, tally in fold.phases.tallies.items():
-        own, ambient = tally.add_up(tally.sites.values()), tally.add_up(tally.ambient.values())
+        own, ambient = tally.add_up(tally.sites), tally.add_up(tally.ambient)
         field = own.peak_field
         known = _sum(own.at_peak, field) + _sum(ambient.at_peak, field) == tally.own.top
         for sites, is_ambient in ((tally.sites, False), (tally.ambient, bool(path))):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from ..paths import PhasePath
+from .counters import TallyCounters
 from .level import Level
 from .native_records import StackKey
 
@@ -19,6 +20,51 @@ ALLOCATED, COUNT, LIVE, FALL, AT_PEAK, KEY = range(6)
 def new_site(key: StackKey) -> Site:
     """Return the site of a stack that has allocated nothing yet."""
     return [0, 0, 0, 0, 0, key]
+
+
+class Sites(Protocol):
+    """The sites of a tally, in the order in which they came: a dict by keys, or a table of the compiled core."""
+
+    def get(self, key: StackKey, /) -> Site | None: ...
+
+    def values(self) -> Collection[Site]: ...
+
+    def clear(self) -> None: ...
+
+    def add_up(self, fall: int, /) -> tuple[int, int, list[Site], list[Site]]:
+        """Add up all sites, in one pass, since there may be half a million.
+
+        A site that did not change since the phase last fell from its peak is brought up to date, as its next change
+        would do. Nothing else changes, so that counting can go on afterwards.
+
+        Args:
+            fall: the number of the latest fall.
+
+        Returns:
+            Bytes and number of allocations, the sites with live bytes, and those with bytes at the peak.
+        """
+
+
+class SiteDict(dict[StackKey, Site]):
+    """The sites of a tally where the fold is in Python."""
+
+    def add_up(self, fall: int, /) -> tuple[int, int, list[Site], list[Site]]:
+        """Add up all sites; see `Sites`."""
+        allocated = count = 0
+        live = []
+        at_peak = []
+        for site in self.values():
+            bytes_allocated, allocations, bytes_live, seen, bytes_at_peak, _ = site
+            allocated += bytes_allocated
+            count += allocations
+            if bytes_live:
+                live.append(site)
+            if seen != fall:
+                site[3] = fall
+                site[4] = bytes_at_peak = bytes_live
+            if bytes_at_peak:
+                at_peak.append(site)
+        return allocated, count, live, at_peak
 
 
 class SiteTotals(NamedTuple):
@@ -39,60 +85,31 @@ class SiteTotals(NamedTuple):
     peak_field: int
 
 
-class Tally:
-    """All runs of the phases with one path."""
+class Tally(TallyCounters):
+    """All runs of the phases with one path.
 
-    __slots__ = (
-        "ambient",
-        "freed",
-        "freed_later",
-        "held",
-        "own",
-        "path",
-        "root",
-        "runs",
-        "sites",
-        "whole",
-        "whole_held",
-        "wholes",
-    )
+    Args:
+        path: of the phases.
+        around: the tally of the path without its last name.
+        table: makes an empty table of sites.
+    """
 
-    def __init__(self, path: PhasePath, around: Tally | None) -> None:
+    __slots__ = ("freed_later", "held", "path", "root", "runs", "whole_held", "wholes")
+
+    def __init__(self, path: PhasePath, around: Tally | None, table: Callable[[], Sites]) -> None:
+        super().__init__(Level(), Level(), around, table(), table())
         self.path = path
         self.runs = 0
         self.root: Tally = self if around is None else around.root
-        self.sites: dict[StackKey, Site] = {}
-        self.ambient: dict[StackKey, Site] = {}  # the sites of threads that have no phase of their own
-        self.own = Level()
-        self.whole = Level()  # with the phases inside
         self.wholes: tuple[Level, ...] = (self.whole, *(() if around is None else around.wholes))
-        self.freed = 0  # while one of its runs was the innermost
         self.held = 0  # at the ends of its runs
         self.whole_held = 0
         # Of what its ended runs held: freed since, by the path of the phase that freed it.
         self.freed_later: dict[PhasePath, int] = {}
 
-    def add_up(self, sites: Iterable[Site]) -> SiteTotals:
-        """Add up `sites` or `ambient`, in one pass, since there may be half a million.
-
-        A site that did not change since the phase last fell from its peak is brought up to date, as its next change
-        would do. Nothing else changes, so that counting can go on afterwards.
-        """
-        fall = self.own.fall
-        allocated = count = 0
-        live = []
-        at_peak = []
-        for site in sites:
-            bytes_allocated, allocations, bytes_live, seen, bytes_at_peak, _ = site
-            allocated += bytes_allocated
-            count += allocations
-            if bytes_live:
-                live.append(site)
-            if seen != fall:
-                site[3] = fall
-                site[4] = bytes_at_peak = bytes_live
-            if bytes_at_peak:
-                at_peak.append(site)
+    def add_up(self, sites: Sites) -> SiteTotals:
+        """Add up `sites` or `ambient`."""
+        allocated, count, live, at_peak = sites.add_up(self.own.fall)
         if self.own.now == self.own.top:
             return SiteTotals(allocated, count, live, live, LIVE)
         return SiteTotals(allocated, count, live, at_peak, AT_PEAK)

@@ -9,7 +9,7 @@ from ..paths import OUTSIDE, PhasePath, encodable, read
 from .mapped import MappedMemory
 from .markers import SIZES, Marker, low_part, read_row
 from .runs import PhaseRun
-from .tally import Tally
+from .tally import SiteDict, Sites, Tally
 
 # Called at the end of each run with its path, the bytes that all runs of that path hold then, and those that this one
 # holds; both with the runs inside them.
@@ -24,6 +24,7 @@ class ThreadPhases:
             it.
         mapped: takes the markers about mappings.
         ended: called at the end of each run.
+        table: makes an empty table for the sites of a tally.
 
     Attributes:
         tallies: by phase path.
@@ -31,7 +32,10 @@ class ThreadPhases:
         session_open: whether a session began in the capture and did not end.
     """
 
-    def __init__(self, own_thread: int, mapped: MappedMemory, ended: RunEnded | None) -> None:
+    def __init__(
+        self, own_thread: int, mapped: MappedMemory, ended: RunEnded | None, table: Callable[[], Sites] = SiteDict
+    ) -> None:
+        self._table = table
         self._own_thread = own_thread
         self._mapped = mapped
         self._ended = ended
@@ -44,21 +48,37 @@ class ThreadPhases:
 
     def run_of(self, thread: int) -> tuple[PhaseRun, bool]:
         """Return the run that a thread's allocations count toward, and whether the thread has no phase of its own."""
-        run = self._threads.get(thread)
-        while run is not None and not run.open:
-            run = run.outer
+        run = self._current(thread)
         if run is not None:
             return run, False
         if thread == self._own_thread:
             return self.outside, False
-        run = self._threads.get(self._own_thread)
+        return self._current(self._own_thread) or self.outside, True
+
+    def _current(self, thread: int) -> PhaseRun | None:
+        """Return the open run that a thread is in; None if it has none of its own."""
+        latest = run = self._threads.get(thread)
         while run is not None and not run.open:
             run = run.outer
-        return (self.outside if run is None else run), True
+        if run is not latest:  # so that nobody has to pass the closed ones again, and they can be freed
+            if run is None:
+                del self._threads[thread]
+            else:
+                self._threads[thread] = run
+        return run
 
     def open_runs(self) -> Iterable[PhaseRun]:
         """Return the runs that have not ended."""
         return (*self._open.values(), self.outside)
+
+    def release(self) -> None:
+        """Free all sites at once; the other figures of phases stay.
+
+        Runs and tallies refer to each other, so that only the collector would find their millions of sites.
+        """
+        for tally in self.tallies.values():
+            tally.sites.clear()
+            tally.ambient.clear()
 
     def apply(self, marker: Marker, thread: int, size: int) -> None:
         """Follow a marker that a thread left, as a block of that size."""
@@ -96,13 +116,13 @@ class ThreadPhases:
         if word == "begin" or run is None:
             if run is not None:  # its end is missing from the capture
                 run.close()
-            run = PhaseRun(self._tally(path), self._parent(path, thread), self._threads.get(thread))
+            run = PhaseRun(self._tally(path), self._parent(path, thread), self._current(thread))
             self._open[path, slot] = run
         self._threads[thread] = run
 
     def _parent(self, path: PhasePath, thread: int) -> PhaseRun | None:
         """Return the run around a new one: that of its thread, or the latest open one of the next shorter path."""
-        around = self._threads.get(thread)
+        around = self._current(thread)
         while around is not None and not (around.open and _is_around(around.tally.path, path)):
             around = around.outer
         shorter = path[:-1]
@@ -122,7 +142,7 @@ class ThreadPhases:
         tally = self.tallies.get(path)
         if tally is None:
             around = path[:-1]
-            tally = self.tallies[path] = Tally(path, self._tally(around) if around else None)
+            tally = self.tallies[path] = Tally(path, self._tally(around) if around else None, self._table)
         return tally
 
 

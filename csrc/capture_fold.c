@@ -1,0 +1,529 @@
+// `Fold`: splits the records of a capture by phase. It is capture/fold.py in C, and both agree to the byte. What is rare
+// (edges of phases, mappings) is left to Python, which counts in the same objects.
+#include "capture.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <structmember.h>
+
+enum { AT_ONCE = 256, PAGE = 4096, SMALLEST_MARKER = 1003, LARGEST_MARKER = SMALLEST_MARKER + 15 + 2 * 24 };
+
+// What consecutive records of one thread do to the run that the thread is in.
+typedef struct {
+    Run *run;
+    Tally *tally;
+    Level *level;
+    SiteTable *sites;
+    long long start, now, top, peak, fall, freed, moved;
+} Stretch;
+
+// Bytes that one phase allocated, and another one freed after the run had ended.
+typedef struct {
+    Tally *owner, *by;
+    long long bytes;
+} Later;
+
+// What `run_of` returned for a thread; it holds until the next marker.
+typedef struct {
+    PyObject *returned;
+    uint64_t markers;
+} Entered;
+
+typedef struct {
+    PyObject_HEAD
+    CaptureParser *parser;
+    PyObject *run_of, *read, *apply, *map, *unmap, *touches;  // see capture/compiled_fold.py
+    bool by_native, busy;
+    PyObject **names;  // what `read` returned, by the places of the parser's markers
+    size_t name_count;
+    LiveBlocks blocks;
+    Peak peak;
+    Stretch stretch;
+    bool in_stretch;
+    uint64_t thread, markers, marker_bytes;
+    Entered *entered;
+    size_t entered_count, entered_capacity;
+    NumberMap entered_places;  // by thread
+    Later *later;
+    size_t later_count, later_capacity;
+    NumberMap later_places;  // in `later`, by the numbers of both tallies
+    Allocation found[AT_ONCE];
+    size_t at, count;
+} Fold;
+
+// ---- the stretch
+
+static void begin(Stretch *stretch) {
+    Level *level = stretch->level;
+    stretch->start = stretch->now = stretch->top = level->now;
+    stretch->peak = level->top;
+    stretch->fall = level->fall;
+    stretch->freed = stretch->moved = 0;
+}
+
+static void reach(Level *level, long long reached) {
+    if (reached <= level->local) return;
+    level->local = reached;
+    if (reached > level->top) level->top = reached;
+}
+
+// See `PhaseRun.add_stretch`.
+static void end(const Stretch *stretch) {
+    Tally *tally = stretch->tally;
+    tally->freed += stretch->freed;
+    tally->own->now = stretch->now;
+    tally->own->fall = stretch->fall;
+    reach(tally->own, stretch->top);
+    long long change = stretch->now - stretch->start, highest = stretch->top - stretch->start;
+    stretch->run->live += change + stretch->moved;
+    for (Run *run = stretch->run; run; run = run->parent) run->whole += change + stretch->moved;
+    for (; tally; tally = tally->around) {
+        reach(tally->whole, tally->whole->now + highest);
+        tally->whole->now += change;
+    }
+}
+
+static inline void leave(Fold *fold) {
+    if (fold->in_stretch) end(&fold->stretch);
+    fold->in_stretch = false;
+}
+
+static PyObject *run_of(Fold *fold, uint64_t thread) {
+    uint64_t place;
+    if (!map_find(&fold->entered_places, thread, &place)) {
+        place = fold->entered_count;
+        if (place == fold->entered_capacity) {
+            size_t capacity = place ? place * 2 : 16;
+            Entered *larger = realloc(fold->entered, capacity * sizeof *larger);
+            if (!larger) return PyErr_NoMemory();
+            fold->entered = larger;
+            fold->entered_capacity = capacity;
+        }
+        if (!map_put(&fold->entered_places, thread, place)) return PyErr_NoMemory();
+        fold->entered[fold->entered_count++] = (Entered){0};
+    }
+    Entered *entered = &fold->entered[place];
+    if (!entered->returned || entered->markers != fold->markers) {
+        PyObject *returned = PyObject_CallFunction(fold->run_of, "K", (unsigned long long)thread);
+        if (!returned) return NULL;
+        entered->markers = fold->markers;
+        Py_XSETREF(entered->returned, returned);
+    }
+    return entered->returned;
+}
+
+static bool enter(Fold *fold, uint64_t thread) {
+    PyObject *entered = run_of(fold, thread), *run;
+    int is_ambient;
+    if (!entered) return false;
+    if (!PyTuple_Check(entered)) {
+        PyErr_SetString(PyExc_TypeError, "not a run and whether it is ambient");
+        return false;
+    }
+    if (!PyArg_ParseTuple(entered, "O!p", &run_type, &run, &is_ambient)) return false;
+    Stretch *stretch = &fold->stretch;
+    stretch->run = (Run *)run;
+    stretch->tally = stretch->run->tally;
+    PyObject *sites = !stretch->tally ? NULL : is_ambient ? stretch->tally->ambient : stretch->tally->sites;
+    if (!sites || !Py_IS_TYPE(sites, &site_table_type)) {
+        PyErr_SetString(PyExc_TypeError, "not a run of this fold");
+        return false;
+    }
+    stretch->sites = (SiteTable *)sites;
+    stretch->level = stretch->tally->own;
+    begin(stretch);
+    fold->thread = thread;
+    fold->in_stretch = true;
+    return true;
+}
+
+// ---- blocks
+
+static inline void take_off(Stretch *stretch, Site *site, long long size) {
+    if (stretch->now == stretch->peak) stretch->fall++;
+    site_touch(site, stretch->fall);
+    site->live -= size;
+    stretch->now -= size;
+}
+
+static inline void put_on(Stretch *stretch, Site *site, long long size) {
+    site->allocated += size;
+    site->count++;
+    site_touch(site, stretch->fall);
+    site->live += size;
+    stretch->now += size;
+    if (stretch->now > stretch->top) {
+        stretch->top = stretch->now;
+        if (stretch->now > stretch->peak) stretch->peak = stretch->now;
+    }
+}
+
+// See `PhaseRun.free`.
+static void free_in_run(Run *run, Site *site, long long size) {
+    Level *own = run->tally->own;
+    if (own->now == own->top) own->fall++;
+    site_touch(site, own->fall);
+    site->live -= size;
+    own->now -= size;
+    for (Tally *tally = run->tally; tally; tally = tally->around) tally->whole->now -= size;
+    run->live -= size;
+    for (; run; run = run->parent) run->whole -= size;
+}
+
+static bool count_later(Fold *fold, Tally *owner, Tally *by, long long size) {
+    uint64_t key = (uint64_t)owner->number << 32 | by->number, place;
+    if (!map_find(&fold->later_places, key, &place)) {
+        place = fold->later_count;
+        if (place == fold->later_capacity) {
+            size_t capacity = place ? place * 2 : 16;
+            Later *larger = realloc(fold->later, capacity * sizeof *larger);
+            if (!larger) return false;
+            fold->later = larger;
+            fold->later_capacity = capacity;
+        }
+        if (!map_put(&fold->later_places, key, place)) return false;
+        fold->later[fold->later_count++] = (Later){(Tally *)Py_NewRef(owner), (Tally *)Py_NewRef(by), 0};
+    }
+    fold->later[place].bytes += size;
+    return true;
+}
+
+static inline bool free_block(Fold *fold, uint64_t address) {
+    LiveBlock block;
+    if (!blocks_take(&fold->blocks, address, &block)) return true;
+    fold->peak.now -= block.size;
+    Run *owner = block.run;
+    if (UNLIKELY(!owner)) return true;
+    Stretch *stretch = &fold->stretch;
+    Site *site = block.site;
+    long long size = (long long)block.size;
+    bool counted = true;
+    site->blocks--;
+    stretch->freed += size;
+    if (LIKELY(owner == stretch->run)) {
+        take_off(stretch, site, size);
+    } else if (owner->tally == stretch->tally) {
+        take_off(stretch, site, size);
+        stretch->moved += size;
+        owner->live -= size;
+        for (Run *run = owner; run; run = run->parent) run->whole -= size;
+    } else if (owner->tally->root != stretch->tally->root) {
+        free_in_run(owner, site, size);
+    } else {
+        // A level that both are part of has to see this free in its place among the others.
+        end(stretch);
+        free_in_run(owner, site, size);
+        begin(stretch);
+    }
+    if (UNLIKELY(!owner->open)) counted = count_later(fold, owner->tally, stretch->tally, size);
+    Py_DECREF(site);
+    Py_DECREF(owner);
+    return counted;
+}
+
+// memray missed the free of a block, and forgets it here too. What it counts as live at once still has it.
+static void forget_block(LiveBlock *block) {
+    if (!block->run) return;
+    block->site->blocks--;
+    free_in_run(block->run, block->site, (long long)block->size);
+    Py_DECREF(block->site);
+    Py_DECREF(block->run);
+}
+
+static inline bool add_block(Fold *fold, const Allocation *found) {
+    LiveBlock older;
+    LiveBlock *place = blocks_place(&fold->blocks, found->address, &older);
+    if (!place) return false;
+    Stretch *stretch = &fold->stretch;
+    Site *site = site_table_find(stretch->sites, found, fold->by_native);
+    *place = (LiveBlock){found->address, found->size, NULL, NULL};
+    if (UNLIKELY(older.run != NULL)) {
+        end(stretch);
+        forget_block(&older);
+        begin(stretch);
+    }
+    if (!site) return false;
+    place->site = (Site *)Py_NewRef(site);
+    place->run = (Run *)Py_NewRef(stretch->run);
+    site->blocks++;
+    peak_add(&fold->peak, found->size);
+    put_on(stretch, site, (long long)found->size);
+    return true;
+}
+
+// ---- what is rare
+
+static bool call(PyObject *function, PyObject *arguments, bool *truth) {
+    PyObject *result = arguments ? PyObject_CallObject(function, arguments) : NULL;
+    Py_XDECREF(arguments);
+    int is_true = result ? PyObject_IsTrue(result) : -1;
+    Py_XDECREF(result);
+    if (truth) *truth = is_true > 0;
+    return is_true >= 0;
+}
+
+static bool change_mapping(Fold *fold, const Allocation *found) {
+    Stretch *stretch = &fold->stretch;
+    end(stretch);
+    bool done;
+    if (found->allocator == MUNMAP) {
+        done = peak_unmap(&fold->peak, found->address, found->size) &&
+               call(fold->unmap, Py_BuildValue("(KKO)", found->address, found->size, stretch->run), NULL);
+    } else {
+        Site *site = site_table_find(stretch->sites, found, fold->by_native);
+        if (!site) return false;
+        site->allocated += (long long)found->size;
+        site->count++;
+        done = peak_map(&fold->peak, found->address, found->size) &&
+               call(fold->map, Py_BuildValue("(KKOO)", found->address, found->size, site, stretch->run), NULL);
+    }
+    begin(stretch);
+    return done;
+}
+
+// Whether the next record undoes a mapping. The interpreter maps memory for deep calls, and unmaps it, again and again;
+// that is counted like a block.
+static bool is_brief(Fold *fold, const Allocation *found, bool *brief) {
+    *brief = false;
+    const Allocation *next = found + 1;
+    if (fold->at == fold->count || found->size % PAGE || next->allocator != MUNMAP || next->thread != found->thread ||
+        next->address != found->address || next->size != found->size)
+        return true;
+    bool touches;
+    bool done = call(fold->touches, Py_BuildValue("(KK)", found->address, found->size), &touches);
+    *brief = done && !touches;
+    return done;
+}
+
+static bool add_brief_mapping(Fold *fold, const Allocation *found) {
+    Site *site = site_table_find(fold->stretch.sites, found, fold->by_native);
+    if (!site) return false;
+    long long size = (long long)found->size;
+    put_on(&fold->stretch, site, size);
+    fold->stretch.freed += size;
+    take_off(&fold->stretch, site, size);
+    peak_add(&fold->peak, found->size);
+    fold->peak.now -= found->size;
+    fold->at++;
+    return true;
+}
+
+// Returns the marker that a stack encodes, None for an ordinary one, as a borrowed reference.
+static PyObject *marker_of(Fold *fold, uint32_t stack) {
+    const Parser *parser = &fold->parser->parser;
+    size_t place;
+    if (!parser_marker(parser, stack, &place)) return Py_None;
+    if (!fold->names) {
+        fold->names = calloc(parser->marker_count, sizeof *fold->names);
+        if (!fold->names) return PyErr_NoMemory();
+        fold->name_count = parser->marker_count;
+    }
+    if (!fold->names[place]) {
+        const char *name = parser->markers[place];
+        PyObject *text = PyUnicode_DecodeUTF8(name, (Py_ssize_t)strlen(name), "replace");
+        fold->names[place] = text ? PyObject_CallOneArg(fold->read, text) : NULL;
+        Py_XDECREF(text);
+    }
+    return fold->names[place];
+}
+
+static bool follow(Fold *fold, PyObject *marker, const Allocation *found) {
+    leave(fold);
+    if (found->allocator == MMAP) {
+        if (!peak_map(&fold->peak, found->address, found->size)) return false;
+    } else {
+        LiveBlock older;
+        LiveBlock *place = blocks_place(&fold->blocks, found->address, &older);
+        if (!place) return false;
+        *place = (LiveBlock){found->address, found->size, NULL, NULL};
+        forget_block(&older);
+        peak_add(&fold->peak, found->size);
+    }
+    fold->markers++;
+    fold->marker_bytes += found->size;
+    return call(fold->apply, Py_BuildValue("(OKK)", marker, found->thread, found->size), NULL);
+}
+
+static bool allocate(Fold *fold, const Allocation *found) {
+    if (found->allocator == MMAP) {
+        bool brief;
+        if (!is_brief(fold, found, &brief)) return false;
+        if (brief) return add_brief_mapping(fold, found);
+    }
+    if (UNLIKELY(found->size >= SMALLEST_MARKER && found->size <= LARGEST_MARKER && found->allocator != MUNMAP)) {
+        PyObject *marker = marker_of(fold, found->stack);
+        if (marker != Py_None) return marker && follow(fold, marker, found);
+    }
+    return found->allocator >= MMAP ? change_mapping(fold, found) : add_block(fold, found);
+}
+
+static inline bool take_record(Fold *fold) {
+    const Allocation *found = &fold->found[fold->at++];
+    if (UNLIKELY(!fold->in_stretch || found->thread != fold->thread)) {
+        leave(fold);
+        if (!enter(fold, found->thread)) return false;
+    }
+    if (found->allocator == FREE || found->allocator == PYMALLOC_FREE) return free_block(fold, found->address);
+    return allocate(fold, found);
+}
+
+// ---- records
+
+// Parses the next records, behind those that are left.
+static bool refill(Fold *fold) {
+    CaptureParser *parser = fold->parser;
+    fold->count -= fold->at;
+    memmove(fold->found, fold->found + fold->at, fold->count * sizeof *fold->found);
+    fold->at = 0;
+    while (fold->count < AT_ONCE && parser->handed_out < parser->records) {
+        Allocation *found = &fold->found[fold->count];
+        Outcome outcome = parser_next(&parser->parser, found);
+        if (outcome != CAPTURE_OK) {
+            raise_outcome(outcome);
+            return false;
+        }
+        blocks_prefetch(&fold->blocks, found->address);
+        parser->handed_out++;
+        fold->count++;
+    }
+    return true;
+}
+
+// Adds what has come together in `later` to the dicts of the tallies.
+static bool settle_later(Fold *fold) {
+    for (size_t place = 0; place < fold->later_count; place++) {
+        Later *later = &fold->later[place];
+        if (!later->bytes) continue;
+        PyObject *freed = PyObject_GetAttrString((PyObject *)later->owner, "freed_later");
+        PyObject *path = PyObject_GetAttrString((PyObject *)later->by, "path");
+        PyObject *before = freed && path ? PyObject_GetItem(freed, path) : NULL;
+        if (freed && path && !before && PyErr_ExceptionMatches(PyExc_KeyError)) {
+            PyErr_Clear();
+            before = PyLong_FromLong(0);
+        }
+        PyObject *more = PyLong_FromLongLong(later->bytes);
+        PyObject *after = before && more ? PyNumber_Add(before, more) : NULL;
+        bool done = after && !PyObject_SetItem(freed, path, after);
+        Py_XDECREF(freed), Py_XDECREF(path), Py_XDECREF(before), Py_XDECREF(more), Py_XDECREF(after);
+        if (!done) return false;
+        later->bytes = 0;
+    }
+    return true;
+}
+
+static PyObject *feed(Fold *self, PyObject *argument) {
+    long long most = PyLong_AsLongLong(argument), taken = 0;
+    if (most == -1 && PyErr_Occurred()) return NULL;
+    if (self->busy) {
+        PyErr_SetString(PyExc_RuntimeError, "the fold is at it already");
+        return NULL;
+    }
+    self->busy = true;
+    bool done = true;
+    while (done && taken < most) {
+        if (self->at + 1 >= self->count && !(done = refill(self))) break;  // one more than is taken: see `is_brief`
+        if (self->at == self->count) break;
+        size_t before = self->at;
+        done = take_record(self);
+        taken += (long long)(self->at - before);
+    }
+    leave(self);
+    done = done && settle_later(self);
+    self->busy = false;
+    if (done) return PyLong_FromLongLong(taken);
+    if (!PyErr_Occurred()) PyErr_NoMemory();
+    return NULL;
+}
+
+static PyObject *release(Fold *self, PyObject *nothing) {
+    (void)nothing;
+    blocks_clear(&self->blocks);
+    Py_RETURN_NONE;
+}
+
+static int traverse(Fold *self, visitproc visit, void *arg) {
+    Py_VISIT(self->run_of);
+    Py_VISIT(self->read);
+    Py_VISIT(self->apply);
+    Py_VISIT(self->map);
+    Py_VISIT(self->unmap);
+    Py_VISIT(self->touches);
+    return 0;
+}
+
+static int clear(Fold *self) {
+    Py_CLEAR(self->run_of);
+    Py_CLEAR(self->read);
+    Py_CLEAR(self->apply);
+    Py_CLEAR(self->map);
+    Py_CLEAR(self->unmap);
+    Py_CLEAR(self->touches);
+    return 0;
+}
+
+static void dealloc(Fold *self) {
+    PyObject_GC_UnTrack(self);
+    clear(self);
+    blocks_clear(&self->blocks);
+    peak_clear(&self->peak);
+    for (size_t place = 0; place < self->name_count; place++) Py_XDECREF(self->names[place]);
+    for (size_t place = 0; place < self->entered_count; place++) Py_XDECREF(self->entered[place].returned);
+    for (size_t place = 0; place < self->later_count; place++) {
+        Py_DECREF(self->later[place].owner);
+        Py_DECREF(self->later[place].by);
+    }
+    free(self->names);
+    free(self->entered);
+    free(self->later);
+    map_free(&self->entered_places);
+    map_free(&self->later_places);
+    Py_XDECREF(self->parser);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyObject *new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    static char *names[] = {"parser", "by_native", "run_of", "read", "apply", "map", "unmap", "touches", NULL};
+    PyObject *parser, *run_of, *read, *apply, *map, *unmap, *touches;
+    int by_native;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!pOOOOOO", names, &capture_parser_type, &parser, &by_native,
+                                     &run_of, &read, &apply, &map, &unmap, &touches))
+        return NULL;
+    Fold *self = (Fold *)type->tp_alloc(type, 0);
+    if (!self) return NULL;
+    self->parser = (CaptureParser *)Py_NewRef(parser);
+    self->by_native = by_native;
+    self->run_of = Py_NewRef(run_of);
+    self->read = Py_NewRef(read);
+    self->apply = Py_NewRef(apply);
+    self->map = Py_NewRef(map);
+    self->unmap = Py_NewRef(unmap);
+    self->touches = Py_NewRef(touches);
+    return (PyObject *)self;
+}
+
+static PyMethodDef methods[] = {
+    {"feed", (PyCFunction)feed, METH_O, "Take the next records, about as many as asked for; return how many, 0 at the end."},
+    {"release", (PyCFunction)release, METH_NOARGS, "Free all blocks."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef members[] = {
+    {"markers", T_ULONGLONG, offsetof(Fold, markers), READONLY, "How many markers there were."},
+    {"marker_bytes", T_ULONGLONG, offsetof(Fold, marker_bytes), READONLY, "Their bytes."},
+    {"peak_bytes", T_ULONGLONG, offsetof(Fold, peak.top), READONLY, "The most that was live at once, as memray counts."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+PyTypeObject fold_type = {
+    .ob_base = PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "fwmemtrace.core._compiled.Fold",
+    .tp_doc = "Splits the records of a capture by phase.",
+    .tp_basicsize = sizeof(Fold),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_new = new,
+    .tp_dealloc = (destructor)dealloc,
+    .tp_traverse = (traverseproc)traverse,
+    .tp_clear = (inquiry)clear,
+    .tp_methods = methods,
+    .tp_members = members,
+};
