@@ -38,7 +38,7 @@ extern __thread Thread current_thread __attribute__((tls_model("initial-exec")))
 
 typedef enum { BLOCK_MALLOC = 0, BLOCK_MAPPING = 1, BLOCK_OBJECT = 2 } BlockKind;
 
-void sampler_begin(double mean, uint64_t seed);
+void sampler_begin(double mean, uint64_t seed, bool native);  // native: with C and C++ frames
 void sampler_end(void);
 void sampler_double_mean(void);
 bool sampler_owns_tables(void);
@@ -120,8 +120,8 @@ uint32_t tables_add_phase(uint32_t parent, const char *name, size_t length);
 void tables_count_call(uint32_t phase);
 void tables_charge(uint32_t phase, uint64_t bytes);
 void tables_add(void *address, size_t size, double mean, uint32_t phase, uint32_t thread_id, BlockKind kind,
-                const void *caller);
-void tables_add_library(uint64_t low, uint64_t high, const char *path);
+                const void *caller, bool native);
+void tables_add_library(uint64_t low, uint64_t high, uint32_t build, const char *path);
 bool tables_forget(void *address, Block *forgotten);
 void tables_restore(const Block *block);
 void tables_unmapped(uint64_t low, uint64_t high);
@@ -166,6 +166,14 @@ const char *python_stack_check(void);  // why stacks cannot be read here; NULL i
 size_t python_stack(PythonFrame *frames, size_t most);
 void code_facts(const void *code, CodeFacts *facts);
 
+// ---- native_stack.c: the C and C++ frames inside the innermost Python frame; guarded by the lock of the tables
+
+#define MOST_NATIVE_FRAMES 128
+
+void native_stack_add_library(uintptr_t low, uintptr_t high, const void *table);  // table: its .eh_frame_hdr, or NULL
+void native_stack_forget_libraries(void);
+size_t native_stack(uint64_t *frames, size_t most);  // return addresses, innermost first, without those of the core
+
 // ---- context.c: the phase of the calling thread by its context
 
 // Reads the phase of a thread from the span in a context variable from now on; NULL switches that off.
@@ -190,9 +198,9 @@ typedef struct {
 extern Hooked hooked_functions[];
 extern const size_t hooked_count;
 void slots_patch(void);
-void slots_patch_if_idle(void);  // the same, but does nothing if another thread is at it
+bool slots_try_patch(void);      // the same, but does nothing and returns false if another thread is at it
+void slots_patch_if_needed(void);
 void slots_restore(void);
-bool slots_try_lock(void);
 void slots_lock(void);
 void slots_unlock(void);
 

@@ -410,11 +410,7 @@ void hooks_remove(void) {
     slots_restore();
 }
 
-void slots_patch_if_idle(void) {
-    if (LIKELY(!__atomic_load_n(&libraries_may_be_new, __ATOMIC_RELAXED))) return;
-    if (slots_try_lock()) {
-        __atomic_store_n(&libraries_may_be_new, false, __ATOMIC_RELAXED);
-        slots_unlock();
-        slots_patch();
-    }
+void slots_patch_if_needed(void) {
+    if (LIKELY(!__atomic_exchange_n(&libraries_may_be_new, false, __ATOMIC_RELAXED))) return;
+    if (!slots_try_patch()) __atomic_store_n(&libraries_may_be_new, true, __ATOMIC_RELAXED);
 }

@@ -20,7 +20,8 @@ static PyObject *heap_start(PyObject *module, PyObject *arguments) {
     PyObject *path = NULL;
     double mean;
     unsigned long long seed;
-    if (!PyArg_ParseTuple(arguments, "OdK", &path, &mean, &seed)) return NULL;
+    int native;
+    if (!PyArg_ParseTuple(arguments, "OdKp", &path, &mean, &seed, &native)) return NULL;
     PyObject *encoded = NULL;
     if (path != Py_None && !PyUnicode_FSConverter(path, &encoded)) return NULL;
     static bool registered;
@@ -37,7 +38,7 @@ static PyObject *heap_start(PyObject *module, PyObject *arguments) {
             FileHeader *header = file_header();
             header->mean = header->first_mean = mean;
             tables_begin();
-            sampler_begin(mean, seed);
+            sampler_begin(mean, seed, native);
             if (hooks_install()) {
                 is_on = true;
                 Py_XDECREF(encoded);

@@ -12,6 +12,7 @@
 __thread Thread current_thread __attribute__((tls_model("initial-exec")));
 
 static double mean;
+static bool with_native;
 static uint64_t first_seed;
 static uint32_t session;       // the number of the latest one
 static uint32_t on;            // the number of the one that is on; 0 for none
@@ -72,8 +73,9 @@ static const uint32_t *own_process(void) {
     return page;
 }
 
-void sampler_begin(double bytes, uint64_t seed) {
+void sampler_begin(double bytes, uint64_t seed, bool native) {
     mean = bytes;
+    with_native = native;
     first_seed = seed;
     ambient = 0;
     owned = own_process();
@@ -128,9 +130,10 @@ COLD void sampler_took(void *address, size_t size, BlockKind kind, const void *c
     sampler_settle(thread);
     if (thread->inside || !*owned) goto out;
     thread->inside = true;
-    slots_patch_if_idle();
+    bool native = with_native && slots_try_patch();  // else a library that is gone may still be known
+    if (!native) slots_patch_if_needed();
     uint32_t phase = thread->phase ? thread->phase : ambient;
-    tables_add(address, size, drawn_from, phase, thread->thread_id, kind, caller);
+    tables_add(address, size, drawn_from, phase, thread->thread_id, kind, caller, native);
     thread->inside = false;
 out:
     errno = error;

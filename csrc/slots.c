@@ -42,7 +42,6 @@ static unsigned long long loads, unloads;  // the loader's counts at the latest 
 static uintptr_t own_base, malloc_base;
 static bool restoring;
 
-bool slots_try_lock(void) { return pthread_mutex_trylock(&lock) == 0; }
 void slots_lock(void) { pthread_mutex_lock(&lock); }
 void slots_unlock(void) { pthread_mutex_unlock(&lock); }
 
@@ -62,6 +61,8 @@ static void write_slot(uintptr_t at, uintptr_t value, bool read_only) {
 typedef struct {
     uintptr_t base, low, high;      // of the library's segments
     uintptr_t sealed_low, sealed_high;  // the slots that the loader has made read-only
+    const void *frame_table;        // how to leave its functions
+    uint32_t build;                 // the first bytes of its build ID
     const ElfW(Sym) * symbols;
     const char *strings;
 } Image;
@@ -124,7 +125,22 @@ static void note_library(const Image *image, const char *path) {
         if (noted[at] == key) return;  // it was unloaded, and is back
     if (noted_count == MOST_LIBRARIES) return;
     noted[noted_count++] = key;
-    tables_add_library(image->low, image->high, path);
+    tables_add_library(image->low, image->high, image->build, path);
+}
+
+static uint32_t build_of(const char *note, const char *end) {
+    while (note + sizeof(ElfW(Nhdr)) < end) {
+        const ElfW(Nhdr) *head = (const void *)note;
+        const char *name = note + sizeof *head, *contents = name + ((head->n_namesz + 3) & ~3u);
+        uint32_t build;
+        if (head->n_type == NT_GNU_BUILD_ID && head->n_namesz == 4 && !memcmp(name, "GNU", 4) &&
+            head->n_descsz >= sizeof build) {
+            memcpy(&build, contents, sizeof build);
+            return build;
+        }
+        note = contents + ((head->n_descsz + 3) & ~3u);
+    }
+    return 0;
 }
 
 static bool seen_before(uintptr_t headers) {
@@ -139,12 +155,18 @@ static int visit_library(struct dl_phdr_info *info, size_t size, void *first) {
     if (*(bool *)first) {
         *(bool *)first = false;
         if (!restoring && info->dlpi_adds == loads && info->dlpi_subs == unloads) return 1;
-        if (info->dlpi_subs != unloads) seen_count = 0;  // another library may be where one was
+        if (restoring || info->dlpi_subs != unloads) {  // another library may be where one was
+            seen_count = 0;
+            tables_lock();
+            native_stack_forget_libraries();
+            tables_unlock();
+        }
         loads = info->dlpi_adds;
         unloads = info->dlpi_subs;
     }
     const char *name = strrchr(info->dlpi_name, '/') ? strrchr(info->dlpi_name, '/') + 1 : info->dlpi_name;
-    if (!strncmp(name, "ld-linux", 8) || !strncmp(name, "ld-musl", 7) || !strncmp(name, "linux-vdso", 10)) return 0;
+    bool is_loader = !strncmp(name, "ld-linux", 8) || !strncmp(name, "ld-musl", 7);
+    if (!strncmp(name, "linux-vdso", 10)) return 0;
     if (!restoring && seen_before((uintptr_t)info->dlpi_phdr)) return 0;
     Image image = {.base = info->dlpi_addr, .low = UINTPTR_MAX};
     const ElfW(Dyn) *dynamic = NULL;
@@ -152,14 +174,21 @@ static int visit_library(struct dl_phdr_info *info, size_t size, void *first) {
         const ElfW(Phdr) *header = &info->dlpi_phdr[at];
         uintptr_t low = image.base + header->p_vaddr, high = low + header->p_memsz;
         if (header->p_type == PT_DYNAMIC) dynamic = (const ElfW(Dyn) *)low;
+        if (header->p_type == PT_GNU_EH_FRAME) image.frame_table = (const void *)low;
+        if (header->p_type == PT_NOTE && !image.build) image.build = build_of((const char *)low, (const char *)high);
         if (header->p_type == PT_GNU_RELRO) image.sealed_low = low, image.sealed_high = high;
         if (header->p_type == PT_LOAD) {
             if (low < image.low) image.low = low;
             if (high > image.high) image.high = high;
         }
     }
-    if (!dynamic) return 0;
-    if (!restoring) note_library(&image, info->dlpi_name);
+    if (!restoring) {
+        note_library(&image, info->dlpi_name);
+        tables_lock();
+        native_stack_add_library(image.low, image.high, image.frame_table);
+        tables_unlock();
+    }
+    if (!dynamic || is_loader) return 0;
     uintptr_t new_operator = (uintptr_t)hooks_operator();
     if (new_operator >= image.low && new_operator < image.high && new_operator != 0)
         operators_low = image.low, operators_high = image.high;
@@ -196,12 +225,14 @@ static bool make_room(void) {
     return true;
 }
 
-static void visit_all(bool restore) {
+static bool visit_all(bool restore, bool wait) {
     Thread *thread = &current_thread;
     bool inside = thread->inside, first = true;
+    if (!wait && pthread_mutex_trylock(&lock)) return false;
     thread->inside = true;
-    slots_lock();
-    if (make_room()) {
+    if (wait) slots_lock();
+    bool room = make_room();
+    if (room) {
         restoring = restore;
         dl_iterate_phdr(visit_library, &first);
         if (restore) slot_count = seen_count = noted_count = loads = unloads = 0;
@@ -209,7 +240,9 @@ static void visit_all(bool restore) {
     }
     slots_unlock();
     thread->inside = inside;
+    return room;
 }
 
-void slots_patch(void) { visit_all(false); }
-void slots_restore(void) { visit_all(true); }
+void slots_patch(void) { visit_all(false, true); }
+bool slots_try_patch(void) { return visit_all(false, false); }
+void slots_restore(void) { visit_all(true, true); }

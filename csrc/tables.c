@@ -36,8 +36,8 @@ typedef struct {
     double live, at_peak, allocated;
     uint64_t samples;
     uint32_t peak;  // the number of the phase's peak that `at_peak` is of
-    uint32_t reserved;
-    uint64_t frames[];  // code << 32 | instruction; innermost first
+    uint32_t native_count;
+    uint64_t frames[];  // code << 32 | instruction; innermost first; then the return addresses of native frames
 } Site;
 
 typedef struct {
@@ -57,7 +57,8 @@ typedef struct {
 typedef struct {
     EntryHead head;
     uint64_t low, high;
-    uint32_t length, reserved;
+    uint32_t length;
+    uint32_t build;  // the first bytes of its build ID; 0 if it has none
     char path[];
 } Library;
 
@@ -128,7 +129,7 @@ void tables_charge(uint32_t at, uint64_t bytes) {
     __atomic_fetch_add(&phase->allocated, bytes, __ATOMIC_RELAXED);
 }
 
-void tables_add_library(uint64_t low, uint64_t high, const char *path) {
+void tables_add_library(uint64_t low, uint64_t high, uint32_t build, const char *path) {
     size_t length = strlen(path);
     tables_lock();
     Library *library = ready ? file_append(ENTRY_LIBRARY, sizeof *library + length) : NULL;
@@ -136,6 +137,7 @@ void tables_add_library(uint64_t low, uint64_t high, const char *path) {
         library->low = low;
         library->high = high;
         library->length = (uint32_t)length;
+        library->build = build;
         memcpy(library->path, path, length);
         file_commit(library);
     }
@@ -173,31 +175,38 @@ static uint32_t intern_code(const void *key) {
 }
 
 static uint32_t intern_site(uint32_t phase, BlockKind kind, const void *caller, const PythonFrame *stack,
-                            size_t count) {
-    static uint64_t frames[MOST_FRAMES];  // guarded by the lock
+                            size_t count, bool native) {
+    static uint64_t frames[MOST_FRAMES + MOST_NATIVE_FRAMES];  // guarded by the lock
     uint64_t hash = (uintptr_t)caller * UINT64_C(0x100000001b3) ^ phase ^ (uint64_t)kind << 32;
     for (size_t at = 0; at < count; at++) {
         frames[at] = (uint64_t)intern_code(stack[at].code) << 32 | (uint32_t)stack[at].instruction;
         hash = (hash ^ frames[at]) * UINT64_C(0x100000001b3);
         hash ^= hash >> 29;
     }
+    size_t native_count = native ? native_stack(frames + count, MOST_NATIVE_FRAMES) : 0;
+    for (size_t at = count; at < count + native_count; at++) {
+        hash = (hash ^ frames[at]) * UINT64_C(0x100000001b3);
+        hash ^= hash >> 29;
+    }
+    size_t size = (count + native_count) * sizeof *frames;
     uint32_t *bucket = &site_buckets[hash % SITE_BUCKETS];
     for (uint32_t at = *bucket; at;) {
         Site *site = file_at(at);
         if (site->hash == hash && site->phase == phase && site->caller == (uintptr_t)caller &&
             site->kind == (uint32_t)kind && site->frame_count == count &&
-            !memcmp(site->frames, frames, count * sizeof *frames))
+            site->native_count == native_count && !memcmp(site->frames, frames, size))
             return at;
         at = site->next;
     }
-    Site *site = file_append(ENTRY_SITE, sizeof *site + count * sizeof *frames);
+    Site *site = file_append(ENTRY_SITE, sizeof *site + size);
     if (!site) return 0;
     site->phase = phase;
     site->hash = hash;
     site->caller = (uintptr_t)caller;
     site->kind = (uint32_t)kind;
     site->frame_count = (uint32_t)count;
-    memcpy(site->frames, frames, count * sizeof *frames);
+    site->native_count = (uint32_t)native_count;
+    memcpy(site->frames, frames, size);
     site->next = *bucket;
     return *bucket = file_commit(site);
 }
@@ -282,7 +291,7 @@ static bool take(uint64_t address, Block *taken) {
 }
 
 void tables_add(void *address, size_t size, double mean, uint32_t phase, uint32_t thread_id, BlockKind kind,
-                const void *caller) {
+                const void *caller, bool native) {
     PythonFrame stack[MOST_FRAMES];
     size_t count = python_stack(stack, MOST_FRAMES);
     double chance = -expm1(-(double)size / mean);
@@ -305,7 +314,7 @@ void tables_add(void *address, size_t size, double mean, uint32_t phase, uint32_
         charged->sampled_variance += block.variance;
         charged->samples++;
         block.call = charged->calls;
-        block.site = intern_site(phase, kind, caller, stack, count);
+        block.site = intern_site(phase, kind, caller, stack, count, native);
         if (block.site) {
             Site *site = file_at(block.site);
             site->allocated += weight;

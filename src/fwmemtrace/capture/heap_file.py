@@ -6,6 +6,7 @@ and a file may be damaged later; what does not fit is left out.
 
 from __future__ import annotations
 
+import re
 import struct
 from bisect import bisect_right
 from typing import NamedTuple
@@ -24,6 +25,7 @@ _PHASE = struct.Struct("=IHHIIQddddddQIIII")
 _LIBRARY = struct.Struct("=IHHQQII")
 _BLOCK = struct.Struct("=QQddIIIIII")
 _DEEPEST = 1000
+_ENTRIES = re.compile(rb"[\x80-\xff][\x00-\x7f]*")  # of a location table: only first bytes have the highest bit
 
 OBJECT = 2  # a block of one of Python's allocators
 
@@ -52,6 +54,7 @@ class HeapSite(NamedTuple):
     allocated: float
     samples: int
     frames: tuple[tuple[int, int], ...]  # code and instruction, innermost first
+    native: tuple[int, ...]  # return addresses in C and C++ code inside the innermost Python frame, innermost first
 
 
 class HeapPhase(NamedTuple):
@@ -64,6 +67,15 @@ class HeapPhase(NamedTuple):
     peak: float
     samples: int
     calls: int
+
+
+class HeapLibrary(NamedTuple):
+    """A library that was loaded."""
+
+    path: str
+    start: int
+    end: int
+    build: int  # the first four bytes of its build ID, as a number in the machine's byte order; 0 if it has none
 
 
 class _Code(NamedTuple):
@@ -112,7 +124,7 @@ class HeapFile:
         self.blocks: list[HeapBlock] = []
         self._codes: dict[int, _Code] = {}
         self._lines: dict[tuple[int, int], int] = {}
-        self._libraries: dict[int, tuple[int, str]] = {}
+        self._libraries: dict[int, HeapLibrary] = {}
         self._paths: dict[int, PhasePath] = {}
         self._peaks: dict[int, int] = {}  # number of the latest peak, by phase
         self._rising: dict[int, bool] = {}  # whether the phase is at its peak
@@ -128,13 +140,13 @@ class HeapFile:
                 frames.append((code.name, code.file, self._line(code_number, code, instruction)))
         return frames
 
-    def library_at(self, address: int) -> str | None:
-        """Return the path of the library that an address was in, None if it is not known."""
+    def library_at(self, address: int) -> HeapLibrary | None:
+        """Return the library that an address was in, None if it is not known."""
         at = bisect_right(self._starts, address) - 1
         if at < 0:
             return None
-        end, path = self._libraries[self._starts[at]]
-        return path if address < end else None
+        library = self._libraries[self._starts[at]]
+        return library if address < library.end else None
 
     def _line(self, number: int, code: _Code, instruction: int) -> int:
         key = number, instruction
@@ -167,16 +179,18 @@ class HeapFile:
         self._codes[number] = _Code(name, file, first_line, text[after : after + table_length])
 
     def _read_site(self, entry: bytes, number: int) -> None:
-        _, _, _, _, phase, _, caller, kind, count, live, at_peak, allocated, samples, peak, _ = _SITE.unpack_from(entry)
-        count = min(count, (len(entry) - _SITE.size) // 8)
-        packed = struct.unpack_from(f"={count}Q", entry, _SITE.size)
+        fields = _SITE.unpack_from(entry)
+        phase, _, caller, kind, count, live, at_peak, allocated, samples, peak, native_count = fields[4:]
+        together = min(count + native_count, (len(entry) - _SITE.size) // 8)
+        packed = struct.unpack_from(f"={together}Q", entry, _SITE.size)
         known = self.phases.get(phase)
         if known is None:
             return
         if self._rising[phase] or peak != self._peaks[phase]:
             at_peak = live
-        frames = tuple((frame >> 32, frame & 0xFFFFFFFF) for frame in packed)
-        self.sites[number] = HeapSite(phase, kind, caller, live, at_peak, allocated, samples, frames)
+        frames = tuple((frame >> 32, frame & 0xFFFFFFFF) for frame in packed[:count])
+        native = packed[count:]
+        self.sites[number] = HeapSite(phase, kind, caller, live, at_peak, allocated, samples, frames, native)
 
     def _read_phase(self, entry: bytes, number: int) -> None:
         fields = _PHASE.unpack_from(entry)
@@ -189,9 +203,9 @@ class HeapFile:
         self.phases[number] = HeapPhase(path, allocated, sampled, variance, peak, samples, calls)
 
     def _read_library(self, entry: bytes, number: int) -> None:
-        _, _, _, low, high, length, _ = _LIBRARY.unpack_from(entry)
+        _, _, _, low, high, length, build = _LIBRARY.unpack_from(entry)
         path = entry[_LIBRARY.size : _LIBRARY.size + length].decode(errors="replace")
-        self._libraries[low] = high, path
+        self._libraries[low] = HeapLibrary(path, low, high, build)
 
     def _read_blocks(self, rows: bytes) -> None:
         for address, size, weight, variance, site, thread_id, _, kind, call, _ in _BLOCK.iter_unpack(rows):
@@ -216,22 +230,20 @@ def line_of(table: bytes, first_line: int, instruction: int) -> int:
         first_line: `co_firstlineno`.
         instruction: its offset in bytes, such as `f_lasti`.
     """
-    line, end, at = first_line, 0, 0
+    line, end = first_line, 0
     if instruction >= 1 << 31:  # negative: the frame had not begun
         return first_line
-    while at < len(table):
-        first = table[at]
-        at += 1
+    for entry in _ENTRIES.findall(table):
+        first = entry[0]
         form = first >> 3 & 15
-        if form in (13, 14):
-            line += _signed(table, at)
-        elif 10 <= form <= 12:
-            line += form - 10
-        end += ((first & 7) + 1) * 2
-        if instruction < end:
+        if form >= 10:
+            if form < 13:
+                line += form - 10
+            elif form < 15:
+                line += _signed(entry, 1)
+        end += (first & 7) + 1
+        if instruction < end * 2:
             return 0 if form == 15 else line
-        while at < len(table) and not table[at] & 128:
-            at += 1
     return first_line
 
 

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from .. import results
 from ..paths import PhasePath
-from .frames import PythonFrame
+from .frames import HybridFrame, PythonFrame
 from .heap_file import OBJECT, HeapBlock, HeapFile, HeapPhase, HeapSite
 from .intervals import bounds_of_share
 from .library_names import CPYTHON, library_of
-from .stacks import make_readable, package_of_stack
+from .native_names import NativeNames
+from .stacks import make_readable, package_of_stack, requesting_library
 
 _OWN_HOOKS = "/fwmemtrace/core/_compiled."
 
@@ -32,6 +33,20 @@ class HeapResults(NamedTuple):
 
     rows: Mapping[PhasePath, results.Heap]
     notes: list[str]
+
+
+class _PlaceKey(NamedTuple):
+    """What a reader can tell sites by.
+
+    Attributes:
+        stack: its Python frames, innermost first.
+        native: the C and C++ frames inside them, innermost first; none unless they were recorded.
+        library: the library that requested the memory.
+    """
+
+    stack: tuple[PythonFrame, ...]
+    native: tuple[HybridFrame, ...]
+    library: str | None
 
 
 class _Live:
@@ -65,13 +80,12 @@ class _Live:
 
 
 class _Place:
-    """The sites of a phase that a reader cannot tell apart: one stack by its lines, and one library."""
+    """The sites of a phase that a reader cannot tell apart: one stack by its lines and functions, and one library."""
 
-    __slots__ = ("allocated", "at_peak", "library", "live", "stack")
+    __slots__ = ("allocated", "at_peak", "library", "live", "native", "stack")
 
-    def __init__(self, stack: tuple[PythonFrame, ...], library: str | None) -> None:
-        self.stack = stack
-        self.library = library
+    def __init__(self, key: _PlaceKey) -> None:
+        self.stack, self.native, self.library = key
         self.live = _Live()
         self.allocated = self.at_peak = 0.0
 
@@ -87,12 +101,11 @@ class _Phase:
 
     def __init__(self) -> None:
         self.live = _Live()
-        self.places: dict[tuple[tuple[PythonFrame, ...], str | None], _Place] = {}
+        self.places: dict[_PlaceKey, _Place] = {}
 
-    def place(self, stack: tuple[PythonFrame, ...], library: str | None) -> _Place:
-        key = stack, library
+    def place(self, key: _PlaceKey) -> _Place:
         if key not in self.places:
-            self.places[key] = _Place(stack, library)
+            self.places[key] = _Place(key)
         return self.places[key]
 
 
@@ -108,15 +121,15 @@ def read_heap(data: bytes, name: str, top: int = 10) -> HeapResults:
         CaptureError: if it is no file of this kind.
     """
     file = HeapFile(data, name)
-    stacks = {number: tuple(file.stack(site)) for number, site in file.sites.items()}
-    libraries = {number: _library(file, site) for number, site in file.sites.items()}
+    names = NativeNames(file)
+    keys = {number: _key(file, site, names) for number, site in file.sites.items()}
     phases = {number: _Phase() for number in file.phases}
     for number, site in file.sites.items():
-        phases[site.phase].place(stacks[number], libraries[number]).add_site(site)
+        phases[site.phase].place(keys[number]).add_site(site)
     for block in file.blocks:
         phase = phases[file.sites[block.site].phase]
         phase.live.add(block)
-        phase.place(stacks[block.site], libraries[block.site]).live.add(block)
+        phase.place(keys[block.site]).live.add(block)
     rows = {
         totals.path: _row(totals, phases[number], file.mean, top)
         for number, totals in file.phases.items()
@@ -140,7 +153,7 @@ def _row(totals: HeapPhase, phase: _Phase, mean: float, top: int) -> results.Hea
 
     def shown(place: _Place) -> results.HeapStackSample:
         low, high = bounds(place.live)
-        stack = make_readable(place.stack)
+        stack = make_readable(place.stack, (*place.native, *((*frame, None) for frame in place.stack)))
         return results.HeapStackSample(
             live_bytes=estimate(place.live),
             live_low_bytes=low,
@@ -186,14 +199,20 @@ def _grouped(places: Iterable[_Place], scale: float, group_of: Callable[[_Place]
     return {name: round(size) for name, size in sorted(sums.items(), key=lambda item: -item[1])}
 
 
+def _key(file: HeapFile, site: HeapSite, names: NativeNames) -> _PlaceKey:
+    native = tuple(names.frames(site.native))
+    library = requesting_library(native) if native else None
+    return _PlaceKey(tuple(file.stack(site)), native, library or _library(file, site))
+
+
 def _library(file: HeapFile, site: HeapSite) -> str | None:
     if site.kind == OBJECT:
         return CPYTHON
-    path = file.library_at(site.caller)
-    if path is None:
+    library = file.library_at(site.caller)
+    if library is None:
         return None
     # Python's allocators pass large blocks on, often in a jump that leaves the hook around them as the caller.
-    return CPYTHON if _OWN_HOOKS in path else library_of(path)
+    return CPYTHON if _OWN_HOOKS in library.path else library_of(library.path)
 
 
 def _notes(file: HeapFile) -> list[str]:

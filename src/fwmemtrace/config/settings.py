@@ -53,7 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             `python_heap`, the censuses of `objects` and `tensors`, the collections of `collector`), not counting the
             first run of each phase; 1 to walk at every run.
         holders: the number of growing types for which `objects` looks for what keeps them alive when the session ends.
-        native_traces: whether memray records C and C++ frames too.
+        native_traces: whether `native` and `heap` record C and C++ frames too.
         python_allocators: whether memray records every object of Python's own allocator.
         sample_bytes: mean of the bytes allocated between two samples of `heap`, as a number or text such as "64KiB".
         service: name of the service that the process belongs to.

@@ -46,7 +46,9 @@ class HeapProbe(Probe):
         self._context = context
         self._path = None if context.trace_path is None else context.trace_path + HEAP_SUFFIX
         try:
-            error = core.heap_start(self._path, context.settings.sample_bytes, int.from_bytes(os.urandom(8), "little"))
+            seed = int.from_bytes(os.urandom(8), "little")
+            settings = context.settings
+            error = core.heap_start(self._path, settings.sample_bytes, seed, settings.native_traces)
         except (RuntimeError, MemoryError) as problem:
             raise ProbeUnavailable(f"the sampler does not start: {problem}") from problem
         self._core = core

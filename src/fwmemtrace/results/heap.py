@@ -21,8 +21,8 @@ class HeapStackSample(Result, kw_only=True):
     samples: int  # number of samples that are live
     from_calls: int  # number of calls of the phase that the live samples were allocated in
     grows: bool  # whether they are of early and of late calls, so that each call may leave something behind
-    library: str | None  # the library that called the allocator; null if not known
-    stack: list[Frame]  # Python frames, innermost first
+    library: str | None  # the library that requested the memory; null if not known
+    stack: list[Frame]  # Python frames, innermost first; inside them C and C++ frames, if they were recorded
     package: str | None = None  # installed package of the innermost frame that is in one
     caller: Frame | None = None  # innermost frame of the program's own code
 

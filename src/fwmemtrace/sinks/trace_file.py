@@ -76,7 +76,7 @@ class TraceFileSink:
 
     @property
     def window(self) -> TraceWindow | None:
-        """Where frames may be copied to, past `write`; None without windows, or in a subclass, which may look at them."""
+        """Where frames may be copied past `write`; None without windows, or in a subclass, which may look at them."""
         return getattr(self._file, "window", None) if type(self) is TraceFileSink else None
 
     def _joins(self, path: str) -> bool:

@@ -43,7 +43,7 @@ def zeroed_bytes(path: str, end: int) -> int:
     return _zeroed(path).get(end, 0)
 
 
-def _opened(path: str) -> BinaryIO:
+def open_library(path: str) -> BinaryIO:
     """Open a library, whose path may come from a trace.
 
     Raises:
@@ -61,7 +61,7 @@ def _opened(path: str) -> BinaryIO:
 def _zeroed(path: str) -> dict[int, int]:
     """Return the zeroed bytes after each data segment, by the segment's end in the file, both in whole pages."""
     try:
-        with _opened(path) as file:
+        with open_library(path) as file:
             segments = _segments(file)
     except OSError:
         return {}
@@ -80,7 +80,7 @@ def build_of(path: str) -> str | None:
         Hexadecimal digits or a text such as "48104 bytes"; None if there is no such file, or it cannot be read.
     """
     try:
-        with _opened(path) as file:
+        with open_library(path) as file:
             length = os.fstat(file.fileno()).st_size
             for kind, _, offset, _, _, size, _, _ in _segments(file):
                 if kind == _NOTE and offset < length:
@@ -108,7 +108,7 @@ def jump_slot(path: str, function: str) -> tuple[int, int] | None:
     from mmap import ACCESS_READ, mmap
 
     try:
-        with _opened(path) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as contents:
+        with open_library(path) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as contents:
             segments = _segments(file)
             slot, address = _jump_slot(contents, segments, function.encode())
     except (OSError, ValueError, LookupError, OverflowError, struct.error):  # ValueError: an empty file
@@ -136,6 +136,11 @@ def _jump_slot(contents: mmap, segments: list[tuple[int, ...]], name: bytes) -> 
         if address and contents[strings + text : strings + text + len(wanted)] == wanted:
             return slot, address
     raise LookupError(name)
+
+
+def first_address(file: BinaryIO) -> int:
+    """Return the address of the first segment of an open library, which is 0 unless the library has a fixed place."""
+    return min((address for kind, _, _, address, *_ in _segments(file) if kind == _LOAD), default=0)
 
 
 def _segments(file: BinaryIO) -> list[tuple[int, ...]]:

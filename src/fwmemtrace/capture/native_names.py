@@ -1,0 +1,95 @@
+"""Names C and C++ frames of the sampled heap by the libraries that are installed where it is read."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from functools import cache, lru_cache
+
+from ..system.elf import build_of
+from ..system.elf_symbols import FunctionNames
+from .frames import UNKNOWN, HybridFrame
+from .heap_file import HeapFile, HeapLibrary
+
+_LOOP = "_PyEval_EvalFrameDefault"
+_CACHED = 65_536
+
+
+class NativeNames:
+    """Names of functions, by the symbol tables of their libraries.
+
+    A library that is another build here than in the traced process, or is not here, has no names.
+
+    Args:
+        file: the tables, which know where the libraries were.
+    """
+
+    def __init__(self, file: HeapFile) -> None:
+        self._file = file
+        self._names: dict[str, FunctionNames | None] = {}
+        self._frames: dict[int, HybridFrame | None] = {}
+
+    def frames(self, addresses: tuple[int, ...]) -> list[HybridFrame]:
+        """Return the frames of return addresses, innermost first, up to the interpreter's loop."""
+        frames = []
+        for address in addresses:
+            if address not in self._frames:
+                self._frames[address] = self._frame(address)
+            frame = self._frames[address]
+            if frame is None:
+                continue
+            if frame[0].startswith(_LOOP):  # a part of it that the compiler has moved
+                break
+            frames.append(frame)
+        return frames
+
+    def _frame(self, address: int) -> HybridFrame | None:
+        library = self._file.library_at(address)
+        if library is None:
+            return None
+        names = self._names_of(library)
+        name = None if names is None else names.name_at(address - 1 - library.start)  # the call, not what follows it
+        return _demangled(name) if name else UNKNOWN, "", 0, library.path
+
+    def _names_of(self, library: HeapLibrary) -> FunctionNames | None:
+        if library.path not in self._names:
+            self._names[library.path] = FunctionNames(library.path) if _is_same_build(library) else None
+        return self._names[library.path]
+
+
+def _is_same_build(library: HeapLibrary) -> bool:
+    if not library.build:
+        return True
+    build = build_of(library.path)
+    return build is not None and build.startswith(library.build.to_bytes(4, sys.byteorder).hex())
+
+
+@lru_cache(_CACHED)
+def _demangled(symbol: str) -> str:
+    """Return the name of a function of C++ as its source has it, where the C++ library is installed."""
+    demangler = _demangler()
+    if not symbol.startswith("_Z") or demangler is None:
+        return symbol
+    demangle, free = demangler
+    status = ctypes.c_int()
+    text = demangle(symbol.encode(), None, None, ctypes.byref(status))
+    if not text:
+        return symbol
+    try:
+        return ctypes.string_at(text).decode(errors="replace")
+    finally:
+        free(text)
+
+
+@cache
+def _demangler() -> tuple[ctypes._NamedFuncPointer, ctypes._NamedFuncPointer] | None:
+    try:
+        demangle = ctypes.CDLL("libstdc++.so.6").__cxa_demangle
+        free = ctypes.CDLL(None).free
+    except (OSError, AttributeError, TypeError):  # TypeError: on Windows
+        return None
+    demangle.argtypes = (ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+    demangle.restype = ctypes.c_void_p
+    free.argtypes = (ctypes.c_void_p,)
+    free.restype = None
+    return demangle, free
