@@ -417,6 +417,7 @@ class MappingsReading(Record, frozen=True, gc=False):
     allocators: AllocatorFigures
     rows_of: int = 0  # the reading that has the rows: this one or an earlier one
     threads: int = 0  # of the process, those of native libraries too; 0 if not known
+    untouched_bytes: int = 0  # writable memory that is mapped and not resident; no allocator's, no thread's stack
 
 
 class MappingsEdge(Record, frozen=True, gc=False):

@@ -241,6 +241,13 @@ def test_what_was_never_touched_is_known_from_malloc_alone() -> None:
     assert summary(composition=taken).untouched is None
 
 
+def test_what_was_reserved_in_mappings_is_told_apart() -> None:
+    taken = moments(120 * MB, malloc=30 * MB)
+    taken[0].untouched_bytes = 800 * MB
+    taken[1].untouched_bytes, taken[1].reserved_bytes = 100 * MB, 900 * MB
+    assert summary(composition=taken).untouched == results.Untouched(bytes=1000 * MB, reserved_bytes=900 * MB)
+
+
 def test_what_was_never_touched_asks_for_the_native_probe() -> None:
     taken = moments(120 * MB)
     taken[1].untouched_bytes = 900 * MB

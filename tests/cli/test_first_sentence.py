@@ -183,3 +183,19 @@ def test_what_was_never_touched_has_its_line_with_the_native_probe(tmp_path: Pat
     untouched = summary["untouched"]
     assert (untouched["location"]["function"], untouched["location"]["line"]) == ("work", 5)
     assert untouched["live_bytes"] >= 1000 * MB
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shared", ["", ", mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS"], ids=["shared", "private"])
+def test_a_mapping_that_is_hardly_touched_is_called_reserved(tmp_path: Path, shared: str) -> None:
+    summary, lines = run(
+        tmp_path,
+        f"""
+        import mmap
+        ring = mmap.mmap(-1, 3_000_000_000{shared})
+        ring[0] = 1
+        """,
+    )
+    assert abs(summary["untouched"]["reserved_bytes"] - 3000 * MB) < 50 * MB
+    assert lines[1].startswith("3.0")
+    assert "reserved in mappings" in " ".join(lines)

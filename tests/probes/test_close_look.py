@@ -313,3 +313,47 @@ def test_threads_may_begin_and_end_while_their_functions_are_set(tmp_path):
     )
     assert began
     assert events
+
+
+def test_a_request_of_many_calls_is_found(tmp_path):
+    """It makes more calls than are watched, and takes less time than threads get between two switches."""
+    sizes = run(
+        tmp_path,
+        """
+        def many_calls():
+            for _ in range(12_000):
+                KEPT.append(str(len(KEPT)))
+                len(KEPT)
+
+        with session():
+            for _ in range(100):
+                many_calls()
+                time.sleep(0.01)
+        print(json.dumps(charged()))
+        """,
+    )
+    assert sizes["many_calls"] > sum(sizes.values()) / 5  # none is seen without; a busy machine looks seldom
+
+
+def test_the_switch_interval_of_the_program_is_back_at_the_end(tmp_path):
+    during, after = run(
+        tmp_path,
+        """
+        from fwmemtrace.probes.resident.switch_interval import ShortSwitchInterval
+
+        short, during = ShortSwitchInterval(), []
+        for looks, program_sets in ((2, None), (5, None), (5, 0.02)):
+            sys.setswitchinterval(0.01)
+            short.begin(looks)
+            during.append(round(sys.getswitchinterval() * 1e6))
+            if program_sets:
+                sys.setswitchinterval(program_sets)
+            short.look()
+            short.look()
+            short.end()
+            during.append(round(sys.getswitchinterval() * 1e6))
+        print(json.dumps([during[::2], during[1::2]]))
+        """,
+    )
+    assert during == [500, 500, 500]
+    assert after == [10_000, 10_000, 20_000]

@@ -247,6 +247,21 @@ def test_memory_that_was_never_touched_comes_first_if_it_exceeds_the_peak() -> N
     assert len(paragraph(made, "figures")) == 1
 
 
+def test_memory_that_is_reserved_in_mappings_is_called_so() -> None:
+    made = report(code("f", 100 * MB), untouched=results.Untouched(bytes=5000 * MB, reserved_bytes=4000 * MB))
+    assert paragraph(made)[0] == (
+        "5.00 GB are reserved in mappings that this process has not touched, or has given back: they are not in RSS."
+    )
+
+
+def test_memory_of_no_known_allocator_is_told_with_who_made_it() -> None:
+    made = code("f", 100 * MB, category="unexplained", package="polars", kept_bytes=100 * MB)
+    assert paragraph(report(made))[0] == (
+        "100.0 MB of the 3.48 GB are anonymous mappings, not malloc's, that f (semantic_guard.py:88) made through "
+        "polars at once; they stayed."
+    )
+
+
 def test_pages_that_forked_processes_copied_come_first_if_they_are_most() -> None:
     frame = results.Frame(function="work", file="app.py", line=5)
     many = results.CopiedPages(processes=2, bytes=210 * MB, location=frame)

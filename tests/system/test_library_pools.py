@@ -57,3 +57,26 @@ def test_nothing_is_imported() -> None:
         "assert read_pools() == []; assert set(sys.modules) == before"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+DUCKDB = """
+import sys
+from fwmemtrace.system.library_pools import read_pools
+import duckdb
+unused = read_pools()
+db = duckdb.connect()
+db.execute("create table t as select range as id, md5(range::varchar) as name from range(300_000)")
+(pool,) = read_pools()
+print(unused, pool.owner, pool.allocator)
+assert 10_000_000 < pool.in_use_bytes <= pool.peak_bytes < 100_000_000, pool
+db.execute("drop table t")
+assert read_pools()[0].in_use_bytes < pool.in_use_bytes - 5_000_000
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only DuckDB's builds for Linux have jemalloc")
+def test_duckdb_is_asked_for_its_memory() -> None:
+    pytest.importorskip("duckdb")
+    done = subprocess.run([sys.executable, "-c", DUCKDB], check=True, capture_output=True, text=True)
+    assert done.stdout.endswith(" DuckDB jemalloc\n")

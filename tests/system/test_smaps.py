@@ -77,7 +77,7 @@ def nothing_marked():
 
 def rows(text, pieces=None):
     found = rows_by_owner(pieces or [text.encode()], nothing_marked(), {})
-    return {(row.category, row.owner): row for row in found}
+    return {(row.category, row.owner): row for row in found.rows}
 
 
 @pytest.mark.parametrize("form", [NEWER, OLDER], ids=["newer kernel", "older kernel"])
@@ -191,7 +191,7 @@ def test_rows_always_add_up_to_rss(mappings, data):
             anonymous=sizes[3],
         )
         address += (max(1, sc + sd + pc + pd) + data.draw(st.integers(0, 1))) * PAGE
-    found = rows_by_owner([text.encode()], nothing_marked(), {})
+    found = rows_by_owner([text.encode()], nothing_marked(), {}).rows
 
     def total(field):
         return sum(int(size) * KB for size in re.findall(rf"^{field}: +(\d+) kB", text, re.MULTILINE))
@@ -201,3 +201,28 @@ def test_rows_always_add_up_to_rss(mappings, data):
     assert sum(row.private_bytes for row in found) == total("Private_Clean") + total("Private_Dirty")
     assert sum(row.anonymous_bytes for row in found) == total("Anonymous")
     assert all(0 <= row.evictable_bytes <= row.rss_bytes for row in found)
+
+
+def untouched(*entries: str) -> int:
+    return rows_by_owner(["".join(entries).encode()], nothing_marked(), {}).untouched_bytes
+
+
+def test_writable_memory_that_is_not_resident_is_untouched():
+    assert untouched(entry(0x10000, 5000, pd=8)) == 4998 * PAGE
+    assert untouched(entry(0x10000, 5000)) == 5000 * PAGE
+    assert untouched(entry(0x10000, 5000, mode="---p")) == 0
+    assert untouched(entry(0x10000, 5000, "/usr/lib/libc.so.6", pd=2)) == 0
+    assert untouched(entry(0x10000, 5000, "[heap]", pd=2)) == 0
+
+
+def test_shared_memory_counts_as_untouched_only_where_no_stranger_can_touch_it():
+    assert untouched(entry(0x10000, 5000, "/dev/zero (deleted)", mode="rw-s")) == 5000 * PAGE
+    assert untouched(entry(0x10000, 5000, "/dev/zero (deleted)", mode="rw-s", pd=8)) == 4998 * PAGE
+    assert untouched(entry(0x10000, 5000, "/dev/shm/segment", mode="rw-s")) == 0
+
+
+def test_what_openblas_reserves_for_its_threads_does_not_count():
+    buffers = entry(0x10000, (32 << 20) // PAGE)
+    library = entry(0x9000000, 5, "/site-packages/numpy.libs/libscipy_openblas64_.so", mode="r-xp", sc=5)
+    assert untouched(buffers) == 32 << 20
+    assert untouched(buffers, library) == 0

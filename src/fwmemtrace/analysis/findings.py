@@ -63,8 +63,8 @@ def _untouched(
 ) -> results.Untouched | None:
     """Returns what is allocated and not resident, if it is much.
 
-    malloc says how large its mapped blocks are, memray how much native memory is live. What of that is not resident
-    was never touched, or was swapped out.
+    malloc says how large its mapped blocks are, smaps how large other mappings are, memray how much native memory is
+    live. What of that is not resident was never touched, was given back, or was swapped out.
     """
     native = [phase.native for phase in report.phases if phase.native is not None]
     if native:
@@ -74,7 +74,10 @@ def _untouched(
         location = None if site is None or site.live_bytes < untouched / 2 else site.caller
         found = results.Untouched(bytes=untouched, live_bytes=live, location=location)
     else:
-        found = results.Untouched(bytes=max((one.untouched_bytes for one in report.composition or []), default=0))
+        most = max(report.composition or [], key=lambda one: one.untouched_bytes + one.reserved_bytes, default=None)
+        if most is None:
+            return None
+        found = results.Untouched(bytes=most.untouched_bytes + most.reserved_bytes, reserved_bytes=most.reserved_bytes)
     return found if found.bytes > _MIN_UNTOUCHED * process.peak_bytes else None
 
 

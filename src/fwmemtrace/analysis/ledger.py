@@ -200,6 +200,7 @@ class LedgerFold:
                         threads=breakdown.threads,
                         items=_items(breakdown.items),
                         untouched_bytes=breakdown.untouched_bytes,
+                        reserved_bytes=breakdown.reserved_bytes,
                     )
                 )
         return rows

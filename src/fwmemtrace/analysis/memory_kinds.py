@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from .. import results
-from .rss_breakdown import COUNTER, FILE, SHARED_MEMORY, TRACER, Key
+from .rss_breakdown import COUNTER, FILE, SHARED_MEMORY, TRACER, UNEXPLAINED, Key
 
 _MOST = 0.7  # of a cause: what a kind of memory has to have room for
 
@@ -31,8 +31,8 @@ def _added(report: results.TraceReport, later: results.Composition | None) -> di
     begin = _moment(report, "begin")
     if begin is None or later is None:
         return {}
-    added = _sums(later.items)
-    for kind, size in _sums(begin.items).items():
+    added = _sums(later.items, later.unexplained_bytes)
+    for kind, size in _sums(begin.items, begin.unexplained_bytes).items():
         added[kind] = added.get(kind, 0) - size
     return _known(added)
 
@@ -49,7 +49,7 @@ def find_kinds(causes: Sequence[results.Cause], report: results.TraceReport) -> 
     imported = sum(row.own_bytes for row in report.imports or [])
     process = _without_files(added_memory(report), imported)
     phases = {
-        row.path: _without_files(_known(_sums(row.items)), _imported_in(row.path, report))
+        row.path: _without_files(_known(_sums(row.items, row.unexplained_bytes)), _imported_in(row.path, report))
         for row in report.ledger or []
         if row.path and not row.unread_bytes
     }
@@ -92,9 +92,9 @@ def _imported_in(path: str, report: results.TraceReport) -> int:
     return sum(row.imported_bytes for row in report.import_phases or [] if row.path == path)
 
 
-def _sums(items: Iterable[results.LedgerItem]) -> dict[Key, int]:
+def _sums(items: Iterable[results.LedgerItem], unexplained: int) -> dict[Key, int]:
     """Returns the bytes by kind. Segments of shared memory have names of their own, and are of one kind."""
-    sums: dict[Key, int] = {}
+    sums: dict[Key, int] = {(UNEXPLAINED, ""): unexplained}
     for item in items:
         kind = item.category, "" if item.category == SHARED_MEMORY else item.owner
         sums[kind] = sums.get(kind, 0) + item.bytes

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from .. import results
 from .memory_kinds import added_memory
 from .program_command import with_probe
-from .rss_breakdown import LARGE_BLOCKS, NATIVE_HEAP, PYTHON_HEAP
+from .rss_breakdown import LARGE_BLOCKS, NATIVE_HEAP, PYTHON_HEAP, UNEXPLAINED
 
 _ARRAYS = {"torch", "numpy"}  # packages whose large blocks the probe `tensors` names
 _MIN_SHARE, _MIN_BYTES = 0.1, 10_000_000  # of the peak, and in all: less is not worth another run
@@ -65,7 +65,7 @@ def _candidates(
     arrays = _has_arrays(report)
     if arrays:
         yield run(TENSORS, NATIVE_HEAP, large)
-    native = sum(size for (category, _), size in added.items() if category == NATIVE_HEAP)
+    native = sum(size for (category, _), size in added.items() if category in (NATIVE_HEAP, UNEXPLAINED))
     yield run(NATIVE, NATIVE_HEAP, native - large if arrays else native, *_NATIVE)
     yield run(PYTHON, PYTHON_HEAP, sum(size for (category, _), size in added.items() if category == PYTHON_HEAP))
     if not added:  # the mappings were not read near the peak

@@ -15,6 +15,7 @@ FILE, MODEL_FILE, SHARED_MEMORY, TRACER = "file", "model file", "shared memory",
 NATIVE_HEAP, PYTHON_HEAP, ALLOCATOR_FREE = "native heap", "python heap", "allocator free"
 LARGE_BLOCKS = "malloc, large blocks"  # an owner: blocks with a mapping of their own
 STACKS, NAMED, COUNTER = "thread stacks", "named memory", "kernel counter"
+UNEXPLAINED = "unexplained"  # not among the items, which have an owner each
 
 Key: TypeAlias = tuple[str, str]  # category and owner
 Sizes: TypeAlias = list[int]  # resident bytes; of these, private, evictable and anonymous ones
@@ -34,6 +35,7 @@ class RssBreakdown:
         pss_bytes: `total_bytes` with shared pages divided among the processes that map them.
         threads: of the process, those of native libraries too; 0 if not known.
         untouched_bytes: large blocks of malloc that are not resident.
+        reserved_bytes: other writable mappings without an owner, as far as they are not resident.
     """
 
     items: dict[Key, Sizes]
@@ -44,6 +46,7 @@ class RssBreakdown:
     pss_bytes: int
     threads: int
     untouched_bytes: int = 0
+    reserved_bytes: int = 0
 
 
 def break_down(reading: MappingsReading, rows: list[MappingRow], moved_bytes: int = 0) -> RssBreakdown:
@@ -107,7 +110,15 @@ def break_down(reading: MappingsReading, rows: list[MappingRow], moved_bytes: in
     private_bytes = sum(row.private_bytes for row in rows) + moved_bytes
     pss_bytes = sum(row.pss_bytes for row in rows) + moved_bytes
     return RssBreakdown(
-        items, unexplained, total_bytes, reading.rss_bytes, private_bytes, pss_bytes, reading.threads, untouched
+        items,
+        unexplained,
+        total_bytes,
+        reading.rss_bytes,
+        private_bytes,
+        pss_bytes,
+        reading.threads,
+        untouched,
+        reading.untouched_bytes,
     )
 
 

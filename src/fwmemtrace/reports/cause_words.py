@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .. import results
 from ..analysis.causes import is_own_phase
+from ..analysis.rss_breakdown import UNEXPLAINED
 from ..units import format_bytes
 from .blocks import Bytes, Code, Count, Duration, Inline, enumerate_words
 from .sites import short
@@ -136,6 +137,8 @@ def _memory(cause: results.Cause) -> list[Inline]:
 
 
 def _kind(category: str, owner: str) -> list[Inline]:
+    if category == UNEXPLAINED:
+        return ["anonymous mappings, not malloc's,"]
     if not owner:
         return [category] if category else []
     known = _MEMORY.get((category, owner))

@@ -126,6 +126,10 @@ def _state(process: results.Process, summary: results.Summary) -> list[Inline]:
 
 
 def _untouched(untouched: results.Untouched) -> list[Inline]:
+    if untouched.reserved_bytes > untouched.bytes / 2:
+        reserved = Bytes(untouched.bytes)
+        state = " are reserved in mappings that this process has not touched, or has given back: they are not in RSS."
+        return [reserved, state]
     words: list[Inline] = ["At least ", Bytes(untouched.bytes)]
     if untouched.live_bytes is not None:
         words += [" of ", Bytes(untouched.live_bytes), " live native memory"]

@@ -47,6 +47,7 @@ class Composition(Result, kw_only=True):
     private_bytes: int = 0  # part of `rss_bytes`: mapped by no other process
     pss_bytes: int = 0  # `rss_bytes` with shared pages divided among the processes that map them
     threads: int = 0  # number of threads, those of native libraries too; 0 if not known
+    reserved_bytes: int = 0  # not in RSS: other writable memory that is mapped, has no known owner and is not resident
 
 
 class Workers(Result, kw_only=True):

@@ -83,6 +83,7 @@ class Untouched(Result, kw_only=True):
     """Memory that was allocated and is not resident."""
 
     bytes: int  # at least; it is not in RSS
+    reserved_bytes: int = 0  # part of `bytes`: in mappings that are not malloc's; from the probe `mappings`
     live_bytes: int | None = None  # all live native memory; from the probe `native`
     location: Frame | None = None  # the largest site of live memory; from the probe `native`
 

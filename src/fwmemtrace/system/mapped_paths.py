@@ -16,6 +16,7 @@ DELETED = " (deleted)"  # the kernel adds it to the path of a file that was remo
 
 # memfd_create; POSIX shared memory; System V; MAP_SHARED | MAP_ANONYMOUS, and its name since Linux 6.2; huge pages
 _SHARED = ("/memfd:", "/dev/shm/", "/SYSV", "/dev/zero", "[anon_shmem:", "/dev/hugepages/", "/anon_hugepage")
+_SHARED_WITHOUT_NAME = ("/dev/zero", "[anon_shmem:")
 _DEVICES = ("/dev/", "/dmabuf:", "anon_inode:")
 
 
@@ -34,6 +35,11 @@ def kind_of(path: str) -> str:
     if path.startswith(_DEVICES):
         return DEVICE
     return KERNEL_NAMED if path.startswith("[") else FILE
+
+
+def is_own_shared_memory(path: str) -> bool:
+    """Return whether a path is of shared memory that only this process and those that it forks can map."""
+    return path.startswith(_SHARED_WITHOUT_NAME)
 
 
 def without_deleted(path: str) -> str:

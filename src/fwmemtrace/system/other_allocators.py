@@ -38,7 +38,7 @@ def find_other_allocator() -> OtherAllocator | None:
     except (OSError, TypeError):  # Windows
         return None
     for name, symbol, make in (
-        ("jemalloc", "mallctl", _jemalloc),
+        ("jemalloc", "mallctl", jemalloc_reader),
         ("tcmalloc", "MallocExtension_GetNumericProperty", _tcmalloc),
         ("mimalloc", "mi_process_info", _mimalloc),
     ):
@@ -48,7 +48,12 @@ def find_other_allocator() -> OtherAllocator | None:
     return None
 
 
-def _jemalloc(mallctl: Any) -> Callable[[], HeapSize]:
+def jemalloc_reader(mallctl: Any) -> Callable[[], HeapSize]:
+    """Return a function that reads jemalloc's figures.
+
+    Args:
+        mallctl: its function mallctl(3), under whatever name.
+    """
     from ctypes import byref, c_char_p, c_size_t, c_uint64, c_void_p, sizeof
 
     mallctl.argtypes = [c_char_p, c_void_p, c_void_p, c_void_p, c_size_t]

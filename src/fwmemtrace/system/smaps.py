@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .descriptors import close
+from .mapped_paths import is_own_shared_memory
 from .proc import open_file
 
 _PIECE = 64 * 1024
@@ -56,10 +57,11 @@ class MappingBelow(NamedTuple):
 class FileMappings:
     """The sum of all mappings of one file, in bytes."""
 
-    __slots__ = ("anonymous", "private_clean", "private_dirty", "pss", "rss", "shared_clean", "shared_dirty")
+    __slots__ = ("anonymous", "private_clean", "private_dirty", "pss", "rss", "shared_clean", "shared_dirty", "size")
 
     def __init__(self) -> None:
         self.rss = self.pss = self.anonymous = 0
+        self.size = 0  # resident or not; only of shared memory without a name
         self.shared_clean = self.shared_dirty = self.private_clean = self.private_dirty = 0
 
     @property
@@ -126,7 +128,7 @@ def parse(
         files: filled with the mappings of files, by path.
 
     Yields:
-        Each mapping of no file that has resident pages, and the mapping right below it.
+        Each mapping of no file that has resident pages or can be written, and the mapping right below it.
 
     Raises:
         ValueError: if the text is not in the format of proc_pid_smaps(5).
@@ -138,12 +140,14 @@ def parse(
             raise ValueError(f"unknown format of smaps: only {len(entries)} of {mappings} mappings could be parsed")
         for start, end, mode, offset, inode, path, rss, pss, clean, dirty, own_clean, own_dirty, anonymous in entries:
             is_file = inode != "0" or path.startswith("/")  # a System V segment may have the number 0
-            if rss == "0":
+            if rss == "0" and (mode[1] != "w" or (path and not is_own_shared_memory(path))):
                 pass
             elif is_file:
                 total = files.get(path)
                 if total is None:
                     total = files[path] = FileMappings()
+                if is_own_shared_memory(path):
+                    total.size += int(end, 16) - int(start, 16)
                 total.rss += int(rss) * _KB
                 total.pss += int(pss) * _KB
                 # Most of these are zero, and comparing is faster than adding zero.

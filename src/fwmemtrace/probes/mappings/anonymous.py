@@ -92,6 +92,9 @@ class AnonymousMemory:
         Returns:
             Its ranges, each with its resident bytes, which add up to the mapping's.
         """
+        if not mapping.rss:  # there is no header in it, and a look at its pages would make them resident
+            start = min(mapping.end, max(mapping.start, self._block_end))
+            return [(OwnedRange(start, mapping.end, ANONYMOUS, ""), 0)]
         ranges = list(self._ranges(mapping, below))
         self.arenas += [each.start for each in ranges if each.category == PYTHON]
         if len({(each.category, each.owner) for each in ranges}) == 1:

@@ -23,7 +23,7 @@ from ..base import Probe, ProbeContext
 from ..exclusion import leave_out, leave_out_no_longer
 from .allocator_marks import bytes_in_arena
 from .anonymous import AnonymousMemory
-from .rows import Owner, rows_by_owner
+from .rows import Owner, Reading, rows_by_owner
 
 # Reading smaps takes milliseconds in a big process: at most this share of the time goes to it, once the first runs of
 # every path of phases have been read. Inner phases leave half of it to the outermost ones.
@@ -39,6 +39,7 @@ _PATHS = 64  # a program may make up names as it goes: further paths have to wai
 _SAME_BYTES = 64 * 1024
 _SAME_PART = 512
 _WORTH_A_LOOK = 1024 * 1024
+_RESERVED = 64 * 1024 * 1024  # a change of the address space that is worth a look though RSS has not moved
 
 
 class _OpenRun:
@@ -62,8 +63,9 @@ class MappingsProbe(Probe):
     def __init__(self) -> None:
         self._number = 0  # of the latest reading
         self._rows_of = 0  # the latest that looked at the mappings
-        self._rows_rss = 0
+        self._rows_rss = self._rows_vms = 0
         self._rows_faults = 0
+        self._untouched = 0  # by the latest reading that looked at the mappings
         self._forked = False
         self._lock = threading.RLock()  # phases of several threads; a finaliser may run one inside a reading
         self._reading = False
@@ -172,12 +174,12 @@ class MappingsProbe(Probe):
         rss = self._context.meter.rss()
         rows: list[MappingRow] = []
         if not self._rows_still_hold(rss):
-            rows = self._read_rows()
+            rows, self._untouched = self._read_rows()
             meter = self._context.meter
-            rss = self._rows_rss = meter.rss()
-            self._rows_faults = self._faults()
+            rss, self._rows_vms = meter.rss(), meter.vms()
+            self._rows_rss, self._rows_faults = rss, self._faults()
             uss, pss = sum(row.private_bytes for row in rows), sum(row.pss_bytes for row in rows)
-            meter.learn(MemoryUsage(rss, meter.vms(), uss, pss, self._swapped))
+            meter.learn(MemoryUsage(rss, self._rows_vms, uss, pss, self._swapped))
             self._rows_of = self._number + 1
         if allocators.python_in_use_bytes is None and self._arenas:
             allocators = msgspec.structs.replace(allocators, python_in_use_bytes=self._count_pools())
@@ -185,11 +187,13 @@ class MappingsProbe(Probe):
         ended = perf_counter_ns()
         self._budget.spend(ended - began)
         return MappingsReading(
-            self._number, ended, ended - began, rss, rows, allocators, self._rows_of, count_threads()
+            self._number, ended, ended - began, rss, rows, allocators, self._rows_of, count_threads(), self._untouched
         )
 
     def _rows_still_hold(self, rss: int) -> bool:
         if not self._rows_of:
+            return False
+        if abs(self._context.meter.vms() - self._rows_vms) > _RESERVED:
             return False
         moved = self._moved_since_rows(rss)
         return moved <= (_SAME_BYTES if self._budget.affords() else max(_WORTH_A_LOOK, rss // _SAME_PART))
@@ -208,13 +212,14 @@ class MappingsProbe(Probe):
 
         return getrusage(RUSAGE_SELF).ru_minflt * proc.PAGE_SIZE
 
-    def _read_rows(self) -> list[MappingRow]:
+    def _read_rows(self) -> Reading:
         with OwnMemory() as memory:
             threads = [thread.ident for thread in threading.enumerate() if thread.ident is not None]
             anonymous = AnonymousMemory(memory.peek, memory.pages, threads, _stack_size())
-            rows = rows_by_owner(self._pieces(), anonymous, self._known, self._own_files)
+            reading = rows_by_owner(self._pieces(), anonymous, self._known, self._own_files)
             self._arenas = anonymous.arenas
-            return rows
+            # Without the headers in it, what is malloc's or a thread's is not known.
+            return reading if memory.readable else reading._replace(untouched_bytes=0)
 
     def _count_pools(self) -> int:
         """Count the objects in Python's arenas, as its allocator does not while tracemalloc stands before it."""

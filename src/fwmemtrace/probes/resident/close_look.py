@@ -16,12 +16,14 @@ from typing import TypeAlias
 from ..attribution import Accounted
 from ..governor import TimeBudget
 from .running_threads import Stack, line_of
+from .switch_interval import ShortSwitchInterval
 from .watch import Watch
 
 _WORTH_IT = 1_000_000  # bytes at one place before it is watched, and before it is watched again
 _WORTH_AGAIN = 0.25  # of all that rose there
 _EVENTS = 5_000  # calls and returns in a row; a request that has more is seen while it runs
 _ENOUGH_LOOKS = 8
+_FINER_LOOKS = 100  # with a short switch interval, after a watch that has found nothing
 _MISSED = 0.8  # of a rise: a watch that ended meanwhile and has missed more knows nothing
 _EXPLAINED = 0.5  # of a rise: with less, a thread has not made it, but one that has ended
 _FADING = 0.9  # of what earlier watches found, at each one: programs change
@@ -43,7 +45,9 @@ class CloseLook:
         self._budget = budget
         self._places: dict[_Place, _Makers] = {}
         self._watch: Watch | None = None
+        self._switching = ShortSwitchInterval()
         self._asked_for = 0, _Makers()  # the thread and place that the latest watch is for
+        self._asked_code: CodeType | None = None  # the code of that place
         self._was_on = False  # at the look before
         self._settled = True  # whether the budget has paid for the latest watch
 
@@ -69,6 +73,8 @@ class CloseLook:
                 continue
             makers = self._makers_at(*stack[0])
             makers.risen += size
+            if self._switching.is_on and thread == self._asked_for[0] and self._is_called_there(stack):
+                self._asked_for[1].learn({stack: size})
             made = found.get(thread, {})
             if sum(made.values()) < _EXPLAINED * size:
                 made = {**ended, **made}
@@ -80,20 +86,24 @@ class CloseLook:
             for_thread, asked_for = self._asked_for
             for learning in {makers, asked_for} if thread == for_thread else {makers}:
                 learning.learn(made)
-            self._consider(thread, makers)
+            self._consider(thread, stack[0][0], makers)
             charged[thread] = makers.charge(stack, size)
         self._settle()
         return charged
 
-    def _consider(self, thread: int, makers: _Makers) -> None:
+    def _consider(self, thread: int, code: CodeType, makers: _Makers) -> None:
         """Have the program watched, if this may show who made RSS rise."""
         if not (self._settled and makers.worth_a_watch and self._budget.affords()):
             return
         if self._watch is None:
             self._watch = Watch(self._accounted)
         if not self._watch.refused:
-            self._settled, self._asked_for = False, (thread, makers)
+            self._settled, self._asked_for, self._asked_code = False, (thread, makers), code
             self._watch.start(_EVENTS)
+
+    def _is_called_there(self, stack: Stack) -> bool:
+        """Return whether the function of the place that was watched has called what runs in this stack."""
+        return any(code is self._asked_code for code, _ in stack[1:])
 
     def _settle(self) -> None:
         watch = self._watch
@@ -104,6 +114,8 @@ class CloseLook:
         if not watch.is_on:
             self._budget.spend(watch.spent_ns)
             self._settled = True
+            if not self._asked_for[1].known:
+                self._switching.begin(_FINER_LOOKS)
 
     def _makers_at(self, code: CodeType, instruction: int) -> _Makers:
         """Return the makers of a line: while the thread is watched, it stands at other instructions of the line."""
@@ -115,8 +127,14 @@ class CloseLook:
             self._places[code, instruction] = makers
         return makers
 
+    def looks_often(self) -> bool:
+        """Tell at each look, with a rise or not, whether the next one should come soon."""
+        self._switching.look()
+        return self._switching.is_on
+
     def stop(self) -> None:
         """Watch nothing from now on."""
+        self._switching.end()
         if self._watch is not None:
             self._watch.stop()
 
@@ -131,6 +149,10 @@ class _Makers:
         self._settled = 0  # the same when watching last showed who
         self._made: dict[Stack, float] = {}
         self._charged: dict[Stack, float] = {}
+
+    @property
+    def known(self) -> bool:
+        return bool(self._made)
 
     @property
     def worth_a_watch(self) -> bool:

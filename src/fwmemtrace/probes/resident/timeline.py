@@ -102,6 +102,8 @@ class Timeline:
             if self._triggers is not None:
                 self._triggers.look(rss, began)
             rose = self._rises.look(rss, began)
+            if self._close_look is not None and self._close_look.looks_often():
+                rose = True
             if self._points.take(rss, began):
                 self._emit(Sample(began, rss, self._meter.vms()))
                 if began - group_ns >= _GROUP_POINT_NS or rss - group_rss >= _GROUP_POINT_GROWTH:
