@@ -53,6 +53,7 @@ FactKind: TypeAlias = Literal[
     "model alone",
     "outputs agree",
     "call time",
+    "stands in",
     "answers equal",
     "answers differ",
     "own line",

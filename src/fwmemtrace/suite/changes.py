@@ -8,7 +8,7 @@ from typing import Any
 from ..records import SuiteChange, SuiteDeferred
 
 VARIANT, MOVE, DEFER, VARIABLE, OPTION = "variant", "move import", "defer import", "variable", "option"
-SHARE, TRIM, SPLIT = "share", "trim", "split"
+SHARE, TRIM, SPLIT, MODEL = "share", "trim", "split", "model"
 
 
 class Changes:

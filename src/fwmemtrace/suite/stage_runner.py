@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -26,14 +27,19 @@ from ..tracing.span import current
 from .changes import Changes
 from .component import REQUESTS, load_entries, resolve
 from .listing import describe
-from .protocol import ChildStatus, ChildTask
+from .protocol import ChildStatus, ChildTask, ModelForm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .component import ComponentLike
 
 _AGAIN_AT_MOST = 10  # requests after the trim: enough to show how much of the memory they take again
-_MODEL_REQUESTS = 4
+_AGAIN_AT_LEAST = 2
+_AGAIN_S = 2.0  # a request that takes seconds is not made ten times for that
+_WATCHED_AT_LEAST = 4  # requests of the pass that watches which modules are used
+_WATCHED_S = 15.0
+_MODELS_AT_LEAST = 4  # requests of the pass that keeps calls of models
+_MODELS_S = 5.0
 _TIMELINE_NS = 50_000_000
 TOGETHER = ("together", "plan")  # purposes of processes with several components
 _WITH_TIMELINE = ("resident", "together")  # in other passes its thread would only be one more disturbance
@@ -107,12 +113,12 @@ class StageRunner:
         if self._task.folder:
             self._write_models(component, instance, inputs)
             return
-        self._serve(component, instance, inputs)
+        self._serve(self._task.positions[0], component, instance, inputs)
         with self._stage_phase(AFTER_GC):
             gc.collect()
         if self._task.trim:
             self._trim(component, instance, inputs)
-        if self._task.purpose in ("resident", "variant") and getattr(component, "variants", None):
+        if self._task.answers:
             self._keep_answers(component, instance, inputs)
 
     def _together(self) -> list[str]:
@@ -122,7 +128,8 @@ class StageRunner:
         problems = []
         for position in self._task.positions:
             try:
-                component = resolve(entries[position])
+                form = next((one for one in self._task.models if one.position == position), None)
+                component = self._stand_in(form) or resolve(entries[position])
                 with phase(component.name):
                     self._outer = (component.name,)
                     with self._stage_phase(IMPORT):
@@ -130,8 +137,9 @@ class StageRunner:
                     init = self._init_of(component)
                     with self._stage_phase(INIT):
                         instances.append(instance := _awaited(init()))
+                        self._swap_model(form)
                         self._changes.component_made()
-                    self._serve(component, instance, list(component.inputs))
+                    self._serve(position, component, instance, list(component.inputs))
             except MemoryError:
                 raise
             except Exception as error:
@@ -141,17 +149,32 @@ class StageRunner:
             gc.collect()
         return problems
 
+    @staticmethod
+    def _stand_in(form: ModelForm | None) -> ComponentLike | None:
+        """Returns what answers in place of a component whose model runs without the component's own libraries."""
+        if form is None:
+            return None
+        from .models.other_forms import stand_in
+
+        return stand_in(form)
+
+    def _swap_model(self, form: ModelForm | None) -> None:
+        if form is not None:
+            from .models.other_forms import swap_model
+
+            swap_model(form, self._task.spec)
+
     def _init_of(self, component: ComponentLike) -> Callable[[], Any]:
         variant = self._changes.variant_of(component.name)
         if variant:
             return component.variants[variant]  # type: ignore[attr-defined, no-any-return]
         return component.init
 
-    def _serve(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
+    def _serve(self, position: int, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
         with self._stage_phase(FIRST):
             _awaited(component.request(instance, inputs[0]))
         with self._stage_phase(BATCH):
-            _requests(component, instance, inputs, getattr(component, "batch", REQUESTS))
+            _requests(component, instance, inputs, self._task.batches.get(position) or _batch_of(component))
             self._changes.requests_answered()
 
     def _trim(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
@@ -163,14 +186,14 @@ class StageRunner:
         with self._stage_phase(AFTER_TRIM):
             trim()
         with self._stage_phase(AGAIN):
-            _requests(component, instance, inputs, min(_AGAIN_AT_MOST, getattr(component, "batch", REQUESTS)))
+            most = min(_AGAIN_AT_MOST, _batch_of(component))
+            _requests(component, instance, inputs, most, least=_AGAIN_AT_LEAST, seconds=_AGAIN_S)
 
     def _write_models(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
         from .models.capture import capture_models, write_found
 
         def answer() -> None:
-            for item in inputs[:_MODEL_REQUESTS]:
-                _awaited(component.request(instance, item))
+            _answer(component, instance, inputs, _MODELS_AT_LEAST, _MODELS_S)
 
         folder = Path(self._task.folder)
         with self._stage_phase(FIRST):
@@ -188,15 +211,14 @@ class StageRunner:
         from .arrays import take_stock
         from .usage import Usage
 
-        requests = min(len(inputs), getattr(component, "batch", REQUESTS))
         with Usage() as usage:
             with self._stage_phase(INIT):
                 instance = _awaited(component.init())
             usage.watch_modules()
             with self._stage_phase(FIRST):
-                for item in inputs[:requests]:
-                    _awaited(component.request(instance, item))
-        self._session.record(SuiteUse(usage.ran(), usage.read(), requests))
+                asked = inputs[: _batch_of(component)]
+                watched = _answer(component, instance, asked, _WATCHED_AT_LEAST, _WATCHED_S)
+        self._session.record(SuiteUse(usage.ran(), usage.read(), watched))
         gc.collect()
         self._session.record(take_stock())
 
@@ -217,10 +239,36 @@ def _import_all(component: ComponentLike) -> None:
         __import__(name)
 
 
-def _requests(component: ComponentLike, instance: Any, inputs: list[Any], count: int) -> None:
+def _answer(component: ComponentLike, instance: Any, inputs: list[Any], least: int, seconds: float) -> int:
+    """Answers inputs until the time is over, but the least number at least; returns how many it answered."""
+    until = monotonic() + seconds
+    for number, item in enumerate(inputs):
+        if number >= least and monotonic() > until:
+            return number
+        _awaited(component.request(instance, item))
+    return len(inputs)
+
+
+def _batch_of(component: ComponentLike) -> int:
+    return getattr(component, "batch", REQUESTS)
+
+
+def _requests(
+    component: ComponentLike,
+    instance: Any,
+    inputs: list[Any],
+    count: int,
+    *,
+    least: int = 0,
+    seconds: float = float("inf"),
+) -> None:
+    """Makes so many requests; after some seconds, no more than the least number."""
     # Only RSS at the edges of a request: anything finer would cost more than the request.
     request = phase(REQUEST, probes=("resident",))
+    until = monotonic() + seconds
     for number in range(count):
+        if number >= least and monotonic() > until:
+            return
         with request:
             _awaited(component.request(instance, inputs[number % len(inputs)]))
 

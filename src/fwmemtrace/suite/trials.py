@@ -61,8 +61,8 @@ class Trials:
         light: Mapping[int, SuiteProcess],
         use: Mapping[int, SuiteProcess],
         variants: Sequence[Pass],
-    ) -> None:
-        """Runs all trials.
+    ) -> list[SuiteProcess]:
+        """Runs all trials, and returns their processes.
 
         Args:
             measured: the components by position.
@@ -70,7 +70,11 @@ class Trials:
             use: for each, the pass that watched which modules it uses.
             variants: passes of variants that worked, to be repeated.
         """
-        wanted = [replace(one, repetition=repetition) for one in variants for repetition in range(1, self._repeat)]
+        wanted = [
+            replace(one, repetition=repetition, answers=False)
+            for one in variants
+            for repetition in range(1, self._repeat)
+        ]
         anywhere = {module for process in use.values() for module in used_modules(process) or ()}
         roots: dict[int, list[str]] = {}
         for position, one in light.items():
@@ -103,7 +107,9 @@ class Trials:
                 for again in self._deferred_again(position, names, tried[measured[position].name])
             ]
         )
+        again = [*self._deferred]
         self._deferred += [one for one in tried.values() if len(one.run.changes) == 1]
+        return [*done, *again]
 
     def worked(self, light: Iterable[SuiteProcess]) -> list[SuiteChange]:
         """Returns the edits of imports, deferred imports and options that broke no component.

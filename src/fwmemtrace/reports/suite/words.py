@@ -145,6 +145,7 @@ _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
         " instead of ",
         Duration(fact.counts[0]),
     ],
+    "stands in": lambda _: ["measured with the model and its tokenizer, without the component's other code"],
     "answers equal": lambda fact: ["the answers to ", *counted(fact.counts[0], "request"), " are equal"],
     "answers differ": lambda fact: [
         f"{fact.counts[0]} of {fact.counts[1]} answers differ",
