@@ -529,6 +529,7 @@ class SuiteUse(Record, frozen=True, gc=False):
     ran: list[str]  # modules with a function that was called
     read: list[str]  # modules with an attribute that was read, except by `from ... import` at import time
     requests: int
+    options: dict[str, list[str]] | None = None  # options that would change something, with what; None: not watched
 
 
 class SuiteArray(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -54,6 +54,7 @@ FactKind: TypeAlias = Literal[
     "outputs agree",
     "call time",
     "stands in",
+    "unbounded cache",
     "answers equal",
     "answers differ",
     "own line",

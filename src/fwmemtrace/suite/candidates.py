@@ -14,7 +14,7 @@ from ..analysis.suite.stages import AFTER_TRIM, BATCH, in_a_stage
 from ..analysis.suite.unused import unused_imports
 from ..records import SuiteChange
 from .changes import MOVE, OPTION, SHARE, TRIM, VARIABLE
-from .library_options import MODULE_OF
+from .library_options import OPTIONS
 from .protocol import SuiteEntry
 
 WORTH_A_TRIAL = 2_000_000  # bytes of an unused import, or of free memory in the allocator, that justify a process
@@ -89,11 +89,10 @@ def trimmed_bytes(light: SuiteProcess) -> int:
     )
 
 
-def options(light: Iterable[SuiteProcess]) -> list[SuiteChange]:
-    """Returns the options of the libraries that any of the processes imported."""
-    reports = [one.report for one in light if one.report is not None]
-    imported = {row.module for report in reports for row in report.imports or []}
-    return [SuiteChange(OPTION, "", option) for option, module in MODULE_OF.items() if module in imported]
+def options(uses: Iterable[SuiteProcess | None]) -> list[SuiteChange]:
+    """Returns the options that would change something in any of the processes that watched what is used."""
+    watched = [one.own.use.options or {} for one in uses if one is not None and one.own.use is not None]
+    return [SuiteChange(OPTION, "", option) for option in OPTIONS if any(option in found for found in watched)]
 
 
 def allocator_changes(light: Sequence[SuiteProcess]) -> Iterator[SuiteChange]:

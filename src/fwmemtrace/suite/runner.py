@@ -197,7 +197,7 @@ class SuiteRunner:
             models = worth_planning(trials_of_models.run(with_torch), self._least_agreement)
         steady = {at: entry for at, entry in measured.items() if entry.name not in unsteady}
         if steady and self._wanted("together"):
-            changes = [*trials.worked(light.values()), *models]
+            changes = [*trials.worked(use.values()), *models]
             self._service(steady, light, use, combined, failed, changes, {**expected, **models})
         passes.run(
             [

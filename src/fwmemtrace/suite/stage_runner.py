@@ -11,12 +11,11 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import msgspec
 
-from ..analysis.suite.stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, FIRST, IMPORT, INIT, REQUEST
+from ..analysis.suite.stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, FIRST, IMPORT, INIT
 from ..config import Settings
 from ..paths import OUTSIDE, PhasePath, write
 from ..recording.session import Session
@@ -24,14 +23,16 @@ from ..recording.switch import start_session
 from ..recording.workers import worker_path
 from ..tracing.phases import phase
 from ..tracing.span import current
+from .asking import answer, awaited, batch_of, make_requests
 from .changes import Changes
-from .component import REQUESTS, load_entries, resolve
+from .component import load_entries, resolve
 from .listing import describe
 from .protocol import ChildStatus, ChildTask, ModelForm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .component import ComponentLike
+    from .library_options import LibraryOptions
 
 _AGAIN_AT_MOST = 10  # requests after the trim: enough to show how much of the memory they take again
 _AGAIN_AT_LEAST = 2
@@ -99,16 +100,17 @@ class StageRunner:
         return []
 
     def _alone(self) -> None:
+        options = _watched_options() if self._task.purpose == "use" else None
         with self._stage_phase(IMPORT):
             component = resolve(load_entries(self._task.spec)[self._task.positions[0]])
             _import_all(component)
         inputs = list(component.inputs)
-        if self._task.purpose == "use":
-            self._watch_use(component, inputs)
+        if options is not None:
+            self._watch_use(component, inputs, options)
             return
         init = self._init_of(component)
         with self._stage_phase(INIT):
-            instance = _awaited(init())
+            instance = awaited(init())
             self._changes.component_made()
         if self._task.folder:
             self._write_models(component, instance, inputs)
@@ -136,7 +138,7 @@ class StageRunner:
                         _import_all(component)
                     init = self._init_of(component)
                     with self._stage_phase(INIT):
-                        instances.append(instance := _awaited(init()))
+                        instances.append(instance := awaited(init()))
                         self._swap_model(form)
                         self._changes.component_made()
                     self._serve(position, component, instance, list(component.inputs))
@@ -172,9 +174,9 @@ class StageRunner:
 
     def _serve(self, position: int, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
         with self._stage_phase(FIRST):
-            _awaited(component.request(instance, inputs[0]))
+            awaited(component.request(instance, inputs[0]))
         with self._stage_phase(BATCH):
-            _requests(component, instance, inputs, self._task.batches.get(position) or _batch_of(component))
+            make_requests(component, instance, inputs, self._task.batches.get(position) or batch_of(component))
             self._changes.requests_answered()
 
     def _trim(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
@@ -186,39 +188,39 @@ class StageRunner:
         with self._stage_phase(AFTER_TRIM):
             trim()
         with self._stage_phase(AGAIN):
-            most = min(_AGAIN_AT_MOST, _batch_of(component))
-            _requests(component, instance, inputs, most, least=_AGAIN_AT_LEAST, seconds=_AGAIN_S)
+            most = min(_AGAIN_AT_MOST, batch_of(component))
+            make_requests(component, instance, inputs, most, least=_AGAIN_AT_LEAST, seconds=_AGAIN_S)
 
     def _write_models(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
         from .models.capture import capture_models, write_found
 
-        def answer() -> None:
-            _answer(component, instance, inputs, _MODELS_AT_LEAST, _MODELS_S)
+        def ask() -> None:
+            answer(component, instance, inputs, _MODELS_AT_LEAST, _MODELS_S)
 
         folder = Path(self._task.folder)
         with self._stage_phase(FIRST):
-            write_found(capture_models(answer, folder), folder)
+            write_found(capture_models(ask, folder), folder)
 
     def _keep_answers(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
         """Records some answers, after all figures were taken."""
         from .answers import take_answers
 
         with suppress(Exception):  # the component has done its work: that it cannot do it again is no failure of it
-            self._session.record(take_answers(lambda item: _awaited(component.request(instance, item)), inputs))
+            self._session.record(take_answers(lambda item: awaited(component.request(instance, item)), inputs))
 
-    def _watch_use(self, component: ComponentLike, inputs: list[Any]) -> None:
+    def _watch_use(self, component: ComponentLike, inputs: list[Any], options: LibraryOptions) -> None:
         from ..records import SuiteUse
         from .arrays import take_stock
         from .usage import Usage
 
         with Usage() as usage:
             with self._stage_phase(INIT):
-                instance = _awaited(component.init())
+                instance = awaited(component.init())
             usage.watch_modules()
             with self._stage_phase(FIRST):
-                asked = inputs[: _batch_of(component)]
-                watched = _answer(component, instance, asked, _WATCHED_AT_LEAST, _WATCHED_S)
-        self._session.record(SuiteUse(usage.ran(), usage.read(), watched))
+                asked = inputs[: batch_of(component)]
+                watched = answer(component, instance, asked, _WATCHED_AT_LEAST, _WATCHED_S)
+        self._session.record(SuiteUse(usage.ran(), usage.read(), watched, options.noted()))
         gc.collect()
         self._session.record(take_stock())
 
@@ -239,57 +241,12 @@ def _import_all(component: ComponentLike) -> None:
         __import__(name)
 
 
-def _answer(component: ComponentLike, instance: Any, inputs: list[Any], least: int, seconds: float) -> int:
-    """Answers inputs until the time is over, but the least number at least; returns how many it answered."""
-    until = monotonic() + seconds
-    for number, item in enumerate(inputs):
-        if number >= least and monotonic() > until:
-            return number
-        _awaited(component.request(instance, item))
-    return len(inputs)
+def _watched_options() -> LibraryOptions:
+    from .library_options import OPTIONS, LibraryOptions
 
-
-def _batch_of(component: ComponentLike) -> int:
-    return getattr(component, "batch", REQUESTS)
-
-
-def _requests(
-    component: ComponentLike,
-    instance: Any,
-    inputs: list[Any],
-    count: int,
-    *,
-    least: int = 0,
-    seconds: float = float("inf"),
-) -> None:
-    """Makes so many requests; after some seconds, no more than the least number."""
-    # Only RSS at the edges of a request: anything finer would cost more than the request.
-    request = phase(REQUEST, probes=("resident",))
-    until = monotonic() + seconds
-    for number in range(count):
-        if number >= least and monotonic() > until:
-            return
-        with request:
-            _awaited(component.request(instance, inputs[number % len(inputs)]))
-
-
-_loop: Any = None
-
-
-def _awaited(answer: Any) -> Any:
-    """Returns the answer, or its result if it is a coroutine; all of them run in one event loop."""
-    global _loop
-    if not hasattr(answer, "__await__"):
-        return answer
-    if _loop is None:
-        import asyncio
-
-        _loop = asyncio.new_event_loop()
-
-    async def wait() -> Any:
-        return await answer
-
-    return _loop.run_until_complete(wait())
+    options = LibraryOptions(OPTIONS, watch=True)
+    options.install()
+    return options
 
 
 def _current_path() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from ...records import SuiteChange
@@ -46,7 +46,7 @@ def model_change(model: _Model, way: _Way) -> SuiteChange:
     return SuiteChange("model", model.component, f"{model.name}: {way.way}")
 
 
-def worth_planning(models: Iterable[_Model], least_agreement: float) -> dict[SuiteChange, int]:
+def worth_planning(models: Sequence[_Model], least_agreement: float) -> dict[SuiteChange, int]:
     """Returns the ways that the plan tries, with what each saves with the model alone.
 
     Of the ways that keep torch, and of those that do not, each model has the one that holds least.
@@ -65,7 +65,8 @@ def worth_planning(models: Iterable[_Model], least_agreement: float) -> dict[Sui
             for way in model.ways[1:]
             if not way.problem and way.cosine >= least_agreement and held - way.held_bytes >= WORTH_A_ROW
         ]
-        for without_torch in (False, True):
+        alone = sum(other.component == model.component for other in models) == 1
+        for without_torch in (False, True) if alone else (False,):  # another model would still need torch
             ways = [way for way in sound if way.way.startswith(_WITHOUT_TORCH) is without_torch]
             if ways:
                 best = min(ways, key=lambda way: way.held_bytes)
@@ -93,12 +94,14 @@ def model_levers(one: ComponentEvidence, models: Sequence[SuiteModel], least_agr
         models: the models that were tried.
         least_agreement: the cosine similarity of outputs that a way needs; others are shown with the models alone.
     """
+    only_model = sum(model.component == one.component.name for model in models) == 1
     for model in models:
         as_it_is = model.ways[0] if model.ways and not model.ways[0].problem else None
         if model.component != one.component.name or as_it_is is None:
             continue
         for way in model.ways[1:]:
-            if not way.problem and way.cosine >= least_agreement:
+            without_torch = way.way.startswith(_WITHOUT_TORCH)
+            if not way.problem and way.cosine >= least_agreement and (only_model or not without_torch):
                 yield from _lever(one, model, as_it_is, way)
 
 
