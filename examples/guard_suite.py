@@ -52,7 +52,7 @@ def check_patterns(gate: RegexGate, text: str) -> Verdict | None:
 # -- embedding guard -------------------------------------------------------------------------------------------------
 
 
-class SmallDetector:
+class SmallDetector(EmbeddingDetector):
     """The detector without sentence_transformers, which imports far more than it needs."""
 
     def __init__(self) -> None:
@@ -74,12 +74,8 @@ class SmallDetector:
         mean = (tokens * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
         return (mean / mean.norm(dim=1, keepdim=True)).numpy()
 
-    def check(self, texts: list[str]) -> Any:
-        """Return the similarity of each text to the nearest attack."""
-        return (self._embed(texts) @ self._known.T).max(axis=1)
 
-
-class OnnxDetector:
+class OnnxDetector(EmbeddingDetector):
     """The detector on ONNX Runtime, without torch and transformers."""
 
     def __init__(self) -> None:
@@ -99,10 +95,6 @@ class OnnxDetector:
         tokens = self._session.run(["tokens"], {"input_ids": ids, "attention_mask": mask})[0]
         mean = (tokens * mask[..., None]).sum(1) / mask.sum(1, keepdims=True)
         return mean / self._numpy.linalg.norm(mean, axis=1, keepdims=True)
-
-    def check(self, texts: list[str]) -> Any:
-        """Return the similarity of each text to the nearest attack."""
-        return (self._embed(texts) @ self._known.T).max(axis=1)
 
 
 def half_detector() -> EmbeddingDetector:

@@ -481,6 +481,7 @@ class SuiteBegin(Record, frozen=True, gc=False):
     budget_bytes: int  # 0: none
     bare_rss_bytes: int  # of an interpreter that imports and runs nothing
     measure: str = "rss"  # what the budget limits: "rss" or "unevictable"
+    least_agreement: float = 0.99  # cosine similarity of outputs that another way to run a model needs to be a lever
 
 
 class SuiteMember(Record, frozen=True, gc=False):
@@ -499,9 +500,9 @@ class SuiteMember(Record, frozen=True, gc=False):
 class SuiteChange(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A change to the service that a process of the suite tries."""
 
-    kind: str  # "variant", "move import", "defer import", "variable", "option", "share", "trim", "split"
+    kind: str  # "variant", "move import", "defer import", "variable", "option", "share", "trim", "split", "model"
     component: str  # "" for all of them
-    subject: str  # a variant, "file:line" of an import, a module, "NAME=value" or an option
+    subject: str  # a variant, "file:line" of an import, a module, "NAME=value", an option, "model: way"
 
 
 class SuiteRun(Record, frozen=True, gc=False):
@@ -529,6 +530,7 @@ class SuiteUse(Record, frozen=True, gc=False):
     ran: list[str]  # modules with a function that was called
     read: list[str]  # modules with an attribute that was read, except by `from ... import` at import time
     requests: int
+    options: dict[str, list[str]] | None = None  # options that would change something, with what; None: not watched
 
 
 class SuiteArray(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -34,7 +34,7 @@ def levers(*ways, others=()):
         ways=[way("as it is", 400), *ways],
     )
     evidence = ComponentEvidence(component, [], {}, {name: frozenset({"torch"}) for name in others})
-    return {lever.subject: lever for lever in model_levers(evidence, [model])}
+    return {lever.subject: lever for lever in model_levers(evidence, [model], 0.99)}
 
 
 def test_a_way_that_agrees_and_saves_is_a_lever():

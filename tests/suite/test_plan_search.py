@@ -23,9 +23,12 @@ class Made:
         self.failing = failing
         self.measured = []
 
-    def search(self, limit, first=()):
-        search = PlanSearch(self.slots, limit, NOISE, self.measure, lambda: self.affordable - len(self.measured))
+    def search(self, limit, first=(), expected=()):
+        search = PlanSearch(self.slots, limit, NOISE, self.measure, self.left, expected)
         return search, search.run(first)
+
+    def left(self):
+        return self.affordable - len(self.measured)
 
     def measure(self, sets):
         sizes = []
@@ -121,6 +124,23 @@ def test_without_time_the_best_set_so_far_is_returned():
 def test_the_named_sets_come_first(affordable):
     made = Made([str(n) for n in range(10)], service(300, [0] * 10, [(frozenset({2, 5, 7}), 200)]), affordable)
     assert made.search(150, [frozenset({2, 5, 7})])[1] == frozenset({2, 5, 7})
+
+
+@pytest.mark.parametrize("promised", [[], [1] * 14 + [40, 0]])
+def test_without_time_for_every_lever_alone_the_pair_is_found_by_taking_away_halves(promised):
+    made = Made([str(n) for n in range(16)], service(300, [0] * 14 + [40, -10], [(frozenset({14, 15}), 120)]), 40)
+    assert made.search(200, expected=promised)[1] == frozenset({14, 15})
+    assert len(made.measured) <= 40
+
+
+def test_a_lever_that_breaks_the_service_does_not_end_a_search_by_halves():
+    made = Made([str(n) for n in range(12)], service(300, [*[0] * 10, 60, 70]), 40, failing=[3])
+    assert made.search(200)[1] == frozenset({10, 11})
+
+
+def test_of_levers_that_exclude_each_other_the_more_promising_one_is_tried_first():
+    made = Made("aabcdef", service(300, [10, 90, 0, 0, 0, 0, 40]), 12)
+    assert made.search(175, expected=[10, 90, 0, 0, 0, 0, 40])[1] == frozenset({1, 6})
 
 
 LEVERS = st.lists(st.integers(-20, 40), min_size=1, max_size=6)

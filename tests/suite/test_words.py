@@ -64,6 +64,8 @@ FACTS = {
         "the outputs of 4 calls differ by up to 0.01, cosine 0.999",
     ),
     "call time": ({"counts": [2_000_000, 1_000_000]}, "a call takes 1.0 ms instead of 2.0 ms"),
+    "stands in": ({}, "measured with the model and its tokenizer, without the component's other code"),
+    "unbounded cache": ({"names": ["service.look_up: 60 entries"]}, "without a bound: service.look_up: 60 entries"),
     "answers equal": ({"counts": [4]}, "the answers to 4 requests are equal"),
     "answers differ": (
         {"names": ["0.01", "0.999"], "counts": [1, 4]},

@@ -27,6 +27,7 @@ _REPEAT = 3
 _TIMEOUT = "10m"
 _TRACE = "trace.bin"  # the default of `run`
 _PLAN_TIME = "3m"
+_AGREEMENT = 0.99
 _LINES_S = 5.0  # seconds between two lines of progress where stderr is no terminal
 
 
@@ -86,6 +87,14 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         action="store_true",
         help="try the torch models of each component by themselves: float16, bfloat16, int8 and ONNX Runtime",
     )
+    parser.add_argument(
+        "--min-agreement",
+        type=float,
+        default=_AGREEMENT,
+        metavar="COSINE",
+        help="the cosine similarity of outputs that another way to run a model needs to become part of the plan "
+        f"(default: {_AGREEMENT})",
+    )
     parser.add_argument("--skip", metavar="PASS,...", help=f"passes to leave out: {', '.join(PURPOSES)}")
     parser.add_argument(
         "--only", action="append", default=[], metavar="COMPONENT", help="run this component only; can be repeated"
@@ -115,6 +124,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError("give a suite file, or --init PACKAGE to have one proposed")
     if arguments.repeat < 1:
         raise SettingsError(f"--repeat {arguments.repeat}: must be at least 1")
+    if not 0 <= arguments.min_agreement <= 1:
+        raise SettingsError(f"--min-agreement {arguments.min_agreement:g}: must be between 0 and 1")
     if arguments.output is not None and arguments.report_dir is not None:
         raise SettingsError("-o and --report-dir exclude each other; leave one out")
     renderer: Report = plugins.load("fwmemtrace.reports", arguments.format)()  # fails before the work begins
@@ -140,6 +151,7 @@ def run(arguments: argparse.Namespace) -> int:
         skip=skip,
         only=arguments.only,
         plan_seconds=plan_seconds,
+        least_agreement=arguments.min_agreement,
         try_models=arguments.try_models,
         progress=progress,
     )

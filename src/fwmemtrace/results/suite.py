@@ -53,6 +53,8 @@ FactKind: TypeAlias = Literal[
     "model alone",
     "outputs agree",
     "call time",
+    "stands in",
+    "unbounded cache",
     "answers equal",
     "answers differ",
     "own line",

@@ -7,16 +7,20 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from ..analysis.suite.batch_growth import batch_growth
+from ..analysis.suite.figures import row_of, service_figure
 from ..analysis.suite.reading import SuiteProcess
-from ..analysis.suite.stages import AFTER_TRIM, in_a_stage
+from ..analysis.suite.stages import AFTER_TRIM, BATCH, in_a_stage
 from ..analysis.suite.unused import unused_imports
 from ..records import SuiteChange
 from .changes import MOVE, OPTION, SHARE, TRIM, VARIABLE
-from .library_options import MODULE_OF
+from .library_options import OPTIONS
+from .protocol import SuiteEntry
 
 WORTH_A_TRIAL = 2_000_000  # bytes of an unused import, or of free memory in the allocator, that justify a process
 PART_WORTH_A_TRIAL = 10_000_000  # the same for a part of a package that is used
 VARIABLES = ("MALLOC_ARENA_MAX=1", "MALLOC_TRIM_THRESHOLD_=131072")
+_BATCH_S = 2.0  # for a batch that shows no growth
 _JEMALLOC = ("/usr/lib/*/libjemalloc.so.2", "/usr/lib*/libjemalloc.so.2", "/usr/local/lib/libjemalloc.so.2")
 
 
@@ -85,11 +89,10 @@ def trimmed_bytes(light: SuiteProcess) -> int:
     )
 
 
-def options(light: Iterable[SuiteProcess]) -> list[SuiteChange]:
-    """Returns the options of the libraries that any of the processes imported."""
-    reports = [one.report for one in light if one.report is not None]
-    imported = {row.module for report in reports for row in report.imports or []}
-    return [SuiteChange(OPTION, "", option) for option, module in MODULE_OF.items() if module in imported]
+def options(uses: Iterable[SuiteProcess | None]) -> list[SuiteChange]:
+    """Returns the options that would change something in any of the processes that watched what is used."""
+    watched = [one.own.use.options or {} for one in uses if one is not None and one.own.use is not None]
+    return [SuiteChange(OPTION, "", option) for option in OPTIONS if any(option in found for found in watched)]
 
 
 def allocator_changes(light: Sequence[SuiteProcess]) -> Iterator[SuiteChange]:
@@ -115,6 +118,38 @@ def sharing_changes(uses: Iterable[SuiteProcess]) -> Iterator[SuiteChange]:
     twins = any(twin.library == "torch" for stock in stocks for twin in stock.twins)
     if twins or sum(any(row.parameters for row in stock.arrays) for stock in stocks) > 1:
         yield SuiteChange(SHARE, "", "")
+
+
+def batch_that_shows(entry: SuiteEntry, light: SuiteProcess) -> int:
+    """Returns a number of requests that shows as much as the whole batch: each input once, if RSS does not grow.
+
+    Growth is judged in the passes that make all requests. 0 stands for as many as the component declares.
+    """
+    growth = batch_growth([light], entry.batch)
+    row = row_of(light, BATCH)
+    if growth is None or row is None or growth.verdict != "flat":
+        return 0
+    in_time = int(_BATCH_S * 1e9 * entry.batch / max(row.wall_ns, 1))
+    return min(entry.batch, max(entry.inputs, in_time))
+
+
+def expected_savings(
+    light: Iterable[SuiteProcess], tried: Iterable[SuiteProcess], measure: str
+) -> dict[SuiteChange, int]:
+    """Returns what single changes saved of each component alone; a change of several components saves the sum.
+
+    Args:
+        light: a run of each component as it is.
+        tried: runs of components with changes.
+        measure: what a budget limits: "rss" or "unevictable".
+    """
+    before = {one.run.component: service_figure(one, measure) for one in light}
+    saved: dict[SuiteChange, dict[str, int]] = {}
+    for one in tried:
+        now, after = before.get(one.run.component), service_figure(one, measure)
+        if one.run.outcome == "ok" and len(one.changes) == 1 and now is not None and after is not None:
+            saved.setdefault(one.changes[0], {})[one.run.component] = now - after
+    return {change: sum(components.values()) for change, components in saved.items()}
 
 
 def _is_used(module: str, used: frozenset[str]) -> bool:

@@ -8,11 +8,11 @@ from typing import Any
 from ..records import SuiteChange, SuiteDeferred
 
 VARIANT, MOVE, DEFER, VARIABLE, OPTION = "variant", "move import", "defer import", "variable", "option"
-SHARE, TRIM, SPLIT = "share", "trim", "split"
+SHARE, TRIM, SPLIT, MODEL = "share", "trim", "split", "model"
 
 
 class Changes:
-    """The changes of one process; without any, nothing is imported for them.
+    """The changes of one process; what no change needs is not imported.
 
     Args:
         changes: what to change. Variables are set, and components left out, by who starts the process.
@@ -33,10 +33,9 @@ class Changes:
 
             places = [place.rpartition(":") for place in moved]
             MovedImports([(file, int(line)) for file, _, line in places]).install()
-        if options := self._subjects(OPTION):
-            from .library_options import LibraryOptions
+        from .library_options import SLEEP, LibraryOptions
 
-            LibraryOptions(options).install()
+        LibraryOptions([SLEEP, *self._subjects(OPTION)]).install()
         if modules := self._subjects(DEFER):
             from .deferred import Deferral
 

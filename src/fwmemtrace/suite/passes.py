@@ -20,9 +20,10 @@ from .available import available_memory
 from .changes import VARIABLE, VARIANT
 from .fresh_process import ProcessOutcome, Running, run_task
 from .limits import CgroupLimit
-from .protocol import ChildTask, SuiteEntry
+from .protocol import ChildTask, ModelForm, SuiteEntry
 
 LIGHT = ("resident", "mappings", "imports")  # probes that change no figure
+_FULL_BATCH = ("resident", "native", "python")
 _READ_LATER = ("native", "python")  # nothing depends on their results
 _MOST_AT_ONCE = 4
 _ROOM = 0.8  # of the available memory that processes may fill, side by side
@@ -59,6 +60,7 @@ class Pass:
         folder: where the files of models are; "" for a process that tries none.
         way: how to run a model.
         calls: the calls of the model to repeat.
+        answers: whether to keep some answers, to compare them.
     """
 
     positions: tuple[int, ...]
@@ -73,6 +75,7 @@ class Pass:
     folder: str = ""
     way: str = ""
     calls: int = 0
+    answers: bool = False
 
 
 def component_pass(
@@ -86,6 +89,7 @@ def component_pass(
     changes: Sequence[SuiteChange] = (),
     trim: bool = False,
     timeout: float | None = None,
+    answers: bool = False,
 ) -> Pass:
     """Returns a pass of one component alone; see `Pass`."""
     return Pass(
@@ -98,6 +102,7 @@ def component_pass(
         changes=tuple(changes),
         trim=trim,
         timeout=timeout,
+        answers=answers,
     )
 
 
@@ -123,6 +128,8 @@ class Passes:
     Attributes:
         expected: the number of processes, as far as is known.
         at_once: the number of processes that run side by side.
+        batches: requests of the phase `batch` by position, in passes that show no growth over them.
+        forms: for each change of a model, how to make it.
     """
 
     def __init__(
@@ -139,6 +146,8 @@ class Passes:
         progress: Progress,
     ) -> None:
         self.expected = 0
+        self.batches: dict[int, int] = {}
+        self.forms: dict[SuiteChange, ModelForm] = {}
         self.at_once = min(_MOST_AT_ONCE, _processors())
         self._done = 0
         self._spent_ns = 0
@@ -154,11 +163,16 @@ class Passes:
         self._progress = progress
         self._running = Running()
 
-    def run(self, passes: Sequence[Pass]) -> list[SuiteProcess]:
-        """Runs processes, side by side if their memory fits; returns them in the order given."""
+    def run(self, passes: Sequence[Pass], *, at_once: int = _MOST_AT_ONCE) -> list[SuiteProcess]:
+        """Runs processes, side by side if their memory fits; returns them in the order given.
+
+        Args:
+            passes: what they do.
+            at_once: the number that may run side by side, 1 where their times are compared.
+        """
         self.expected = max(self.expected, self._done + len(passes))
         finished: dict[int, SuiteProcess] = {}
-        with ThreadPoolExecutor(self._side_by_side()) as pool:
+        with ThreadPoolExecutor(min(at_once, self._side_by_side())) as pool:
             try:
                 futures = {pool.submit(self._run, one): at for at, one in enumerate(passes)}
                 for future in as_completed(futures):
@@ -194,6 +208,9 @@ class Passes:
             folder=one.folder,
             way=one.way,
             calls=one.calls,
+            models=[self.forms[change] for change in one.changes if change in self.forms],
+            answers=one.answers,
+            batches={} if one.purpose in _FULL_BATCH else self.batches,
         )
         timeouts = [limit for limit in (self._timeout, one.timeout) if limit is not None]
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
@@ -201,7 +218,7 @@ class Passes:
                 task,
                 Path(folder),
                 timeout=min(timeouts, default=None),
-                extra_environment=dict(_variables(one.changes)),
+                extra_environment={**_side_by_side_environment(), **dict(_variables(one.changes))},
                 cgroup=self._cgroup,
                 limit=self._limit,
                 running=self._running,
@@ -238,6 +255,11 @@ class Passes:
             except TraceFileError as error:
                 self._session.record(Note(0, "suite", f"cannot read the trace of process {run.pid}: {error}"))
         return SuiteProcess(run, None, SuiteRecords())
+
+
+def _side_by_side_environment() -> dict[str, str]:
+    """Lets idle threads of OpenMP sleep: those of two processes that wait in a loop slow each other down many times."""
+    return {} if "OMP_WAIT_POLICY" in os.environ else {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def _variables(changes: Sequence[SuiteChange]) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from ..analysis.suite.figures import service_figure
 from ..analysis.suite.plan_search import LeverSet, PlanSearch
 from ..analysis.suite.reading import SuiteProcess
 from ..records import SuiteChange
-from .changes import SPLIT, VARIANT
+from .changes import MODEL, SPLIT, VARIANT
 from .passes import LIGHT, Pass, Passes
 
 _NOISE = 1_000_000  # bytes: a page more or less in the allocator decides less
@@ -28,11 +28,13 @@ class Service:
         names: the component at each position of the suite.
         changes: the changes to try.
         combined: sets of changes that the suite file names.
+        expected: bytes that changes may save, as far as that is known from each component alone.
     """
 
     names: Mapping[int, str]
     changes: list[SuiteChange]
     combined: dict[str, list[SuiteChange]] = field(default_factory=dict)
+    expected: dict[SuiteChange, int] = field(default_factory=dict)
 
 
 class Planner:
@@ -101,11 +103,12 @@ class Planner:
         at = {change: number for number, change in enumerate(changes)}
         base = self._known.get(("", frozenset()), [0])
         search = PlanSearch(
-            [_slot(change) for change in changes],
+            [self._slot(change) for change in changes],
             self._limit,
             max(_NOISE, max(base) - min(base)),
             lambda sets: self._figures(without, [frozenset(changes[one] for one in chosen) for chosen in sets], until),
             lambda: self._affordable(until),
+            [self._service.expected.get(change, 0) for change in changes],
         )
         first = [
             frozenset(at[change] for change in combined)
@@ -189,9 +192,12 @@ class Planner:
             if figure <= self._limit:
                 self._confirmed(without, frozenset(change for change in chosen if change.component != without))
 
-
-def _slot(change: SuiteChange) -> str:
-    """Returns what a change is about: of two changes with the same slot, a service can have one."""
-    if change.kind == VARIANT:
-        return f"{VARIANT} {change.component}"
-    return f"{change.kind} {change.subject.partition('=')[0]}"
+    def _slot(self, change: SuiteChange) -> str:
+        """Returns what a change is about: of two changes with the same slot, a service can have one."""
+        if change.kind == VARIANT:
+            return f"{VARIANT} {change.component}"
+        if change.kind == MODEL:
+            variants = (one for one in self._service.changes if one.kind == VARIANT)
+            own = any(one.component == change.component for one in variants)  # a variant has a model of its own
+            return f"{VARIANT} {change.component}" + ("" if own else f" {change.subject.partition(':')[0]}")
+        return f"{change.kind} {change.subject.partition('=')[0]}"

@@ -7,6 +7,26 @@ import msgspec
 from ..records import SuiteChange
 
 
+class ModelForm(msgspec.Struct, kw_only=True, frozen=True):
+    """A model of a component in another way to run it.
+
+    Attributes:
+        position: the entry of the suite that has the model.
+        component: its name.
+        name: the class of the model.
+        way: how to run it; see `models.ways`.
+        folder: the files of the model.
+        calls: the number of calls that were kept.
+    """
+
+    position: int
+    component: str
+    name: str
+    way: str
+    folder: str
+    calls: int
+
+
 class ChildTask(msgspec.Struct, kw_only=True):
     """What one process has to do.
 
@@ -21,9 +41,12 @@ class ChildTask(msgspec.Struct, kw_only=True):
         changes: what to change; see `changes.Changes`.
         address_space: limit in bytes; 0 for none.
         trim: whether to trim the allocator after the requests.
+        answers: whether to keep some answers after all figures are taken.
+        batches: requests of the phase `batch` by position, if fewer than the component declares.
         folder: where a pass for models writes, and a trial of one finds, the files of the models.
         way: how to run the model; see `models.ways`.
         calls: the calls of the model to repeat.
+        models: the models to run in another way, in a process of the whole service.
         wait_for: a file that has to exist before the process begins; "" for none.
         parent: the process that started it, with which it ends; 0 for none.
     """
@@ -38,9 +61,12 @@ class ChildTask(msgspec.Struct, kw_only=True):
     changes: list[SuiteChange] = []
     address_space: int = 0
     trim: bool = False
+    answers: bool = False
+    batches: dict[int, int] = {}
     folder: str = ""
     way: str = ""
     calls: int = 0
+    models: list[ModelForm] = []
     wait_for: str = ""
     parent: int = 0
 

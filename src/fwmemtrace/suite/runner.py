@@ -11,13 +11,14 @@ from pathlib import Path
 
 import msgspec
 
+from ..analysis.suite.model_levers import worth_planning
 from ..analysis.suite.reading import SuiteProcess
 from ..errors import SuiteError, TraceFileError, unknown_name
 from ..recording.session import Session
 from ..recording.switch import session
 from ..records import SuiteBegin, SuiteChange, SuiteMember
 from ..trace import read
-from .candidates import allocator_changes, sharing_changes
+from .candidates import allocator_changes, batch_that_shows, expected_savings, sharing_changes
 from .changes import VARIANT
 from .fresh_process import bare_rss, list_components
 from .limits import find_cgroup
@@ -46,6 +47,7 @@ class SuiteRunner:
         skip: purposes of processes to leave out.
         only: names of the components to run; all if empty.
         plan_seconds: time for the runs that look for the plan.
+        least_agreement: cosine similarity of outputs that another way to run a model needs.
         try_models: whether to try the torch models of the components by themselves.
         progress: shows how far the suite is.
 
@@ -66,6 +68,7 @@ class SuiteRunner:
         skip: Collection[str] = (),
         only: Collection[str] = (),
         plan_seconds: float = 180.0,
+        least_agreement: float = 0.99,
         try_models: bool = False,
         progress: Progress | None = None,
     ) -> None:
@@ -81,6 +84,7 @@ class SuiteRunner:
         self._only = only
         self._plan_seconds = plan_seconds
         self._try_models = try_models
+        self._least_agreement = least_agreement
         self._folder: Path
         self._progress = progress or (lambda done, expected, name, left_ns: None)
         self._passes: Passes
@@ -107,7 +111,9 @@ class SuiteRunner:
                 begin = SuiteBegin(
                     self._spec, self._repeat, timeout_ns, self._limit, limited_by, self._budget, self._bare
                 )
-                recording.record(msgspec.structs.replace(begin, measure=self._measure))
+                recording.record(
+                    msgspec.structs.replace(begin, measure=self._measure, least_agreement=self._least_agreement)
+                )
                 for position, entry in chosen.items():
                     recording.record(
                         SuiteMember(entry.name, position, entry.inputs, entry.batch, entry.variants, entry.problem)
@@ -144,11 +150,17 @@ class SuiteRunner:
         passes, repeats = self._passes, range(1, self._repeat)
         passes.expected = self._expected(sound)
         firsts = passes.run(
-            [component_pass(position, sound[position].name, "resident", trim=True) for position in sound]
+            [
+                component_pass(
+                    position, sound[position].name, "resident", trim=True, answers=bool(sound[position].variants)
+                )
+                for position in sound
+            ]
         )
         light = {at: one for at, one in zip(sound, firsts, strict=True) if one.run.outcome == "ok"}
         measured = {position: sound[position] for position in light}
         passes.expected = max(passes.expected - len(firsts) + len(light), 0)
+        passes.batches = {at: batch for at, one in light.items() if (batch := batch_that_shows(sound[at], one))}
         later = [
             component_pass(position, sound[position].name, "resident", repetition=repetition, trim=True)
             for position in measured
@@ -161,7 +173,9 @@ class SuiteRunner:
             if self._wanted("use")
         ]
         trying = [
-            component_pass(position, sound[position].name, "variant", variant=change.subject, changes=(change,))
+            component_pass(
+                position, sound[position].name, "variant", variant=change.subject, changes=(change,), answers=True
+            )
             for position, entry in measured.items()
             for change in variants_of(entry)
             if self._wanted("variant")
@@ -171,16 +185,20 @@ class SuiteRunner:
         unsteady = {name for name, variant in failed if not variant and any(_is_light(one, name) for one in done)}
         use = {position: one for position in measured for one in done if _is(one, sound[position].name, "use")}
         trials = Trials(passes, self._recording, repeat=self._repeat, skip=self._skip, spec=self._spec)
-        trials.run(measured, light, use, [one for one in trying if (one.component, one.variant) not in failed])
-        steady = {at: entry for at, entry in measured.items() if entry.name not in unsteady}
-        if steady and self._wanted("together"):
-            self._service(steady, light, use, combined, failed, trials)
+        working = [one for one in trying if (one.component, one.variant) not in failed]
+        done += trials.run(measured, light, use, working)
+        expected = expected_savings(light.values(), done, self._measure)
+        models: dict[SuiteChange, int] = {}
         if self._try_models:
             with_torch = {at: entry.name for at, entry in measured.items() if _imports_torch(light[at])}
             trials_of_models = ModelTrials(
                 passes, self._recording, self._folder, timeout=max(heavy.values(), default=0.0)
             )
-            trials_of_models.run(with_torch)
+            models = worth_planning(trials_of_models.run(with_torch), self._least_agreement)
+        steady = {at: entry for at, entry in measured.items() if entry.name not in unsteady}
+        if steady and self._wanted("together"):
+            changes = [*trials.worked(use.values()), *models]
+            self._service(steady, light, use, combined, failed, changes, {**expected, **models})
         passes.run(
             [
                 component_pass(position, sound[position].name, purpose, probes, timeout=heavy[position])
@@ -211,7 +229,8 @@ class SuiteRunner:
         use: Mapping[int, SuiteProcess],
         combined: Mapping[str, Mapping[str, str]],
         failed: Collection[tuple[str, str]],
-        trials: Trials,
+        found: Sequence[SuiteChange],
+        expected: Mapping[SuiteChange, int],
     ) -> None:
         """Runs all components in one process, as the service does, with each variant, and with what else can change."""
         planned = bool(self._budget) and self._wanted("plan")
@@ -233,7 +252,7 @@ class SuiteRunner:
         worked = {change for one in done if one.run.outcome == "ok" for change in one.run.changes}
         changes = [
             *(change for change in variants if change in worked),
-            *trials.worked(light.values()),
+            *(change for change in found if change.component in ("", *names.values())),
             *(allocator_changes(list(light.values())) if self._wanted("arenas") else ()),
             *(sharing_changes(use.values()) if self._wanted("trial") else ()),
         ]
@@ -243,7 +262,7 @@ class SuiteRunner:
         }
         planner = Planner(
             self._passes,
-            Service(names, changes, named),
+            Service(names, changes, named, dict(expected)),
             limit=self._budget,
             bare=self._bare,
             measure=self._measure,

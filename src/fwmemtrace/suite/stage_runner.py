@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from ..analysis.suite.stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, FIRST, IMPORT, INIT, REQUEST
+from ..analysis.suite.stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, FIRST, IMPORT, INIT
 from ..config import Settings
 from ..paths import OUTSIDE, PhasePath, write
 from ..recording.session import Session
@@ -23,17 +23,24 @@ from ..recording.switch import start_session
 from ..recording.workers import worker_path
 from ..tracing.phases import phase
 from ..tracing.span import current
+from .asking import answer, awaited, batch_of, make_requests
 from .changes import Changes
-from .component import REQUESTS, load_entries, resolve
+from .component import load_entries, resolve
 from .listing import describe
-from .protocol import ChildStatus, ChildTask
+from .protocol import ChildStatus, ChildTask, ModelForm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .component import ComponentLike
+    from .library_options import LibraryOptions
 
 _AGAIN_AT_MOST = 10  # requests after the trim: enough to show how much of the memory they take again
-_MODEL_REQUESTS = 4
+_AGAIN_AT_LEAST = 2
+_AGAIN_S = 2.0  # a request that takes seconds is not made ten times for that
+_WATCHED_AT_LEAST = 4  # requests of the pass that watches which modules are used
+_WATCHED_S = 15.0
+_MODELS_AT_LEAST = 4  # requests of the pass that keeps calls of models
+_MODELS_S = 5.0
 _TIMELINE_NS = 50_000_000
 TOGETHER = ("together", "plan")  # purposes of processes with several components
 _WITH_TIMELINE = ("resident", "together")  # in other passes its thread would only be one more disturbance
@@ -93,26 +100,27 @@ class StageRunner:
         return []
 
     def _alone(self) -> None:
+        options = _watched_options() if self._task.purpose == "use" else None
         with self._stage_phase(IMPORT):
             component = resolve(load_entries(self._task.spec)[self._task.positions[0]])
             _import_all(component)
         inputs = list(component.inputs)
-        if self._task.purpose == "use":
-            self._watch_use(component, inputs)
+        if options is not None:
+            self._watch_use(component, inputs, options)
             return
         init = self._init_of(component)
         with self._stage_phase(INIT):
-            instance = _awaited(init())
+            instance = awaited(init())
             self._changes.component_made()
         if self._task.folder:
             self._write_models(component, instance, inputs)
             return
-        self._serve(component, instance, inputs)
+        self._serve(self._task.positions[0], component, instance, inputs)
         with self._stage_phase(AFTER_GC):
             gc.collect()
         if self._task.trim:
             self._trim(component, instance, inputs)
-        if self._task.purpose in ("resident", "variant") and getattr(component, "variants", None):
+        if self._task.answers:
             self._keep_answers(component, instance, inputs)
 
     def _together(self) -> list[str]:
@@ -122,16 +130,18 @@ class StageRunner:
         problems = []
         for position in self._task.positions:
             try:
-                component = resolve(entries[position])
+                form = next((one for one in self._task.models if one.position == position), None)
+                component = self._stand_in(form) or resolve(entries[position])
                 with phase(component.name):
                     self._outer = (component.name,)
                     with self._stage_phase(IMPORT):
                         _import_all(component)
                     init = self._init_of(component)
                     with self._stage_phase(INIT):
-                        instances.append(instance := _awaited(init()))
+                        instances.append(instance := awaited(init()))
+                        self._swap_model(form)
                         self._changes.component_made()
-                    self._serve(component, instance, list(component.inputs))
+                    self._serve(position, component, instance, list(component.inputs))
             except MemoryError:
                 raise
             except Exception as error:
@@ -141,17 +151,32 @@ class StageRunner:
             gc.collect()
         return problems
 
+    @staticmethod
+    def _stand_in(form: ModelForm | None) -> ComponentLike | None:
+        """Returns what answers in place of a component whose model runs without the component's own libraries."""
+        if form is None:
+            return None
+        from .models.other_forms import stand_in
+
+        return stand_in(form)
+
+    def _swap_model(self, form: ModelForm | None) -> None:
+        if form is not None:
+            from .models.other_forms import swap_model
+
+            swap_model(form, self._task.spec)
+
     def _init_of(self, component: ComponentLike) -> Callable[[], Any]:
         variant = self._changes.variant_of(component.name)
         if variant:
             return component.variants[variant]  # type: ignore[attr-defined, no-any-return]
         return component.init
 
-    def _serve(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
+    def _serve(self, position: int, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
         with self._stage_phase(FIRST):
-            _awaited(component.request(instance, inputs[0]))
+            awaited(component.request(instance, inputs[0]))
         with self._stage_phase(BATCH):
-            _requests(component, instance, inputs, getattr(component, "batch", REQUESTS))
+            make_requests(component, instance, inputs, self._task.batches.get(position) or batch_of(component))
             self._changes.requests_answered()
 
     def _trim(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
@@ -163,40 +188,39 @@ class StageRunner:
         with self._stage_phase(AFTER_TRIM):
             trim()
         with self._stage_phase(AGAIN):
-            _requests(component, instance, inputs, min(_AGAIN_AT_MOST, getattr(component, "batch", REQUESTS)))
+            most = min(_AGAIN_AT_MOST, batch_of(component))
+            make_requests(component, instance, inputs, most, least=_AGAIN_AT_LEAST, seconds=_AGAIN_S)
 
     def _write_models(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
         from .models.capture import capture_models, write_found
 
-        def answer() -> None:
-            for item in inputs[:_MODEL_REQUESTS]:
-                _awaited(component.request(instance, item))
+        def ask() -> None:
+            answer(component, instance, inputs, _MODELS_AT_LEAST, _MODELS_S)
 
         folder = Path(self._task.folder)
         with self._stage_phase(FIRST):
-            write_found(capture_models(answer, folder), folder)
+            write_found(capture_models(ask, folder), folder)
 
     def _keep_answers(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
         """Records some answers, after all figures were taken."""
         from .answers import take_answers
 
         with suppress(Exception):  # the component has done its work: that it cannot do it again is no failure of it
-            self._session.record(take_answers(lambda item: _awaited(component.request(instance, item)), inputs))
+            self._session.record(take_answers(lambda item: awaited(component.request(instance, item)), inputs))
 
-    def _watch_use(self, component: ComponentLike, inputs: list[Any]) -> None:
+    def _watch_use(self, component: ComponentLike, inputs: list[Any], options: LibraryOptions) -> None:
         from ..records import SuiteUse
         from .arrays import take_stock
         from .usage import Usage
 
-        requests = min(len(inputs), getattr(component, "batch", REQUESTS))
         with Usage() as usage:
             with self._stage_phase(INIT):
-                instance = _awaited(component.init())
+                instance = awaited(component.init())
             usage.watch_modules()
             with self._stage_phase(FIRST):
-                for item in inputs[:requests]:
-                    _awaited(component.request(instance, item))
-        self._session.record(SuiteUse(usage.ran(), usage.read(), requests))
+                asked = inputs[: batch_of(component)]
+                watched = answer(component, instance, asked, _WATCHED_AT_LEAST, _WATCHED_S)
+        self._session.record(SuiteUse(usage.ran(), usage.read(), watched, options.noted()))
         gc.collect()
         self._session.record(take_stock())
 
@@ -217,31 +241,12 @@ def _import_all(component: ComponentLike) -> None:
         __import__(name)
 
 
-def _requests(component: ComponentLike, instance: Any, inputs: list[Any], count: int) -> None:
-    # Only RSS at the edges of a request: anything finer would cost more than the request.
-    request = phase(REQUEST, probes=("resident",))
-    for number in range(count):
-        with request:
-            _awaited(component.request(instance, inputs[number % len(inputs)]))
+def _watched_options() -> LibraryOptions:
+    from .library_options import OPTIONS, LibraryOptions
 
-
-_loop: Any = None
-
-
-def _awaited(answer: Any) -> Any:
-    """Returns the answer, or its result if it is a coroutine; all of them run in one event loop."""
-    global _loop
-    if not hasattr(answer, "__await__"):
-        return answer
-    if _loop is None:
-        import asyncio
-
-        _loop = asyncio.new_event_loop()
-
-    async def wait() -> Any:
-        return await answer
-
-    return _loop.run_until_complete(wait())
+    options = LibraryOptions(OPTIONS, watch=True)
+    options.install()
+    return options
 
 
 def _current_path() -> str:

@@ -61,8 +61,8 @@ class Trials:
         light: Mapping[int, SuiteProcess],
         use: Mapping[int, SuiteProcess],
         variants: Sequence[Pass],
-    ) -> None:
-        """Runs all trials.
+    ) -> list[SuiteProcess]:
+        """Runs all trials, and returns their processes.
 
         Args:
             measured: the components by position.
@@ -70,7 +70,11 @@ class Trials:
             use: for each, the pass that watched which modules it uses.
             variants: passes of variants that worked, to be repeated.
         """
-        wanted = [replace(one, repetition=repetition) for one in variants for repetition in range(1, self._repeat)]
+        wanted = [
+            replace(one, repetition=repetition, answers=False)
+            for one in variants
+            for repetition in range(1, self._repeat)
+        ]
         anywhere = {module for process in use.values() for module in used_modules(process) or ()}
         roots: dict[int, list[str]] = {}
         for position, one in light.items():
@@ -78,7 +82,7 @@ class Trials:
             if used is not None and one.report is not None and one.report.imports is not None:
                 used = with_suite_file(one.report.imports, used, anywhere, self._spec)
             if "trial" not in self._skip:
-                wanted += self._edits(position, name, one, used)
+                wanted += self._edits(position, name, one, used, options([use.get(position)]))
             if "arenas" not in self._skip and trimmed_bytes(one) >= WORTH_A_TRIAL:
                 wanted += [
                     component_pass(
@@ -103,13 +107,15 @@ class Trials:
                 for again in self._deferred_again(position, names, tried[measured[position].name])
             ]
         )
+        again = [*self._deferred]
         self._deferred += [one for one in tried.values() if len(one.run.changes) == 1]
+        return [*done, *again]
 
-    def worked(self, light: Iterable[SuiteProcess]) -> list[SuiteChange]:
+    def worked(self, uses: Iterable[SuiteProcess]) -> list[SuiteChange]:
         """Returns the edits of imports, deferred imports and options that broke no component.
 
         Args:
-            light: the runs of the components with the light probes.
+            uses: the passes that watched what the components use.
         """
         moves = sorted(self._moves, key=lambda change: -self._moves[change])
         sound = [change for change in moves if change not in self._broken][:_MOVED_TOGETHER]
@@ -122,16 +128,23 @@ class Trials:
             if change.subject.partition(".")[0] not in edited  # an edit of the program says more
         )
         if "trial" not in self._skip:
-            sound += [change for change in options(light) if change not in self._broken]
+            sound += [change for change in options(uses) if change not in self._broken]
         return [*sound, *deferred]
 
-    def _edits(self, position: int, name: str, light: SuiteProcess, used: frozenset[str] | None) -> Iterator[Pass]:
+    def _edits(
+        self,
+        position: int,
+        name: str,
+        light: SuiteProcess,
+        used: frozenset[str] | None,
+        settings: Sequence[SuiteChange],
+    ) -> Iterator[Pass]:
         """Yields the passes that move an import statement, or set an option."""
         lines = [line for line in own_lines(light, used) if self._can_move(line)][:_MOVED_AT_MOST]
         for line in lines:
             self._packages[line.change] = packages_named(self._looked_at[line.file, line.line].statement)
             self._moves[line.change] = max(line.bytes, self._moves.get(line.change, 0))
-        for change in (*(line.change for line in lines), *options([light])):
+        for change in (*(line.change for line in lines), *settings):
             for repetition in range(self._repeat):
                 yield component_pass(
                     position, name, "trial", variant=change.subject, changes=[change], repetition=repetition

@@ -78,11 +78,11 @@ def build(
         limited_by=begin.limited_by,
         components=components,
         sharing=sharing,
-        matrix=decision_matrix(evidence, budget.need_bytes if budget is not None else 0, tried),
+        matrix=decision_matrix(evidence, budget.need_bytes if budget is not None else 0, tried, begin.least_agreement),
         service=now,
         budget=budget,
         models=tried,
-        plan=make_plan(service, budget, components, by_place),
+        plan=make_plan(service, budget, components, by_place, tried, begin.least_agreement),
     )
 
 

@@ -17,6 +17,7 @@ _ACTION_OF: dict[str, Action] = {
     "option": "set option",
     "share": "share equal tensors",
     "trim": "trim allocator",
+    "model": "run model",
 }
 
 

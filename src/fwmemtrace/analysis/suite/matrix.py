@@ -18,7 +18,10 @@ from .variant_levers import variant_levers
 
 
 def decision_matrix(
-    evidence: Sequence[ComponentEvidence], need_bytes: int = 0, models: Sequence[SuiteModel] = ()
+    evidence: Sequence[ComponentEvidence],
+    need_bytes: int = 0,
+    models: Sequence[SuiteModel] = (),
+    least_agreement: float = 0.99,
 ) -> list[SuiteLever]:
     """Returns all levers, the one that helps most first.
 
@@ -26,6 +29,7 @@ def decision_matrix(
         evidence: what is known about each component.
         need_bytes: by how much the service exceeds its budget; 0 if it does not, or has none.
         models: the models that were tried.
+        least_agreement: the cosine similarity of outputs that another way to run one needs.
     """
     levers = [
         lever
@@ -36,7 +40,7 @@ def decision_matrix(
             *trial_levers(one),
             *memory_levers(one),
             *variant_levers(one),
-            *model_levers(one, models),
+            *model_levers(one, models, least_agreement),
         )
     ]
     levers += service_import_levers(levers, evidence)

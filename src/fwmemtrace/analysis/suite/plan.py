@@ -15,6 +15,7 @@ from ...results.suite import (
     SuiteComponent,
     SuiteFact,
     SuiteHolder,
+    SuiteModel,
     SuitePackage,
     SuitePair,
     SuitePlan,
@@ -25,6 +26,7 @@ from .agreement import agreement_facts
 from .change_facts import action_of, component_of, edit_facts
 from .evidence import WORTH_A_ROW, width
 from .figures import outermost_ledgers, service_figure
+from .model_levers import model_change, model_facts
 from .reading import SuiteProcess
 from .spreads import spread
 from .stages import imported_by_program
@@ -95,7 +97,12 @@ class ServiceRuns:
 
 
 def make_plan(
-    runs: ServiceRuns, budget: SuiteBudget | None, components: Sequence[SuiteComponent], moves: Mapping[str, SuiteMove]
+    runs: ServiceRuns,
+    budget: SuiteBudget | None,
+    components: Sequence[SuiteComponent],
+    moves: Mapping[str, SuiteMove],
+    models: Sequence[SuiteModel] = (),
+    least_agreement: float = 0.99,
 ) -> SuitePlan | None:
     """Returns the plan; None if there is nothing to plan for, or no run with a change.
 
@@ -104,6 +111,8 @@ def make_plan(
         budget: what it may use.
         components: the profiles of the components.
         moves: import statements that trials moved, by "file:line".
+        models: the models that were tried.
+        least_agreement: the cosine similarity of outputs that another way to run one needs.
     """
     now = runs.spread("", frozenset())
     if budget is None or not budget.need_bytes or now is None or len(runs.figures) < 2:
@@ -121,6 +130,12 @@ def make_plan(
         for component in components
         for variant in component.variants
     }
+    agreements |= {
+        (model.component, model_change(model, way).subject): model_facts(model, way)
+        for model in models
+        for way in model.ways[1:]
+    }
+    by_itself = {component.name: _alone(runs.bare, component, models, least_agreement) for component in components}
     return SuitePlan(
         measure=runs.measure,
         limit_bytes=budget.limit_bytes,
@@ -133,7 +148,7 @@ def make_plan(
         remains=_remains(runs.processes["", best]),
         packages=_packages(runs.processes["", best]),
         pairs=_pairs(runs, noise, moves),
-        splits=[] if within else _splits(runs, budget.limit_bytes, noise, components, moves, agreements),
+        splits=[] if within else _splits(runs, budget.limit_bytes, noise, by_itself, moves, agreements),
         sets_measured=len(runs.figures),
     )
 
@@ -198,34 +213,42 @@ def _splits(
     runs: ServiceRuns,
     limit: int,
     noise: int,
-    components: Sequence[SuiteComponent],
+    by_itself: Mapping[str, tuple[int | None, str]],
     moves: Mapping[str, SuiteMove],
     agreements: Mapping[tuple[str, str], list[SuiteFact]],
 ) -> list[SuiteSplit]:
     splits = []
-    for component in components:
-        best = runs.best(component.name, limit, noise)
-        service = None if best is None else runs.spread(component.name, best)
+    for component, (own, variant) in by_itself.items():
+        best = runs.best(component, limit, noise)
+        service = None if best is None else runs.spread(component, best)
         if best is None or service is None:
             continue
-        own, variant = _alone(runs.bare, component)
         splits.append(
             SuiteSplit(
-                component=component.name,
+                component=component,
                 service=service,
                 within_budget=service.high_bytes <= limit,
                 own_bytes=own,
                 own_variant=variant,
-                steps=_with_agreement(_steps(runs, component.name, best, moves), agreements),
+                steps=_with_agreement(_steps(runs, component, best, moves), agreements),
             )
         )
     return sorted(splits, key=lambda split: split.service.median_bytes)
 
 
-def _alone(bare: int, component: SuiteComponent) -> tuple[int | None, str]:
-    """Returns the peak RSS of a component in a process of its own, with the variant that needs least."""
+def _alone(
+    bare: int, component: SuiteComponent, models: Sequence[SuiteModel], least_agreement: float
+) -> tuple[int | None, str]:
+    """Returns the peak RSS of a component in a process of its own, with what needs least: a variant, or its model."""
     peaks = [(component.peak, ""), *((variant.peak, variant.name) for variant in component.variants if variant.held)]
     known = [(bare + peak.median_bytes, name) for peak, name in peaks if peak is not None]
+    own = [model for model in models if model.component == component.name]
+    if len(own) == 1:  # a component with several models needs the others, too
+        known += [
+            (bare + way.peak_bytes, f"{own[0].name}: {way.way}")
+            for way in own[0].ways[1:]
+            if not way.problem and way.cosine >= least_agreement
+        ]
     return min(known, default=(None, ""))
 
 

@@ -2,7 +2,8 @@
 
 Levers interact: two components that import the same library save nothing until both drop it, and a lever that costs
 memory alone may pay with another one. So no saving is ever added to another. Small sets are all measured while that is
-affordable; beyond, the search starts with every lever on, where such pairs show, and takes away what does not help.
+affordable; beyond, the search starts with every lever on, where such pairs show, and takes away what does not help: one
+lever at a time, or, where there is no time for that, half of them, then quarters.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ Measure: TypeAlias = Callable[[Sequence[LeverSet]], Sequence[int | None]]
 
 _SETS_OF_A_SIZE = 120  # more of one size are not all measured, however quick the service is
 _ROUNDS = 30
+_ENOUGH = 5  # sets for each lever that a search one by one takes
 
 
 class PlanSearch:
@@ -28,13 +30,20 @@ class PlanSearch:
         noise: bytes by which two runs of the same set may differ.
         measure: measures sets and returns bytes, None for a set that failed or that there was no time for.
         affordable: returns how many more sets there is time for.
+        expected: bytes that each lever may save; of those that exclude each other, the first choice.
 
     Attributes:
         known: the bytes of each set measured.
     """
 
     def __init__(
-        self, slots: Sequence[str], limit: int, noise: int, measure: Measure, affordable: Callable[[], int]
+        self,
+        slots: Sequence[str],
+        limit: int,
+        noise: int,
+        measure: Measure,
+        affordable: Callable[[], int],
+        expected: Sequence[int] = (),
     ) -> None:
         self.known: dict[LeverSet, int] = {}
         self._failed: set[LeverSet] = set()
@@ -43,6 +52,7 @@ class PlanSearch:
         self._noise = noise
         self._measure = measure
         self._affordable = affordable
+        self._expected = expected or [0] * len(slots)
 
     def run(self, first: Iterable[LeverSet] = ()) -> LeverSet | None:
         """Searches, and returns the best set; None if nothing could be measured.
@@ -50,7 +60,10 @@ class PlanSearch:
         Args:
             first: sets to measure before all others.
         """
-        self._try([frozenset(), *first, *(frozenset((lever,)) for lever in self._sound())])
+        self._try([frozenset(), *first])
+        if self._affordable() < _ENOUGH * len(self._slots):
+            self._halve(self._everything())
+        self._try(frozenset((lever,)) for lever in self._sound())
         exhausted = self._all_small_sets()
         if not exhausted or self._best_reaching() is None:
             self._descend(self._everything())
@@ -117,14 +130,51 @@ class PlanSearch:
         left = [one for one in pairs if one not in self.known and one not in self._failed]
         self._try(left[: self._affordable() // 2])
 
+    def _halve(self, start: LeverSet) -> None:
+        """Takes the levers away that do not help, many at a time."""
+        self._try([start])
+        while start in self._failed and len(start) > 1:  # one of them breaks the service, or the time is over
+            halves = self._parts(start, 2)
+            self._try(halves)
+            start = min(halves, key=lambda one: self.known.get(one, float("inf")))
+        parts = 2
+        while start in self.known and start and self._affordable() >= 1:
+            smaller = [start - part for part in self._parts(start, parts)]
+            self._try(smaller)
+            good = [one for one in smaller if self._as_good(one, start)]
+            if len(good) > 1:  # what is useless in turn may be useless at once
+                self._try([frozenset.intersection(*good)])
+                good += [one for one in [frozenset.intersection(*good)] if self._as_good(one, start)]
+            if good:
+                start = min(good, key=lambda one: (len(one), self.known[one]))
+                parts = 2
+            elif parts >= len(start):
+                return
+            else:
+                parts = min(2 * parts, len(start))
+
+    def _parts(self, levers: LeverSet, count: int) -> list[LeverSet]:
+        """Returns levers in parts of equal size, those that promise least together."""
+        ordered = sorted(levers, key=lambda lever: (self._expected[lever], lever))
+        size = -(-len(ordered) // min(count, len(ordered)))
+        return [frozenset(ordered[at : at + size]) for at in range(0, len(ordered), size)]
+
+    def _as_good(self, smaller: LeverSet, larger: LeverSet) -> bool:
+        """Tells whether a set does as much for the budget as a larger one."""
+        size, now = self.known.get(smaller), self.known[larger]
+        return size is not None and size <= (self._limit if now <= self._limit else now + self._noise)
+
     def _everything(self) -> LeverSet:
-        """Returns all levers; of those that exclude each other, the one in the lowest set so far."""
+        """Returns all levers; of those that exclude each other, the one in the lowest set, or that promises most."""
         chosen: dict[str, int] = {}
         for lever in self._sound():
             slot = self._slots[lever]
-            if slot not in chosen or self._lowest_with(lever) < self._lowest_with(chosen[slot]):
+            if slot not in chosen or self._rank(lever) < self._rank(chosen[slot]):
                 chosen[slot] = lever
         return frozenset(chosen.values())
+
+    def _rank(self, lever: int) -> tuple[float, int]:
+        return self._lowest_with(lever), -self._expected[lever]
 
     def _lowest_with(self, lever: int) -> float:
         return min((size for one, size in self.known.items() if lever in one), default=float("inf"))

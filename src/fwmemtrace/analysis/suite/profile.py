@@ -63,7 +63,7 @@ def component_profile(member: SuiteMember, processes: Sequence[SuiteProcess]) ->
     profile.growth = batch_growth(readable, member.batch)
     profile.sites = allocation_sites(processes)
     profile.arrays = _arrays(processes)
-    profile.variants = [_variant(name, processes, profile.held, member.batch) for name in member.variants]
+    profile.variants = [_variant(name, processes, profile.held) for name in member.variants]
     profile.disturbances = _disturbances(processes, readable)
     return profile
 
@@ -136,13 +136,16 @@ def _answers(processes: Sequence[SuiteProcess], purpose: str, variant: str) -> S
     return next((answers for answers in found if answers is not None), None)
 
 
-def _variant(name: str, processes: Sequence[SuiteProcess], before: Spread | None, requests: int) -> SuiteVariant:
+def _variant(name: str, processes: Sequence[SuiteProcess], before: Spread | None) -> SuiteVariant:
     runs = [process for process in processes if process.run.purpose == "variant" and process.run.variant == name]
     held = retained(runs)
     variant = SuiteVariant(name=name, held=held, peak=None if held is None else peak(runs))
-    batches = [row.wall_ns for run in runs if run.run.outcome == "ok" and (row := row_of(run, BATCH)) is not None]
-    if batches and requests:
-        variant.request_ns = median_low(batches) // requests
+    times = [
+        row.wall_ns // len(run.own.requests)
+        for run in runs
+        if run.run.outcome == "ok" and run.own.requests and (row := row_of(run, BATCH)) is not None
+    ]
+    variant.request_ns = median_low(times) if times else None
     variant.agreement = agreement(_answers(processes, "resident", ""), _answers(processes, "variant", name))
     if before is not None and variant.held is not None:
         variant.saves_low_bytes, variant.saves_high_bytes = saving(before, variant.held)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...records import SuiteChange
-from ...results.suite import Spread, SuiteLever
+from ...results.suite import Spread, SuiteFact, SuiteLever
 from .change_facts import action_of, edit_facts
 from .evidence import (
     WORTH_A_ROW,
     WORTH_SHARE,
     ComponentEvidence,
+    fact,
     kind_of,
     lever_if_worthwhile,
     service_spread,
@@ -48,6 +49,7 @@ def trial_levers(one: ComponentEvidence) -> Iterator[SuiteLever]:
             phase=IMPORT if change.kind == "move import" else AFTER_GC,
             evidence=[
                 *edit_facts(change, one.moves),
+                *_caches(one, change),
                 *one.unevictable(runs),
                 *service_spread(one, change, in_service),
                 spread_fact("before", before),
@@ -57,6 +59,13 @@ def trial_levers(one: ComponentEvidence) -> Iterator[SuiteLever]:
             in_service=in_service,
             in_service_peak=in_service_peak,
         )
+
+
+def _caches(one: ComponentEvidence, change: SuiteChange) -> list[SuiteFact]:
+    """Returns the caches without a bound, if the change bounds them."""
+    options = next((process.own.use.options for process in one.of("use") if process.own.use is not None), None)
+    names = (options or {}).get(change.subject, []) if change.kind == "option" else []
+    return [fact("unbounded cache", names=names)] if names else []
 
 
 def service_levers(evidence: Sequence[ComponentEvidence]) -> Iterator[SuiteLever]:

@@ -69,7 +69,7 @@ def plan_section(plan: SuitePlan) -> Section:
     about = [
         *plan_sentences(plan),
         [
-            f"Figures are {_MEASURES[plan.measure]} of all components in one fresh process, the interpreter included; ",
+            f"Figures are {_MEASURES[plan.measure]} of the whole service in one fresh process, interpreter included; ",
             *counted(plan.sets_measured, "set"),
             " of changes measured.",
         ],

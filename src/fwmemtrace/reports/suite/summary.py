@@ -46,6 +46,7 @@ _OUTCOMES = {
     "out of memory": "ran out of memory",
     "left": "exited",
 }
+_LEAST_SHARE = 0.01
 _GROWING_STAGES = ("import", "init", "first request", "batch")
 
 
@@ -80,7 +81,8 @@ def summary_sentences(suite: Suite) -> list[Sentence]:
 def sharing_sentence(sharing: SuiteSharing) -> Sentence:
     """Returns all components in one process against the sum of each by itself."""
     words: Words = [
-        f"All {len(sharing.order)} components in one process hold ",
+        "Both" if len(sharing.order) == 2 else f"All {len(sharing.order)}",
+        " components in one process hold ",
         Bytes(sharing.together_bytes),
         ", the sum of each by itself is ",
         Bytes(sharing.sum_of_parts_bytes),
@@ -122,9 +124,7 @@ def recommendations(suite: Suite) -> list[Sentence]:
         if lever.in_service_bytes is not None:
             words += [", ", Bytes(lever.in_service_bytes), " in the service"]
         if need:
-            words += (
-                [", enough to meet the budget"] if saved >= need else [", ", Percent(saved / need), " of what must go"]
-            )
+            words += _towards(saved, need)
         if lever.component in seen:
             words.append("; may overlap with a lever of this component above")
         seen.add(lever.component)
@@ -132,6 +132,14 @@ def recommendations(suite: Suite) -> list[Sentence]:
         facts = [first, *(fact for fact in others if fact.kind in ("unevictable", "service peak"))]
         items.append([*words, ".", *_spaced(sentence(fact_words(fact)) for fact in facts)])
     return items
+
+
+def _towards(saved: int, need: int) -> Words:
+    """Returns how much of what exceeds the budget a lever saves."""
+    if saved >= need:
+        return [", enough to meet the budget"]
+    share = saved / need
+    return [", ", "less than 1%" if share < _LEAST_SHARE else Percent(share), " of what must go"]
 
 
 def _spaced(sentences: Iterable[Words]) -> Words:

@@ -20,6 +20,7 @@ _LISTED = 4  # names that a sentence lists before "and N more"
 _OPTIONS = {
     "onnxruntime arena": "Turn off the memory arena and memory pattern of ONNX Runtime",
     "padding": "Pad to the longest text instead of to a fixed length",
+    "bounded caches": "Bound the caches made by lru_cache(maxsize=None), here to 16 entries",
 }
 _IN_THE_ACTION = ("own line", "moves into")  # facts that the words of the action have already
 _LONGEST_EVIDENCE = 140  # characters: two lines of a narrow terminal
@@ -145,6 +146,8 @@ _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
         " instead of ",
         Duration(fact.counts[0]),
     ],
+    "unbounded cache": lambda fact: ["without a bound: ", *_listed(fact.names)],
+    "stands in": lambda _: ["measured with the model and its tokenizer, without the component's other code"],
     "answers equal": lambda fact: ["the answers to ", *counted(fact.counts[0], "request"), " are equal"],
     "answers differ": lambda fact: [
         f"{fact.counts[0]} of {fact.counts[1]} answers differ",

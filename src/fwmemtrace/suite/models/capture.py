@@ -29,6 +29,7 @@ from .ways import (
     ONNX_INT8,
     ONNX_WAYS,
     OUTPUTS,
+    TOKENIZER,
     TORCH_WAYS,
     WAYS,
     FoundModel,
@@ -57,8 +58,19 @@ def capture_models(answer: Callable[[], None], folder: Path) -> list[FoundModel]
     for number, module in enumerate(calls.models()):
         place = folder / str(number)
         place.mkdir()
+        _write_tokenizers(place)
         found.append(_write(torch, module, calls.of(module), place))
     return found
+
+
+def _write_tokenizers(folder: Path) -> None:
+    """Write the tokenizers that transformers has made, as far as the library tokenizers can read them."""
+    library: Any = sys.modules.get("transformers.tokenization_utils_base")
+    made = [] if library is None else instances(gc.get_objects(), library.PreTrainedTokenizerBase)
+    for number, tokenizer in enumerate(made):
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        if backend is not None and hasattr(backend, "save"):
+            backend.save(str(folder / TOKENIZER.format(number)))
 
 
 class _Calls:
@@ -93,8 +105,8 @@ class _Calls:
 
         @wraps(forward)
         def called(*args: Any, **kwargs: Any) -> Any:
-            if len(kept) < _MOST_CALLS and all(self._is_plain(one) for one in (*args, *kwargs.values())):
-                kept.append(_copied(args, kwargs))
+            if all(self._is_plain(one) for one in (*args, *kwargs.values())):
+                _keep_largest(kept, (args, kwargs))
             return forward(*args, **kwargs)
 
         return called
@@ -114,6 +126,20 @@ class _Calls:
         """Return the calls of a module."""
         # Tensors made in inference mode stay so, and nothing can be exported with them: copies made here are plain.
         return [_copied(args, kwargs) for args, kwargs in self._kept[id(module)]]
+
+
+def _keep_largest(kept: list[tuple[tuple[Any, ...], dict[str, Any]]], call: tuple[Any, Any]) -> None:
+    """Keeps a copy of a call, if it is one of the first or larger than one of those: large ones decide the peak."""
+    smallest = min(kept, key=_elements) if len(kept) >= _MOST_CALLS else None
+    if smallest is None:
+        kept.append(_copied(*call))
+    elif _elements(call) > _elements(smallest):
+        at = next(number for number, one in enumerate(kept) if one is smallest)
+        kept[at] = _copied(*call)
+
+
+def _elements(call: tuple[tuple[Any, ...], dict[str, Any]]) -> int:
+    return sum(one.numel() for one in _tensors(call).values())
 
 
 def _copied(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -184,7 +210,7 @@ def _export(torch: Any, module: Any, calls: list[tuple[tuple[Any, ...], dict[str
     """Write the graph, whose inputs are the tensors of the calls by name or by place, and those tensors as arrays."""
     import numpy
 
-    args, kwargs = max(calls, key=lambda call: sum(one.numel() for one in _tensors(call).values()))
+    args, kwargs = max(calls, key=_elements)
     plain = {name: value for name, value in kwargs.items() if not hasattr(value, "detach") and name != "return_dict"}
     names = list(_tensors((args, kwargs)))
 

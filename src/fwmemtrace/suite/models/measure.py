@@ -29,7 +29,7 @@ def measure_way(way: str, folder: Path, calls: int, spec: str) -> None:
         spec: the suite, which may define the classes of the model or know where they are.
     """
     before = _rss()
-    run = _in_onnx_runtime(way, folder) if way in ONNX_WAYS else _in_torch(way, folder, spec)
+    run = in_onnx_runtime(way, folder) if way in ONNX_WAYS else _in_torch(way, folder, spec)
     outputs = [run(number) for number in range(calls)]
     times = []
     for _ in range(_ROUNDS):
@@ -50,21 +50,41 @@ def measure_way(way: str, folder: Path, calls: int, spec: str) -> None:
     folder.joinpath(RESULT.format(way)).write_bytes(msgspec.json.encode(result))
 
 
+def load_saved(way: str, folder: Path, spec: str) -> Any:
+    """Map the file of a model.
+
+    Args:
+        way: one of `ways.TORCH_WAYS` that has a file.
+        folder: the files of the model.
+        spec: the suite, which may define the classes of the model or know where they are.
+    """
+    import torch
+
+    file = folder / MODULE.format(way)
+    add_folder(spec)
+    try:
+        return torch.load(file, weights_only=False, mmap=True).eval()
+    except (ImportError, AttributeError):
+        load_module(split_spec(spec)[0])
+        return torch.load(file, weights_only=False, mmap=True).eval()
+
+
+def quantize(module: Any) -> Any:
+    """Replace the linear layers inside a model by int8 ones."""
+    import torch
+
+    quantization: Any = torch.ao.quantization
+    return quantization.quantize_dynamic(module, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)
+
+
 def _in_torch(way: str, folder: Path, spec: str) -> Callable[[int], Any]:
     import torch
 
     from .capture import first_tensor
 
-    file = MODULE.format(AS_IS if way == INT8 else way)
-    add_folder(spec)
-    try:
-        module = torch.load(folder / file, weights_only=False, mmap=True).eval()
-    except (ImportError, AttributeError):
-        load_module(split_spec(spec)[0])
-        module = torch.load(folder / file, weights_only=False, mmap=True).eval()
+    module = load_saved(AS_IS if way == INT8 else way, folder, spec)
     if way == INT8:
-        quantization: Any = torch.ao.quantization
-        module = quantization.quantize_dynamic(module, {torch.nn.Linear}, dtype=torch.qint8)
+        module = quantize(module)
     calls = torch.load(folder / CALLS, weights_only=False)
     dtype = next((one.dtype for one in module.parameters() if one.is_floating_point()), torch.float32)
 
@@ -80,7 +100,8 @@ def _in_torch(way: str, folder: Path, spec: str) -> Callable[[int], Any]:
     return run
 
 
-def _in_onnx_runtime(way: str, folder: Path) -> Callable[[int], Any]:
+def in_onnx_runtime(way: str, folder: Path) -> Callable[[int], Any]:
+    """Load the graph of a model, and return what repeats one of its calls."""
     import numpy
 
     onnxruntime: Any = import_module("onnxruntime")

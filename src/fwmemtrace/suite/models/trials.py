@@ -8,9 +8,11 @@ from pathlib import Path
 
 import msgspec
 
+from ...analysis.suite.model_levers import model_change
 from ...recording.session import Session
 from ...records import SuiteModel, SuiteModelWay, SuiteRun
 from ..passes import Pass, Passes, component_pass
+from ..protocol import ModelForm
 from .ways import FOUND, RESULT, WAYS, FoundModel, WayResult
 
 
@@ -30,11 +32,28 @@ class ModelTrials:
         self._folder = folder
         self._timeout = timeout
 
-    def run(self, components: Mapping[int, str]) -> None:
-        """Tries the models of components, given by position and name, and records the results."""
+    def run(self, components: Mapping[int, str]) -> list[SuiteModel]:
+        """Tries the models of components, given by position and name, and records the results.
+
+        Passes know from then on how to run each of them in each way that works.
+        """
+        tried = []
         for position, name in components.items():
             for model in self._find(position, name):
-                self._recording.record(self._try(position, name, model))
+                tried.append(result := self._try(position, name, model))
+                self._recording.record(result)
+                for way in result.ways[1:]:
+                    form = ModelForm(
+                        position=position,
+                        component=name,
+                        name=model.name,
+                        way=way.way,
+                        folder=model.folder,
+                        calls=model.calls,
+                    )
+                    if not way.problem:
+                        self._passes.forms[model_change(result, way)] = form
+        return tried
 
     def _find(self, position: int, name: str) -> list[FoundModel]:
         folder = self._folder / f"models-{position}"
@@ -46,7 +65,7 @@ class ModelTrials:
 
     def _try(self, position: int, name: str, model: FoundModel) -> SuiteModel:
         ways = [way for way in WAYS if way not in model.problems]
-        done = self._passes.run([self._pass(position, name, model, way) for way in ways])
+        done = self._passes.run([self._pass(position, name, model, way) for way in ways], at_once=1)  # they are timed
         results = {way: self._result(model, way, one.run) for way, one in zip(ways, done, strict=True)}
         return SuiteModel(
             component=name,

@@ -12,6 +12,7 @@ WAYS = (*TORCH_WAYS, *ONNX_WAYS)
 
 FOUND, RESULT = "found.json", "{}.json"
 MODULE, CALLS, ARRAYS, OUTPUTS, GRAPH = "module-{}.pt", "calls.pt", "call-{}.npz", "outputs.npz", "{}.onnx"
+TOKENIZER = "tokenizer-{}.json"
 
 
 class FoundModel(msgspec.Struct, kw_only=True):
