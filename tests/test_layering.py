@@ -102,6 +102,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "system": [
         {"system.descriptors", "system.garbage_collector", "system.mapped_paths"},
         {"system.proc"},
+        {"system.held_reads"},
         {"system.cgroup"},
         {
             "system.address_space",
@@ -208,6 +209,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "tracefile": [
         {"tracefile.layout"},
         {"tracefile.encode", "tracefile.decode"},
+        {"tracefile.parts"},
         {"tracefile.reader"},
         {"tracefile.follow"},
     ],

@@ -32,6 +32,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         overwrite: whether an existing trace file is replaced; otherwise the new one gets a number behind its name.
         mode: "production" keeps the tracer below `max_overhead`: of hot phases it counts all calls and measures some.
         max_overhead: the largest share of the time that tracing may take in that mode.
+        max_trace_size: the largest size of a process's trace, such as `64MB`; 0 for no limit. Its middle is left out as
+            far as needed, which reports say. By default 64 MB in production mode, and no limit otherwise.
         triggers: when a snapshot is taken by itself: `90%` of the limit in force (that of the control group, or
             RLIMIT_AS), `50MB/s` of growth, `300MB` of RSS, `psi:10%` of the last ten seconds in which a task waited for
             memory; in production mode `90%` if nothing is given.
@@ -70,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     overwrite: bool = False
     mode: str = ""
     max_overhead: float = 0.01
+    max_trace_size: int | None = None
     triggers: tuple[str, ...] = ()
     snapshot_signal: str = ""
     control: str = ""

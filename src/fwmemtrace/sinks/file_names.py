@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 from ..errors import SinkError
+from ..tracefile.layout import PART_SUFFIX
 from .append_file import AppendFile
 
 _latest: dict[str, int] = {}  # the latest number that this process has used for a path
@@ -31,6 +32,15 @@ def numbered(path: str) -> Iterator[tuple[int, str]]:
 def free_path(path: str) -> str:
     """Return the name that a new file of this name gets: the path itself, or with a number if it exists."""
     return next(name for _, name in numbered(path) if not os.path.lexists(name))
+
+
+def _remove(path: str) -> None:
+    """Remove a trace file and its parts."""
+    folder, name = os.path.split(path)
+    for other in os.listdir(folder):
+        if other.startswith(name + PART_SUFFIX) and other[len(name) + len(PART_SUFFIX) :].isdecimal():
+            os.unlink(os.path.join(folder, other))
+    os.unlink(path)
 
 
 def create(path: str, *, overwrite: bool = False, related: Callable[[str], bool] | None = None) -> AppendFile:
@@ -58,7 +68,7 @@ def create(path: str, *, overwrite: bool = False, related: Callable[[str], bool]
                 if related is not None and related(name):
                     return create(worker_path(name, os.getpid()))
                 if overwrite:
-                    os.unlink(name)
+                    _remove(name)
                     return create(name, related=related)
                 continue
             if number > 1 and (path in _latest or len(_latest) < _MOST_REMEMBERED):

@@ -17,9 +17,9 @@ _pack_head = FRAME_HEAD.pack
 _pack_crc = FRAME_CRC.pack
 
 
-def header(pid: int) -> bytes:
-    """Return the first bytes of the trace file of a process."""
-    return HEADER.pack(MAGIC, FORMAT_VERSION, BYTE_ORDER_MARK, pid, 0)
+def header(pid: int, lost: int = 0) -> bytes:
+    """Return the first bytes of the trace file of a process that has lost this many records."""
+    return HEADER.pack(MAGIC, FORMAT_VERSION, BYTE_ORDER_MARK, pid, min(lost, 2**32 - 1))
 
 
 def frame(record: Record) -> bytes:
