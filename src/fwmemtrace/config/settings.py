@@ -160,11 +160,16 @@ def pyproject_table(folder: Path | None) -> tuple[str, dict[str, Any]]:
     Raises:
         SettingsError: if the file is not valid TOML.
     """
-    here = os.path.abspath(os.getcwd() if folder is None else folder)
+    try:
+        here = os.path.abspath(os.getcwd() if folder is None else folder)
+    except FileNotFoundError:  # somebody has removed the current folder
+        return "", {}
     above = ""
     while here != above:
         path = os.path.join(here, "pyproject.toml")
         here, above = os.path.dirname(here), here
+        if not os.path.isfile(path):  # a FIFO would block
+            continue
         try:
             with open(path, encoding="utf-8") as file:
                 text = file.read()

@@ -15,6 +15,18 @@ _latest: dict[str, int] = {}  # the latest number that this process has used for
 _MOST_REMEMBERED = 64
 
 
+def absolute(path: str | os.PathLike[str]) -> str:
+    """Return a path that stays the same wherever the program goes.
+
+    Raises:
+        SinkError: if it is relative to a folder that is gone.
+    """
+    try:
+        return os.path.abspath(os.fspath(path))
+    except FileNotFoundError:
+        raise SinkError(f"{os.fspath(path)}: the current folder was removed; give an absolute path") from None
+
+
 def worker_path(path: str, pid: int) -> str:
     """Return the path of a further process's file, such as `trace.123.bin` next to `trace.bin`."""
     stem, suffix = os.path.splitext(path)

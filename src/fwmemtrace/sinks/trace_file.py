@@ -13,7 +13,7 @@ from ..tracefile.encode import frame, header
 from ..tracefile.first_record import first_record
 from ..tracefile.layout import HEADER_LOST, HEADER_LOST_AT
 from .append_file import AppendFile
-from .file_names import create, worker_path
+from .file_names import absolute, create, worker_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class TraceFileSink:
         family: str = "",
         max_size: int = 0,
     ) -> None:
-        self.asked = os.path.abspath(os.fspath(path))
+        self.asked = absolute(path)
         self.session_id: str | None = None
         self.first_path = ""
         self._family = family

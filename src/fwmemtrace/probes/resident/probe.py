@@ -8,6 +8,7 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import ClassVar
 
+from ...foreign_errors import is_passing
 from ...records import AddressSpaceLimit, CgroupReading, Footprint
 from ...system import address_space
 from ...system.cgroup import Group, figure, memory_groups, tightest
@@ -99,6 +100,8 @@ class ResidentProbe(Probe):
         try:
             usage = self._context.meter.usage()
         except (OSError, KeyError) as error:
+            if is_passing(error):
+                return
             self._footprints = False
             self._context.note(f"USS and PSS cannot be read here: {error!r}")
             return
