@@ -53,7 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         exclude: globs of source files whose lines `python_heap` leaves out, besides those of fwmemtrace itself.
         detail_share: the largest share of the session's time that walks over the whole heap may take (the lines of
             `python_heap`, the censuses of `objects` and `tensors`, the collections of `collector`), not counting the
-            first run of each phase; 1 to walk at every run.
+            first run of each phase, as long as these take half of the time at most; 1 to walk at every run.
         holders: the number of growing types for which `objects` looks for what keeps them alive when the session ends.
         native_traces: whether memray records C and C++ frames too.
         python_allocators: whether memray records every object of Python's own allocator.

@@ -68,7 +68,7 @@ class Session:
         self.inherited = False
         self._settings = settings
         self._redactor = Redactor(settings.redact)
-        self._stopped = False
+        self._stopped = self._in_snapshot = False
         self._sink = SinkGuard(sink)
         self._meter = open_meter(exact_peak=settings.exact_peak)
         production = settings.mode == "production"
@@ -125,8 +125,13 @@ class Session:
         Args:
             reason: why, for the report.
         """
-        if not self._stopped:
+        if self._stopped or self._in_snapshot:  # a signal handler may ask for another one
+            return
+        self._in_snapshot = True
+        try:
             self._probes.snapshot(reason)
+        finally:
+            self._in_snapshot = False
 
     def stop(self) -> None:
         """Switch everything off and complete the trace. A second call does nothing."""

@@ -63,6 +63,7 @@ class ResidentProbe(Probe):
         conditions = settings.triggers or (_IN_PRODUCTION if settings.mode == "production" else ())
         if not conditions:
             return None
+        # Now: there may be no memory to import it later, no descriptor, or no right.
         from .snapshots import take
         from .triggers import Triggers
 
