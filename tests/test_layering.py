@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugins": {"errors"},
     "config": {"errors", "units", "redaction"},
     # in the traced process
-    "tracing": {"errors", "paths", "values"},
+    "tracing": {"errors", "paths", "values", "redaction"},
     "system": {"errors", "records"},
     "heap": {"errors", "records", "system"},
     "probes": GROUND - {"_version"} | {"config", "tracing", "system", "heap", "core", "capture", "tracefile"},
@@ -125,7 +125,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "config": [{"config.checks"}, {"config.deployment"}, {"config.settings"}],
     "tracing": [
-        {"tracing.span"},
+        {"tracing.span", "tracing.names"},
         {"tracing.decorators"},
         {"tracing.phases"},
         {"tracing.active"},

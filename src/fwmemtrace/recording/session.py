@@ -21,7 +21,7 @@ from ..records import SCHEMA_VERSION, Note, Record, SessionBegin, SessionEnd
 from ..redaction import Redactor
 from ..sinks.base import Sink
 from ..system.meter import open_meter
-from ..tracing import active, current_tracer
+from ..tracing import active, current_tracer, names
 from . import workers
 from .description import described_command, described_settings
 from .probe_set import ProbeSet
@@ -103,6 +103,7 @@ class Session:
             max_overhead=settings.max_overhead / 2 if production else None,
         )
         copyreg.pickle(type(self._recorder), current_tracer.reduce)
+        names.use(self._redactor.text)
         self._previous_tracer = active.install(self._recorder)  # there is one if FWMEMTRACE_MARKERS is set
 
     @property

@@ -38,6 +38,9 @@ def frame(record: Record) -> bytes:
         payload = _encode(fitted(record))
     if len(payload) > MAX_PAYLOAD:
         payload = _encode(fitted(record))  # with its longest texts cut
+        if len(payload) > MAX_PAYLOAD and getattr(record, "attributes", None):
+            left_out = {"attributes": f"left out: {len(payload):,} bytes"}
+            payload = _encode(fitted(msgspec.structs.replace(record, attributes=left_out)))
         if len(payload) > MAX_PAYLOAD:
             raise RecordError(f"a {type(record).__name__} of {len(payload):,} bytes is larger than a frame may be")
     body = _pack_head(len(payload), record.kind) + payload
