@@ -134,12 +134,16 @@ class Copy:
             "run model": self._run_model,
             "remove import": lambda step: self._add_first(_DEFERRED.format(subject=step.subject)),
             "set option": lambda step: self._add_first(_OPTION.format(subject=step.subject)),
-            "set variable": lambda step: self._variables.update([step.subject.split("=", 1)]),
+            "set variable": self._set_variable,
             "trim allocator": lambda step: self._add(_TRIMMED),
         }
         if step.action not in known:
             raise SystemExit(f"cannot carry out {step.action} {step.subject}; add it to {__file__}")
         known[step.action](step)
+
+    def _set_variable(self, step: SuiteStep) -> None:
+        name, _, value = step.subject.partition("=")
+        self._variables[name] = value
 
     def peak(self) -> int:
         """Return the peak RSS of the service in bytes, as `fwmemtrace run` measures it."""

@@ -118,7 +118,15 @@ All sizes are in bytes. Names that end in `_ns` are nanoseconds, on the monotoni
 A process with the `native` probe writes memray's capture next to its trace, under the name of the trace with
 `{suffix}` appended. When the session is stopped, the capture is moved into the trace as records of the kind
 `CaptureChunk`; after a crash it is still next to it. The tables of the probe `heap` are treated in the same way, with
-`{heap_suffix}` appended. A worker process writes its own trace, `trace.<pid>.bin` next to
+`{heap_suffix}` appended.
+
+Where the size of a trace is limited (`max_trace_size`), it goes on in further files, its parts:
+`trace.bin{part_suffix}2` and so on. Each is a trace file of the same process whose first record is a `TracePart`. The
+first part and the newest are kept, and the oldest of the others are removed, so numbers may be missing. A reader goes
+on with a part if its `TracePart` names the session of the first part. A number in a name only gives the order:
+`TracePart` has the number that counts.
+
+A worker process writes its own trace, `trace.<pid>.bin` next to
 `trace.bin`, with the same `session_id` and in the same format.
 
 For example, this is the header written by process 4242, and a phase `init` that begins in it:
@@ -140,7 +148,7 @@ def trace_format_page() -> str:
             ("format version", f"{layout.FORMAT_VERSION}"),
             ("byte-order mark", f"`{layout.BYTE_ORDER_MARK:#06x}`"),
             ("pid", "of the writing process"),
-            ("reserved", "0"),
+            ("lost records", "for which there was no room so far; updated at least twice a second while there is none"),
         ],
     )
     frame = _layout(
@@ -158,6 +166,7 @@ def trace_format_page() -> str:
         reserved=f"{layout.MAX_RESERVED:,}",
         suffix=layout.CAPTURE_SUFFIX,
         heap_suffix=layout.HEAP_SUFFIX,
+        part_suffix=layout.PART_SUFFIX,
         example=_hex(encode.header(4242)) + "\n" + _hex(encode.frame(_PHASE)),
     )
     title = f"# The trace file, version {layout.FORMAT_VERSION}\n\n"

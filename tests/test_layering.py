@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugins": {"errors"},
     "config": {"errors", "units", "redaction"},
     # in the traced process
-    "tracing": {"errors", "paths", "values"},
+    "tracing": {"errors", "paths", "values", "redaction"},
     "system": {"errors", "records"},
     "heap": {"errors", "records", "system"},
     "probes": GROUND - {"_version"} | {"config", "tracing", "system", "heap", "core", "capture", "tracefile"},
@@ -102,6 +102,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "system": [
         {"system.descriptors", "system.garbage_collector", "system.mapped_paths"},
         {"system.proc"},
+        {"system.held_reads"},
         {"system.cgroup"},
         {
             "system.address_space",
@@ -125,7 +126,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "config": [{"config.checks"}, {"config.deployment"}, {"config.settings"}],
     "tracing": [
-        {"tracing.span"},
+        {"tracing.span", "tracing.names"},
         {"tracing.decorators"},
         {"tracing.phases"},
         {"tracing.active"},
@@ -211,6 +212,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "tracefile": [
         {"tracefile.layout"},
         {"tracefile.encode", "tracefile.decode"},
+        {"tracefile.parts"},
         {"tracefile.reader"},
         {"tracefile.follow"},
     ],

@@ -214,6 +214,7 @@ def test_the_arguments_of_session_are_the_settings() -> None:
     accepted = {
         bool: bool | None,
         int: int | None,
+        int | None: int | str | None,
         float: float | None,
         str: str | None,
         tuple[str, ...]: str | Sequence[str] | None,

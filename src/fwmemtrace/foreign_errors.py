@@ -7,6 +7,7 @@ the program's, and must reach it.
 
 from __future__ import annotations
 
+import errno
 from os.path import dirname
 
 TYPE_CHECKING = False
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _OURS = dirname(__file__)
+_PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 _WITHOUT_ARGUMENTS = (MemoryError, RecursionError, StopIteration, NotImplementedError)
 
 
@@ -35,6 +37,11 @@ def is_the_programs(error: BaseException) -> bool:
         return False
     # It was raised in our code itself: by a C function, which says why, or by another thread, which names a type only.
     return not error.args and not isinstance(error, _WITHOUT_ARGUMENTS)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell whether an error says that the process lacks something now, such as descriptors, and may have it later."""
+    return isinstance(error, OSError) and error.errno in _PASSING
 
 
 def _is_handler(frame: FrameType) -> bool:

@@ -17,6 +17,7 @@ __all__ = [
     "AddressSpaceLimit",
     "AllocatorFigures",
     "AttributeValue",
+    "CallTotals",
     "CaptureChunk",
     "CgroupReading",
     "Collections",
@@ -66,6 +67,7 @@ __all__ = [
     "TensorRow",
     "TensorStorage",
     "ThreadStack",
+    "TracePart",
     "UnmeasuredCalls",
 ]
 
@@ -314,6 +316,36 @@ class UnmeasuredCalls(Record, frozen=True, gc=False):
 
     path: list[str]  # names of the phase and of those around it, outermost first
     calls: int  # that have ended since the last record of this kind and path
+    wall_ns: int  # summed over them
+    errors: dict[str, int]  # number of calls by the type of the exception that ended them
+
+
+class TracePart(Record, frozen=True, gc=False):
+    """A further part of a trace begins: the first record of its file. There are parts if `max_trace_size` is set.
+
+    The next `repeated` records are about the parts before, for the case that some were dropped: ends of phases that
+    the first part began, phases that are open, and `CallTotals`. A reader that has read the part before skips them.
+    """
+
+    kind: ClassVar[int] = 18
+
+    session_id: str
+    pid: int
+    session_ns: int  # `time_ns` of the session's first record
+    number: int  # the first part is 1
+    time_ns: int
+    records: int  # of the session until now
+    first_records: int  # of them, those in the first part
+    repeated: int
+
+
+class CallTotals(Record, frozen=True, gc=False):
+    """All calls of a phase that have ended until now, repeated at the beginning of a part of a trace."""
+
+    kind: ClassVar[int] = 19
+
+    path: list[str]  # names of the phase and of those around it, outermost first
+    calls: int
     wall_ns: int  # summed over them
     errors: dict[str, int]  # number of calls by the type of the exception that ended them
 

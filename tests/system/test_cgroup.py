@@ -34,7 +34,7 @@ class Kernel:
         return str(place)
 
     def found(self) -> list[tuple[str, str]]:
-        return [(path, str(Path(folder).relative_to(self.folder))) for path, folder in groups(str(self.proc))]
+        return [(path, str(Path(folder).relative_to(self.folder))) for path, folder, _ in groups(str(self.proc))]
 
 
 @pytest.fixture

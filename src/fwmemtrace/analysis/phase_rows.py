@@ -9,7 +9,16 @@ from typing import TypeAlias
 
 from .. import results
 from ..paths import OUTSIDE, PhasePath, in_tree_order, write
-from ..records import Overhead, PhaseAttributes, PhaseBegin, PhaseEnd, SessionBegin, SessionEnd, UnmeasuredCalls
+from ..records import (
+    CallTotals,
+    Overhead,
+    PhaseAttributes,
+    PhaseBegin,
+    PhaseEnd,
+    SessionBegin,
+    SessionEnd,
+    UnmeasuredCalls,
+)
 from .open_phases import MOST_PATHS, OpenPhase, limited
 
 # Attributes with more values tell calls apart, such as the id of a user, and are no kinds of calls.
@@ -159,17 +168,37 @@ class PhaseFold:
 
     def unmeasured(self, record: UnmeasuredCalls) -> None:
         """Add calls that were only counted."""
-        path = limited(record.path)
-        totals = self._totals.get(path)
+        totals = self._counted(record.path)
         if totals is None:
-            if path == OUTSIDE or len(self._totals) >= MOST_PATHS:  # not what a session writes
-                return
-            totals = self._totals[path] = _Totals(before_bytes=self.last_rss, after_bytes=self.last_rss)
+            return
         totals.calls += record.calls
         totals.unmeasured_calls += record.calls
         totals.wall_ns += record.wall_ns
         for name, count in record.errors.items():
             totals.error_types[name] = totals.error_types.get(name, 0) + count
+
+    def at_least(self, record: CallTotals) -> None:
+        """Add the calls that the records so far lack of all that there were: those of parts that were dropped."""
+        totals = self._counted(record.path)
+        if totals is None:
+            return
+        missing = record.calls - (totals.calls - totals.open_calls)
+        if missing > 0:
+            totals.calls += missing
+            totals.unmeasured_calls += missing
+        totals.wall_ns = max(totals.wall_ns, record.wall_ns)
+        for name, count in record.errors.items():
+            totals.error_types[name] = max(totals.error_types.get(name, 0), count)
+
+    def _counted(self, names: list[str]) -> _Totals | None:
+        """Return the totals of a path, some of whose calls have no records; None if there are too many paths."""
+        path = limited(names)
+        totals = self._totals.get(path)
+        if totals is None:
+            if path == OUTSIDE or len(self._totals) >= MOST_PATHS:  # not what a session writes
+                return None
+            totals = self._totals[path] = _Totals(before_bytes=self.last_rss, after_bytes=self.last_rss)
+        return totals
 
     def overhead(self, record: Overhead, call: OpenPhase | None) -> None:
         """Add what a probe left behind at an edge of a call to every call around it."""

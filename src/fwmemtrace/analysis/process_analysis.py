@@ -138,9 +138,10 @@ class ProcessAnalysis:
 
     @property
     def complete(self) -> bool:
-        """Whether the session was closed in order, no record was lost, and no byte of the file is damaged."""
+        """Whether the session was closed in order, no record is missing, and no byte of the file is damaged."""
         end = self._process.end
-        return end is not None and not (end.lost_records or self.lost_records or self.damaged_bytes)
+        missing = self.lost_records or self.damaged_bytes or self._process.dropped_records
+        return end is not None and not (end.lost_records or missing)
 
     def report(self, capture: CaptureResults | None = None, heap: HeapResults | None = None) -> results.TraceReport:
         """Return what is known so far, as the report of this process alone.
@@ -182,6 +183,7 @@ class ProcessAnalysis:
             trace=results.TraceInfo(
                 complete=self.complete,
                 lost_records=process.lost_records,
+                dropped_records=fold.dropped_records,
                 damaged_bytes=self.damaged_bytes,
                 notes=notes,
                 processes=[process],

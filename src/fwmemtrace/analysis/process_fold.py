@@ -11,6 +11,7 @@ from .. import results
 from ..paths import OUTSIDE, PhasePath, is_inside, write
 from ..records import (
     AddressSpaceLimit,
+    CallTotals,
     CgroupReading,
     Footprint,
     ModuleImport,
@@ -23,6 +24,7 @@ from ..records import (
     Sample,
     SessionBegin,
     SessionEnd,
+    TracePart,
     UnmeasuredCalls,
 )
 from ..values import LONGEST_TEXT
@@ -57,6 +59,7 @@ class ProcessFold:
         session: the start of the session; None if damage took it or it has not come yet.
         end: the end of the session; None as long as it has not come.
         records: how many records were added.
+        dropped_records: how many were dropped to keep the trace below a size.
     """
 
     def __init__(self, folds: Sequence[Fold] = ()) -> None:
@@ -76,7 +79,7 @@ class ProcessFold:
         self.end: SessionEnd | None = None
         self._notes: list[str] = []
         self._more_notes = 0
-        self.records = 0
+        self.records = self.dropped_records = 0
         self._handlers: dict[type[Record], Callable[..., None]] = {
             SessionBegin: self._session_begin,
             PhaseBegin: self._phase_begin,
@@ -89,6 +92,8 @@ class ProcessFold:
             Overhead: self._overhead_reading,
             Note: self._note,
             UnmeasuredCalls: self._phases.unmeasured,
+            CallTotals: self._phases.at_least,
+            TracePart: self._part,
             SessionEnd: self._session_end,
         }
 
@@ -142,6 +147,10 @@ class ProcessFold:
             self._note_memory_error(record.error, ending.path)
             self._phases.end(record, ending)
             self._timeline.add(record.time_ns, record.rss_bytes, ending.path)
+
+    def _part(self, record: TracePart) -> None:
+        """Take note of what is missing: such a record comes behind parts that were dropped, and nowhere else."""
+        self.dropped_records = max(self.dropped_records, record.records - record.first_records)
 
     def _note_memory_error(self, error: str | None, path: PhasePath) -> None:
         inner = self._memory_error_in

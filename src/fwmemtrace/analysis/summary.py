@@ -82,6 +82,7 @@ def _merged(reports: Sequence[results.TraceReport]) -> results.TraceReport:
         trace=results.TraceInfo(
             complete=all(info.complete for info in infos),
             lost_records=sum(info.lost_records for info in infos),
+            dropped_records=sum(info.dropped_records for info in infos),
             damaged_bytes=sum(info.damaged_bytes for info in infos),
             notes=list(dict.fromkeys(note for info in infos for note in info.notes)),
             processes=processes,

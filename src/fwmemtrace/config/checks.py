@@ -10,6 +10,8 @@ from ..errors import SettingsError, unknown_name
 from ..redaction import Redactor
 from ..units import parse_bytes, parse_duration
 
+_SMALLEST_TRACE = 1_000_000  # bytes
+
 
 def checked(name: str, value: Any, place: str) -> Any:
     """Return the value of a setting as `Settings` has it.
@@ -132,6 +134,15 @@ def _sample_bytes(value: Any) -> int:
     return size
 
 
+def _trace_size(value: Any) -> int:
+    if isinstance(value, (bool, float)) or not isinstance(value, (int, str)):
+        raise ValueError(f"{value!r} is not a size, such as 64MB")
+    size = 0 if value == "0" else parse_bytes(value)
+    if 0 < size < _SMALLEST_TRACE:
+        raise ValueError(f"{value!r} is too small; give 1MB at least, or 0 for no limit")
+    return size
+
+
 def _share(value: Any) -> float:
     try:
         share = -1.0 if isinstance(value, bool) else float(value)
@@ -185,6 +196,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "overwrite": _switch,
     "mode": _mode,
     "max_overhead": _share,
+    "max_trace_size": _trace_size,
     "triggers": _conditions,
     "snapshot_signal": _signal,
     "control": _text,

@@ -32,6 +32,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         overwrite: whether an existing trace file is replaced; otherwise the new one gets a number behind its name.
         mode: "production" keeps the tracer below `max_overhead`: of hot phases it counts all calls and measures some.
         max_overhead: the largest share of the time that tracing may take in that mode.
+        max_trace_size: the largest size of a process's trace, such as `64MB`; 0 for no limit. Its middle is left out as
+            far as needed, which reports say. By default 64 MB in production mode, and no limit otherwise.
         triggers: when a snapshot is taken by itself: `90%` of the limit in force (that of the control group, or
             RLIMIT_AS), `50MB/s` of growth, `300MB` of RSS, `psi:10%` of the last ten seconds in which a task waited for
             memory; in production mode `90%` if nothing is given.
@@ -51,7 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         exclude: globs of source files whose lines `python_heap` leaves out, besides those of fwmemtrace itself.
         detail_share: the largest share of the session's time that walks over the whole heap may take (the lines of
             `python_heap`, the censuses of `objects` and `tensors`, the collections of `collector`), not counting the
-            first run of each phase; 1 to walk at every run.
+            first run of each phase, as long as these take half of the time at most; 1 to walk at every run.
         holders: the number of growing types for which `objects` looks for what keeps them alive when the session ends.
         native_traces: whether `native` and `heap` record C and C++ frames too.
         python_allocators: whether memray records every object of Python's own allocator.
@@ -70,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     overwrite: bool = False
     mode: str = ""
     max_overhead: float = 0.01
+    max_trace_size: int | None = None
     triggers: tuple[str, ...] = ()
     snapshot_signal: str = ""
     control: str = ""
@@ -157,11 +160,16 @@ def pyproject_table(folder: Path | None) -> tuple[str, dict[str, Any]]:
     Raises:
         SettingsError: if the file is not valid TOML.
     """
-    here = os.path.abspath(os.getcwd() if folder is None else folder)
+    try:
+        here = os.path.abspath(os.getcwd() if folder is None else folder)
+    except FileNotFoundError:  # somebody has removed the current folder
+        return "", {}
     above = ""
     while here != above:
         path = os.path.join(here, "pyproject.toml")
         here, above = os.path.dirname(here), here
+        if not os.path.isfile(path):  # a FIFO would block
+            continue
         try:
             with open(path, encoding="utf-8") as file:
                 text = file.read()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 _WHILE_NS = 2_000_000
+# A program may make up a thousand names of phases.
+_FIRST_SHARE, _FIRST_ADVANCE_NS = 0.5, 5_000_000_000
 
 
 class Governor:
@@ -54,8 +56,8 @@ class Governor:
         advance_ns: int = 0,
         first_runs: int = 1,
         first_paths: int = MOST_PATHS,
-        first_share: float | None = None,
-        first_advance_ns: int = 0,
+        first_share: float = _FIRST_SHARE,
+        first_advance_ns: int = _FIRST_ADVANCE_NS,
     ) -> TimeBudget:
         """Return a budget for the readings of one probe.
 
@@ -64,7 +66,7 @@ class Governor:
             advance_ns: time in nanoseconds that they may take on top, as when the session has just begun.
             first_runs: how many runs of each path are read regardless of that share.
             first_paths: for how many paths.
-            first_share: the share of the time beyond which first runs are not read either; None for no such limit.
+            first_share: the share of the time beyond which first runs are not read either.
             first_advance_ns: time in nanoseconds that first runs may take on top of it.
         """
         return TimeBudget(self, share, advance_ns, first_runs, PathTable(first_paths), first_share, first_advance_ns)
@@ -132,7 +134,7 @@ class TimeBudget:
         advance_ns: int,
         first_runs: int,
         runs: PathTable[int],
-        first_share: float | None,
+        first_share: float,
         first_advance_ns: int,
     ) -> None:
         self._governor = governor
@@ -154,7 +156,7 @@ class TimeBudget:
         runs = self._runs.get(path, 0)
         if runs >= self._first_runs or not self._governor.within_limit or self._governor.others_read:
             return False
-        if self._first_share is not None and not self._is_within(self._first_share, self._first_advance_ns):
+        if not self._is_within(self._first_share, self._first_advance_ns):
             return False
         return self._runs.put(path, runs + 1)
 

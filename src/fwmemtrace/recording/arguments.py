@@ -16,6 +16,7 @@ class SettingsArguments(TypedDict, total=False):
     overwrite: bool | None
     mode: str | None
     max_overhead: float | None
+    max_trace_size: int | str | None
     triggers: str | Sequence[str] | None
     snapshot_signal: str | None
     control: str | None

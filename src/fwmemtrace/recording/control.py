@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from time import perf_counter_ns
 
 from ..errors import warn
 from ..system.descriptors import close, open_marked
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 _EVERY_S = 0.5
 _WORDS = ("off", "on", "snapshot")
 _LONGEST = 100
+_REST_NS = 1_000_000_000
+_REST_TIMES = 20  # a storm of signals costs a twentieth of the time
+_FAR_NS = 1 << 62
 
 
 class SnapshotSignal:
@@ -30,17 +34,26 @@ class SnapshotSignal:
     """
 
     def __init__(self, name: str, snapshot: Callable[[str], None]) -> None:
+        from ..probes.resident import snapshots  # noqa: F401  # now: the signal may come in the middle of an import
+
         number = self._number = signal.Signals[name]
         self._snapshot: Callable[[str], None] | None = snapshot
         self._before: Any = None
+        self._rests_until_ns = 0
         try:
             self._before = signal.signal(number, self._handle)
         except (ValueError, OSError) as error:  # not in the main thread, or a signal that cannot be handled
             warn(f"{name} takes no snapshots: {error}")
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._snapshot is not None:
-            self._snapshot(self._number.name)
+        began = perf_counter_ns()
+        if self._snapshot is not None and began >= self._rests_until_ns:
+            self._rests_until_ns = _FAR_NS  # another signal may come in the middle of it
+            try:
+                self._snapshot(self._number.name)
+            finally:
+                ended = perf_counter_ns()
+                self._rests_until_ns = ended + max(_REST_NS, _REST_TIMES * (ended - began))
         if callable(self._before):
             self._before(number, frame)
 

@@ -24,4 +24,7 @@ def described_settings(settings: Settings, redactor: Redactor) -> dict[str, str]
     shown = {name: getattr(settings, name) for name in settings.__struct_fields__}
     shown["labels"] = redactor.labels(settings.labels)
     shown["redact"] = f"{len(settings.redact)} patterns"  # which may be secrets themselves
-    return {name: redactor.text(str(value)) for name, value in shown.items()}
+    return {
+        name: str(value) if isinstance(value, (int, float)) else redactor.text(str(value))
+        for name, value in shown.items()
+    }

@@ -10,6 +10,8 @@ from ..errors import SettingsError, SinkError, warn
 from ..probes.base import Probe
 from ..sinks.base import Sink
 
+_IN_PRODUCTION = 64_000_000  # bytes of a trace
+
 
 def make_probes(settings: Settings, others: Sequence[Probe] = ()) -> list[Probe]:
     """Return a new probe for each name in the settings and for `resident`, the outermost first.
@@ -56,6 +58,12 @@ def _without_conflicts(probes: Sequence[Probe], wanted: Set[str]) -> list[Probe]
     return [probe for probe in probes if probe.name not in left_out]
 
 
+def _max_size(settings: Settings) -> int:
+    if settings.max_trace_size is not None:
+        return settings.max_trace_size
+    return _IN_PRODUCTION if settings.mode == "production" else 0
+
+
 def make_sink(settings: Settings, family: str = "") -> Sink:
     """Return a new sink of the kind in the settings, with the target as its argument.
 
@@ -69,7 +77,7 @@ def make_sink(settings: Settings, family: str = "") -> Sink:
     """
     factory = plugins.load("fwmemtrace.sinks", settings.sink)
     try:
-        known = {"overwrite": settings.overwrite, "family": family}
+        known = {"overwrite": settings.overwrite, "family": family, "max_size": _max_size(settings)}
         options = {name: known[name] for name in getattr(factory, "options", ())}
         sink: Sink = factory(*([] if settings.target is None else [settings.target]), **options)
     except (SinkError, SettingsError):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import count
 from time import perf_counter_ns
 
-from ..foreign_errors import is_the_programs
+from ..foreign_errors import is_passing, is_the_programs
 from ..probes.base import Emit
 from ..probes.exclusion import leave_out
 from ..records import PhaseAttributes, PhaseBegin, PhaseEnd
@@ -178,9 +178,10 @@ class PhaseRecorder:
     def _fail(self, error: BaseException) -> None:
         """Report the first failure and record nothing from then on.
 
-        A program at its recursion limit has no room for these calls either: then only this edge is lost.
+        A program at its recursion limit has no room for these calls either, nor has one that is out of memory or
+        descriptors: then only this edge is lost.
         """
-        if not self._over and not isinstance(error, RecursionError):
+        if not self._over and not isinstance(error, (RecursionError, MemoryError)) and not is_passing(error):
             self._end_recording()
             self._on_failure(error)
 

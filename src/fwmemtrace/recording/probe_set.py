@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from ..errors import ProbeUnavailable
-from ..foreign_errors import is_the_programs
+from ..foreign_errors import is_passing, is_the_programs
 from ..probes.base import Emit, Probe, ProbeContext
 from ..probes.governor import Governor
 from ..records import Note, Overhead
@@ -219,8 +219,18 @@ class ProbeSet:
         except Exception as error:
             if is_the_programs(error):
                 raise
-            self._switch_off(probe, error)
+            if is_passing(error):
+                self._passed(probe, error)
+            else:
+                self._switch_off(probe, error)
         return None
+
+    def _passed(self, probe: Probe, error: Exception) -> None:
+        """Let a probe go on that has failed for want of descriptors, or the like. The first time is noted."""
+        self._count_error(probe)
+        if self.errors[probe.name] == 1:
+            message = f"the probe {probe.name!r} raised {error!r}, and goes on"
+            self._emit(Note(perf_counter_ns(), probe.name, self._redact(message)))
 
     def _switch_off(self, probe: Probe, error: Exception) -> None:
         self._count_error(probe)

@@ -21,7 +21,7 @@ from ..records import SCHEMA_VERSION, Note, Record, SessionBegin, SessionEnd
 from ..redaction import Redactor
 from ..sinks.base import Sink
 from ..system.meter import open_meter
-from ..tracing import active, current_tracer
+from ..tracing import active, current_tracer, names
 from . import workers
 from .description import described_command, described_settings
 from .probe_set import ProbeSet
@@ -68,7 +68,7 @@ class Session:
         self.inherited = False
         self._settings = settings
         self._redactor = Redactor(settings.redact)
-        self._stopped = False
+        self._stopped = self._in_snapshot = False
         self._sink = SinkGuard(sink)
         self._meter = open_meter(exact_peak=settings.exact_peak)
         production = settings.mode == "production"
@@ -104,6 +104,7 @@ class Session:
             max_overhead=settings.max_overhead / 2 if production else None,
         )
         copyreg.pickle(type(self._recorder), current_tracer.reduce)
+        names.use(self._redactor.text)
         self._previous_tracer = active.install(self._recorder)  # there is one if FWMEMTRACE_MARKERS is set
 
     @property
@@ -126,8 +127,13 @@ class Session:
         Args:
             reason: why, for the report.
         """
-        if not self._stopped:
+        if self._stopped or self._in_snapshot:  # a signal handler may ask for another one
+            return
+        self._in_snapshot = True
+        try:
             self._probes.snapshot(reason)
+        finally:
+            self._in_snapshot = False
 
     def stop(self) -> None:
         """Switch everything off and complete the trace. A second call does nothing."""

@@ -95,7 +95,7 @@ def _incomplete(info: results.TraceInfo) -> Iterator[Sentence]:
         else:
             count = f"The sessions of {len(open_)} processes were not closed: the records of process {first.pid} end"
             yield [count, *where, "."]
-    if info.damaged_bytes or info.lost_records:
+    if info.damaged_bytes or info.lost_records or info.dropped_records:
         yield "The trace is incomplete; the notes say what is missing."
 
 

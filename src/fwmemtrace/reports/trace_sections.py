@@ -127,5 +127,15 @@ def notes(report: results.TraceReport) -> list[Section]:
         items.append(
             [Count(info.lost_records), " record was lost." if info.lost_records == 1 else " records were lost."]
         )
+    if info.dropped_records:
+        were = " record of the middle was" if info.dropped_records == 1 else " records of the middle were"
+        items.append(
+            [
+                Count(info.dropped_records),
+                f"{were} dropped to keep the trace below ",
+                Code("max_trace_size"),
+                ". Calls of phases are counted all the same, but their memory is not in this report.",
+            ]
+        )
     items += info.notes
     return [Section("notes", "Notes", [Listing("notes", items, ordered=False)])] if items else []

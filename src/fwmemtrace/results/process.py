@@ -57,11 +57,12 @@ class Process(Result, kw_only=True):
 class TraceInfo(Result, kw_only=True):
     """Where the figures come from, and whether the trace is complete."""
 
-    complete: bool  # all sessions were closed, no record was lost, and no byte of the files is damaged
+    complete: bool  # all sessions were closed, no record was lost or dropped, and no byte of the files is damaged
     lost_records: int  # records that could not be written, over all processes
     damaged_bytes: int  # bytes of the files that belong to no whole record
     notes: list[str]  # messages of probes, sinks and readers
     processes: list[Process]  # the first process of the session, then its workers
+    dropped_records: int = 0  # records left out of the middle of traces to keep these below `max_trace_size`
     interrupted: bool = False  # reading a capture was interrupted: native figures cover only a part of it
 
 

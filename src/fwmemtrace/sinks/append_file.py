@@ -11,8 +11,9 @@ from ..system.descriptors import GET_MARK, MARK, close, identity, open_marked, r
 
 _NEW = os.O_CREAT | os.O_EXCL
 _MODE = 0o600
-# The file may have room again later.
-NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.ENOMEM, errno.EAGAIN, getattr(errno, "EDQUOT", errno.ENOSPC)}
+# The file may have room again later, or the process descriptors to open it again where the program has closed its own.
+NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE}
+NO_ROOM.add(getattr(errno, "EDQUOT", errno.ENOSPC))
 _write = os.write
 
 
@@ -74,7 +75,12 @@ class AppendFile:
         if not isinstance(error, OSError):
             raise error
         if error.errno == errno.EBADF:  # closed just now
-            self._reopen()
+            try:
+                self._reopen()
+            except OSError as second:
+                if second.errno == errno.EBADF:
+                    raise
+                return self._not_written(whole, second)
             return self.append(whole)
         if error.errno not in NO_ROOM:
             raise error

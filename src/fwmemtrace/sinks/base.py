@@ -21,7 +21,7 @@ class Sink(Protocol):
     - `after_fork(pid)`, called in a forked worker before its first record;
     - `forget()`, called in a forked child that is about to start another program, and writes nothing;
     - `path`, the absolute path of the file that it writes;
-    - `options`, names of the keyword arguments among `overwrite` and `family` that its class takes;
+    - `options`, names of the keyword arguments among `overwrite`, `family` and `max_size` that its class takes;
     - `window`, a `TraceWindow` of the compiled core: frames of records are copied there, past `write`, as long as it
       has room;
     - `lost`, the number of records that it could not write though it goes on, as while a disk is full.

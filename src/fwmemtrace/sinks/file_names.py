@@ -8,10 +8,23 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 from ..errors import SinkError
+from ..tracefile.layout import PART_SUFFIX
 from .append_file import AppendFile
 
 _latest: dict[str, int] = {}  # the latest number that this process has used for a path
 _MOST_REMEMBERED = 64
+
+
+def absolute(path: str | os.PathLike[str]) -> str:
+    """Return a path that stays the same wherever the program goes.
+
+    Raises:
+        SinkError: if it is relative to a folder that is gone.
+    """
+    try:
+        return os.path.abspath(os.fspath(path))
+    except FileNotFoundError:
+        raise SinkError(f"{os.fspath(path)}: the current folder was removed; give an absolute path") from None
 
 
 def worker_path(path: str, pid: int) -> str:
@@ -31,6 +44,15 @@ def numbered(path: str) -> Iterator[tuple[int, str]]:
 def free_path(path: str) -> str:
     """Return the name that a new file of this name gets: the path itself, or with a number if it exists."""
     return next(name for _, name in numbered(path) if not os.path.lexists(name))
+
+
+def _remove(path: str) -> None:
+    """Remove a trace file and its parts."""
+    folder, name = os.path.split(path)
+    for other in os.listdir(folder):
+        if other.startswith(name + PART_SUFFIX) and other[len(name) + len(PART_SUFFIX) :].isdecimal():
+            os.unlink(os.path.join(folder, other))
+    os.unlink(path)
 
 
 def create(
@@ -65,7 +87,7 @@ def create(
                 if related is not None and related(name):
                     return create(worker_path(name, os.getpid()), kind=kind)
                 if overwrite:
-                    os.unlink(name)
+                    _remove(name)
                     return create(name, related=related, kind=kind)
                 continue
             if number > 1 and (path in _latest or len(_latest) < _MOST_REMEMBERED):

@@ -8,7 +8,7 @@ import msgspec
 
 from ..records import CaptureChunk, Record
 from ..values import fitted
-from .file_names import create, worker_path
+from .file_names import absolute, create, worker_path
 
 _encode = msgspec.json.Encoder().encode
 
@@ -54,7 +54,7 @@ class JsonLinesSink:
     options = ("overwrite",)
 
     def __init__(self, path: str | os.PathLike[str] = "trace.jsonl", *, overwrite: bool = False) -> None:
-        self._file = create(os.path.abspath(os.fspath(path)), overwrite=overwrite)
+        self._file = create(absolute(path), overwrite=overwrite)
         self._first = self._file.path
         self.lost = 0
 

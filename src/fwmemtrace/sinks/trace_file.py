@@ -13,12 +13,13 @@ from ..tracefile.encode import frame, header
 from ..tracefile.first_record import first_record
 from ..tracefile.layout import HEADER_LOST, HEADER_LOST_AT
 from .append_file import AppendFile
-from .file_names import create, worker_path
+from .file_names import absolute, create, worker_path
 from .mapped_file import MappedFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..core._compiled import TraceWindow
+    from .trace_parts import TraceParts
 
 _TELL_EVERY_S = 0.5
 
@@ -34,6 +35,8 @@ class TraceFileSink:
         overwrite: whether an existing file is replaced instead.
         family: which processes belong together; see `system.family`. If the existing file was written by another
             process of this family, the new one has this process's id behind its name, and belongs to that session.
+        max_size: of the trace in bytes, 0 for no limit. It is written in parts, and the oldest ones but the first are
+            removed; captures of other tools, which a clean stop moves into it, come on top.
 
     Attributes:
         asked: the absolute path of the file that was asked for.
@@ -46,16 +49,23 @@ class TraceFileSink:
         SinkError: if the file cannot be created.
     """
 
-    options = ("overwrite", "family")
+    options = ("overwrite", "family", "max_size")
 
     def __init__(
-        self, path: str | os.PathLike[str] = "trace.bin", *, overwrite: bool = False, family: str = ""
+        self,
+        path: str | os.PathLike[str] = "trace.bin",
+        *,
+        overwrite: bool = False,
+        family: str = "",
+        max_size: int = 0,
     ) -> None:
-        self.asked = os.path.abspath(os.fspath(path))
+        self.asked = absolute(path)
         self.session_id: str | None = None
         self.first_path = ""
         self._family = family
-        self._use(create(self.asked, overwrite=overwrite, related=self._joins, kind=MappedFile))
+        self._max_size = max_size
+        self._kind: type[AppendFile] = AppendFile if max_size else MappedFile  # a window is larger than a part may be
+        self._use(create(self.asked, overwrite=overwrite, related=self._joins, kind=self._kind))
         self.first_path = self.first_path or self.path
         if self._behind:
             self._file.close()
@@ -69,8 +79,16 @@ class TraceFileSink:
         self.lost = self._gap = 0
         self._told_at = 0.0
         self._lock = RLock()
-        self._start = header(os.getpid())  # what must come before all else, and is not in the file yet
-        self._behind = not file.append(self._start)  # whether something is to be written before the next record
+        self._parts: TraceParts | None = None
+        if self._max_size:
+            from .trace_parts import TraceParts
+
+            self._parts = TraceParts(file, self._max_size)
+        self._begin_file(header(os.getpid()))
+
+    def _begin_file(self, start: bytes) -> None:
+        self._start = start  # what must come before all else, and is not in the file yet
+        self._behind = not self._file.append(start)  # whether something is to be written before the next record
         if not self._behind:
             self._start = b""
 
@@ -95,9 +113,27 @@ class TraceFileSink:
 
     def write(self, record: Record) -> None:
         whole = frame(record)
-        if self._behind or not self._append(whole):
+        if self._parts is not None:
+            with self._lock:  # so that each part begins with what was in those before
+                self._write_to_part(record, whole, self._parts)
+        elif self._behind or not self._append(whole):
             with self._lock:
                 self._write_after_gap(record, whole)
+
+    def _write_to_part(self, record: Record, whole: bytes, parts: TraceParts) -> None:
+        if not self._behind and parts.is_full(record, len(whole)):
+            try:
+                file = parts.next_file()
+            except SinkError:  # as where the folder is gone: this part goes on, and the next one is tried later
+                pass
+            else:
+                before, self._file = self._file, file
+                self._append = file.append
+                before.close()
+                self._begin_file(header(os.getpid(), self.lost) + parts.start(perf_counter_ns()))
+        parts.add(record, len(whole))
+        if self._behind or not self._append(whole):
+            self._write_after_gap(record, whole)
 
     def _write_after_gap(self, record: Record, whole: bytes) -> None:
         before = self._start
@@ -123,7 +159,7 @@ class TraceFileSink:
 
     def after_fork(self, pid: int) -> None:
         self._file.forget()
-        self._use(create(worker_path(self.first_path, pid), kind=MappedFile))
+        self._use(create(worker_path(self.first_path, pid), kind=self._kind))
 
     def forget(self) -> None:
         self._file.forget()

@@ -11,7 +11,7 @@ import os
 from typing import NamedTuple
 
 from . import proc
-from .descriptors import read_file
+from .held_reads import read_at_once
 
 _ESCAPED = {r"\040": " ", r"\011": "\t", r"\012": "\n", r"\134": "\\"}  # the kernel's octal escapes in mountinfo
 
@@ -30,10 +30,12 @@ class Group(NamedTuple):
     Attributes:
         path: its name in /proc/self/cgroup, such as "/service/worker".
         folder: the folder of its files.
+        version: of control groups; those of version 1 have files of other names.
     """
 
     path: str
     folder: str
+    version: int = 2
 
 
 def groups(process: str | None = None) -> list[Group]:
@@ -67,10 +69,10 @@ def memory_groups(process: str | None = None) -> list[Group]:
 def _around(process: str, controller: str) -> list[Group]:
     """Return the groups of a controller of version 1, or of version 2 if it is ""."""
     try:
-        lines = read_file(f"{process}/cgroup").decode(errors="replace").splitlines()
+        lines = read_at_once(f"{process}/cgroup").decode(errors="replace").splitlines()
         entries = [line.split(":", 2) for line in lines]
         own = next((entry[2] for entry in entries if controller in entry[1].split(",")), None)
-        mounts = _mounts(read_file(f"{process}/mountinfo").decode(errors="replace"), controller)
+        mounts = _mounts(read_at_once(f"{process}/mountinfo").decode(errors="replace"), controller)
     except (OSError, IndexError):
         return []
     if own is None:
@@ -78,10 +80,11 @@ def _around(process: str, controller: str) -> list[Group]:
     # The mount with the outermost root shows the most limits.
     for point, root in sorted(mounts.items(), key=lambda mount: len(mount[1])):
         inside = _inside(own, root)
+        version = 1 if controller else 2
         if inside is not None and os.path.isdir("/".join([point, *inside])):
             above = [part for part in root.split("/") if part]
             return [
-                Group("/" + "/".join([*above, *inside[:depth]]), "/".join([point, *inside[:depth]]))
+                Group("/" + "/".join([*above, *inside[:depth]]), "/".join([point, *inside[:depth]]), version)
                 for depth in range(len(inside), -1, -1)
             ]
     return []
@@ -93,9 +96,7 @@ def counting(around: list[Group]) -> list[Group]:
     Not every group has the memory controller, and the root group has no counts: for its processes the list is empty.
     """
     for position, group in enumerate(around):
-        if any(
-            os.path.exists(f"{group.folder}/{name}") for name in ("memory.current", _IN_VERSION_1["memory.current"])
-        ):
+        if os.path.exists(_file(group, "memory.current")):
             return around[position:]
     return []
 
@@ -108,13 +109,15 @@ def tightest(around: list[Group]) -> tuple[int, Group] | None:
 
 def figure(group: Group, name: str) -> int | None:
     """Read a figure of a group in bytes; None for "max", or where this kernel or this group has no such file."""
-    for known in (name, _IN_VERSION_1.get(name, name)):
-        try:
-            text = read_file(f"{group.folder}/{known}").strip()
-        except OSError:
-            continue
-        return int(text) if text.isdigit() and int(text) < _NO_LIMIT else None
-    return None
+    try:
+        text = read_at_once(_file(group, name)).strip()
+    except OSError:
+        return None
+    return int(text) if text.isdigit() and int(text) < _NO_LIMIT else None
+
+
+def _file(group: Group, name: str) -> str:
+    return f"{group.folder}/{_IN_VERSION_1.get(name, name) if group.version == 1 else name}"
 
 
 def _mounts(mountinfo: str, controller: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .descriptors import read_file
+from .held_reads import read_at_once
 
 _PARENT, _STARTED, _STACK = 1, 19, 25  # fields behind the process's name; see proc_pid_stat(5)
 _DEEPEST = 32
@@ -29,7 +29,7 @@ def family() -> str:
             if parent is None:
                 break
             pid, fields = parent
-        boot = read_file("/proc/sys/kernel/random/boot_id").decode().strip()
+        boot = read_at_once("/proc/sys/kernel/random/boot_id").decode().strip()
         return f"{boot[:8]}-{os.stat('/proc/self/ns/pid').st_ino}-{pid}-{fields[_STARTED].decode()}"
     except (OSError, IndexError, ValueError):
         return ""
@@ -52,4 +52,4 @@ def _parent(pid: int, fields: list[bytes]) -> tuple[int, list[bytes]] | None:
 
 
 def _fields(pid: int) -> list[bytes]:
-    return read_file(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return read_at_once(f"/proc/{pid}/stat").rpartition(b")")[2].split()

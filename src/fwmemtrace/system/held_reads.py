@@ -1,8 +1,9 @@
-"""Reads files of /proc without releasing the interpreter's lock, so that several figures are of one moment.
+"""Reads files of /proc and /sys without releasing the interpreter's lock, so that several figures are of one moment.
 
 `os.open` and `os.pread` let other threads run meanwhile, and a thread that computes in Python gives way only
 5 ms later (`sys.getswitchinterval`). The C library's own functions, called through `ctypes.PyDLL`, do not. These
-files are made up by the kernel in microseconds.
+files are made up by the kernel in microseconds. Nor can another thread close a descriptor that it does not own between
+two such calls.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from . import proc
-from .descriptors import adopt, close, is_ours
+from .descriptors import adopt, close, is_ours, read_file
 
 _TRIES = 5
 
 _Open: TypeAlias = Callable[[str], int]
 _Read: TypeAlias = Callable[[int, int], bytes]
+_PIECE = 16 * 1024
 
 
 def _held() -> tuple[_Open, _Read]:
@@ -51,6 +53,52 @@ def _held() -> tuple[_Open, _Read]:
         return buffer.raw[:length]
 
     return open_file, read
+
+
+def _reader() -> Callable[[str], bytes]:
+    try:
+        import ctypes
+
+        opens, reads, closes = (ctypes.pythonapi[name] for name in ("open", "pread", "close"))
+        opens.argtypes = (ctypes.c_char_p, ctypes.c_int)
+        reads.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_long)
+        reads.restype = ctypes.c_ssize_t
+        closes.argtypes = (ctypes.c_int,)
+        flags = os.O_RDONLY | os.O_CLOEXEC
+    except (ImportError, OSError, TypeError, AttributeError):
+        return read_file
+
+    def read(path: str) -> bytes:
+        file = opens(os.fsencode(path), flags)
+        if file < 0:
+            raise OSError(f"{path} cannot be opened")
+        buffer = ctypes.create_string_buffer(_PIECE)
+        found = b""
+        try:
+            while (length := reads(file, buffer, _PIECE, len(found))) > 0:
+                found += buffer.raw[:length]
+        finally:
+            closes(file)
+        if length < 0:
+            raise OSError(f"{path} cannot be read")
+        return found
+
+    return read
+
+
+_read: Callable[[str], bytes] | None = None
+
+
+def read_at_once(path: str) -> bytes:
+    """Return the contents of a file that the kernel makes up in microseconds, so not of smaps.
+
+    Raises:
+        OSError: if it cannot be opened or read.
+    """
+    global _read
+    if _read is None:
+        _read = _reader()
+    return _read(path)
 
 
 class HeldReads:

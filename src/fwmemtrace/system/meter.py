@@ -190,6 +190,8 @@ class ProcMeter:
         return int(self._read("statm", 64).split(None, 1)[0]) * PAGE_SIZE
 
     def peak(self) -> int:
+        if not self._resets:  # the mark is that of the whole process
+            return self.rss()
         # getrusage is eight times faster than /proc/self/status, but returns the larger of two marks: this process's,
         # and that of the process which called exec to start it. So its answer counts only from the value at which the
         # slow reading has shown it to be our own.
@@ -215,7 +217,10 @@ class ProcMeter:
                 return
         except (OSError, ValueError):  # closed
             pass
-        self._again("clear_refs", number, lambda number: os.write(number, _RESET_HIGH_WATER_MARK))
+        try:
+            self._again("clear_refs", number, lambda number: os.write(number, _RESET_HIGH_WATER_MARK))
+        except PermissionError:  # the program has given up its rights, and closed the descriptor
+            self._resets = False
 
     def usage(self) -> MemoryUsage:
         if self._known is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .cgroup import Group
-from .descriptors import read_file
+from .held_reads import read_at_once
 
 _OF_THE_MACHINE = "/proc/pressure/memory"
 
@@ -20,7 +20,7 @@ def memory_pressure(around: list[Group]) -> float | None:
     """
     for path in (*(f"{group.folder}/memory.pressure" for group in around), _OF_THE_MACHINE):
         try:
-            return parse(read_file(path))
+            return parse(read_at_once(path))
         except (OSError, ValueError):
             continue
     return None

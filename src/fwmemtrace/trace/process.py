@@ -103,7 +103,7 @@ class TracedProcess:
         Raises:
             TraceFileError: if the file cannot be read.
         """
-        state = _state_of(self.path)
+        state = self._file_state()
         if self._analysis is None or self._analysis[0] != state:
             session = self.session()
             analysis = ProcessAnalysis(self.pid, None if session is None else session.probes)
@@ -126,7 +126,7 @@ class TracedProcess:
         """
         state = tuple(
             figure
-            for path in (self.path, capture_beside(self.file), heap_beside(self.file))
+            for path in (*self.file.paths, capture_beside(self.file), heap_beside(self.file))
             for figure in _state_of(path)
         )
         if (state, top) in self._reports:
@@ -151,10 +151,13 @@ class TracedProcess:
 
     def suite_records(self) -> SuiteRecords:
         """Return what only the processes of a component suite record."""
-        state = _state_of(self.path)
+        state = self._file_state()
         if self._suite is None or self._suite[0] != state:
             self._suite = state, SuiteRecords().read(self.file)
         return self._suite[1]
+
+    def _file_state(self) -> _FileState:
+        return tuple(figure for path in self.file.paths for figure in _state_of(path))
 
     def _capture_results(self, state: _FileState, top: int, progress: Progress | None) -> CaptureResults | None:
         if self._capture is not None:

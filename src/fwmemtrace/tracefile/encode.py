@@ -17,9 +17,9 @@ _pack_head = FRAME_HEAD.pack
 _pack_crc = FRAME_CRC.pack
 
 
-def header(pid: int) -> bytes:
-    """Return the first bytes of the trace file of a process."""
-    return HEADER.pack(MAGIC, FORMAT_VERSION, BYTE_ORDER_MARK, pid, 0)
+def header(pid: int, lost: int = 0) -> bytes:
+    """Return the first bytes of the trace file of a process that has lost this many records."""
+    return HEADER.pack(MAGIC, FORMAT_VERSION, BYTE_ORDER_MARK, pid, min(lost, 2**32 - 1))
 
 
 def frame(record: Record) -> bytes:
@@ -38,6 +38,9 @@ def frame(record: Record) -> bytes:
         payload = _encode(fitted(record))
     if len(payload) > MAX_PAYLOAD:
         payload = _encode(fitted(record))  # with its longest texts cut
+        if len(payload) > MAX_PAYLOAD and getattr(record, "attributes", None):
+            left_out = {"attributes": f"left out: {len(payload):,} bytes"}
+            payload = _encode(fitted(msgspec.structs.replace(record, attributes=left_out)))
         if len(payload) > MAX_PAYLOAD:
             raise RecordError(f"a {type(record).__name__} of {len(payload):,} bytes is larger than a frame may be")
     body = _pack_head(len(payload), record.kind) + payload

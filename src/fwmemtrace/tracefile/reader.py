@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from ..errors import TraceFileError
 from ..records import Record, SessionBegin
 from .decode import FrameDecoder
 from .layout import BYTE_ORDER_MARK, FORMAT_VERSION, HEADER, HEADER_LOST, HEADER_LOST_AT, MAGIC, MAX_RESERVED
+from .parts import Part, first_of, further_parts, opened
 
 _AT_ONCE = 64 * 1024  # bytes
 
@@ -34,10 +35,10 @@ class Health:
 
 @dataclass
 class TraceFile:
-    """The trace of one process. Each iteration reads the file again.
+    """The trace of one process. Each iteration reads the file again, and its further parts if it has any.
 
     Attributes:
-        path: the file.
+        path: the file; of a trace in parts, the first.
         pid: of the process that wrote it.
         version: of the format.
         health: how much of the file the latest iteration could read.
@@ -49,25 +50,51 @@ class TraceFile:
     health: Health = field(default_factory=Health)
 
     def __iter__(self) -> Iterator[Record]:
-        with _open(self.path) as file:
+        with _open(self.path) as file, opened(self.path) as parts:
             header = file.read(HEADER.size)
             lost = HEADER_LOST.unpack_from(header, HEADER_LOST_AT)[0] if len(header) == HEADER.size else 0
             frames = FrameDecoder(file)
+            records = iter(frames)
             self.health = Health()
-            yield from frames
+            first = next(records, None)
+            if first is not None:
+                yield first
+            yield from records
             self.health = Health(frames.damaged_bytes, frames.unknown, lost)
+            yield from self._further(parts, first if isinstance(first, SessionBegin) else None)
+
+    def _further(self, files: Iterable[BinaryIO], session: SessionBegin | None) -> Iterator[Record]:
+        number = 1
+        for file in files:
+            part = Part(file, session)
+            if part.begin is None or part.begin.number <= number:
+                continue
+            yield from part.records_after(number)
+            number = part.begin.number
+            self.health = Health(
+                self.health.damaged_bytes + part.decoder.damaged_bytes,
+                self.health.unknown_records + part.decoder.unknown,
+                max(self.health.lost_records, part.lost_records),
+            )
 
     def session(self) -> SessionBegin | None:
         """Return the record about the process, None if it was lost to damage."""
         return next((record for record in self if isinstance(record, SessionBegin)), None)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The file and those of its further parts, in their order."""
+        return [self.path, *further_parts(self.path)]
 
 
 def open_trace_file(path: Path) -> TraceFile:
     """Open a trace file and check its header.
 
     Raises:
-        TraceFileError: if the file is missing, empty, a folder, not a trace, or of a newer format.
+        TraceFileError: if the file is missing, empty, a folder, not a trace, of a newer format, or a part of another.
     """
+    if (first := first_of(path)) is not None:
+        raise TraceFileError(f"{path} is a part of {first}; read that, and all its parts are included")
     with _open(path) as file:
         header = file.read(HEADER.size)
     if not header:

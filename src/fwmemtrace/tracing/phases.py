@@ -9,6 +9,7 @@ from __future__ import annotations
 from ..errors import PhaseError
 from ..values import LONGEST_TEXT, scalar, short
 from .decorators import decorate
+from .names import admit, admit_literal, clean
 from .span import current
 
 TYPE_CHECKING = False
@@ -78,6 +79,8 @@ class Phase:
         if session_tracer is not None:
             span = None
             try:
+                if self.name not in clean:
+                    admit(self)
                 span = session_tracer.begin(self)
                 if self._open is None:
                     self._open = [span]
@@ -142,6 +145,7 @@ class Phase:
 
     def __call__(self, function: F) -> F:
         """Decorate a function: each call is a run of this phase."""
+        admit_literal(self)
         decorated: F = decorate(function, self)
         return decorated
 

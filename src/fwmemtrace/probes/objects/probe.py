@@ -74,7 +74,7 @@ class ObjectsProbe(Probe):
         began = perf_counter_ns()
         with excluded(), CollectorPaused():
             after = self._take_census(span)
-            count, size = after[_BYTES]
+            count, size = after.get(_BYTES, (0, 0))  # none after `gc.freeze`
             after[_BYTES] = count - 1, size - state.size
             before: Census = marshal.loads(state.take())
             count, size = totals(after)

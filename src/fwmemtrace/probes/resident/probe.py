@@ -8,6 +8,7 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import ClassVar
 
+from ...foreign_errors import is_passing
 from ...records import AddressSpaceLimit, CgroupReading, Footprint
 from ...system import address_space
 from ...system.cgroup import Group, figure, memory_groups, tightest
@@ -62,6 +63,7 @@ class ResidentProbe(Probe):
         conditions = settings.triggers or (_IN_PRODUCTION if settings.mode == "production" else ())
         if not conditions:
             return None
+        # Now: there may be no memory to import it later, no descriptor, or no right.
         from .snapshots import take
         from .triggers import Triggers
 
@@ -99,6 +101,8 @@ class ResidentProbe(Probe):
         try:
             usage = self._context.meter.usage()
         except (OSError, KeyError) as error:
+            if is_passing(error):
+                return
             self._footprints = False
             self._context.note(f"USS and PSS cannot be read here: {error!r}")
             return

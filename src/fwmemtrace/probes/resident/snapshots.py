@@ -1,16 +1,20 @@
-"""Snapshots on demand: where every thread is, and what the Python heap consists of."""
+"""Snapshots on demand: where every thread is, what the Python heap consists of, and which lines allocated the most."""
 
 from __future__ import annotations
 
 import sys
 import threading
+from os.path import dirname
 from time import perf_counter_ns
 
+from ...heap.census import take_census
 from ...records import Note, Snapshot, ThreadStack
+from ...units import format_bytes
 from ..base import ProbeContext
 from .running_threads import line_of, stack_of
 
 _OWN_THREADS = "fwmemtrace"  # how their names begin
+_OURS = dirname(dirname(dirname(__file__)))
 _DEEPEST = 30
 _SHOWN = 5
 # A census needs memory and time for each object: it is left out where it might itself be the end of the process.
@@ -26,8 +30,6 @@ def take(context: ProbeContext, reason: str, limit_bytes: int | None) -> None:
         reason: why it is taken.
         limit_bytes: the limit in force, if that is the reason.
     """
-    from ...units import format_bytes
-
     reason = context.redact(reason)
     rss = context.meter.rss()
     threads = _threads()
@@ -39,11 +41,28 @@ def take(context: ProbeContext, reason: str, limit_bytes: int | None) -> None:
     if blocks > _MOST_BLOCKS or (room is not None and blocks * _BYTES_FOR_EACH > room):
         context.emit(Note(perf_counter_ns(), "snapshot", f"no census: {blocks:,} blocks are too many for it here"))
         return
-    from ...heap.census import take_census
-
     largest = sorted(take_census().items(), key=lambda item: -item[1][1])[:_SHOWN]
     types = ", ".join(f"{kind} {format_bytes(size)} in {count:,}" for kind, (count, size) in largest)
     context.emit(Note(perf_counter_ns(), "snapshot", f"largest types: {types}"))
+    _take_allocations(context)
+
+
+def _take_allocations(context: ProbeContext) -> None:
+    """Note the lines that allocated the most, if the program or a probe has switched tracemalloc on."""
+    tracemalloc = sys.modules.get("_tracemalloc")
+    if tracemalloc is None or not tracemalloc.is_tracing():
+        return
+    from ..python_heap.fold import fold_heap
+
+    by_line: dict[tuple[str, int], list[int]] = {}
+    for stack, (size, count) in fold_heap().items():
+        if _OURS not in stack[0][0]:
+            known = by_line.setdefault(stack[0], [0, 0])
+            known[0] += size
+            known[1] += count
+    largest = sorted(by_line.items(), key=lambda item: -item[1][0])[:_SHOWN]
+    shown = ", ".join(f"{file}:{line} {format_bytes(size)} in {count:,}" for (file, line), (size, count) in largest)
+    context.emit(Note(perf_counter_ns(), "snapshot", f"largest allocations: {shown}"))
 
 
 def _threads() -> list[ThreadStack]:

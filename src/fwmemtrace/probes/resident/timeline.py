@@ -34,6 +34,7 @@ _WAITED_NS = 2_000_000
 _LONGER = 2
 _SHARE = 0.01  # of the time, at most, for the processor time of this thread
 _ADVANCE_NS = 20_000_000
+_ENDS_WITHIN_S = 0.02
 _CLOSE_LOOK_SHARE, _CLOSE_LOOK_ADVANCE_NS = 0.005, 10_000_000
 
 
@@ -80,6 +81,8 @@ class Timeline:
         )
         self._stopped = threading.Lock()  # released to stop; an Event's wait takes five times as long
         self._stopped.acquire()
+        self._turn = threading.Lock()  # held during each look
+        self._over = False
         self._work = BackgroundWork(self)
         self._thread = OwnThread(self._run)
 
@@ -94,25 +97,28 @@ class Timeline:
         group_rss, group_ns = 0, perf_counter_ns()
         pause, spent = _RISING_S, thread_time_ns()
         while not self._stopped.acquire(timeout=pause):
-            if not self._work.begin():
-                pause = _STEADY_S
-                continue
-            began = perf_counter_ns()
-            rss = self._rss()
-            if self._triggers is not None:
-                self._triggers.look(rss, began)
-            rose = self._rises.look(rss, began)
-            if self._close_look is not None and self._close_look.looks_often():
-                rose = True
-            if self._points.take(rss, began):
-                self._emit(Sample(began, rss, self._meter.vms()))
-                if began - group_ns >= _GROUP_POINT_NS or rss - group_rss >= _GROUP_POINT_GROWTH:
-                    self._read_group()
-                    group_rss, group_ns = rss, began
-            before, spent = spent, thread_time_ns()
-            self._budget.spend(spent - before)
-            pause = self._next_pause(pause, rose=rose, waited=perf_counter_ns() - began >= _WAITED_NS)
-            self._work.end()
+            with self._turn:
+                if self._over:
+                    return
+                if not self._work.begin():
+                    pause = _STEADY_S
+                    continue
+                began = perf_counter_ns()
+                rss = self._rss()
+                if self._triggers is not None:
+                    self._triggers.look(rss, began)
+                rose = self._rises.look(rss, began)
+                if self._close_look is not None and self._close_look.looks_often():
+                    rose = True
+                if self._points.take(rss, began):
+                    self._emit(Sample(began, rss, self._meter.vms()))
+                    if began - group_ns >= _GROUP_POINT_NS or rss - group_rss >= _GROUP_POINT_GROWTH:
+                        self._read_group()
+                        group_rss, group_ns = rss, began
+                before, spent = spent, thread_time_ns()
+                self._budget.spend(spent - before)
+                pause = self._next_pause(pause, rose=rose, waited=perf_counter_ns() - began >= _WAITED_NS)
+                self._work.end()
 
     def _held_rss(self) -> int:
         """Return RSS, before another thread runs on."""
@@ -133,9 +139,14 @@ class Timeline:
         if self._close_look is not None:
             self._close_look.stop()
         self._stopped.release()
-        if self._thread.join(timeout=1.0):
-            self._rises.finish(self._rss(), perf_counter_ns())
-            self._files.close()
+        if self._turn.acquire(timeout=1.0):  # the thread itself may need many turns to end, where others compute
+            self._over = True
+            try:
+                self._rises.finish(self._rss(), perf_counter_ns())
+                self._files.close()
+            finally:
+                self._turn.release()
+            self._thread.join(timeout=_ENDS_WITHIN_S)
 
     def after_fork(self) -> None:
         """This is a forked child process: the thread stayed with the parent, the files did not."""
