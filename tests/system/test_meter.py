@@ -98,3 +98,32 @@ def test_psutil_stands_in_elsewhere(new_memory: NewMemory) -> None:
     meter.reset_peak()
     assert abs(meter.peak() - meter.rss()) < MB
     assert meter.usage().uss > 0
+
+
+@linux
+def test_a_forked_child_lets_go_of_what_another_thread_was_reading() -> None:
+    code = """
+import os, signal, threading
+from fwmemtrace.system.meter import ProcMeter
+meter = ProcMeter(exact_peak=True)
+reading, go_on, pread = threading.Event(), threading.Event(), os.pread
+def slow(*arguments):
+    reading.set()
+    go_on.wait()
+    return pread(*arguments)
+os.pread = slow
+thread = threading.Thread(target=meter.vms)
+thread.start()
+reading.wait()
+child = os.fork()
+if not child:
+    signal.alarm(20)  # ends it where it would wait for ever
+    meter.forget()
+    os._exit(0)
+status = os.waitpid(child, 0)[1]
+go_on.set()
+thread.join()
+print(status)
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout == "0\n"

@@ -9,6 +9,7 @@ around that work, and subtracts `excluded_bytes()` from what it reads.
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from _weakref import ref
 from collections.abc import Callable, Iterator
@@ -29,6 +30,15 @@ _LONGEST_WAIT_NS, _WAIT_S = 50_000_000, 0.0002
 _hooks: list[tuple[Callable[[], None], Callable[[], None]]] = []
 _lock = threading.RLock()
 _excluded_bytes = 0
+
+
+def _lock_after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()  # a thread of the parent may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_lock_after_fork)
 
 
 def add_exclusion_hooks(before: Callable[[], None], after: Callable[[], None]) -> None:

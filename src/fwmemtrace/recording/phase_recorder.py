@@ -150,6 +150,10 @@ class PhaseRecorder:
             span.state = None  # what the probes keep is the parent's
             self._record_begin(span)
 
+    def forget(self) -> None:
+        """Record nothing more: this is a forked child process that is about to start another program."""
+        self._end_recording()
+
     def finish(self) -> tuple[int, int, int]:
         """Stop recording: phases that are still open end without a record.
 

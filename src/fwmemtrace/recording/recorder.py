@@ -19,6 +19,9 @@ class Recorder(Tracer, Protocol):
     def after_fork(self, meter: Meter, /) -> None:
         """This is a forked child process: go on with this meter, inside the phases that are open."""
 
+    def forget(self) -> None:
+        """Record nothing more: this is a forked child process that is about to start another program."""
+
     def finish(self) -> tuple[int, int, int]:
         """Stop recording.
 

@@ -173,6 +173,10 @@ class SamplingRecorder:
             span.node = self._node(span.parent, span.phase.name)
         self.inner.after_fork(meter)
 
+    def forget(self) -> None:
+        """Record nothing more: this is a forked child process, and what was counted is the parent's to tell."""
+        self.inner.forget()
+
     def finish(self) -> tuple[int, int, int]:
         """Stop recording, and write what was counted.
 

@@ -245,13 +245,13 @@ class Session:
         self._stopped = True
         self._ended(self)
         active.install(None)
-        self._recorder.finish()
+        self._recorder.forget()
         self._sink.forget()
-        self._meter.close()
+        self._meter.forget()
         self._lifetime.over()
 
     def _go_on_in_worker(self) -> None:
-        self._meter.close()
+        self._meter.forget()
         self._meter = open_meter(exact_peak=self._settings.exact_peak)
         self._governor.after_fork()
         self._sink.after_fork(os.getpid())

@@ -69,6 +69,9 @@ class Meter(Protocol):
     def close(self) -> None:
         """Close the files that are kept open."""
 
+    def forget(self) -> None:
+        """Close them in a forked child, where a thread of the parent may seem to be reading for ever."""
+
 
 def open_meter(*, exact_peak: bool = True) -> Meter:
     """Open the best meter that works here.
@@ -241,6 +244,10 @@ class ProcMeter:
     def learn(self, usage: MemoryUsage) -> None:
         self._known = usage, perf_counter_ns()
 
+    def forget(self) -> None:
+        self._lock = RLock()
+        self.close()
+
     def close(self) -> None:
         self._resets = False
         with self._lock:
@@ -287,6 +294,9 @@ class PsutilMeter:
         return MemoryUsage(full.rss, full.vms, full.uss, getattr(full, "pss", 0), getattr(full, "swap", 0))
 
     def learn(self, usage: MemoryUsage) -> None:
+        pass
+
+    def forget(self) -> None:
         pass
 
     def close(self) -> None:
