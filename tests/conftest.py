@@ -34,6 +34,17 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("fast" if "not slow" in config.option.markexpr else "whole")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run those last that bring big libraries into this process: in a big one, each walk over the heap takes long."""
+    items.sort(key=_brings_big_libraries)
+
+
+def _brings_big_libraries(item: pytest.Item) -> bool:
+    folders = {"exporters", "fleet", "integrations", "suite"}
+    torch = item.get_closest_marker("guard") is not None or "torch" in getattr(item, "fixturenames", ())
+    return torch or not folders.isdisjoint(item.path.parts)
+
+
 @pytest.fixture
 def new_memory() -> Callable[[int], mmap.mmap]:
     """Makes memory that is resident from now until it is closed.
