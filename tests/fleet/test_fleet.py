@@ -198,6 +198,10 @@ def test_spark_gives_the_same_answers(
     pytest.importorskip("pyspark", reason="needs fwmemtrace[spark]")
     if subprocess.run(["java", "-version"], capture_output=True).returncode:
         pytest.skip("needs Java 17 or newer")
+    # To compile each query for fifty rows takes three times as long as to interpret it.
+    options = "spark.sql.codegen.wholeStage=false", "spark.sql.codegen.factoryMode=NO_CODEGEN"
+    java = "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC'"
+    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", f"{java} {' '.join(f'--conf {each}' for each in options)} pyspark-shell")
     with_duckdb = ask(dataset, capsys)
     with_spark = ask(dataset, capsys, "--engine", "spark")
     for name, rows in with_duckdb.items():
