@@ -322,9 +322,11 @@ def test_prometheus_scrapes_and_the_alert_fires(
         import sys, time
         import fwmemtrace
         from fwmemtrace import phase
+        from fwmemtrace.integrations import time_to_limit
         from fwmemtrace.integrations.prometheus import PrometheusSink
         from prometheus_client import start_http_server
 
+        time_to_limit._STEP_NS //= 20  # it forecasts once it has a few readings
         server, _ = start_http_server(0, addr="127.0.0.1")
         kept = []
         with fwmemtrace.session(PrometheusSink(limit_bytes=100_000_000_000), interval="100ms"):
@@ -347,7 +349,7 @@ def test_prometheus_scrapes_and_the_alert_fires(
             assert fast != rules.read_text()
             (tmp_path / "alerts.yml").write_text(fast)
             (tmp_path / "prometheus.yml").write_text(
-                "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
+                "global: {scrape_interval: 200ms, evaluation_interval: 200ms}\n"
                 "rule_files: [alerts.yml]\n"
                 f"scrape_configs: [{{job_name: shop, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]\n"
             )
