@@ -66,7 +66,7 @@ def test_wrong_usage_is_one_line_and_status_2(tmp_path, words, content, message)
 
 
 def test_one_component_by_name_against_a_budget(small):
-    done = suite("small:small", "--repeat", "1", "--budget", "1MB", folder=small)
+    done = suite("small:small", "--quick", "--repeat", "1", "--budget", "1MB", folder=small)
     assert done.returncode == 1, done.stderr
     assert "exceeds the budget of 1.0 MB by" in " ".join(done.stdout.split())
     assert (small / "suite.bin").exists()
@@ -149,7 +149,7 @@ def test_a_signal_ends_its_processes_and_leaves_a_trace(tmp_path, on_signal, wai
 
 
 def test_each_run_keeps_its_report_and_trace_in_a_dated_folder(small):
-    done = suite("small.py", "--repeat", "1", "--report-dir", "reports", folder=small)
+    done = suite("small.py", "--quick", "--repeat", "1", "--report-dir", "reports", folder=small)
     assert done.returncode == 0, done.stderr
     (kept,) = (small / "reports").iterdir()
     assert kept.name.endswith("-small")
