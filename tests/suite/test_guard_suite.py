@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import runpy
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,22 @@ def models() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize("position", range(len(NAMES)), ids=NAMES)
-def test_the_ledger_of_every_phase_adds_up_with_little_unexplained(models: Path, tmp_path: Path, position: int) -> None:
-    report = run(position, tmp_path)
+@pytest.fixture(scope="module")
+def report_of(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], results.TraceReport]:
+    """Returns the report of a component, which runs once."""
+
+    @cache
+    def report(name: str) -> results.TraceReport:
+        return run(NAMES.index(name), tmp_path_factory.mktemp("component"))
+
+    return report
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_ledger_of_every_phase_adds_up_with_little_unexplained(
+    report_of: Callable[[str], results.TraceReport], name: str
+) -> None:
+    report = report_of(name)
     ledgers = {row.path: row for row in report.ledger or []}
     changes = {row.path: row.resident.delta_bytes for row in report.phases if row.resident is not None}
     assert set(STAGES) <= set(ledgers)
@@ -47,10 +61,12 @@ def test_the_ledger_of_every_phase_adds_up_with_little_unexplained(models: Path,
         assert abs(row.unexplained_bytes) < max(abs(changes[path]) * 0.05, 2_000_000), path
 
 
-def test_the_first_request_touches_the_validator_s_mapped_weights(models: Path, tmp_path: Path) -> None:
+def test_the_first_request_touches_the_validator_s_mapped_weights(
+    models: Path, report_of: Callable[[str], results.TraceReport]
+) -> None:
     size = (models / "nli" / "model.safetensors").stat().st_size
     assert size > 1_600_000_000
-    report = run(NAMES.index("NLI validator"), tmp_path)
+    report = report_of("NLI validator")
     touched = {
         row.path: sum(item.bytes for item in row.items if item.category == "model file") for row in report.ledger or []
     }
