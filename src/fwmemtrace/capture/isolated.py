@@ -75,7 +75,10 @@ class IsolatedCapture:
                 self._give_up()
                 return
             self._process = None
-            reader_processes.keep(process)
+            if self.file.native:
+                process.end()  # memray would keep the symbols of each library, whatever its file becomes
+            else:
+                reader_processes.keep(process)
 
     def read(self, progress: Progress | None = None) -> None:
         """Read all records; see `by_phase.LocalCapture.read`."""
