@@ -17,6 +17,8 @@ from fwmemtrace.recording.workers import worker_path
 from fwmemtrace.suite.fresh_process import run_task
 from fwmemtrace.suite.protocol import ChildTask
 
+from .conftest import PLANTED
+
 pytestmark = pytest.mark.guard
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = ["pattern gate", "embedding guard", "NLI validator", "session cache"]
@@ -77,7 +79,7 @@ def test_the_first_request_touches_the_validator_s_mapped_weights(
 def run(position: int, folder: Path) -> results.TraceReport:
     trace = folder / "s.bin"
     task = ChildTask(
-        spec=str(EXAMPLES / "guard_suite.py"),
+        spec=str(PLANTED / "short_guard.py"),
         positions=[position],
         purpose="resident",
         probes=LIGHT,
