@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import psutil
 
 import fwmemtrace
 from benchmarks.harness import Pair, Row, time_statements
-from fwmemtrace import phase
+from fwmemtrace import core, phase
 
 # Many short turns rather than few long ones: on a shared machine most of them run undisturbed, and those count.
 _CALLS, _TRACED = 20_000, 1_000
@@ -47,19 +48,26 @@ def run() -> list[Row]:
     }
     decorated = time_statements("decorated()", "passed_through()", names, number=_CALLS, rounds=_TURNS)
     block = time_statements("with phase('x'): pass", "with nothing(): pass", names, number=_CALLS, rounds=_TURNS)
-    plain = _traced(names, exact_peak=False)
-    exact = _traced(names, exact_peak=True)
+    traced = []
+    for compiled, targets in ((True, (0.25, 0.6)), (False, (0.8, 1.4))):
+        if compiled and core.load()[0] is None:
+            continue
+        where = "compiled" if compiled else "without the core"
+        for exact_peak, target in zip((False, True), targets, strict=True):
+            what = "the same with exact peak" if exact_peak else "phase to trace.bin"
+            pair = _traced(names, exact_peak=exact_peak, compiled=compiled)
+            traced.append(Row(f"{what}, {where} / psutil memory_info()", *pair, target=target, unit="ns"))
     return [
         Row("decorated call, no session / empty wrapper", *decorated, target=1.1, unit="ns"),
         Row("with phase(), no session / no-op @contextmanager", *block, target=0.25, unit="ns"),
-        Row("phase to trace.bin / psutil memory_info()", *plain, target=0.8, unit="ns"),
-        Row("the same with exact peak / psutil memory_info()", *exact, target=1.4, unit="ns"),
+        *traced,
     ]
 
 
-def _traced(names: dict[str, Any], *, exact_peak: bool) -> Pair:
+def _traced(names: dict[str, Any], *, exact_peak: bool, compiled: bool) -> Pair:
     # As in a service: inside an outer phase (an outermost one may read USS and PSS too), and in a process that has
     # grown since the session began, which is when the high-water mark can be had from getrusage.
+    os.environ[core.VARIABLE] = "1" if compiled else "0"  # this process runs nothing else
     with tempfile.TemporaryDirectory() as folder:
         with fwmemtrace.session(Path(folder) / "trace.bin", exact_peak=exact_peak), phase("outer"):
             model = bytearray(_GROWTH)

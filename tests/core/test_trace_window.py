@@ -6,7 +6,6 @@ import io
 import mmap
 import os
 import resource
-import signal
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -93,10 +92,11 @@ def test_a_bus_error_of_the_program_s_is_the_program_s(run_program: RunProgram) 
         print("before", flush=True)
         mapping[0] = 1
         """,
-        status=-signal.SIGBUS,
+        status=None,
     )
     assert done.stdout == "before\n"
     assert "Bus error" in done.stderr  # faulthandler, which was there first
+    assert done.returncode != 0  # -SIGBUS, but the address sanitizer handles it itself
 
 
 def test_windows_end_where_the_program_handles_bus_errors_itself(run_program: RunProgram) -> None:

@@ -62,7 +62,7 @@ class AppendFile:
         except (OSError, ValueError) as error:
             return self._not_written(whole, error)
         finally:
-            lock.release()
+            release(lock)
 
     def _cut_off(self, written: int) -> bool:
         self.reason = os.strerror(errno.ENOSPC)
@@ -126,3 +126,11 @@ class AppendFile:
         with self._lock:
             number, self._number = self._number, -1
             close(number)
+
+
+def release(lock: RLock) -> None:
+    """Release a lock, which this thread does not have if a signal handler has raised while it waited for it."""
+    try:
+        lock.release()
+    except RuntimeError:
+        pass

@@ -8,7 +8,7 @@ import os
 from .. import core
 from ..errors import SinkError
 from ..system.descriptors import GET_MARK, MARK, read_mark
-from .append_file import NO_ROOM, AppendFile
+from .append_file import NO_ROOM, AppendFile, release
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class MappedFile(AppendFile):
         except (OSError, ValueError) as error:
             return self._not_written(whole, error)
         finally:
-            self._lock.release()
+            release(self._lock)
 
     def _append_to_next(self, window: TraceWindow, whole: bytes) -> bool:
         """Append to the window behind this one; False if the whole must be written, for which no window is left."""
