@@ -119,6 +119,7 @@ class LocalCapture:
                 self._resolve,
                 lambda key: package_of_stack(self.file.python_stack(key)),
                 self._library_at if self.file.native else None,
+                self.file.prepare,
             )
         files: dict[str, int] = {}
         for mapping, size in self._fold.mapped.file_backed():
