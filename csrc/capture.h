@@ -78,8 +78,9 @@ typedef struct {
 } Range;
 
 typedef struct {
-    Range *ranges;  // what is mapped
+    Range *ranges;  // what is mapped, by start
     size_t count, capacity;
+    uint64_t reach;  // the longest range that another one starts within; mostly there is none
     uint64_t now, top;
 } Peak;
 
@@ -90,6 +91,7 @@ static inline void peak_add(Peak *peak, uint64_t size) {
 
 bool peak_map(Peak *peak, uint64_t address, uint64_t size);  // false if there is no memory
 bool peak_unmap(Peak *peak, uint64_t address, uint64_t size);
+bool peak_touches(const Peak *peak, uint64_t address, uint64_t size);  // whether any byte is mapped
 void peak_clear(Peak *peak);
 
 // ---- capture_parser.c: the records

@@ -32,7 +32,7 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     CaptureParser *parser;
-    PyObject *run_of, *read, *apply, *map, *unmap, *touches;  // see capture/compiled_fold.py
+    PyObject *run_of, *read, *apply, *map, *unmap;  // see capture/compiled_fold.py
     bool by_native, busy;
     PyObject **names;  // what `read` returned, by the places of the parser's markers
     size_t name_count;
@@ -253,13 +253,11 @@ static inline bool add_block(Fold *fold, const Allocation *found) {
 
 // ---- what is rare
 
-static bool call(PyObject *function, PyObject *arguments, bool *truth) {
+static bool call(PyObject *function, PyObject *arguments) {
     PyObject *result = arguments ? PyObject_CallObject(function, arguments) : NULL;
     Py_XDECREF(arguments);
-    int is_true = result ? PyObject_IsTrue(result) : -1;
     Py_XDECREF(result);
-    if (truth) *truth = is_true > 0;
-    return is_true >= 0;
+    return result;
 }
 
 static bool change_mapping(Fold *fold, const Allocation *found) {
@@ -268,14 +266,14 @@ static bool change_mapping(Fold *fold, const Allocation *found) {
     bool done;
     if (found->allocator == MUNMAP) {
         done = peak_unmap(&fold->peak, found->address, found->size) &&
-               call(fold->unmap, Py_BuildValue("(KKO)", found->address, found->size, stretch->run), NULL);
+               call(fold->unmap, Py_BuildValue("(KKO)", found->address, found->size, stretch->run));
     } else {
         Site *site = site_table_find(stretch->sites, found, fold->by_native);
         if (!site) return false;
         site->allocated += (long long)found->size;
         site->count++;
         done = peak_map(&fold->peak, found->address, found->size) &&
-               call(fold->map, Py_BuildValue("(KKOO)", found->address, found->size, site, stretch->run), NULL);
+               call(fold->map, Py_BuildValue("(KKOO)", found->address, found->size, site, stretch->run));
     }
     begin(stretch);
     return done;
@@ -283,16 +281,11 @@ static bool change_mapping(Fold *fold, const Allocation *found) {
 
 // Whether the next record undoes a mapping. The interpreter maps memory for deep calls, and unmaps it, again and again;
 // that is counted like a block.
-static bool is_brief(Fold *fold, const Allocation *found, bool *brief) {
-    *brief = false;
+static bool is_brief(const Fold *fold, const Allocation *found) {
     const Allocation *next = found + 1;
-    if (fold->at == fold->count || found->size % PAGE || next->allocator != MUNMAP || next->thread != found->thread ||
-        next->address != found->address || next->size != found->size)
-        return true;
-    bool touches;
-    bool done = call(fold->touches, Py_BuildValue("(KK)", found->address, found->size), &touches);
-    *brief = done && !touches;
-    return done;
+    return fold->at < fold->count && !(found->size % PAGE) && next->allocator == MUNMAP && next->thread == found->thread &&
+           next->address == found->address && next->size == found->size &&
+           !peak_touches(&fold->peak, found->address, found->size);
 }
 
 static bool add_brief_mapping(Fold *fold, const Allocation *found) {
@@ -341,15 +334,11 @@ static bool follow(Fold *fold, PyObject *marker, const Allocation *found) {
     }
     fold->markers++;
     fold->marker_bytes += found->size;
-    return call(fold->apply, Py_BuildValue("(OKK)", marker, found->thread, found->size), NULL);
+    return call(fold->apply, Py_BuildValue("(OKK)", marker, found->thread, found->size));
 }
 
 static bool allocate(Fold *fold, const Allocation *found) {
-    if (found->allocator == MMAP) {
-        bool brief;
-        if (!is_brief(fold, found, &brief)) return false;
-        if (brief) return add_brief_mapping(fold, found);
-    }
+    if (found->allocator == MMAP && is_brief(fold, found)) return add_brief_mapping(fold, found);
     if (UNLIKELY(found->size >= SMALLEST_MARKER && found->size <= LARGEST_MARKER && found->allocator != MUNMAP)) {
         PyObject *marker = marker_of(fold, found->stack);
         if (marker != Py_None) return marker && follow(fold, marker, found);
@@ -447,7 +436,6 @@ static int traverse(Fold *self, visitproc visit, void *arg) {
     Py_VISIT(self->apply);
     Py_VISIT(self->map);
     Py_VISIT(self->unmap);
-    Py_VISIT(self->touches);
     return 0;
 }
 
@@ -457,7 +445,6 @@ static int clear(Fold *self) {
     Py_CLEAR(self->apply);
     Py_CLEAR(self->map);
     Py_CLEAR(self->unmap);
-    Py_CLEAR(self->touches);
     return 0;
 }
 
@@ -482,11 +469,11 @@ static void dealloc(Fold *self) {
 }
 
 static PyObject *new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
-    static char *names[] = {"parser", "by_native", "run_of", "read", "apply", "map", "unmap", "touches", NULL};
-    PyObject *parser, *run_of, *read, *apply, *map, *unmap, *touches;
+    static char *names[] = {"parser", "by_native", "run_of", "read", "apply", "map", "unmap", NULL};
+    PyObject *parser, *run_of, *read, *apply, *map, *unmap;
     int by_native;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!pOOOOOO", names, &capture_parser_type, &parser, &by_native,
-                                     &run_of, &read, &apply, &map, &unmap, &touches))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!pOOOOO", names, &capture_parser_type, &parser, &by_native,
+                                     &run_of, &read, &apply, &map, &unmap))
         return NULL;
     Fold *self = (Fold *)type->tp_alloc(type, 0);
     if (!self) return NULL;
@@ -497,7 +484,6 @@ static PyObject *new(PyTypeObject *type, PyObject *arguments, PyObject *keywords
     self->apply = Py_NewRef(apply);
     self->map = Py_NewRef(map);
     self->unmap = Py_NewRef(unmap);
-    self->touches = Py_NewRef(touches);
     return (PyObject *)self;
 }
 
