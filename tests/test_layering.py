@@ -166,7 +166,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"capture.mapped", "capture.heap_rows"},
         {"capture.thread_phases"},
         {"capture.fold", "capture.compiled_fold"},
-        {"capture.rows", "capture.samples"},
+        {"capture.rows", "capture.samples", "capture.largest"},
         {"capture.messages"},
         {"capture.by_phase", "capture.reader_processes"},
         {"capture.isolated"},
