@@ -274,6 +274,6 @@ LiveBlock *blocks_place(LiveBlocks *blocks, uint64_t address, LiveBlock *older);
 bool blocks_take(LiveBlocks *blocks, uint64_t address, LiveBlock *block);
 void blocks_clear(LiveBlocks *blocks);
 
-// ---- capture_fold.c
+// ---- capture_fold_type.c
 
 extern PyTypeObject fold_type;
