@@ -94,9 +94,9 @@ def run() -> list[Row]:
     """An import-heavy program's capture, plain and with native traces; the guard's; one of twenty million records."""
     with tempfile.TemporaryDirectory() as folder:
         plain, native, guard, many = (Path(folder) / f"{name}.bin" for name in ("plain", "native", "guard", "many"))
-        fresh(_CAPTURE, f"{folder}/trace.bin", "plain", str(plain))
-        fresh(_CAPTURE, f"{folder}/trace.bin", "native", str(native))
-        fresh(_GUARD, f"{folder}/trace.bin", str(guard))
+        fresh(_CAPTURE, f"{folder}/plain.trace", "plain", str(plain))
+        fresh(_CAPTURE, f"{folder}/native.trace", "native", str(native))
+        fresh(_GUARD, f"{folder}/guard.trace", str(guard))
         fresh(_MANY, str(many), str(_RECORDS))
         peak, allocations = fresh(_PEAK, str(many))
         read, by_memray = fresh(_SPEED, str(many))

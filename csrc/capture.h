@@ -68,7 +68,7 @@ typedef struct {
 } FrameTree;
 
 // Returns the number of a stack, 0 if there is no memory.
-uint32_t frame_tree_child(FrameTree *tree, const FrameNode *frame, bool *is_new);
+uint32_t frame_tree_child(FrameTree *tree, const FrameNode *frame);
 void frame_tree_free(FrameTree *tree);
 
 // ---- capture_peak.c: the most that is live at once, as memray counts it
@@ -78,8 +78,9 @@ typedef struct {
 } Range;
 
 typedef struct {
-    Range *ranges;  // what is mapped
+    Range *ranges;  // what is mapped, by start
     size_t count, capacity;
+    uint64_t reach;  // the longest range that another one starts within; mostly there is none
     uint64_t now, top;
 } Peak;
 
@@ -90,24 +91,8 @@ static inline void peak_add(Peak *peak, uint64_t size) {
 
 bool peak_map(Peak *peak, uint64_t address, uint64_t size);  // false if there is no memory
 bool peak_unmap(Peak *peak, uint64_t address, uint64_t size);
+bool peak_touches(const Peak *peak, uint64_t address, uint64_t size);  // whether any byte is mapped
 void peak_clear(Peak *peak);
-
-// ---- capture_outline.c: a capture without its allocations but one, from which memray resolves every stack
-
-typedef struct {
-    uint8_t *bytes;
-    size_t size, capacity;
-    bool failed;
-    uint64_t thread, native;  // as last written
-    bool has_thread;
-} Outline;
-
-void outline_add(Outline *outline, const uint8_t *bytes, size_t size);
-void outline_thread(Outline *outline, uint64_t thread);
-void outline_pop(Outline *outline, uint32_t count);
-void outline_push(Outline *outline, const FrameNode *frame);
-void outline_native(Outline *outline, const uint8_t *before, size_t size, uint64_t index);
-void outline_end(Outline *outline, uint64_t thread, bool native);
 
 // ---- capture_parser.c: the records
 
@@ -123,8 +108,20 @@ typedef struct {
     uint64_t thread;
     uint32_t *stack;
     uint32_t depth, capacity;
-    uint32_t written, common;  // frames that the outline has of this thread; how many of these are still right
 } ThreadStack;
+
+// One frame of C and C++ stacks; its number is its place plus one.
+typedef struct {
+    uint64_t instruction, caller;  // the caller's number is smaller, or 0 for none
+} NativeFrame;
+
+typedef struct {
+    uint8_t *bytes;
+    size_t size, capacity;
+    bool failed;
+} Bytes;
+
+void bytes_add(Bytes *bytes, const void *more, size_t size);
 
 typedef struct {
     Stream stream;
@@ -140,14 +137,43 @@ typedef struct {
     NumberMap marker_codes;  // places in `markers` by the number of the code
     char **markers;          // names of functions that leave markers
     size_t marker_count;
-    Outline *outline;  // where to write the outline to; NULL on the second way through
+    NativeFrame *natives;
+    size_t native_count, native_capacity;
+    uint64_t instruction;
+    Bytes preface;  // the header and all records of code and libraries
+    bool again;     // on the second way through, when all of these are known
 } Parser;
 
-Outcome parser_begin(Parser *parser, const char *path, Outline *outline);
+// Begins at the start of the file, for the first or the second time.
+Outcome parser_begin(Parser *parser, const char *path);
 Outcome parser_next(Parser *parser, Allocation *found);
 void parser_end(Parser *parser);
 // Whether a stack ends in a function that leaves markers, and which of `markers`.
 bool parser_marker(const Parser *parser, uint32_t stack, size_t *place);
+
+// ---- capture_outline.c: a capture of some stacks only, which memray resolves
+
+typedef struct {
+    uint32_t *numbers;
+    size_t capacity;
+} Numbers;
+
+typedef struct {
+    const Parser *parser;
+    Bytes bytes;
+    uint32_t *stacks, *natives;  // numbers there by the numbers in the whole capture, 0 for what is not there
+    uint32_t stack_count, native_count;
+    Numbers path;  // the stack that has been written last
+    size_t depth;
+    Numbers missing;
+    uint64_t instruction, native;  // as last written
+} Outline;
+
+bool outline_begin(Outline *outline, const Parser *parser);
+uint32_t outline_stack(Outline *outline, uint32_t stack);     // returns its number there
+uint32_t outline_native(Outline *outline, uint64_t native);
+void outline_end(Outline *outline, bool has_records);
+void outline_free(Outline *outline);
 
 // ---- capture_type.c
 
@@ -155,7 +181,6 @@ typedef struct {
     PyObject_HEAD
     PyObject *path;  // as bytes
     Parser parser;
-    Outline outline;
     unsigned long long records, handed_out;
     PyObject *thread, *zero, *one;  // numbers that many records share
     PyObject *allocators[MUNMAP + 1];
@@ -249,6 +274,6 @@ LiveBlock *blocks_place(LiveBlocks *blocks, uint64_t address, LiveBlock *older);
 bool blocks_take(LiveBlocks *blocks, uint64_t address, LiveBlock *block);
 void blocks_clear(LiveBlocks *blocks);
 
-// ---- capture_fold.c
+// ---- capture_fold_type.c
 
 extern PyTypeObject fold_type;

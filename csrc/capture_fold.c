@@ -1,55 +1,11 @@
-// `Fold`: splits the records of a capture by phase. It is capture/fold.py in C, and both agree to the byte. What is rare
-// (edges of phases, mappings) is left to Python, which counts in the same objects.
-#include "capture.h"
+// Splits the records of a capture by phase. It is capture/fold.py in C, and both agree to the byte. What is rare (edges of
+// phases, mappings) is left to Python, which counts in the same objects.
+#include "capture_fold.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <structmember.h>
 
-enum { AT_ONCE = 256, PAGE = 4096, SMALLEST_MARKER = 1003, LARGEST_MARKER = SMALLEST_MARKER + 15 + 2 * 24 };
-
-// What consecutive records of one thread do to the run that the thread is in.
-typedef struct {
-    Run *run;
-    Tally *tally;
-    Level *level;
-    SiteTable *sites;
-    long long start, now, top, peak, fall, freed, moved;
-} Stretch;
-
-// Bytes that one phase allocated, and another one freed after the run had ended.
-typedef struct {
-    Tally *owner, *by;
-    long long bytes;
-} Later;
-
-// What `run_of` returned for a thread; it holds until the next marker.
-typedef struct {
-    PyObject *returned;
-    uint64_t markers;
-} Entered;
-
-typedef struct {
-    PyObject_HEAD
-    CaptureParser *parser;
-    PyObject *run_of, *read, *apply, *map, *unmap, *touches;  // see capture/compiled_fold.py
-    bool by_native, busy;
-    PyObject **names;  // what `read` returned, by the places of the parser's markers
-    size_t name_count;
-    LiveBlocks blocks;
-    Peak peak;
-    Stretch stretch;
-    bool in_stretch;
-    uint64_t thread, markers, marker_bytes;
-    Entered *entered;
-    size_t entered_count, entered_capacity;
-    NumberMap entered_places;  // by thread
-    Later *later;
-    size_t later_count, later_capacity;
-    NumberMap later_places;  // in `later`, by the numbers of both tallies
-    Allocation found[AT_ONCE];
-    size_t at, count;
-} Fold;
+enum { PAGE = 4096, SMALLEST_MARKER = 1003, LARGEST_MARKER = SMALLEST_MARKER + 15 + 2 * 24 };
 
 // ---- the stretch
 
@@ -253,13 +209,11 @@ static inline bool add_block(Fold *fold, const Allocation *found) {
 
 // ---- what is rare
 
-static bool call(PyObject *function, PyObject *arguments, bool *truth) {
+static bool call(PyObject *function, PyObject *arguments) {
     PyObject *result = arguments ? PyObject_CallObject(function, arguments) : NULL;
     Py_XDECREF(arguments);
-    int is_true = result ? PyObject_IsTrue(result) : -1;
     Py_XDECREF(result);
-    if (truth) *truth = is_true > 0;
-    return is_true >= 0;
+    return result;
 }
 
 static bool change_mapping(Fold *fold, const Allocation *found) {
@@ -268,14 +222,14 @@ static bool change_mapping(Fold *fold, const Allocation *found) {
     bool done;
     if (found->allocator == MUNMAP) {
         done = peak_unmap(&fold->peak, found->address, found->size) &&
-               call(fold->unmap, Py_BuildValue("(KKO)", found->address, found->size, stretch->run), NULL);
+               call(fold->unmap, Py_BuildValue("(KKO)", found->address, found->size, stretch->run));
     } else {
         Site *site = site_table_find(stretch->sites, found, fold->by_native);
         if (!site) return false;
         site->allocated += (long long)found->size;
         site->count++;
         done = peak_map(&fold->peak, found->address, found->size) &&
-               call(fold->map, Py_BuildValue("(KKOO)", found->address, found->size, site, stretch->run), NULL);
+               call(fold->map, Py_BuildValue("(KKOO)", found->address, found->size, site, stretch->run));
     }
     begin(stretch);
     return done;
@@ -283,16 +237,11 @@ static bool change_mapping(Fold *fold, const Allocation *found) {
 
 // Whether the next record undoes a mapping. The interpreter maps memory for deep calls, and unmaps it, again and again;
 // that is counted like a block.
-static bool is_brief(Fold *fold, const Allocation *found, bool *brief) {
-    *brief = false;
+static bool is_brief(const Fold *fold, const Allocation *found) {
     const Allocation *next = found + 1;
-    if (fold->at == fold->count || found->size % PAGE || next->allocator != MUNMAP || next->thread != found->thread ||
-        next->address != found->address || next->size != found->size)
-        return true;
-    bool touches;
-    bool done = call(fold->touches, Py_BuildValue("(KK)", found->address, found->size), &touches);
-    *brief = done && !touches;
-    return done;
+    return fold->at < fold->count && !(found->size % PAGE) && next->allocator == MUNMAP && next->thread == found->thread &&
+           next->address == found->address && next->size == found->size &&
+           !peak_touches(&fold->peak, found->address, found->size);
 }
 
 static bool add_brief_mapping(Fold *fold, const Allocation *found) {
@@ -341,15 +290,11 @@ static bool follow(Fold *fold, PyObject *marker, const Allocation *found) {
     }
     fold->markers++;
     fold->marker_bytes += found->size;
-    return call(fold->apply, Py_BuildValue("(OKK)", marker, found->thread, found->size), NULL);
+    return call(fold->apply, Py_BuildValue("(OKK)", marker, found->thread, found->size));
 }
 
 static bool allocate(Fold *fold, const Allocation *found) {
-    if (found->allocator == MMAP) {
-        bool brief;
-        if (!is_brief(fold, found, &brief)) return false;
-        if (brief) return add_brief_mapping(fold, found);
-    }
+    if (found->allocator == MMAP && is_brief(fold, found)) return add_brief_mapping(fold, found);
     if (UNLIKELY(found->size >= SMALLEST_MARKER && found->size <= LARGEST_MARKER && found->allocator != MUNMAP)) {
         PyObject *marker = marker_of(fold, found->stack);
         if (marker != Py_None) return marker && follow(fold, marker, found);
@@ -389,141 +334,16 @@ static bool refill(Fold *fold) {
     return true;
 }
 
-// Adds what has come together in `later` to the dicts of the tallies.
-static bool settle_later(Fold *fold) {
-    for (size_t place = 0; place < fold->later_count; place++) {
-        Later *later = &fold->later[place];
-        if (!later->bytes) continue;
-        PyObject *freed = PyObject_GetAttrString((PyObject *)later->owner, "freed_later");
-        PyObject *path = PyObject_GetAttrString((PyObject *)later->by, "path");
-        PyObject *before = freed && path ? PyObject_GetItem(freed, path) : NULL;
-        if (freed && path && !before && PyErr_ExceptionMatches(PyExc_KeyError)) {
-            PyErr_Clear();
-            before = PyLong_FromLong(0);
-        }
-        PyObject *more = PyLong_FromLongLong(later->bytes);
-        PyObject *after = before && more ? PyNumber_Add(before, more) : NULL;
-        bool done = after && !PyObject_SetItem(freed, path, after);
-        Py_XDECREF(freed), Py_XDECREF(path), Py_XDECREF(before), Py_XDECREF(more), Py_XDECREF(after);
-        if (!done) return false;
-        later->bytes = 0;
+long long fold_feed(Fold *fold, long long most, bool *done) {
+    long long taken = 0;
+    *done = true;
+    while (*done && taken < most) {
+        if (fold->at + 1 >= fold->count && !(*done = refill(fold))) break;  // one more than is taken: see `is_brief`
+        if (fold->at == fold->count) break;
+        size_t before = fold->at;
+        *done = take_record(fold);
+        taken += (long long)(fold->at - before);
     }
-    return true;
+    leave(fold);
+    return taken;
 }
-
-static PyObject *feed(Fold *self, PyObject *argument) {
-    long long most = PyLong_AsLongLong(argument), taken = 0;
-    if (most == -1 && PyErr_Occurred()) return NULL;
-    if (self->busy) {
-        PyErr_SetString(PyExc_RuntimeError, "the fold is at it already");
-        return NULL;
-    }
-    self->busy = true;
-    bool done = true;
-    while (done && taken < most) {
-        if (self->at + 1 >= self->count && !(done = refill(self))) break;  // one more than is taken: see `is_brief`
-        if (self->at == self->count) break;
-        size_t before = self->at;
-        done = take_record(self);
-        taken += (long long)(self->at - before);
-    }
-    leave(self);
-    done = done && settle_later(self);
-    self->busy = false;
-    if (done) return PyLong_FromLongLong(taken);
-    if (!PyErr_Occurred()) PyErr_NoMemory();
-    return NULL;
-}
-
-static PyObject *release(Fold *self, PyObject *nothing) {
-    (void)nothing;
-    blocks_clear(&self->blocks);
-    Py_RETURN_NONE;
-}
-
-static int traverse(Fold *self, visitproc visit, void *arg) {
-    Py_VISIT(self->run_of);
-    Py_VISIT(self->read);
-    Py_VISIT(self->apply);
-    Py_VISIT(self->map);
-    Py_VISIT(self->unmap);
-    Py_VISIT(self->touches);
-    return 0;
-}
-
-static int clear(Fold *self) {
-    Py_CLEAR(self->run_of);
-    Py_CLEAR(self->read);
-    Py_CLEAR(self->apply);
-    Py_CLEAR(self->map);
-    Py_CLEAR(self->unmap);
-    Py_CLEAR(self->touches);
-    return 0;
-}
-
-static void dealloc(Fold *self) {
-    PyObject_GC_UnTrack(self);
-    clear(self);
-    blocks_clear(&self->blocks);
-    peak_clear(&self->peak);
-    for (size_t place = 0; place < self->name_count; place++) Py_XDECREF(self->names[place]);
-    for (size_t place = 0; place < self->entered_count; place++) Py_XDECREF(self->entered[place].returned);
-    for (size_t place = 0; place < self->later_count; place++) {
-        Py_DECREF(self->later[place].owner);
-        Py_DECREF(self->later[place].by);
-    }
-    free(self->names);
-    free(self->entered);
-    free(self->later);
-    map_free(&self->entered_places);
-    map_free(&self->later_places);
-    Py_XDECREF(self->parser);
-    Py_TYPE(self)->tp_free((PyObject *)self);
-}
-
-static PyObject *new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
-    static char *names[] = {"parser", "by_native", "run_of", "read", "apply", "map", "unmap", "touches", NULL};
-    PyObject *parser, *run_of, *read, *apply, *map, *unmap, *touches;
-    int by_native;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!pOOOOOO", names, &capture_parser_type, &parser, &by_native,
-                                     &run_of, &read, &apply, &map, &unmap, &touches))
-        return NULL;
-    Fold *self = (Fold *)type->tp_alloc(type, 0);
-    if (!self) return NULL;
-    self->parser = (CaptureParser *)Py_NewRef(parser);
-    self->by_native = by_native;
-    self->run_of = Py_NewRef(run_of);
-    self->read = Py_NewRef(read);
-    self->apply = Py_NewRef(apply);
-    self->map = Py_NewRef(map);
-    self->unmap = Py_NewRef(unmap);
-    self->touches = Py_NewRef(touches);
-    return (PyObject *)self;
-}
-
-static PyMethodDef methods[] = {
-    {"feed", (PyCFunction)feed, METH_O, "Take the next records, about as many as asked for; return how many, 0 at the end."},
-    {"release", (PyCFunction)release, METH_NOARGS, "Free all blocks."},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyMemberDef members[] = {
-    {"markers", T_ULONGLONG, offsetof(Fold, markers), READONLY, "How many markers there were."},
-    {"marker_bytes", T_ULONGLONG, offsetof(Fold, marker_bytes), READONLY, "Their bytes."},
-    {"peak_bytes", T_ULONGLONG, offsetof(Fold, peak.top), READONLY, "The most that was live at once, as memray counts."},
-    {NULL, 0, 0, 0, NULL},
-};
-
-PyTypeObject fold_type = {
-    .ob_base = PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "fwmemtrace.core._compiled.Fold",
-    .tp_doc = "Splits the records of a capture by phase.",
-    .tp_basicsize = sizeof(Fold),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-    .tp_new = new,
-    .tp_dealloc = (destructor)dealloc,
-    .tp_traverse = (traverseproc)traverse,
-    .tp_clear = (inquiry)clear,
-    .tp_methods = methods,
-    .tp_members = members,
-};

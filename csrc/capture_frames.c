@@ -40,8 +40,7 @@ static bool rehash(FrameTree *tree) {
     return true;
 }
 
-uint32_t frame_tree_child(FrameTree *tree, const FrameNode *frame, bool *is_new) {
-    *is_new = false;
+uint32_t frame_tree_child(FrameTree *tree, const FrameNode *frame) {
     if (tree->count) {  // mostly a function calls the same one again and again
         uint32_t latest = tree->nodes[frame->parent].latest;
         if (latest && is_same(&tree->nodes[latest], frame)) return latest;
@@ -55,7 +54,6 @@ uint32_t frame_tree_child(FrameTree *tree, const FrameNode *frame, bool *is_new)
         return tree->nodes[frame->parent].latest = number;
     }
     if (tree->count == tree->capacity && !grow(tree)) return 0;
-    *is_new = true;
     tree->places[place] = (HashPlace){hash, (uint32_t)tree->count};
     tree->nodes[tree->count] = *frame;
     return (uint32_t)tree->count++;

@@ -1,26 +1,27 @@
-// Writes a capture in memray's format that has all of another one but its allocations, and each stack once, in the order in
-// which memray numbers stacks. memray reads it in no time, and then resolves every stack of the whole capture.
+// Writes a capture in memray's format that has none of another one's allocations, and of its stacks those that somebody wants
+// to see. memray reads it in no time, and then resolves these stacks. It numbers a stack when it first sees it, and so the
+// numbers of the stacks are not those of the whole capture, unless all are wanted.
 #include "capture.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-void outline_add(Outline *outline, const uint8_t *bytes, size_t size) {
-    if (size > outline->capacity - outline->size) {
-        size_t capacity = (outline->capacity + size) * 2;
-        uint8_t *larger = realloc(outline->bytes, capacity);
+void bytes_add(Bytes *bytes, const void *more, size_t size) {
+    if (size > bytes->capacity - bytes->size) {
+        size_t capacity = (bytes->capacity + size) * 2;
+        uint8_t *larger = realloc(bytes->bytes, capacity);
         if (!larger) {
-            outline->failed = true;
+            bytes->failed = true;
             return;
         }
-        outline->bytes = larger;
-        outline->capacity = capacity;
+        bytes->bytes = larger;
+        bytes->capacity = capacity;
     }
-    memcpy(outline->bytes + outline->size, bytes, size);
-    outline->size += size;
+    memcpy(bytes->bytes + bytes->size, more, size);
+    bytes->size += size;
 }
 
-static void add_byte(Outline *outline, unsigned int byte) { outline_add(outline, &(uint8_t){(uint8_t)byte}, 1); }
+static void add_byte(Outline *outline, unsigned int byte) { bytes_add(&outline->bytes, &(uint8_t){(uint8_t)byte}, 1); }
 
 static void add_number(Outline *outline, uint64_t number) {
     for (; number > 127; number >>= 7) add_byte(outline, (number & 127) | 128);
@@ -31,37 +32,109 @@ static void add_signed(Outline *outline, uint64_t number) {  // in two's complem
     add_number(outline, (number << 1) ^ (number >> 63 ? UINT64_MAX : 0));
 }
 
-void outline_thread(Outline *outline, uint64_t thread) {
-    if (outline->has_thread && outline->thread == thread) return;
-    outline->has_thread = true;
-    outline->thread = thread;
-    add_byte(outline, 12);
-    outline_add(outline, (const uint8_t *)&thread, sizeof thread);
+bool outline_begin(Outline *outline, const Parser *parser) {
+    *outline = (Outline){.parser = parser};
+    outline->stacks = calloc(parser->tree.count + 1, sizeof *outline->stacks);
+    outline->natives = calloc(parser->native_count + 1, sizeof *outline->natives);
+    bytes_add(&outline->bytes, parser->preface.bytes, parser->preface.size);
+    if (parser->thread_count) {  // any thread will do
+        add_byte(outline, 12);
+        bytes_add(&outline->bytes, &parser->threads->thread, sizeof parser->threads->thread);
+    }
+    return outline->stacks && outline->natives;
 }
 
-void outline_pop(Outline *outline, uint32_t count) {
+static bool has_room(Outline *outline, Numbers *numbers, size_t count) {
+    if (count <= numbers->capacity) return true;
+    size_t capacity = count * 2;
+    uint32_t *larger = realloc(numbers->numbers, capacity * sizeof *larger);
+    if (!larger) {
+        outline->bytes.failed = true;
+        return false;
+    }
+    numbers->numbers = larger;
+    numbers->capacity = capacity;
+    return true;
+}
+
+static void pop(Outline *outline, size_t count) {
+    outline->depth -= count;
     for (; count > 16; count -= 16) add_byte(outline, 16 | 15);
-    if (count) add_byte(outline, 16 | (count - 1));
+    if (count) add_byte(outline, 16u | (unsigned int)(count - 1));
 }
 
-void outline_push(Outline *outline, const FrameNode *frame) {
+static void push(Outline *outline, uint32_t stack) {
+    const FrameNode *frame = &outline->parser->tree.nodes[stack];
     add_byte(outline, 64u | frame->entry);
     add_number(outline, frame->code);
     add_signed(outline, (uint64_t)(int64_t)frame->offset);
+    if (!outline->stacks[stack]) outline->stacks[stack] = ++outline->stack_count;
 }
 
-// The index is written as the difference to the last one, which in the original may be that of an allocation.
-void outline_native(Outline *outline, const uint8_t *before, size_t size, uint64_t index) {
-    outline_add(outline, before, size);
-    add_signed(outline, index - outline->native);
-    outline->native = index;
+// Goes from the stack that the path ends in to another one. A caller has a smaller number than what it calls, so the greater
+// one of both is never part of the other stack.
+static void go_to(Outline *outline, uint32_t stack) {
+    const FrameNode *nodes = outline->parser->tree.nodes;
+    const uint32_t *path = outline->path.numbers;
+    size_t keep = outline->depth;
+    uint32_t common = stack;
+    while (keep && path[keep - 1] != common) {
+        if (common > path[keep - 1]) common = nodes[common].parent;
+        else keep--;
+    }
+    if (!keep) common = 0;
+    pop(outline, outline->depth - keep);
+    size_t depth = keep;
+    for (uint32_t at = stack; at != common; at = nodes[at].parent) depth++;
+    if (!has_room(outline, &outline->path, depth)) return;
+    outline->depth = depth;
+    for (uint32_t at = stack; at != common; at = nodes[at].parent) outline->path.numbers[--depth] = at;
+    for (; depth < outline->depth; depth++) push(outline, outline->path.numbers[depth]);
 }
 
-void outline_end(Outline *outline, uint64_t thread, bool native) {
-    outline_thread(outline, thread);
-    add_byte(outline, 128u | 15 << 3 | MALLOC);
-    add_signed(outline, 2);
-    if (native) add_signed(outline, 0);
-    add_number(outline, 1);
+uint32_t outline_stack(Outline *outline, uint32_t stack) {
+    if (!stack || stack >= outline->parser->tree.count) return 0;
+    if (!outline->stacks[stack]) go_to(outline, stack);
+    return outline->stacks[stack];
+}
+
+uint32_t outline_native(Outline *outline, uint64_t native) {
+    const Parser *parser = outline->parser;
+    if (!native || native > parser->native_count) return 0;
+    size_t missing = 0;
+    for (uint64_t at = native; at && !outline->natives[at]; at = parser->natives[at - 1].caller) {
+        if (!has_room(outline, &outline->missing, missing + 1)) return 0;
+        outline->missing.numbers[missing++] = (uint32_t)at;
+    }
+    while (missing) {
+        uint32_t at = outline->missing.numbers[--missing];
+        const NativeFrame *frame = &parser->natives[at - 1];
+        uint64_t caller = frame->caller ? outline->natives[frame->caller] : 0;
+        add_byte(outline, 5);
+        add_signed(outline, frame->instruction - outline->instruction);
+        add_signed(outline, caller - outline->native);
+        outline->instruction = frame->instruction;
+        outline->native = caller;
+        outline->natives[at] = ++outline->native_count;
+    }
+    return outline->natives[native];
+}
+
+void outline_end(Outline *outline, bool has_records) {
+    if (has_records) {
+        add_byte(outline, 128u | 15 << 3 | MALLOC);
+        add_signed(outline, 2);
+        if (outline->parser->has_native) add_signed(outline, 0);
+        add_number(outline, 1);
+    }
     add_byte(outline, 1);
+}
+
+void outline_free(Outline *outline) {
+    free(outline->bytes.bytes);
+    free(outline->stacks);
+    free(outline->natives);
+    free(outline->path.numbers);
+    free(outline->missing.numbers);
+    *outline = (Outline){0};
 }

@@ -117,15 +117,6 @@ static inline uint32_t stack_of(const ThreadStack *thread) {
     return thread->depth ? thread->stack[thread->depth - 1] : 0;
 }
 
-static void write_stack(Parser *parser) {
-    ThreadStack *thread = parser->thread;
-    outline_thread(parser->outline, thread->thread);
-    outline_pop(parser->outline, thread->written - thread->common);
-    for (uint32_t frame = thread->common; frame < thread->depth; frame++)
-        outline_push(parser->outline, &parser->tree.nodes[thread->stack[frame]]);
-    thread->written = thread->common = thread->depth;
-}
-
 static Outcome push(Parser *parser, Cursor *cursor, bool entry) {
     uint64_t code, offset;
     TRY(take_number(cursor, &code));
@@ -140,11 +131,9 @@ static Outcome push(Parser *parser, Cursor *cursor, bool entry) {
         thread->capacity = (uint32_t)capacity;
     }
     FrameNode frame = {.code = code, .offset = (int32_t)offset, .parent = stack_of(thread), .entry = entry};
-    bool is_new;
-    uint32_t stack = frame_tree_child(&parser->tree, &frame, &is_new);
+    uint32_t stack = frame_tree_child(&parser->tree, &frame);
     if (!stack) return CAPTURE_NO_MEMORY;
     thread->stack[thread->depth++] = stack;
-    if (is_new && parser->outline) write_stack(parser);
     return CAPTURE_OK;
 }
 
@@ -152,7 +141,6 @@ static Outcome pop(Parser *parser, uint32_t count) {
     ThreadStack *thread = parser->thread;
     if (!thread || thread->depth < count) return CAPTURE_ODD;
     thread->depth -= count;
-    if (thread->common > thread->depth) thread->common = thread->depth;
     return CAPTURE_OK;
 }
 
@@ -232,7 +220,7 @@ static Outcome code(Parser *parser, Cursor *cursor) {
     TRY(take_signed(cursor, &line));
     TRY(take_number(cursor, &size));
     TRY(skip(cursor, size));
-    if (LIKELY(strcmp(file, MARKER_FILE)) || !parser->outline) return CAPTURE_OK;  // on the second way they are known
+    if (LIKELY(strcmp(file, MARKER_FILE)) || parser->again) return CAPTURE_OK;
     size_t count = parser->marker_count;
     if (!(count & (count - 1))) {
         char **larger = realloc(parser->markers, (count ? count * 2 : 1) * sizeof *larger);
@@ -252,13 +240,22 @@ bool parser_marker(const Parser *parser, uint32_t stack, size_t *place) {
     return true;
 }
 
-static Outcome native_frame(Parser *parser, Cursor *cursor, const uint8_t *start) {
-    uint64_t difference;
-    TRY(take_signed(cursor, &difference));  // of the instruction pointer
-    size_t size = (size_t)(cursor->at - start);
-    TRY(take_signed(cursor, &difference));
-    parser->native += difference;
-    if (parser->outline) outline_native(parser->outline, start, size, parser->native);
+static Outcome native_frame(Parser *parser, Cursor *cursor) {
+    uint64_t instruction, caller;
+    TRY(take_signed(cursor, &instruction));
+    TRY(take_signed(cursor, &caller));
+    parser->instruction += instruction;
+    parser->native += caller;
+    if (parser->again) return CAPTURE_OK;
+    if (parser->native > parser->native_count || parser->native_count == UINT32_MAX) return CAPTURE_ODD;
+    if (parser->native_count == parser->native_capacity) {
+        size_t capacity = parser->native_capacity ? parser->native_capacity * 2 : 1024;
+        NativeFrame *natives = realloc(parser->natives, capacity * sizeof *natives);
+        if (!natives) return CAPTURE_NO_MEMORY;
+        parser->natives = natives;
+        parser->native_capacity = capacity;
+    }
+    parser->natives[parser->native_count++] = (NativeFrame){parser->instruction, parser->native};
     return CAPTURE_OK;
 }
 
@@ -278,7 +275,7 @@ static Outcome other_record(Parser *parser, Cursor *cursor, unsigned int kind) {
         case THREAD_NAME:
             return skip_text(cursor);
         case NATIVE_FRAME:
-            return native_frame(parser, cursor, start);
+            return native_frame(parser, cursor);
         case MEMORY:
             TRY(take_number(cursor, &number));
             TRY(take_number(cursor, &number));
@@ -296,7 +293,7 @@ static Outcome other_record(Parser *parser, Cursor *cursor, unsigned int kind) {
         default:
             return CAPTURE_ODD;
     }
-    if (parser->outline) outline_add(parser->outline, start, (size_t)(cursor->at - start));
+    if (!parser->again) bytes_add(&parser->preface, start, (size_t)(cursor->at - start));
     return CAPTURE_OK;
 }
 
@@ -327,12 +324,13 @@ Outcome parser_next(Parser *parser, Allocation *found) {
     }
 }
 
-Outcome parser_begin(Parser *parser, const char *path, Outline *outline) {
+Outcome parser_begin(Parser *parser, const char *path) {
     for (size_t thread = 0; thread < parser->thread_count; thread++) parser->threads[thread].depth = 0;
     memset(parser->recent, 0, sizeof parser->recent);
     parser->pointer = parser->native = parser->generation = 0;
     parser->thread = NULL;
-    parser->outline = outline;
+    parser->instruction = 0;
+    parser->again = parser->preface.size > 0;
     TRY(stream_open(&parser->stream, path));
     for (;;) {
         Stream *stream = &parser->stream;
@@ -344,7 +342,7 @@ Outcome parser_begin(Parser *parser, const char *path, Outline *outline) {
         }
         TRY(outcome);
         size_t size = (size_t)(cursor.at - stream->bytes) - stream->at;
-        if (outline) outline_add(outline, stream->bytes + stream->at, size);
+        if (!parser->again) bytes_add(&parser->preface, stream->bytes + stream->at, size);
         stream->at += size;
         return CAPTURE_OK;
     }
@@ -359,5 +357,7 @@ void parser_end(Parser *parser) {
     for (size_t marker = 0; marker < parser->marker_count; marker++) free(parser->markers[marker]);
     free(parser->markers);
     frame_tree_free(&parser->tree);
+    free(parser->natives);
+    free(parser->preface.bytes);
     *parser = (Parser){.stream = {.fd = -1}};
 }

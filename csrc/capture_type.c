@@ -1,5 +1,5 @@
 // `CaptureParser`: a memray capture as Python sees it. It is read twice: once to see that all of it is as memray writes it,
-// and for the outline; then for the records.
+// and for what stacks consist of; then for the records.
 #include "capture.h"
 
 #include <stdlib.h>
@@ -21,23 +21,19 @@ void raise_outcome(Outcome outcome) {
 static Outcome look_through(CaptureParser *self) {
     Allocation found = {0};
     uint64_t total = 0;
-    Outcome outcome = parser_begin(&self->parser, PyBytes_AS_STRING(self->path), &self->outline);
+    Outcome outcome = parser_begin(&self->parser, PyBytes_AS_STRING(self->path));
     while (outcome == CAPTURE_OK && (outcome = parser_next(&self->parser, &found)) == CAPTURE_OK) {
         if (found.size > MOST_BYTES || (total += found.size) > MOST_BYTES) outcome = CAPTURE_ODD;
-        if (self->outline.failed) outcome = CAPTURE_NO_MEMORY;
+        if (self->parser.preface.failed) outcome = CAPTURE_NO_MEMORY;
         if (++self->records % BETWEEN_SIGNALS == 0 && PyErr_CheckSignals()) outcome = CAPTURE_ODD;
     }
-    if (self->records) outline_end(&self->outline, found.thread, self->parser.has_native);
-    else outline_add(&self->outline, (const uint8_t *)"\1", 1);
-    if (outcome == CAPTURE_END && self->outline.failed) outcome = CAPTURE_NO_MEMORY;
+    if (outcome == CAPTURE_END && self->parser.preface.failed) outcome = CAPTURE_NO_MEMORY;
     stream_close(&self->parser.stream);
     return outcome;
 }
 
 static void forget(CaptureParser *self) {
     parser_end(&self->parser);
-    free(self->outline.bytes);
-    self->outline = (Outline){0};
 }
 
 static PyObject *new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
@@ -56,7 +52,7 @@ static PyObject *new(PyTypeObject *type, PyObject *arguments, PyObject *keywords
     self->thread = Py_NewRef(self->zero);
     for (long allocator = 0; allocator <= MUNMAP; allocator++) self->allocators[allocator] = PyLong_FromLong(allocator);
     Outcome outcome = look_through(self);
-    if (outcome == CAPTURE_END) outcome = parser_begin(&self->parser, PyBytes_AS_STRING(path), NULL);
+    if (outcome == CAPTURE_END) outcome = parser_begin(&self->parser, PyBytes_AS_STRING(path));
     if (outcome == CAPTURE_OK) return (PyObject *)self;
     raise_outcome(outcome);
     Py_DECREF(self);
@@ -125,12 +121,51 @@ static PyObject *next_records(CaptureParser *self, PyObject *argument) {
     return records;
 }
 
-static PyObject *take_outline(CaptureParser *self, PyObject *nothing) {
-    (void)nothing;
-    PyObject *outline = PyBytes_FromStringAndSize((const char *)self->outline.bytes, (Py_ssize_t)self->outline.size);
-    free(self->outline.bytes);
-    self->outline = (Outline){0};
-    return outline;
+// Writes the stack of a key, as `native_records.StackKey` has them; returns its key in the outline.
+static PyObject *add_key(Outline *outline, PyObject *key) {
+    unsigned int stack, generation;
+    unsigned long long native;
+    if (PyTuple_Check(key)) {
+        if (!PyArg_ParseTuple(key, "IKI", &stack, &native, &generation)) return NULL;
+        native = outline_native(outline, native);
+        return Py_BuildValue("(IKI)", outline_stack(outline, stack), native, generation);
+    }
+    unsigned long number = PyLong_AsUnsignedLong(key);
+    if (number == (unsigned long)-1 && PyErr_Occurred()) return NULL;
+    return PyLong_FromUnsignedLong(outline_stack(outline, (uint32_t)number));
+}
+
+static bool add_keys(Outline *outline, PyObject *keys, PyObject *numbers) {
+    PyObject *iterator = PyObject_GetIter(keys), *key;
+    if (!iterator) return false;
+    while ((key = PyIter_Next(iterator))) {
+        PyObject *number = add_key(outline, key);
+        if (number) PyDict_SetItem(numbers, key, number);
+        Py_XDECREF(number);
+        Py_DECREF(key);
+        if (PyErr_Occurred()) break;
+    }
+    Py_DECREF(iterator);
+    return !PyErr_Occurred();
+}
+
+static PyObject *outline_of(CaptureParser *self, PyObject *keys) {
+    Outline outline = {0};
+    PyObject *numbers = PyDict_New(), *result = NULL;
+    bool done = numbers && outline_begin(&outline, &self->parser);
+    if (done && keys == Py_None) {
+        for (size_t stack = 1; stack < self->parser.tree.count; stack++) outline_stack(&outline, (uint32_t)stack);
+        for (size_t native = 1; native <= self->parser.native_count; native++) outline_native(&outline, native);
+    } else if (done) {
+        done = add_keys(&outline, keys, numbers);
+    }
+    if (done) outline_end(&outline, self->records > 0 && self->parser.thread_count);
+    if (done && !outline.bytes.failed)
+        result = Py_BuildValue("(y#O)", outline.bytes.bytes, (Py_ssize_t)outline.bytes.size, numbers);
+    if (!result && !PyErr_Occurred()) PyErr_NoMemory();
+    outline_free(&outline);
+    Py_XDECREF(numbers);
+    return result;
 }
 
 static PyObject *close_parser(CaptureParser *self, PyObject *nothing) {
@@ -142,7 +177,8 @@ static PyObject *close_parser(CaptureParser *self, PyObject *nothing) {
 
 static PyMethodDef methods[] = {
     {"next", (PyCFunction)next_records, METH_O, "Return the next records, at most so many; none at the end."},
-    {"take_outline", (PyCFunction)take_outline, METH_NOARGS, "Hand over the outline; see capture_outline.c."},
+    {"outline", (PyCFunction)outline_of, METH_O,
+     "Return a capture of the stacks of some keys, and the keys there by the keys here; of all, with the same keys, if None."},
     {"close", (PyCFunction)close_parser, METH_NOARGS, "Close the file, and free what is known of it."},
     {NULL, NULL, 0, NULL},
 };

@@ -1,4 +1,4 @@
-"""Writes records as a capture of memray's format, version 12, so that the compiled core can read them."""
+"""Writes records as a capture of memray's format, so that the compiled core can read them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class CaptureWriter:
 
     def __init__(self, native=False):
         self._native = native
-        self._parts = [header(12, native), bytes([MAPS_BEGIN])]
+        self._parts = [header(native=native), bytes([MAPS_BEGIN])]
         self._numbers = {}
         self._thread = None
         self._deep = set()  # threads that are in a frame

@@ -39,7 +39,7 @@ class Both:
             marker = tape.stacks.get(record[4])
             self.records.append(writer.add(record, marker))
             self.markers[writer.stack(record[4])] = marker
-        path = folder / "capture.bin"
+        self.path = path = folder / "capture.bin"
         path.write_bytes(writer.bytes())
         self.compiled = CompiledFold(
             compiled.CaptureParser(path), OWN_THREAD, lambda *run: self.ended[0].append(run), native=native
@@ -71,6 +71,16 @@ class Both:
         assert (self.compiled.markers, self.compiled.marker_bytes) == (python.markers, python.marker_bytes)
 
 
+def assert_peak_is_memrays(both):
+    memray = pytest.importorskip("memray")
+    try:
+        reader = memray.FileReader(str(both.path))
+    except OSError:  # it reads another version only
+        return
+    with reader:
+        assert both.compiled.peak_bytes == reader.metadata.peak_memory
+
+
 def all_samples(fold):
     return list(map(FIGURES, samples(fold, lambda key: [])))
 
@@ -86,6 +96,7 @@ def test_both_folds_agree_at_any_time(tmp_path_factory, steps, most, native):
         both.assert_equal()
     assert both.taken == len(tape.records)
     both.assert_equal()
+    assert_peak_is_memrays(both)
 
 
 RECORDS = st.lists(
@@ -112,16 +123,17 @@ def test_both_folds_agree_about_records_that_no_program_leaves(tmp_path_factory,
     both = Both(tmp_path_factory.getbasetemp(), tape)
     while both.feed(most):
         both.assert_equal()
+    assert_peak_is_memrays(both)
 
 
 def test_blocks_and_sites_are_freed(tmp_path):
     tape = Tape()
-    for number in range(5000):  # more than fit in the first tables
+    for number in range(2500):  # more than fit in the first tables
         tape.block(1, 16 * number, 10, stack=number)
     both = Both(tmp_path, tape)
     while both.feed(100):
         pass
-    assert len(all_samples(both.compiled)) == 5000
+    assert len(all_samples(both.compiled)) == 2500
     both.assert_equal()
     both.compiled.release()
     assert all_samples(both.compiled) == []
@@ -150,7 +162,7 @@ def test_a_fold_takes_only_its_own_runs(tmp_path):
     both = Both(tmp_path, tape)
     for wrong in (None, (1, False), (both.python().phases.outside, False)):
         fold = compiled.Fold(
-            compiled.CaptureParser(tmp_path / "capture.bin"), False, lambda thread, wrong=wrong: wrong, *[print] * 5
+            compiled.CaptureParser(tmp_path / "capture.bin"), False, lambda thread, wrong=wrong: wrong, *[print] * 4
         )
         with pytest.raises(TypeError):
             fold.feed(10)

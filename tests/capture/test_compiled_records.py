@@ -86,10 +86,25 @@ def assert_equal(path, monkeypatch):
     assert parser.records == len(records)
     keys = {(stack, native, generation) for _, _, _, kind, stack, _, native, generation in read if kind not in FREES}
     found = contents(path, sorted(keys))
+    assert_some_stacks_are_as_among_all(path, dict(zip(sorted(keys), found[2], strict=True)))
     assert found[0].memray_peak_bytes == reader.metadata.peak_memory
     monkeypatch.setattr(capture_file, "parser_for", lambda path: None)
     assert found == contents(path, sorted(keys))
     monkeypatch.undo()
+
+
+def assert_some_stacks_are_as_among_all(path, stacks):
+    """Assert that stacks are the same where memray was told of these only."""
+    with LocalCapture(path) as capture:
+        for step in (40, 7, 2):
+            some = dict(list(stacks.items())[::step])
+            capture.file.prepare(list(some))
+            assert some == {key: stack_of(capture.file, key) for key in some}
+            assert capture.file._keys is not None, "all were read"
+
+
+def stack_of(file, key):
+    return file.hybrid_stack(key) if file.native else file.python_stack(key)
 
 
 def contents(path, keys):
@@ -97,7 +112,7 @@ def contents(path, keys):
     with LocalCapture(path) as capture:
         capture.read()
         file = capture.file
-        stacks = [file.hybrid_stack(key) if file.native else file.python_stack(key) for key in keys]
+        stacks = [stack_of(file, key) for key in keys]
         return capture.summary(), file.resident(), stacks, file.pid, file.command, file.wall_ns, file.own_thread
 
 

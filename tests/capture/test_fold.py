@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fwmemtrace.capture import markers
 from fwmemtrace.capture.fold import CaptureFold
+from fwmemtrace.capture.largest import largest_stacks
 from fwmemtrace.capture.native_records import FREE, MMAP, MUNMAP, PYMALLOC_FREE
 from fwmemtrace.capture.rows import build_rows
 from fwmemtrace.capture.samples import samples
@@ -352,6 +353,38 @@ def test_a_fold_can_be_asked_for_rows_at_any_time(steps, batch):
         asked_often = rows_of(fold)
         assert asked_often == rows_of(fold) == prefix.rows(batch)
     assert asked_often == tape.rows(batch)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None)
+@given(st.lists(STEPS, max_size=40), st.integers(0, 8))
+def test_the_largest_stacks_and_the_sums_of_the_others_are_those_of_the_samples(steps, most):
+    tape = Tape()
+    play(steps, {}, tape)
+    fold = tape.fold()
+    expected = {}
+    for sample in samples(fold, lambda key: []):
+        figures = (
+            sample.live_bytes, sample.at_peak_bytes or 0, sample.allocated_bytes, sample.allocations,
+            sample.allocated_bytes - sample.live_bytes - sample.file_backed_bytes,
+        )  # fmt: skip
+        expected.setdefault(sample.phase, []).append((figures, str(sample.key)))
+    prepared = []
+    largest = largest_stacks(fold, lambda key: [(str(key), "x.py", 1, None)], prepared.extend, most)
+    found = {phase: [] for phase in expected}
+    for stack in largest.stacks:
+        names = None if stack.frames is None else [largest.frames[number].function for number in stack.frames]
+        found[stack.phase].append((stack.figures, names, stack.stacks))
+    shown = [(figures, names) for stacks in found.values() for figures, names, _ in stacks if names]
+    assert [name for _, (name,) in shown] == [str(key) for key in prepared]
+    assert len(shown) == min(most, sum(map(len, expected.values())))
+    for phase, stacks in expected.items():
+        for figures, names, count in found[phase]:
+            assert names is None or (figures, names[0]) in stacks
+            assert names is None or count == 1
+        assert sum(count for _, _, count in found[phase]) == len(stacks)
+        whole = [sum(column) for column in zip(*(figures for figures, *_ in found[phase]), strict=True)]
+        assert whole == [sum(column) for column in zip(*(figures for figures, _ in stacks), strict=True)]
 
 
 @pytest.mark.slow

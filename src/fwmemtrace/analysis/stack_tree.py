@@ -65,9 +65,9 @@ class StackTreeBuilder:
             row = self._child(row, self._frames.setdefault(key, len(self._frames)))
         self._count(row, values)
 
-    def add_smaller(self, root: str, values: _Values) -> None:
-        """Add a stack whose frames are not worth a look to the sum of its phase."""
-        self._count(self._child(self._root(root), _SMALLER), values)
+    def add_smaller(self, root: str, values: _Values, stacks: int = 1) -> None:
+        """Add stacks whose frames are not worth a look to the sum of their phase."""
+        self._count(self._child(self._root(root), _SMALLER), values, stacks)
 
     def result(self) -> results.StackTree:
         """Return the tree."""
@@ -124,8 +124,8 @@ class StackTreeBuilder:
         self._children.append({})
         return len(self._parent) - 1
 
-    def _count(self, row: int, values: _Values) -> None:
-        self._stacks += 1
+    def _count(self, row: int, values: _Values, stacks: int = 1) -> None:
+        self._stacks += stacks
         own = self._own[row]
         for metric, value in enumerate(values):
             own[metric] += value
@@ -186,19 +186,16 @@ class StackTreeBuilder:
         return dict(sums)
 
 
-def stack_tree(
-    metrics: Sequence[str], samples: Iterable[Sample], weighed: Sequence[int] | None = None
-) -> results.StackTree:
+def stack_tree(metrics: Sequence[str], samples: Iterable[Sample]) -> results.StackTree:
     """Return the tree of samples.
 
     Args:
         metrics: what the figures of the samples are called.
         samples: the stacks.
-        weighed: numbers of the metrics that decide which stacks are looked at; None for all.
     """
     builder = StackTreeBuilder(metrics)
     gathered = list(samples)
-    wanted = worth_a_look(gathered, range(len(metrics)) if weighed is None else weighed)
+    wanted = worth_a_look(gathered, range(len(metrics)))
     for place, sample in enumerate(gathered):
         if place in wanted:
             builder.add(sample.root, sample.frames(), sample.values)

@@ -15,6 +15,7 @@ from .capture_file import CaptureFile, Progress
 from .compiled_fold import CompiledFold
 from .fold import CaptureFold
 from .frames import HybridFrame, PythonFrame
+from .largest import LargestStacks, largest_stacks
 from .library_names import UNKNOWN_LIBRARY, library_of
 from .native_records import StackKey
 from .rows import CaptureSummary, add_up, build_rows
@@ -119,6 +120,7 @@ class LocalCapture:
                 self._resolve,
                 lambda key: package_of_stack(self.file.python_stack(key)),
                 self._library_at if self.file.native else None,
+                self.file.prepare,
             )
         files: dict[str, int] = {}
         for mapping, size in self._fold.mapped.file_backed():
@@ -143,6 +145,11 @@ class LocalCapture:
     def samples(self) -> Iterator[StackSample]:
         """Yield every stack of every phase with its figures, as of what was read so far. See `StackSample`."""
         return samples(self._fold, self._readable)
+
+    def largest_stacks(self, most: int) -> LargestStacks:
+        """Return the stacks with the largest shares of their phases, as of what was read so far."""
+        with CollectorPaused():
+            return largest_stacks(self._fold, self._readable, self.file.prepare, most)
 
     def frames_at(self, key: StackKey) -> Iterator[results.Frame]:
         """Yield the frames of a sample's stack, innermost first, as a report shows them."""

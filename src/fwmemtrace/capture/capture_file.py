@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Collection, Iterator
-from contextlib import nullcontext
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
@@ -80,8 +79,7 @@ class CaptureFile:
             raise CaptureError(f"{path} is a folder, not a memray capture")
         self.parser = parser_for(path)
         try:
-            with nullcontext(str(path)) if self.parser is None else outline_of(self.parser) as readable:
-                self._reader = memray.FileReader(readable)
+            self._reader: Any = memray.FileReader(str(path)) if self.parser is None else self._reader_of([])
             metadata = self._reader.metadata
         except Exception as error:
             raise CaptureError(
@@ -110,6 +108,7 @@ class CaptureFile:
         self.unresolved = 0
         self.without_symbols: set[str] = set()
         self._lens: Any = None
+        self._keys: dict[StackKey, StackKey] | None = {}  # those that the lens knows, and what it knows them by
 
     def __enter__(self) -> CaptureFile:
         return self
@@ -131,6 +130,27 @@ class CaptureFile:
         while batch:
             yield batch
             batch = tuples_of(list(islice(records, _BATCH)))
+
+    def prepare(self, keys: Collection[StackKey]) -> None:
+        """Make ready to resolve these stacks. Any other one takes longer: the first needs all stacks to be read."""
+        if self.parser is not None and self._keys is not None and not self._keys.keys() >= set(keys):
+            self._read_stacks(keys)
+
+    def _read_stacks(self, keys: Collection[StackKey] | None) -> None:
+        reader = self._reader_of(keys)
+        self._lens = next(iter(reader.get_allocation_records()))
+        self._reader.close()
+        self._reader = reader
+
+    def _reader_of(self, keys: Collection[StackKey] | None) -> Any:
+        """Return memray's reader of the outline of some stacks, of all if None."""
+        from memray import FileReader
+
+        assert self.parser is not None
+        with outline_of(self.parser, keys) as (path, found):
+            reader = FileReader(path)
+        self._keys = None if keys is None else found
+        return reader
 
     def resident(self) -> list[int]:
         """Return the process's RSS over time, in bytes: memray reads it every 10 ms and keeps up to 10,000 readings."""
@@ -175,8 +195,11 @@ class CaptureFile:
     def _at(self, key: StackKey) -> Any:
         # A record finds its stack in its reader by the numbers that it consists of. So one record, initialised again
         # with other numbers, finds any stack, and none has to be kept for each.
-        if self._lens is None:  # the record of the outline
-            self._lens = next(iter(self._reader.get_allocation_records()))
+        if self.parser is not None and self._keys is not None:
+            if key not in self._keys:
+                self._read_stacks(None)
+            else:
+                key = self._keys[key]
         stack, native, generation = key if isinstance(key, tuple) else (key, 0, 0)
         self._lens.__init__((0, 0, 0, 6, stack, 1, native, generation))
         return self._lens

@@ -46,7 +46,6 @@ class CompiledFold:
             apply=self.phases.apply,
             map=self.mapped.add,
             unmap=self.mapped.remove,
-            touches=self.mapped.touches,
         )
 
     @property

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from .. import core
+from .native_records import StackKey
 
 if TYPE_CHECKING:
     from ..core._compiled import CaptureParser
+
+_Keys: TypeAlias = dict[StackKey, StackKey]
 
 
 def parser_for(path: Path) -> CaptureParser | None:
@@ -31,12 +34,20 @@ def parser_for(path: Path) -> CaptureParser | None:
 
 
 @contextmanager
-def outline_of(parser: CaptureParser) -> Iterator[str]:
-    """Yield the path of a capture without its allocations but one, from which memray resolves the stacks of all.
+def outline_of(parser: CaptureParser, keys: Iterable[StackKey] | None) -> Iterator[tuple[str, _Keys]]:
+    """Yield the path of a capture without allocations, from which memray resolves the stacks of these keys.
 
     It is a file in memory that is gone once nobody has it open.
+
+    Args:
+        parser: of the whole capture.
+        keys: of the stacks; None for all, which then have the same keys there.
+
+    Yields:
+        The path, and by key of the whole capture the key there.
     """
+    outline, numbers = parser.outline(keys)
     with open(os.memfd_create("outline"), "wb") as file:
-        file.write(parser.take_outline())
+        file.write(outline)
         file.flush()
-        yield f"/proc/self/fd/{file.fileno()}"
+        yield f"/proc/self/fd/{file.fileno()}", numbers

@@ -19,6 +19,7 @@ from ..errors import CaptureError
 from ..paths import PhasePath
 from . import capture_file, messages, reader_processes
 from .capture_file import Progress
+from .largest import LargestStacks
 from .native_records import StackKey
 from .reader_processes import ReaderProcess
 from .rows import CaptureSummary
@@ -125,6 +126,10 @@ class IsolatedCapture:
                 return
             for number, *figures in some.rows:
                 yield StackSample(paths[number], *figures, self._stack)  # type: ignore[call-arg]
+
+    def largest_stacks(self, most: int) -> LargestStacks:
+        """Return the stacks with the largest shares of their phases; see `largest.largest_stacks`."""
+        return self.call(messages.Request("largest", number=most), messages.LARGEST)
 
     def call(self, request: messages.Request, decoder: msgspec.msgpack.Decoder[_V]) -> _V:
         """Send a request and return the answer."""

@@ -12,6 +12,7 @@ import msgspec
 
 from .. import results
 from ..paths import PhasePath
+from .largest import LargestStacks
 from .native_records import StackKey
 from .rows import CaptureSummary
 
@@ -65,6 +66,7 @@ OPENED = msgspec.msgpack.Decoder(Opened)
 SUMMARY = msgspec.msgpack.Decoder(CaptureSummary)
 READINGS = msgspec.msgpack.Decoder(list[int])
 SAMPLES = msgspec.msgpack.Decoder(Samples)
+LARGEST = msgspec.msgpack.Decoder(LargestStacks)
 STACK = msgspec.msgpack.Decoder(tuple[results.Frame, ...])
 COUNTS = msgspec.msgpack.Decoder(tuple[int, int])
 ENDED = msgspec.msgpack.Decoder(Runs)

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from ..paths import PhasePath, encodable
 from . import capture_file, messages
 from .by_phase import LocalCapture
+from .largest import LargestStacks
 from .samples import StackSample
 
 _IDLE_S = 60.0  # after which it ends, if nobody wants a capture read
@@ -127,6 +128,9 @@ class ReadingProcess:
             for one in islice(self._samples, _SAMPLES)
         ]  # fmt: skip
         return messages.Samples(self._sample_paths.take_new(), rows)
+
+    def on_largest(self, request: messages.Request) -> LargestStacks:
+        return self._opened.largest_stacks(request.number)
 
     def on_stack(self, request: messages.Request) -> list[Any]:
         key = request.key

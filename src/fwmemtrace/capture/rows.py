@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable
 from operator import eq, itemgetter
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -50,12 +50,29 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
     notes: list[str] = []
 
 
+class _Chosen(NamedTuple):
+    """The sites of one phase that its row is made of.
+
+    Attributes:
+        top: those with the most live bytes.
+        at_peak: those with the most bytes at the peak; none where its breakdown is not known.
+        grouped: those that are summed up by package and library.
+        peak_field: where in a site its bytes at the peak are.
+    """
+
+    top: list[Site]
+    at_peak: list[Site]
+    grouped: list[Site]
+    peak_field: int
+
+
 def build_rows(
     fold: PhaseFold,
     top: int,
     resolve: Resolve,
     package_at: Callable[[StackKey], str] = lambda key: "",
     library_at: Callable[[StackKey], str] | None = None,
+    prepare: Callable[[list[StackKey]], None] = lambda keys: None,
 ) -> dict[PhasePath, results.Native]:
     """Return the rows of what was read so far; the fold can go on, and be asked again.
 
@@ -65,46 +82,55 @@ def build_rows(
         resolve: makes a stack readable.
         package_at: names the package whose Python code a stack ends in.
         library_at: names the library whose C or C++ code a stack ends in; None where native frames were not recorded.
+        prepare: called once before the others, with the keys of all stacks that they will be called with.
     """
     tallies = fold.phases.tallies
     reserved = fold.mapped.reserved()
     totals_of = {path: (tally.add_up(tally.sites), tally.add_up(tally.ambient)) for path, tally in tallies.items()}
     own, whole = _totals(fold, totals_of)
+    chosen = {
+        path: _choose(tally, totals_of[path], own[path].peak_bytes, top)
+        for path, tally in tallies.items()
+        if tally.runs  # else not a phase: the name of one around another, which asked not to be recorded
+    }
+    prepare([site[KEY] for sites in chosen.values() for site in (*sites.top, *sites.at_peak, *sites.grouped)])
     rows = {}
-    largest_live = {}
-    for path, tally in tallies.items():
-        if tally.runs == 0:  # not a phase: the name of one around another, which asked not to be recorded
-            continue
+    for path, sites in chosen.items():
         totals = own[path]
         _, ambient = totals_of[path]
-        live, at_peak, peak_field = _merged(tally, *totals_of[path])
-        largest = largest_live[path] = _largest(max(top, _GROUPED), live, LIVE)
-        candidates = largest if len(live) >= top else [*tally.sites.values(), *tally.ambient.values()]
-        peaks = []
-        if sum(map(itemgetter(peak_field), at_peak)) == totals.peak_bytes:
-            peaks = heapq.nlargest(top, _largest(top, at_peak, peak_field), key=itemgetter(peak_field))
-        # else a wrong guess about a mapping was corrected after the peak: no breakdown rather than a wrong one
+        freed_later = sorted(tallies[path].freed_later.items(), key=lambda item: -item[1])
         rows[path] = results.Native(
             **msgspec.structs.asdict(totals),
             including_inner=whole[path],
-            top=[
-                _site(site, peak_field, resolve)
-                for site in heapq.nlargest(top, candidates, key=itemgetter(LIVE, ALLOCATED))
-            ],
-            at_peak=[_site(site, peak_field, resolve) for site in peaks],
+            top=[_site(site, sites.peak_field, resolve) for site in sites.top],
+            at_peak=[_site(site, sites.peak_field, resolve) for site in sites.at_peak],
             ambient_bytes=ambient.allocated if path else 0,
             ambient_allocations=ambient.allocations if path else 0,
             reserved_bytes=reserved.get(path, 0),
             temporary_bytes=max(0, totals.allocated_bytes - totals.held_bytes - totals.file_backed_bytes),
-            by_package=_grouped(totals.live_bytes, largest, package_at),
-            freed_later={
-                write(freeing): size for freeing, size in sorted(tally.freed_later.items(), key=lambda item: -item[1])
-            },
+            by_package=_grouped(totals.live_bytes, sites.grouped, package_at),
+            freed_later={write(freeing): size for freeing, size in freed_later},
         )
     if library_at is not None:  # last: memray keeps names as first resolved, and these are resolved without lines
         for path, row in rows.items():
-            row.by_library = _grouped(row.live_bytes, largest_live[path], library_at)
+            row.by_library = _grouped(row.live_bytes, chosen[path].grouped, library_at)
     return rows
+
+
+def _choose(tally: Tally, totals: tuple[SiteTotals, SiteTotals], peak_bytes: int, top: int) -> _Chosen:
+    live, at_peak, peak_field = _merged(tally, *totals)
+    largest = _largest(max(top, _GROUPED), live, LIVE)
+    candidates = largest if len(live) >= top else [*tally.sites.values(), *tally.ambient.values()]
+    peaks = []
+    if sum(map(itemgetter(peak_field), at_peak)) == peak_bytes:
+        peaks = heapq.nlargest(top, _largest(top, at_peak, peak_field), key=itemgetter(peak_field))
+    # else a wrong guess about a mapping was corrected after the peak: no breakdown rather than a wrong one
+    return _Chosen(
+        top=heapq.nlargest(top, candidates, key=itemgetter(LIVE, ALLOCATED)),
+        at_peak=peaks,
+        grouped=heapq.nlargest(_GROUPED, largest, key=itemgetter(LIVE)),
+        peak_field=peak_field,
+    )
 
 
 def add_up(rows: Iterable[results.NativeTotals], peak_bytes: int) -> results.NativeTotals:
@@ -179,9 +205,9 @@ def _largest(count: int, sites: list[Site], field: int) -> list[Site]:
     return [site for site in sites if site[field] >= least]
 
 
-def _grouped(live_bytes: int, largest: list[Site], group_of: Callable[[StackKey], str]) -> dict[str, int]:
+def _grouped(live_bytes: int, sites: list[Site], group_of: Callable[[StackKey], str]) -> dict[str, int]:
     found = {"": live_bytes}
-    for site in heapq.nlargest(_GROUPED, largest, key=itemgetter(LIVE)):
+    for site in sites:
         name = group_of(site[KEY])
         found[name] = found.get(name, 0) + site[LIVE]
         found[""] -= site[LIVE]

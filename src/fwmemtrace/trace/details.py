@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from .. import results
 from ..analysis.details import DetailsAnalysis
-from ..analysis.stack_tree import stack_tree
+from ..analysis.stack_tree import StackTreeBuilder
 from ..capture.isolated import IsolatedCapture
-from ..capture.samples import StackSample
+from ..capture.largest import LargestStacks
 from ..errors import CaptureError
 from ..paths import write
 from .capture import Progress, capture_of, other_builds
@@ -17,7 +16,7 @@ from .process import TracedProcess
 from .sources import source_files
 
 NATIVE_METRICS = ("live", "at peak", "allocated", "allocations", "temporary")
-_WEIGHED = (0, 1, 2)  # of them: counts have a long tail of stacks that nobody looks for
+_MOST_STACKS = 10_000  # of a capture, as many as the tree has rows; the others are in sums
 
 
 def details_of(
@@ -68,37 +67,18 @@ def _native(process: TracedProcess, analysis: DetailsAnalysis, progress: Progres
                 run_ended=lambda phase, level, change: analysis.native_call(phase, level),
             ) as capture:
                 capture.read(progress)
-                return native_tree(capture.samples())
+                return native_tree(capture.largest_stacks(_MOST_STACKS))
         except CaptureError:
             return None  # a note of the report says so
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _NativeSample:
-    """A sample of a capture, as a tree of stacks takes it."""
-
-    sample: StackSample
-    root: str
-    values: tuple[int, int, int, int, int]
-
-    def frames(self) -> Iterable[results.Frame]:
-        return self.sample.stack
-
-
-def native_tree(samples: Iterable[StackSample]) -> results.StackTree:
-    """Return the samples of a capture as a tree.
-
-    Temporary is what was freed by the end of the capture: allocated less live and file-backed.
-    """
-    gathered = []
-    for sample in samples:
-        temporary = sample.allocated_bytes - sample.live_bytes - sample.file_backed_bytes
-        figures = (
-            sample.live_bytes,
-            sample.at_peak_bytes or 0,
-            sample.allocated_bytes,
-            sample.allocations,
-            max(temporary, 0),
-        )
-        gathered.append(_NativeSample(sample, write(sample.phase), figures))
-    return stack_tree(NATIVE_METRICS, gathered, _WEIGHED)
+def native_tree(largest: LargestStacks) -> results.StackTree:
+    """Return stacks of a capture as a tree."""
+    builder = StackTreeBuilder(NATIVE_METRICS)
+    for stack in largest.stacks:
+        root = write(stack.phase)
+        if stack.frames is None:
+            builder.add_smaller(root, stack.figures, stack.stacks)
+        else:
+            builder.add(root, [largest.frames[number] for number in stack.frames], stack.figures)
+    return builder.result()
