@@ -132,7 +132,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"tracing.current_tracer"},
     ],
     "recording": [
-        {"recording.control"},
+        {"recording.control", "recording.spawned"},
         {"recording.description", "recording.sink_guard", "recording.probe_set", "recording.workers"},
         {"recording.phase_recorder"},
         {"recording.compiled_recorder"},

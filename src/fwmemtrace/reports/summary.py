@@ -29,7 +29,7 @@ def summary_section(report: results.TraceReport) -> Section:
 def _findings(report: results.TraceReport, summary: results.Summary) -> Iterator[Sentence]:
     if summary.out_of_memory is not None:
         yield out_of_memory_sentence(summary.out_of_memory)
-    if summary.incomplete:
+    if summary.incomplete and not _only_workers_ended_early(report.trace):
         yield from _incomplete(report.trace)
     budget = report.budget
     if budget is not None and budget.exceeded:
@@ -77,10 +77,18 @@ def _figures(report: results.TraceReport, summary: results.Summary) -> Iterator[
             Bytes(summary.total_bytes),
             " at their last readings; shared pages count in each process.",
         ]
+    if _only_workers_ended_early(report.trace):
+        yield from _incomplete(report.trace)
 
 
 def _process(report: results.TraceReport, summary: results.Summary) -> results.Process:
     return next(process for process in report.trace.processes if process.pid == summary.pid)
+
+
+def _only_workers_ended_early(info: results.TraceInfo) -> bool:
+    """Tells whether the first process was closed, and only others were not, as in a pool that its parent terminates."""
+    damaged = info.interrupted or info.damaged_bytes or info.lost_records
+    return bool(not damaged and info.processes and info.processes[0].ended == "closed")
 
 
 def _incomplete(info: results.TraceInfo) -> Iterator[Sentence]:
