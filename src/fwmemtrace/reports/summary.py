@@ -217,21 +217,22 @@ def budget_sentence(budget: results.Budget) -> list[Inline]:
 
 
 def process_sentences(process: results.Process) -> list[Sentence]:
-    """Returns what the process is, and what its control group uses and may use."""
+    """Returns what the process is, and what its control group uses if it has a limit."""
     command = Code(" ".join(process.command)) if process.command else "unknown command"
     about: Sentence = [command, f" (pid {process.pid}, Python {process.python})."]
-    return [about] if process.cgroup is None else [about, _control_group(process.cgroup)]
+    group = process.cgroup
+    if group is None or group.limit_bytes is None:
+        return [about]
+    return [about, _control_group(group, group.limit_bytes)]
 
 
-def _control_group(group: results.Cgroup) -> list[Inline]:
+def _control_group(group: results.Cgroup, limit_bytes: int) -> list[Inline]:
     if group.peak_bytes is None:
         usage: list[Inline] = ["Its control group used at most ", Bytes(group.current_bytes), " when it was read"]
     else:
         usage = ["Its control group used at most ", Bytes(group.peak_bytes), " since its creation"]
     usage.append(", page cache included; ")
-    if group.limit_bytes is None:
-        return [*usage, "it has no limit."]
-    limit = Bytes(group.limit_bytes)
+    limit = Bytes(limit_bytes)
     if group.limit_group is None:
         return [*usage, "its limit is ", limit, "."]
     read: list[Inline] = []
