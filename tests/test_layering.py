@@ -231,6 +231,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "analysis": [
         {
             "analysis.call_series",
+            "analysis.edge_rises",
             "analysis.growth_sharing",
             "analysis.open_phases",
             "analysis.rise_tree",
