@@ -172,6 +172,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"reports.blocks"},
         {
             "reports.console",
+            "reports.disturbance",
             "reports.fitting",
             "reports.holder_words",
             "reports.ledger_words",

@@ -8,10 +8,12 @@ from .. import results
 from ..analysis.causes import is_own_phase
 from .blocks import Alarm, Block, Bytes, Code, Command, Inline, Prose, Section, Sentence
 from .cause_words import another_cause, cause_at_end, cause_name, first_cause, location_words
+from .disturbance import disturbed_sentences
 from .out_of_memory_words import out_of_memory_sentence
 
 _MIN_SECOND = 0.05  # of the peak: a smaller second cause is left out
 _MIN_EVICTABLE = 0.1  # of the peak
+_MIN_OVERHEAD = 0.1  # of the peak: less is told beside the phases only
 
 
 def summary_section(report: results.TraceReport) -> Section:
@@ -63,6 +65,7 @@ def _findings(report: results.TraceReport, summary: results.Summary) -> Iterator
 
 def _figures(report: results.TraceReport, summary: results.Summary) -> Iterator[Sentence]:
     yield _state(_process(report, summary), summary)
+    yield from disturbed_sentences(report, _process(report, summary), share=_MIN_OVERHEAD)
     evictable = summary.evictable_bytes or 0
     if evictable >= _MIN_EVICTABLE * summary.peak_bytes:
         yield ["Of that, ", Bytes(evictable), " are file pages that the kernel can evict."]

@@ -8,11 +8,12 @@ from dataclasses import replace
 from ... import results
 from ..base import Options
 from ..blocks import Section
+from ..disturbance import disturbed_sentences
 from ..heap_section import heap_sections
 from ..ledger_sections import processes_sections
 from ..suite.sections import suite_sections
 from ..summary import next_run_section, summary_section
-from ..trace_sections import closing_sections, disturbed_sentences, notes
+from ..trace_sections import closing_sections, notes
 from .data import page_data
 from .page import write_page
 
