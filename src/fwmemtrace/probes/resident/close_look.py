@@ -71,7 +71,7 @@ class CloseLook:
             if not stack:
                 charged[thread] = stack
                 continue
-            makers = self._makers_at(*stack[0])
+            makers = self._makers_at(stack.codes[0], stack.instructions[0])
             makers.risen += size
             if self._switching.is_on and thread == self._asked_for[0] and self._is_called_there(stack):
                 self._asked_for[1].learn({stack: size})
@@ -86,7 +86,7 @@ class CloseLook:
             for_thread, asked_for = self._asked_for
             for learning in {makers, asked_for} if thread == for_thread else {makers}:
                 learning.learn(made)
-            self._consider(thread, stack[0][0], makers)
+            self._consider(thread, stack.codes[0], makers)
             charged[thread] = makers.charge(stack, size)
         self._settle()
         return charged
@@ -103,7 +103,7 @@ class CloseLook:
 
     def _is_called_there(self, stack: Stack) -> bool:
         """Return whether the function of the place that was watched has called what runs in this stack."""
-        return any(code is self._asked_code for code, _ in stack[1:])
+        return any(code is self._asked_code for code in stack.codes[1:])
 
     def _settle(self) -> None:
         watch = self._watch
