@@ -40,7 +40,8 @@ class Program:
         """Returns the marked lines, with all lines of the functions that they are in."""
         source = self.path.read_text(encoding="utf-8")
         marked = {number for number, line in enumerate(source.splitlines(), 1) if line.endswith(MARK)}
-        functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+        nodes = ast.walk(ast.parse(source))
+        functions = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
         spans = [range(node.lineno, (node.end_lineno or node.lineno) + 1) for node in functions]
         return marked.union(*(span for span in spans if marked.intersection(span)))
 

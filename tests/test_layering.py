@@ -133,7 +133,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"tracing.current_tracer"},
     ],
     "recording": [
-        {"recording.control"},
+        {"recording.control", "recording.spawned"},
         {"recording.description", "recording.sink_guard", "recording.probe_set", "recording.workers"},
         {"recording.phase_recorder"},
         {"recording.compiled_recorder"},
@@ -178,6 +178,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"reports.blocks"},
         {
             "reports.console",
+            "reports.disturbance",
             "reports.fitting",
             "reports.holder_words",
             "reports.ledger_words",
@@ -238,6 +239,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "analysis": [
         {
             "analysis.call_series",
+            "analysis.edge_rises",
             "analysis.growth_sharing",
             "analysis.open_phases",
             "analysis.rise_tree",

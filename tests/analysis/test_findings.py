@@ -393,6 +393,8 @@ def test_what_was_never_touched_has_its_site_from_the_native_probe() -> None:
     )
     found = summary(phase, composition=moments(120 * MB, malloc=30 * MB, torch=60 * MB)).untouched
     assert found == results.Untouched(bytes=970 * MB, live_bytes=1000 * MB, location=caller)
+    killed = summary(phase, composition=moments(20 * MB, malloc=20 * MB), end_bytes=990 * MB, peak_bytes=990 * MB)
+    assert killed.untouched is None  # its mappings were last read before it grew
 
 
 def test_the_next_run_follows_from_the_composition() -> None:

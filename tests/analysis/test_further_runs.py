@@ -6,7 +6,7 @@ from typing import Any
 
 from builders import process_result
 from fwmemtrace import results
-from fwmemtrace.analysis.further_runs import with_further_runs
+from fwmemtrace.analysis.further_runs import pair_processes, with_further_runs
 
 MB = 10**6
 
@@ -70,3 +70,29 @@ def test_a_probe_of_the_first_run_keeps_its_figures() -> None:
     run.phases[0].objects = results.Objects(delta_count=7, delta_bytes=MB, top=[])
     made = with_further_runs(first, [("x.bin", run)])
     assert made.phases[0].objects == first.phases[0].objects
+
+
+def started(pid: int, second: int) -> results.TraceReport:
+    made = report(pid, 100 * MB, [])
+    made.trace.processes[0].started_unix_ns = second * 10**9
+    return made
+
+
+def test_workers_are_paired_by_their_start() -> None:
+    first = [started(10, 1), started(999, 3), started(1001, 2)]
+    run = [("a", started(20, 5)), ("b", started(1998, 6)), ("c", started(997, 7))]
+    pairs = {one.trace.processes[0].pid: [name for name, _ in runs] for one, runs in pair_processes(first, [run])}
+    assert pairs == {10: ["a"], 1001: ["b"], 999: ["c"]}
+
+
+def test_workers_of_a_run_with_another_number_of_them_are_left_out() -> None:
+    first = [started(10, 1), started(999, 3)]
+    assert [len(runs) for _, runs in pair_processes(first, [[("a", started(20, 5))]])] == [1, 0]
+
+
+def test_a_process_of_which_nothing_is_known_is_left_as_it_is() -> None:
+    empty = report(1, 100 * MB, [])
+    empty.trace.processes = []
+    assert [runs for _, runs in pair_processes([started(10, 1), empty], [])] == [[], []]
+    pairs = list(pair_processes([started(10, 1), empty], [[("a", started(20, 5)), ("b", started(21, 6))]]))
+    assert [len(runs) for _, runs in pairs] == [1, 0]

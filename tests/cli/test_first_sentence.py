@@ -199,3 +199,28 @@ def test_a_mapping_that_is_hardly_touched_is_called_reserved(tmp_path: Path, sha
     assert abs(summary["untouched"]["reserved_bytes"] - 3000 * MB) < 50 * MB
     assert lines[1].startswith("3.0")
     assert "reserved in mappings" in " ".join(lines)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_workers_of_a_program_without_a_decorator_are_traced(tmp_path: Path, method: str) -> None:
+    summary, lines = run(
+        tmp_path,
+        f"""
+        import multiprocessing, time
+        MODEL = []
+
+        def load():
+            MODEL.append(bytearray(b"x") * 150_000_000)
+            time.sleep(0.3)
+
+        def work(number):
+            return len(MODEL[0])
+
+        if __name__ == "__main__":
+            with multiprocessing.get_context("{method}").Pool(1, initializer=load) as pool:
+                assert pool.map(work, range(4)) == [150_000_000] * 4
+        """,
+    )
+    assert summary["causes"][0]["location"]["function"] == "load"
+    assert abs(summary["causes"][0]["bytes"] - 150 * MB) < 15 * MB
+    assert "not closed" not in lines[1].partition(" In all")[0].split(". ")[0]

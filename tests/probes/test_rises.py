@@ -372,13 +372,13 @@ def test_a_worker_without_code_of_the_program_is_charged_to_the_line_that_waits_
         end.set()
         waiting.join()
         work_began.join()
-    names = [code.co_qualname for code, _ in stack]
+    names = [code.co_qualname for code in stack.codes]
     assert any("test_a_worker_without_code" in name for name in names)
     assert names.index("_WorkItem.run") < len(names) - 1
 
 
 def names_of(frame):
-    return [code.co_qualname for code, _ in stack_of(frame)]
+    return [code.co_qualname for code in stack_of(frame).codes]
 
 
 @linux

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import fwmemtrace
+from fwmemtrace.recording.spawned import _Joining
 from fwmemtrace.records import PhaseBegin, PhaseEnd
 from programs import run_program
 
@@ -283,3 +286,34 @@ def test_the_trace_of_a_process_killed_while_the_disk_is_full_says_that_records_
     )
     assert done.returncode == -signal.SIGKILL
     assert fwmemtrace.read(tmp_path / "trace.bin").summary().trace.lost_records in (1, 2)
+
+
+def test_spawned_workers_of_a_program_that_does_not_import_the_tracer_join_only_while_a_session_is_on(
+    tmp_path: Path,
+) -> None:
+    done = run(
+        tmp_path,
+        """
+        import sys
+
+        def work(number):
+            return "fwmemtrace" in sys.modules
+
+        if __name__ == "__main__":
+            import fwmemtrace
+            with fwmemtrace.session("trace.bin"):
+                import multiprocessing
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    assert pool.map(work, [1]) == [True]
+            assert not [each for each in sys.meta_path if "fwmemtrace" in type(each).__module__]
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                assert pool.map(work, [1]) == [False]
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_worker_that_cannot_import_the_tracer_goes_on_without_it() -> None:
+    prepared = pickle.dumps(_Joining())
+    code = f"import pickle, sys; pickle.loads({prepared!r}); assert 'fwmemtrace' not in sys.modules"
+    subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)

@@ -15,7 +15,7 @@ from fwmemtrace.tracefile.encode import frame, header
 MB = 1_000_000
 OWN = [CgroupReading(1, 50 * MB, 60 * MB, 200 * MB), CgroupReading(3, 40 * MB, 70 * MB, 200 * MB)]
 NO_LIMIT = [CgroupReading(1, 50 * MB, 60 * MB, None)]
-NO_PEAK = [CgroupReading(1, 50 * MB, None, None), CgroupReading(3, 40 * MB, None, None)]
+NO_PEAK = [CgroupReading(1, 50 * MB, None, 200 * MB), CgroupReading(3, 40 * MB, None, 200 * MB)]
 AROUND = [
     CgroupReading(1, 50 * MB, 60 * MB, 150 * MB, "/outer", 140 * MB),
     CgroupReading(3, 55 * MB, 61 * MB, 150 * MB, "/outer", 130 * MB),
@@ -38,8 +38,10 @@ def trace(folder: Path, readings: list[CgroupReading], *, closed: bool) -> fwmem
     ("readings", "words"),
     [
         (OWN, "Its control group used at most 70.0 MB since its creation, page cache included; its limit is 200.0 MB."),
-        (NO_LIMIT, "used at most 60.0 MB since its creation, page cache included; it has no limit."),
-        (NO_PEAK, "Its control group used at most 50.0 MB when it was read, page cache included; it has no limit."),
+        (
+            NO_PEAK,
+            "Its control group used at most 50.0 MB when it was read, page cache included; its limit is 200.0 MB.",
+        ),
         (
             AROUND,
             "150.0 MB, set by the group /outer around it, which used at most 140.0 MB when it was read.",
@@ -51,6 +53,10 @@ def test_usage_and_limit(tmp_path: Path, readings: list[CgroupReading], words: s
     assert words in made.report("text", width=1000)
     assert words in made.report("markdown").replace("`", "")
     assert "kernel kills" not in made.report("text", width=1000)
+
+
+def test_a_control_group_without_a_limit_is_not_worth_a_sentence(tmp_path: Path) -> None:
+    assert "control group" not in trace(tmp_path, NO_LIMIT, closed=True).report("text", width=1000)
 
 
 @pytest.mark.parametrize(

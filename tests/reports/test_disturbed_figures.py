@@ -91,3 +91,15 @@ def test_a_session_without_an_end_knows_a_lower_bound(tmp_path: Path, ended: str
     text = text_of(report)
     assert f"RSS figures include the overhead of native (memray){words}" in text
     assert "the overhead of objects" not in text
+
+
+@pytest.mark.parametrize(("size", "places"), [(19_000_000, 0), (90_000_000, 2), (110_000_000, 3)])
+def test_imports_say_so_too_and_so_does_the_summary_if_it_is_much(tmp_path: Path, size: int, places: int) -> None:
+    report, _ = traced(tmp_path, "imports")
+    (process,) = report.trace.processes
+    process.peak_bytes = 1_000_000_000
+    report.import_packages = [
+        results.ImportPackage(package="torch", own_bytes=1, own_ns=1, modules=1, phase="import", chain=[])
+    ]
+    report.overhead = [results.Overhead(pid=process.pid, probe="native", wall_ns=1, rss_bytes=0, during_bytes=size)]
+    assert text_of(report).count("RSS figures include the overhead of native") == places

@@ -302,3 +302,12 @@ def test_the_command_to_run_next_is_in_every_format() -> None:
 def test_a_session_of_the_program_s_own_is_told_which_probe_to_add() -> None:
     assert "add the probe native to the session." in TerminalReport().render(next_run(command=[]), Options())
     assert "Next step" not in TerminalReport().render(report(), Options())
+
+
+def test_workers_that_their_parent_terminated_do_not_come_first() -> None:
+    made = report(code("f", 100 * MB), incomplete=True)
+    made.trace.processes.append(process(pid=8, ended="not closed"))
+    assert paragraph(made)[0].startswith("100.0 MB of the 3.48 GB")
+    assert paragraph(made, "figures")[-1] == (
+        "The session of process 8 was not closed: its records end outside any phase."
+    )

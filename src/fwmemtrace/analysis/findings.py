@@ -69,7 +69,7 @@ def _untouched(
     native = [phase.native for phase in report.phases if phase.native is not None]
     if native:
         live = sum(one.live_bytes - one.reserved_bytes for one in native)
-        untouched = live - (process.end_bytes if largest is None else _anonymous_bytes(report))
+        untouched = live - (process.end_bytes if largest is None else _anonymous_bytes(report, process))
         site = max((site for one in native for site in one.top), key=lambda site: site.live_bytes, default=None)
         location = None if site is None or site.live_bytes < untouched / 2 else site.caller
         found = results.Untouched(bytes=untouched, live_bytes=live, location=location)
@@ -81,7 +81,8 @@ def _untouched(
     return found if found.bytes > _MIN_UNTOUCHED * process.peak_bytes else None
 
 
-def _anonymous_bytes(report: results.TraceReport) -> int:
-    """Returns the anonymous memory that was resident at the end, named or not."""
+def _anonymous_bytes(report: results.TraceReport, process: results.Process) -> int:
+    """Returns the anonymous memory that was resident at the end, named or not, with all that came after its reading."""
     end = next(one for one in reversed(report.composition or []))
-    return sum(item.anonymous_bytes for item in end.items) + max(0, end.unexplained_bytes)
+    later = max(0, process.end_bytes - end.rss_bytes)  # much if the process was killed
+    return sum(item.anonymous_bytes for item in end.items) + max(0, end.unexplained_bytes) + later

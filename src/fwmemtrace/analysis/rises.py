@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
 from .. import results
+from ..capture.own_frames import is_ours
 from ..packages import package_of
 from ..paths import OUTSIDE, PhasePath, write
 from ..records import (
@@ -20,6 +21,7 @@ from ..records import (
     SessionBegin,
     SessionEnd,
 )
+from .edge_rises import charge_edges
 from .standing_rises import StandingRises
 
 # Without the probe `imports`, what modules take shows as rises inside the import system.
@@ -146,6 +148,7 @@ class RisesFold:
                 imported += sums.bytes
             else:
                 rises.append(self._rise(key, sums, at_peak.get(key, 0), now[key]))
+        rises = charge_edges(rises, is_ours)
         delta = self._last - (self._first or 0)
         risen = sum(rise.bytes for rise in rises)
         return results.Rises(

@@ -16,6 +16,7 @@ import msgspec
 
 from ..config import Settings
 from ..sinks import file_names
+from .spawned import follow_spawned_workers, forget_spawned_workers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +45,7 @@ def announce(session_id: str, settings: Settings, path: str, asked: str = "") ->
         path: the trace file of the session's first process.
         asked: the path that it was to have, if a file was there already.
     """
+    follow_spawned_workers(VARIABLE)
     inheritance = Inheritance(session_id, msgspec.structs.replace(settings, target=path), asked)
     try:
         os.environ[VARIABLE] = msgspec.json.encode(inheritance).decode()
@@ -60,6 +62,7 @@ def withdraw(session_id: str, path: str | None) -> None:
         return
     if (inheritance.session_id, inheritance.settings.target) == (session_id, path):
         del os.environ[VARIABLE]
+        forget_spawned_workers()
 
 
 def inherited() -> Inheritance | None:

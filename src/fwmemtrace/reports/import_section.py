@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .. import results
-from .blocks import Bytes, Code, Column, Count, Inline, Section, Sentence, Table
+from .blocks import Block, Bytes, Code, Column, Count, Inline, Prose, Section, Sentence, Table
+from .disturbance import disturbed_sentences
 from .sites import short
 
 
@@ -23,7 +24,11 @@ def import_sections(report: results.TraceReport, top: int) -> Iterator[Section]:
     rows: list[list[Sentence]] = [
         [Bytes(package.own_bytes, signed=True), Count(package.modules), _package(package)] for package in packages
     ]
-    yield Section("imports", "Imports", [Table("packages", columns, rows)])
+    blocks: list[Block] = [Table("packages", columns, rows)]
+    disturbed = [sentence for process in report.trace.processes for sentence in disturbed_sentences(report, process)]
+    if disturbed:
+        blocks.insert(0, Prose("disturbed", disturbed))
+    yield Section("imports", "Imports", blocks)
 
 
 def _package(package: results.ImportPackage) -> list[Inline]:

@@ -8,10 +8,12 @@ from .. import results
 from ..analysis.causes import is_own_phase
 from .blocks import Alarm, Block, Bytes, Code, Command, Inline, Prose, Section, Sentence
 from .cause_words import another_cause, cause_at_end, cause_name, first_cause, location_words
+from .disturbance import disturbed_sentences
 from .out_of_memory_words import out_of_memory_sentence
 
 _MIN_SECOND = 0.05  # of the peak: a smaller second cause is left out
 _MIN_EVICTABLE = 0.1  # of the peak
+_MIN_OVERHEAD = 0.1  # of the peak: less is told beside the phases only
 
 
 def summary_section(report: results.TraceReport) -> Section:
@@ -29,7 +31,7 @@ def summary_section(report: results.TraceReport) -> Section:
 def _findings(report: results.TraceReport, summary: results.Summary) -> Iterator[Sentence]:
     if summary.out_of_memory is not None:
         yield out_of_memory_sentence(summary.out_of_memory)
-    if summary.incomplete:
+    if summary.incomplete and not _only_workers_ended_early(report.trace):
         yield from _incomplete(report.trace)
     budget = report.budget
     if budget is not None and budget.exceeded:
@@ -63,6 +65,7 @@ def _findings(report: results.TraceReport, summary: results.Summary) -> Iterator
 
 def _figures(report: results.TraceReport, summary: results.Summary) -> Iterator[Sentence]:
     yield _state(_process(report, summary), summary)
+    yield from disturbed_sentences(report, _process(report, summary), share=_MIN_OVERHEAD)
     evictable = summary.evictable_bytes or 0
     if evictable >= _MIN_EVICTABLE * summary.peak_bytes:
         yield ["Of that, ", Bytes(evictable), " are file pages that the kernel can evict."]
@@ -77,10 +80,18 @@ def _figures(report: results.TraceReport, summary: results.Summary) -> Iterator[
             Bytes(summary.total_bytes),
             " at their last readings; shared pages count in each process.",
         ]
+    if _only_workers_ended_early(report.trace):
+        yield from _incomplete(report.trace)
 
 
 def _process(report: results.TraceReport, summary: results.Summary) -> results.Process:
     return next(process for process in report.trace.processes if process.pid == summary.pid)
+
+
+def _only_workers_ended_early(info: results.TraceInfo) -> bool:
+    """Tells whether the first process was closed, and only others were not, as in a pool that its parent terminates."""
+    damaged = info.interrupted or info.damaged_bytes or info.lost_records
+    return bool(not damaged and info.processes and info.processes[0].ended == "closed")
 
 
 def _incomplete(info: results.TraceInfo) -> Iterator[Sentence]:
@@ -209,21 +220,22 @@ def budget_sentence(budget: results.Budget) -> list[Inline]:
 
 
 def process_sentences(process: results.Process) -> list[Sentence]:
-    """Returns what the process is, and what its control group uses and may use."""
+    """Returns what the process is, and what its control group uses if it has a limit."""
     command = Code(" ".join(process.command)) if process.command else "unknown command"
     about: Sentence = [command, f" (pid {process.pid}, Python {process.python})."]
-    return [about] if process.cgroup is None else [about, _control_group(process.cgroup)]
+    group = process.cgroup
+    if group is None or group.limit_bytes is None:
+        return [about]
+    return [about, _control_group(group, group.limit_bytes)]
 
 
-def _control_group(group: results.Cgroup) -> list[Inline]:
+def _control_group(group: results.Cgroup, limit_bytes: int) -> list[Inline]:
     if group.peak_bytes is None:
         usage: list[Inline] = ["Its control group used at most ", Bytes(group.current_bytes), " when it was read"]
     else:
         usage = ["Its control group used at most ", Bytes(group.peak_bytes), " since its creation"]
     usage.append(", page cache included; ")
-    if group.limit_bytes is None:
-        return [*usage, "it has no limit."]
-    limit = Bytes(group.limit_bytes)
+    limit = Bytes(limit_bytes)
     if group.limit_group is None:
         return [*usage, "its limit is ", limit, "."]
     read: list[Inline] = []

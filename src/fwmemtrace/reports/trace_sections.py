@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from .. import results
 from .allocations import allocation_sections
-from .blocks import Bytes, Code, Column, Count, Duration, Inline, Listing, Prose, Section, Sentence, Table, plain
+from .blocks import Bytes, Code, Column, Count, Duration, Listing, Prose, Section, Sentence, Table, plain
+from .disturbance import disturbed_sentences, slack_sentences
 from .growth_section import growth_sections
 from .heap_section import heap_sections
 from .import_section import import_sections
@@ -15,10 +16,6 @@ from .phase_table import attribute_tables, phase_table
 from .rises_section import rises_sections
 from .summary import process_sentences, summary_section
 from .timeline import timeline_sections
-
-_LEAST_SLACK = 4 * 1024 * 1024  # bytes; less is below what figures are read for
-_DISTURBING = 0.02  # of the peak RSS: a smaller overhead changes no conclusion
-_TOOLS = {"native": "memray", "python_heap": "tracemalloc"}
 
 
 def trace_sections(report: results.TraceReport, *, top: int, timeline: bool = True) -> list[Section]:
@@ -57,7 +54,10 @@ def _process(report: results.TraceReport, process: results.Process, top: int, *,
         f"phases-{process.pid}",
         "Phases",
         [
-            Prose("process", [*process_sentences(process), *disturbed_sentences(report, process)]),
+            Prose(
+                "process",
+                [*process_sentences(process), *slack_sentences(process), *disturbed_sentences(report, process)],
+            ),
             phase_table(process, phases),
             *attribute_tables(phases),
         ],
@@ -67,28 +67,6 @@ def _process(report: results.TraceReport, process: results.Process, top: int, *,
     yield from growth_sections(report, process)
     yield from heap_sections(process, phases)
     yield from allocation_sections(process, phases, top)
-
-
-def disturbed_sentences(report: results.TraceReport, process: results.Process) -> Iterator[Sentence]:
-    """Yields what makes RSS figures inexact, where it matters: the kernel's counters, the overhead of probes."""
-    if process.counter_slack_bytes > max(_LEAST_SLACK, _DISTURBING * process.peak_bytes):
-        yield [
-            "RSS and its peaks may be off by up to ",
-            Bytes(process.counter_slack_bytes),
-            ": the kernel counts pages apart for each processor. PSS, USS and the ledger are exact.",
-        ]
-    for cost in report.overhead:
-        if cost.pid == process.pid and cost.during_bytes > _DISTURBING * process.peak_bytes:
-            tool = _TOOLS.get(cost.probe)
-            name: list[Inline] = [Code(cost.probe), *([f" ({tool})"] if tool else [])]
-            least = "" if process.ended == "closed" else "at least "
-            yield [
-                "RSS figures include the overhead of ",
-                *name,
-                f": {least}",
-                Bytes(cost.during_bytes, signed=True),
-                ". Read RSS from a run without it.",
-            ]
 
 
 def _overhead(report: results.TraceReport) -> Iterator[Section]:

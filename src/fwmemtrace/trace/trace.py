@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import plugins, results
-from ..analysis.further_runs import with_further_runs
+from ..analysis.further_runs import pair_processes, with_further_runs
 from ..analysis.summary import ProcessInput, summarise
 from ..analysis.tables import FlatTable, flat_tables
 from ..errors import FwmemtraceError
@@ -130,8 +130,10 @@ class Trace:
         limit = None if budget is None else parse_bytes(budget)
         reports = [process.report(top, progress) for process in self.processes]
         if self.deep:
-            further = [(run.processes[0].path.name, run.processes[0].report(top, progress)) for run in self.deep]
-            reports[0] = with_further_runs(reports[0], further)
+            runs = [
+                [(process.path.name, process.report(top, progress)) for process in run.processes] for run in self.deep
+            ]
+            reports = [with_further_runs(*one) for one in pair_processes(reports, runs)]
         inputs = [
             ProcessInput(process.analysis(), report, process.suite_records)
             for process, report in zip(self.processes, reports, strict=True)
@@ -245,7 +247,7 @@ def read(path: str | os.PathLike[str], *more: str | os.PathLike[str]) -> Trace:
         for file in (first, *workers_of(first)):
             files.setdefault(file.path.resolve(), file)
     first = next(iter(files.values()))
-    deep = [Trace([TracedProcess(file)]) for file in further_runs(first)]
+    deep = [Trace([TracedProcess(file) for file in (run, *workers_of(run))]) for run in further_runs(first)]
     return Trace([TracedProcess(file) for file in files.values()], deep)
 
 

@@ -23,7 +23,7 @@ _WORTH_IT = 1_000_000  # bytes at one place before it is watched, and before it 
 _WORTH_AGAIN = 0.25  # of all that rose there
 _EVENTS = 5_000  # calls and returns in a row; a request that has more is seen while it runs
 _ENOUGH_LOOKS = 8
-_FINER_LOOKS = 100  # with a short switch interval, after a watch that has found nothing
+_FINER_LOOKS = 100  # with a short switch interval, where watching has found nothing or cannot be afforded
 _MISSED = 0.8  # of a rise: a watch that ended meanwhile and has missed more knows nothing
 _EXPLAINED = 0.5  # of a rise: with less, a thread has not made it, but one that has ended
 _FADING = 0.9  # of what earlier watches found, at each one: programs change
@@ -71,7 +71,7 @@ class CloseLook:
             if not stack:
                 charged[thread] = stack
                 continue
-            makers = self._makers_at(*stack[0])
+            makers = self._makers_at(stack.codes[0], stack.instructions[0])
             makers.risen += size
             if self._switching.is_on and thread == self._asked_for[0] and self._is_called_there(stack):
                 self._asked_for[1].learn({stack: size})
@@ -86,14 +86,18 @@ class CloseLook:
             for_thread, asked_for = self._asked_for
             for learning in {makers, asked_for} if thread == for_thread else {makers}:
                 learning.learn(made)
-            self._consider(thread, stack[0][0], makers)
+            self._consider(thread, stack.codes[0], makers)
             charged[thread] = makers.charge(stack, size)
         self._settle()
         return charged
 
     def _consider(self, thread: int, code: CodeType, makers: _Makers) -> None:
-        """Have the program watched, if this may show who made RSS rise."""
-        if not (self._settled and makers.worth_a_watch and self._budget.affords()):
+        """Have the program watched, or looked at more often, if this may show who made RSS rise."""
+        if not makers.worth_a_watch:
+            return
+        if not (self._settled and self._budget.affords()):
+            if not makers.known:
+                self._switching.begin(_FINER_LOOKS)
             return
         if self._watch is None:
             self._watch = Watch(self._accounted)
@@ -103,7 +107,7 @@ class CloseLook:
 
     def _is_called_there(self, stack: Stack) -> bool:
         """Return whether the function of the place that was watched has called what runs in this stack."""
-        return any(code is self._asked_code for code, _ in stack[1:])
+        return any(code is self._asked_code for code in stack.codes[1:])
 
     def _settle(self) -> None:
         watch = self._watch

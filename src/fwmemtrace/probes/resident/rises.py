@@ -17,7 +17,7 @@ from typing import Protocol
 from ...records import PagesCopied, Record, RssChange, SampledStack
 from ...system.proc import PAGE_SIZE
 from ..attribution import Accounted
-from .running_threads import Stack, line_of
+from .running_threads import NO_STACK, Stack, line_of
 
 # Smaller changes are carried over to the next look: the kernel counts RSS in batches of pages per thread.
 _SMALLEST_CHANGE = 128 * 1024
@@ -100,10 +100,10 @@ class RiseSampler:
             self._settle(parts)
         charged: Mapping[int, Stack] = {}
         if self._makers is not None and parts:
-            charged = self._makers({thread: (self._seen.get(thread, ()), part) for thread, part in parts.items()})
+            charged = self._makers({thread: (self._seen.get(thread, NO_STACK), part) for thread, part in parts.items()})
         before, self._previous = self._previous, {}
         for thread, part in parts.items():
-            stack = self._seen.get(thread, ())
+            stack = self._seen.get(thread, NO_STACK)
             made = RssChange(time_ns, rss, part, thread, self._number_of(charged.get(thread, stack)))
             earlier, earlier_part = before.get(thread, (stack, 0))
             if part <= _END_OF_A_RISE * earlier_part and not _same_function(earlier, stack):
@@ -130,7 +130,7 @@ class RiseSampler:
         stacks = self._threads.stacks()
         shares = self._threads.shares()
         thread = max(shares, key=lambda thread: shares[thread])
-        self._emit(PagesCopied(time_ns, copied, thread, self._number_of(stacks.get(thread, ()))))
+        self._emit(PagesCopied(time_ns, copied, thread, self._number_of(stacks.get(thread, NO_STACK))))
 
     def finish(self, rss: int, time_ns: int) -> None:
         """Charge what is left to no stack, so that all changes add up to the change of RSS."""
@@ -173,10 +173,10 @@ class RiseSampler:
             if len(self._stacks) >= _MOST_STACKS:
                 return 0
             number = self._stacks[key] = len(self._stacks) + 1
-            frames = [(code.co_qualname, code.co_filename, line_of(code, at)) for code, at in stack]
+            frames = [(code.co_qualname, code.co_filename, line_of(code, at)) for code, at in stack.frames()]
             self._emit(SampledStack(number, frames))
         return number
 
 
 def _same_function(one: Stack, other: Stack) -> bool:
-    return bool(one) and bool(other) and one[0][0] is other[0][0]
+    return bool(one) and bool(other) and one.codes[0] is other.codes[0]

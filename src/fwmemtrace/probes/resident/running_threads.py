@@ -10,19 +10,15 @@ from __future__ import annotations
 import _thread
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from os.path import dirname
 from types import CodeType, FrameType
-from typing import TypeAlias
+from typing import NamedTuple
 
 from ...packages import package_of
 from ...system.held_reads import HeldReads
 from ...system.threads import forget, page_faults, processor_time_ns
-
-# Code of each frame and its latest instruction, innermost first. Not frames: they would keep their variables alive. Not
-# lines: to find one takes longer than all the rest.
-Stack: TypeAlias = tuple[tuple[CodeType, int], ...]
 
 _DEEPEST = 100  # frames of a stack, the innermost ones; recursion may be deeper
 _MOST_CANDIDATES = 8
@@ -41,6 +37,28 @@ _IDLE_FILES = (
     "/futures/thread.py",
     "/connection.py",
 )
+
+
+class Stack(NamedTuple):
+    """The frames of a stack, innermost first.
+
+    Not the frames themselves, which would keep their variables alive; nor lines, since to find one takes longer than
+    all the rest. And no pair for each frame: the collector runs after so many new containers, and ours would make the
+    program's garbage go sooner.
+    """
+
+    codes: tuple[CodeType, ...]
+    instructions: tuple[int, ...]  # the latest of each frame
+
+    def __bool__(self) -> bool:
+        return bool(self.codes)
+
+    def frames(self) -> Iterator[tuple[CodeType, int]]:
+        """Return the code and the latest instruction of each frame."""
+        return zip(self.codes, self.instructions, strict=True)
+
+
+NO_STACK = Stack((), ())
 
 
 class RunningThreads:
@@ -121,13 +139,13 @@ class RunningThreads:
 
     def _with_waiter(self, stack: Stack, frames: dict[int, FrameType]) -> Stack:
         """Return a stack, and below it that of the thread that waits for its result if only that is the program's."""
-        if any(_is_program_code(code.co_filename) for code, _ in stack):
+        if any(_is_program_code(code.co_filename) for code in stack.codes):
             return stack
         for thread in reversed([*frames.keys() - self._order.keys(), *self._order]):
             if thread in frames and _idle(frames[thread]):  # one that was known may have ended
                 waiter = stack_of(frames[thread])
-                if any(_is_program_code(code.co_filename) for code, _ in waiter):
-                    return (*stack, *waiter)
+                if any(_is_program_code(code.co_filename) for code in waiter.codes):
+                    return Stack(stack.codes + waiter.codes, stack.instructions + waiter.instructions)
         return stack
 
     def shares(self) -> dict[int, float]:
@@ -151,11 +169,13 @@ def stack_of(innermost: FrameType) -> Stack:
     if _just_entered(innermost):
         # The interpreter was handed over at the entry of a function, of which nothing has run: it was the caller.
         frame = innermost.f_back or innermost
-    stack: list[tuple[CodeType, int]] = []
-    while frame is not None and len(stack) < _DEEPEST:
-        stack.append((frame.f_code, frame.f_lasti))
+    codes: list[CodeType] = []
+    instructions: list[int] = []
+    while frame is not None and len(codes) < _DEEPEST:
+        codes.append(frame.f_code)
+        instructions.append(frame.f_lasti)
         frame = frame.f_back
-    return tuple(stack)
+    return Stack(tuple(codes), tuple(instructions))
 
 
 def line_of(code: CodeType, instruction: int) -> int:

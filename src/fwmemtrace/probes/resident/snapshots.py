@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from itertools import islice
 from os.path import dirname
 from time import perf_counter_ns
 
@@ -71,7 +72,7 @@ def _threads() -> list[ThreadStack]:
     for ident, frame in sys._current_frames().items():
         name = names.get(ident, str(ident))
         if not name.startswith(_OWN_THREADS):
-            stack = stack_of(frame)[:_DEEPEST]
+            stack = islice(stack_of(frame).frames(), _DEEPEST)
             frames = [(code.co_qualname, code.co_filename, line_of(code, at)) for code, at in stack]
             found.append(ThreadStack(name, frames))
     main = threading.main_thread().name

@@ -8,11 +8,12 @@ from dataclasses import replace
 from ... import results
 from ..base import Options
 from ..blocks import Section
+from ..disturbance import disturbed_sentences, slack_sentences
 from ..heap_section import heap_sections
 from ..ledger_sections import processes_sections
 from ..suite.sections import suite_sections
 from ..summary import next_run_section, summary_section
-from ..trace_sections import closing_sections, disturbed_sentences, notes
+from ..trace_sections import closing_sections, notes
 from .data import page_data
 from .page import write_page
 
@@ -33,7 +34,11 @@ class HtmlReport:
             first = [sections[0], *(section for section in renamed if section.id == "suite-plan")]
             last = [section for section in renamed if section.id != "suite-plan"]
             return write_page(first, [*last, *notes(report)], [], page_data(report, details))
-        warnings = [sentence for process in report.trace.processes for sentence in disturbed_sentences(report, process)]
+        warnings = [
+            sentence
+            for process in report.trace.processes
+            for sentence in (*slack_sentences(process), *disturbed_sentences(report, process))
+        ]
         last = [
             *processes_sections(report),
             *_heaps(report),
