@@ -154,6 +154,10 @@ class Copy:
         trace.unlink()
         return process.peak_bytes
 
+    def _set_variable(self, step: SuiteStep) -> None:
+        name, _, value = step.subject.partition("=")
+        self._variables[name] = value
+
     def _run_model(self, step: SuiteStep) -> None:
         way = step.subject.partition(": ")[2]
         if step.component != "NLI validator":

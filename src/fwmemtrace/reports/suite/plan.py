@@ -19,6 +19,7 @@ from ..blocks import (
     Sentence,
     Table,
     counted,
+    enumerate_words,
     parts,
     plain,
 )
@@ -30,9 +31,14 @@ _NOTHING = 1_000_000  # bytes
 _OWNERS_SHARE = 0.1  # of what remains: a smaller package is not worth a sentence
 
 
-def plan_sentences(plan: SuitePlan) -> list[Sentence]:
-    """Returns whether the budget can be reached and how; the first sentence says it all."""
-    limit = Bytes(plan.limit_bytes)
+def plan_sentences(plan: SuitePlan, failed: Sequence[str] = ()) -> list[Sentence]:
+    """Returns whether the budget can be reached and how; the first sentence says it all.
+
+    Args:
+        plan: the plan.
+        failed: the components that failed, which are not part of its figures.
+    """
+    limit, service = Bytes(plan.limit_bytes), service_words(failed)
     if plan.within_budget:
         changes = counted(len(plan.steps), "change")
         return [
@@ -41,7 +47,9 @@ def plan_sentences(plan: SuitePlan) -> list[Sentence]:
                 limit,
                 " is in reach: with ",
                 *changes,
-                " the service takes ",
+                " ",
+                *service,
+                " takes ",
                 *_measured(plan.result),
                 ".",
             ]
@@ -50,13 +58,15 @@ def plan_sentences(plan: SuitePlan) -> list[Sentence]:
         best: Words = [
             "the best measured set of ",
             *counted(len(plan.steps), "change"),
-            " lowers the service from ",
+            " lowers ",
+            *service,
+            " from ",
             Bytes(plan.now.median_bytes),
             " to ",
             *_measured(plan.result),
         ]
     else:
-        best = ["no measured change lowers the ", Bytes(plan.now.median_bytes), " of the service"]
+        best = ["no measured change lowers the ", Bytes(plan.now.median_bytes), " of ", *service]
     reached = [split for split in plan.splits if split.within_budget]
     words: Words = ["The budget of ", limit, " is out of reach: ", *best]
     if reached:
@@ -64,10 +74,15 @@ def plan_sentences(plan: SuitePlan) -> list[Sentence]:
     return [[*words, "."]]
 
 
-def plan_section(plan: SuitePlan) -> Section:
-    """Returns the plan."""
+def service_words(failed: Sequence[str]) -> Words:
+    """Returns "the service", and what of it failed."""
+    return ["the service", *([" without ", *enumerate_words([[Code(name)] for name in failed])] if failed else [])]
+
+
+def plan_section(plan: SuitePlan, failed: Sequence[str] = ()) -> Section:
+    """Returns the plan; see `plan_sentences`."""
     about = [
-        *plan_sentences(plan),
+        *plan_sentences(plan, failed),
         [
             f"Figures are {_MEASURES[plan.measure]} of the whole service in one fresh process, interpreter included; ",
             *counted(plan.sets_measured, "set"),
