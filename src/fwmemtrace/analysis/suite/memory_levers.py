@@ -29,6 +29,7 @@ def memory_levers(one: ComponentEvidence) -> Iterator[SuiteLever]:
     yield from _trim(one)
     yield from _arenas(one)
     yield from _growth(one)
+    yield from _forks(one)
 
 
 def _narrower_weights(one: ComponentEvidence, arrays: SuiteArrays) -> Iterator[SuiteLever]:
@@ -121,6 +122,24 @@ def _arenas(one: ComponentEvidence) -> Iterator[SuiteLever]:
             evidence=[spread_fact("before", before), spread_fact("after", after)],
             after=after.median_bytes,
         )
+
+
+def _forks(one: ComponentEvidence) -> Iterator[SuiteLever]:
+    """Yields what `gc.freeze()` saves in a worker, if the service forks some."""
+    if one.forks is None:
+        return
+    forks = one.forks
+    saves = forks.copied_bytes - forks.frozen_bytes
+    yield from lever_if_worthwhile(
+        one,
+        "freeze objects",
+        "",
+        low=saves,
+        high=saves,
+        basis="measured",
+        phase=INIT,
+        evidence=[fact("forked", forks.copied_bytes, forks.frozen_bytes, counts=[forks.workers])],
+    )
 
 
 def _growth(one: ComponentEvidence) -> Iterator[SuiteLever]:

@@ -37,6 +37,9 @@ _PASSES = {
     "arenas": "fewer arenas",
     "variant": "variant",
     "trial": "trial",
+    "forks": "forked workers",
+    "models": "looking for models",
+    "model": "model",
     "plan": "plan",
 }
 _OUTCOMES = {
@@ -135,7 +138,7 @@ def recommendations(suite: Suite) -> list[Sentence]:
             words.append("; may overlap with a lever of this component above")
         seen.add(lever.component)
         first, *others = lever.evidence
-        facts = [first, *(fact for fact in others if fact.kind in ("unevictable", "service peak"))]
+        facts = [first, *(fact for fact in others if fact.kind in ("call time", "unevictable", "service peak"))]
         items.append([*words, ".", *_spaced(sentence(fact_words(fact)) for fact in facts)])
     return items
 
@@ -179,21 +182,12 @@ def _since(against: SuiteComparison) -> Sentence:
 
 def _budget_sentence(budget: SuiteBudget, bare: int, failed: Sequence[str]) -> Sentence:
     limit = Bytes(budget.limit_bytes)
-    peak: Words = [Bytes(budget.peak_bytes), ", with the ", Bytes(bare), " of a bare interpreter,"]
     service: Words = [*service_words(failed), ", "] if failed else []
+    peak: Words = [*service, Bytes(budget.peak_bytes), ", with the ", Bytes(bare), " of a bare interpreter,"]
     if budget.need_bytes:
-        return [
-            "The peak of ",
-            *service,
-            *peak,
-            " exceeds the budget of ",
-            limit,
-            " by ",
-            Bytes(budget.need_bytes),
-            ".",
-        ]
+        return ["The peak of ", *peak, " exceeds the budget of ", limit, " by ", Bytes(budget.need_bytes), "."]
     spare = Bytes(budget.limit_bytes - budget.peak_bytes)
-    return ["The peak of ", *service, *peak, " is within the budget of ", limit, ", with ", spare, " to spare."]
+    return ["The peak of ", *peak, " is within the budget of ", limit, ", with ", spare, " to spare."]
 
 
 def _best_lever(lever: SuiteLever) -> Sentence:

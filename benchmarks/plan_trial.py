@@ -1,7 +1,7 @@
 """The plan of a suite, carried out: what each of its changes promises, and what the service then takes.
 
-    python -m benchmarks plan              finds the plan of examples/guard_suite.py, and carries it out
-    python -m benchmarks.plan SUITE.bin    carries out the plan in the trace of an earlier run of that suite
+    python -m benchmarks.plan_trial              finds the plan of examples/guard_suite.py, and carries it out
+    python -m benchmarks.plan_trial SUITE.bin    carries out the plan in the trace of an earlier run of that suite
 
 The changes are made one after another in a copy of the example, in the order of the plan. Each time, `fwmemtrace run`
 measures the peak of a program that runs all components, as a service would.
@@ -234,6 +234,6 @@ def of_trace(trace: Path) -> list[Row]:
 
 
 if __name__ == "__main__":
-    rows = of_trace(Path(sys.argv[1]))
+    rows = of_trace(Path(sys.argv[1])) if len(sys.argv) > 1 else run()
     print(table(rows))
     sys.exit(0 if all(row.reached for row in rows) else 1)
