@@ -141,10 +141,6 @@ class Copy:
             raise SystemExit(f"cannot carry out {step.action} {step.subject}; add it to {__file__}")
         known[step.action](step)
 
-    def _set_variable(self, step: SuiteStep) -> None:
-        name, _, value = step.subject.partition("=")
-        self._variables[name] = value
-
     def peak(self) -> int:
         """Return the peak RSS of the service in bytes, as `fwmemtrace run` measures it."""
         trace = self._folder / "run.bin"
