@@ -11,6 +11,8 @@ from .figures import resident, retained, row_of
 from .spreads import saving, spread
 from .stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, INIT
 
+_OWN_OBJECTS = 5_000_000  # bytes of the interpreter's and the tracer's objects that every forked worker copies
+
 # Element types that hold the same weights in less space, with the bytes of one element.
 _NARROWER = {
     "float64": (("float32", 4),),
@@ -130,6 +132,8 @@ def _forks(one: ComponentEvidence) -> Iterator[SuiteLever]:
         return
     forks = one.forks
     saves = forks.copied_bytes - forks.frozen_bytes
+    if saves < _OWN_OBJECTS:
+        return
     yield from lever_if_worthwhile(
         one,
         "freeze objects",

@@ -28,6 +28,7 @@ from .words import Words, evidence_words, joined, lever_words
 
 _MEASURES = {"rss": "peak RSS", "unevictable": "peak RSS without file pages that the kernel can evict"}
 _NOTHING = 1_000_000  # bytes
+_SPLITS = 6
 _OWNERS_SHARE = 0.1  # of what remains: a smaller package is not worth a sentence
 
 
@@ -92,7 +93,8 @@ def plan_section(plan: SuitePlan, failed: Sequence[str] = ()) -> Section:
     if plan.now_other_bytes is not None and plan.result_other_bytes is not None:
         other = _MEASURES["unevictable" if plan.measure == "rss" else "rss"]
         now, then = Bytes(plan.now_other_bytes), Bytes(plan.result_other_bytes)
-        about.append([f"In {other}: ", now, " now, ", then, " with all changes."])
+        changed: Words = [", ", then, " with all changes"] if plan.steps else []
+        about.append([f"In {other}: ", now, " now", *changed, "."])
     blocks: list[Block] = [Prose("plan", about)]
     if plan.steps:
         blocks.append(Listing("steps", list(_steps(plan.steps))))
@@ -104,8 +106,10 @@ def plan_section(plan: SuitePlan, failed: Sequence[str] = ()) -> Section:
                 ordered=False,
             )
         )
-    if plan.splits:
-        blocks.append(_splits(plan.splits))
+    # Of components that take nothing by themselves, there is nothing to tell.
+    splits = [one for one in plan.splits if one.service.median_bytes < plan.result.median_bytes - _NOTHING]
+    if splits:
+        blocks.append(_splits(splits[:_SPLITS]))
     blocks += _remains(plan)
     return Section("plan", "Plan", blocks)
 
