@@ -148,8 +148,8 @@ def _effect(saved: int, saves: str, costs: str) -> Words:
 
 def _pair(steps: Sequence[SuiteStep], together: int, apart: int) -> Sentence:
     names = joined([step_words(step) for step in steps], "; and ")
-    each = _effect(apart, "save", "cost")
-    return ["Only together: ", *names, ". Both save ", Bytes(together), "; each alone, they ", *each, " in sum."]
+    alone = [*_effect(apart, "save", "cost"), *([] if abs(apart) < _NOTHING else [" in sum"])]
+    return ["Only together: ", *names, ". Both save ", Bytes(together), "; one at a time, they ", *alone, "."]
 
 
 def _split_words(split: SuiteSplit) -> Words:
