@@ -56,6 +56,7 @@ __all__ = [
     "SuiteBegin",
     "SuiteChange",
     "SuiteDeferred",
+    "SuiteForks",
     "SuiteMember",
     "SuiteModel",
     "SuiteModelWay",
@@ -655,6 +656,17 @@ class SuiteAnswers(Record, frozen=True, gc=False):
 
     numbers: list[list[float]]  # the numbers of each answer; [] where it is none
     texts: list[str]  # an answer that is no number, as text; "" for one that cannot be compared
+
+
+class SuiteForks(Record, frozen=True, gc=False):
+    """What workers copy that are forked when a component has been made: private bytes after their requests."""
+
+    kind: ClassVar[int] = 59
+
+    component: str
+    workers: int  # of the service
+    copied_bytes: int  # of a worker that was forked as it is
+    frozen_bytes: int  # of one whose parent called `gc.freeze()` before
 
 
 class HolderStep(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -136,6 +136,8 @@ def test_a_signal_ends_its_processes_and_leaves_a_trace(tmp_path, on_signal, wai
     wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
     wait_until(lambda: "quick" in recorded_runs(tmp_path / "suite.bin"))
     running.send_signal(number)
+    if number != signal.SIGINT:
+        running.send_signal(number)  # as `timeout` does
     output, errors = running.communicate(timeout=600)
     assert running.returncode == 128 + number
     assert "see the results so far with fwmemtrace report" in errors

@@ -35,3 +35,28 @@ def test_every_way_is_measured_or_says_why_not(tmp_path):
     text = fwmemtrace.read(tmp_path / "s.bin").report("text", width=80)
     assert "\nModels\n" in text
     assert "cosine" in text
+
+
+def test_the_plan_tries_ways_to_run_a_model_in_the_whole_service(tmp_path):
+    pytest.importorskip("onnx")
+    arguments = ("--quick", "--repeat", "1", "--try-models", "--budget", "20MB", "--timeout", "5m")
+    done = run_suite(PLANTED / "one_model.py", tmp_path / "s.bin", *arguments)
+    assert done.status == 1, done.errors
+    plan = done.suite["plan"]
+    (step,) = plan["steps"]
+    assert (step["component"], step["action"]) == ("guard", "run model")
+    assert step["subject"].startswith("Wide: ONNX Runtime")
+    kinds = [fact["kind"] for fact in step["evidence"]]
+    assert kinds == ["outputs agree", "call time", "stands in"]
+    assert "torch" not in [package["package"] for package in plan["packages"]]
+    in_torch = [one for one in done.levers("guard") if one["subject"] in ("Wide: float16 file", "Wide: int8 dynamic")]
+    measured = [one["in_service_bytes"] for one in in_torch if one["in_service_bytes"] is not None]
+    assert max(measured) > 25_000_000  # of 67 MB
+
+
+def test_a_way_that_does_not_agree_enough_is_no_part_of_a_plan(tmp_path):
+    arguments = ("--quick", "--repeat", "1", "--try-models", "--budget", "20MB", "--min-agreement", "1")
+    done = run_suite(PLANTED / "one_model.py", tmp_path / "s.bin", *arguments)
+    plan = done.suite["plan"]
+    assert not any("int8" in step["subject"] for step in (plan or {"steps": []})["steps"])
+    assert not any("int8" in lever["subject"] for lever in done.suite["matrix"])

@@ -97,6 +97,24 @@ def test_imports_of_two_modules_that_only_help_together(tmp_path):
     assert is_about(plan["now"]["median_bytes"] - plan["result"]["median_bytes"], 80 * MB)
 
 
+def test_three_changes_that_only_help_together_and_each_cost_memory_alone(tmp_path):
+    arguments = ("--repeat", "1", "--quick")
+    plan = planned(tmp_path, "trio.py:components", "100MB", *arguments).suite["plan"]
+    assert plan["within_budget"]
+    assert sorted(steps(plan)) == [("a", "own"), ("b", "own"), ("c", "own")]
+    assert all(is_about(step["alone_bytes"], -4 * MB) for step in plan["steps"])
+    assert is_about(plan["now"]["median_bytes"] - plan["result"]["median_bytes"], 68 * MB)
+
+
+def test_a_budget_is_not_called_kept_without_the_components_that_failed(tmp_path):
+    arguments = ("--repeat", "1", "--quick", "--budget", "1GB", "--timeout", "4s")
+    done = run_suite(f"{PLANTED / 'trio.py'}:failing", tmp_path / "s.bin", *arguments)
+    assert {one["name"]: one["outcome"] for one in done.suite["components"]}["crashes"] == "left"
+    text = " ".join(fwmemtrace.read(done.trace).report("text", width=80).split())
+    assert "The peak of the service without crashes and hangs, " in text
+    assert "2 of 5 components failed: crashes (left), hangs (timed out)." in text
+
+
 def test_the_plan_saves_what_it_promises_when_it_is_carried_out(tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(PLANTED / "two_importers", copy)

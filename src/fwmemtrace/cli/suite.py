@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from contextlib import suppress
@@ -95,6 +96,13 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         help="the cosine similarity of outputs that another way to run a model needs to become part of the plan "
         f"(default: {_AGREEMENT})",
     )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the number of workers that the service forks; measures what gc.freeze() saves in them",
+    )
     parser.add_argument("--skip", metavar="PASS,...", help=f"passes to leave out: {', '.join(PURPOSES)}")
     parser.add_argument(
         "--only", action="append", default=[], metavar="COMPONENT", help="run this component only; can be repeated"
@@ -126,6 +134,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError(f"--repeat {arguments.repeat}: must be at least 1")
     if not 0 <= arguments.min_agreement <= 1:
         raise SettingsError(f"--min-agreement {arguments.min_agreement:g}: must be between 0 and 1")
+    if arguments.workers and not hasattr(os, "fork"):
+        raise SettingsError("--workers: this system cannot fork; leave it out")
     if arguments.output is not None and arguments.report_dir is not None:
         raise SettingsError("-o and --report-dir exclude each other; leave one out")
     renderer: Report = plugins.load("fwmemtrace.reports", arguments.format)()  # fails before the work begins
@@ -152,6 +162,7 @@ def run(arguments: argparse.Namespace) -> int:
         only=arguments.only,
         plan_seconds=plan_seconds,
         least_agreement=arguments.min_agreement,
+        workers=arguments.workers,
         try_models=arguments.try_models,
         progress=progress,
     )

@@ -7,11 +7,13 @@ SIGINT, as its parent did, and so SIGTERM has to end it in the same way.
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 _SIGNALS = ("SIGTERM", "SIGHUP")
+_TWICE_S = 1.0  # `timeout` sends its signal to the process, and to its group: only a later one ends it at once
 
 
 @contextmanager
@@ -32,5 +34,12 @@ def orderly_termination() -> Iterator[None]:
 
 
 def _exit(number: int, _: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_DFL)  # a second one ends it at once
+    until = time.monotonic() + _TWICE_S
+
+    def again(number: int, _: FrameType | None) -> None:
+        if time.monotonic() > until:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+    signal.signal(number, again)
     raise SystemExit(128 + number)

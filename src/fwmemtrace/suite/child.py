@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -32,23 +33,33 @@ def main(arguments: list[str]) -> int:
 
         limit_address_space(task.address_space)
     if task.way:
-        return try_way(task)
+        return unrecorded(task, "model", lambda: try_way(task))
+    if task.purpose == "forks":
+        from .forks import measure_forks
+
+        return unrecorded(task, "forks", lambda: measure_forks(task))
     from .stage_runner import StageRunner
 
     StageRunner(task).run()
     return 0
 
 
-def try_way(task: ChildTask) -> int:
-    """Runs a model in one way, and writes how that ended."""
-    from .listing import describe
+def try_way(task: ChildTask) -> None:
+    """Runs a model in one way."""
     from .models.measure import measure_way
 
-    status = ChildStatus(stage="model", outcome="ok")
+    measure_way(task.way, Path(task.folder), task.calls, task.spec)
+
+
+def unrecorded(task: ChildTask, stage: str, work: Callable[[], None]) -> int:
+    """Does work that needs no session, and writes how that ended."""
+    from .listing import describe
+
+    status = ChildStatus(stage=stage, outcome="ok")
     try:
-        measure_way(task.way, Path(task.folder), task.calls, task.spec)
+        work()
     except Exception as error:
-        status = ChildStatus(stage="model", outcome="raised", message=describe(error))
+        status = ChildStatus(stage=stage, outcome="raised", message=describe(error))
     Path(task.status_file).write_bytes(msgspec.json.encode(status))
     return 0
 

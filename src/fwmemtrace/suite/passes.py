@@ -192,7 +192,7 @@ class Passes:
 
     def _run(self, one: Pass) -> ProcessOutcome:
         again = f" {one.repetition + 1}/{self._repeat}" if one.repetition else ""
-        name = " ".join(filter(None, [one.component or "all", one.purpose, one.variant])) + again
+        name = " ".join(filter(None, [one.component or "the service", one.purpose, one.variant])) + again
         left = max(self.expected - self._done, 0) * self._spent_ns // (max(self._done, 1) * self.at_once)
         self._progress(self._done, max(self.expected, self._done + 1), name, left)
         task = ChildTask(

@@ -20,6 +20,7 @@ from ..records import SuiteBegin, SuiteChange, SuiteMember
 from ..trace import read
 from .candidates import allocator_changes, batch_that_shows, expected_savings, sharing_changes
 from .changes import VARIANT
+from .fork_trials import try_forks
 from .fresh_process import bare_rss, list_components
 from .limits import find_cgroup
 from .models.trials import ModelTrials
@@ -48,6 +49,7 @@ class SuiteRunner:
         only: names of the components to run; all if empty.
         plan_seconds: time for the runs that look for the plan.
         least_agreement: cosine similarity of outputs that another way to run a model needs.
+        workers: workers that the service forks; 0 for none.
         try_models: whether to try the torch models of the components by themselves.
         progress: shows how far the suite is.
 
@@ -69,6 +71,7 @@ class SuiteRunner:
         only: Collection[str] = (),
         plan_seconds: float = 180.0,
         least_agreement: float = 0.99,
+        workers: int = 0,
         try_models: bool = False,
         progress: Progress | None = None,
     ) -> None:
@@ -84,6 +87,7 @@ class SuiteRunner:
         self._only = only
         self._plan_seconds = plan_seconds
         self._try_models = try_models
+        self._workers = workers
         self._least_agreement = least_agreement
         self._folder: Path
         self._progress = progress or (lambda done, expected, name, left_ns: None)
@@ -199,6 +203,9 @@ class SuiteRunner:
         if steady and self._wanted("together"):
             changes = [*trials.worked(use.values()), *models]
             self._service(steady, light, use, combined, failed, changes, {**expected, **models})
+        if self._workers:
+            names = {at: entry.name for at, entry in measured.items()}
+            try_forks(passes, self._recording, self._folder, names, workers=self._workers, timeouts=heavy)
         passes.run(
             [
                 component_pass(position, sound[position].name, purpose, probes, timeout=heavy[position])

@@ -27,12 +27,14 @@ from .asking import answer, awaited, batch_of, make_requests
 from .changes import Changes
 from .component import load_entries, resolve
 from .listing import describe
+from .models.ways import ONNX_WAYS
 from .protocol import ChildStatus, ChildTask, ModelForm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .component import ComponentLike
     from .library_options import LibraryOptions
+    from .models.other_forms import ModelSwap
 
 _AGAIN_AT_MOST = 10  # requests after the trim: enough to show how much of the memory they take again
 _AGAIN_AT_LEAST = 2
@@ -138,8 +140,10 @@ class StageRunner:
                         _import_all(component)
                     init = self._init_of(component)
                     with self._stage_phase(INIT):
+                        swap = self._swap_of(form)
                         instances.append(instance := awaited(init()))
-                        self._swap_model(form)
+                        if swap is not None:
+                            swap.make(self._task.spec)
                         self._changes.component_made()
                     self._serve(position, component, instance, list(component.inputs))
             except MemoryError:
@@ -160,11 +164,13 @@ class StageRunner:
 
         return stand_in(form)
 
-    def _swap_model(self, form: ModelForm | None) -> None:
-        if form is not None:
-            from .models.other_forms import swap_model
+    @staticmethod
+    def _swap_of(form: ModelForm | None) -> ModelSwap | None:
+        if form is None or form.way in ONNX_WAYS:
+            return None
+        from .models.other_forms import ModelSwap
 
-            swap_model(form, self._task.spec)
+        return ModelSwap(form)
 
     def _init_of(self, component: ComponentLike) -> Callable[[], Any]:
         variant = self._changes.variant_of(component.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...records import SuiteBegin, SuiteChange, SuiteMember, SuiteModel, SuiteMove
+from ...records import SuiteBegin, SuiteChange, SuiteForks, SuiteMember, SuiteModel, SuiteMove
 from ...results import suite as results
 from ...results.suite import Spread, Suite, SuiteBudget, SuiteComponent
 from .evidence import ComponentEvidence, used_modules
@@ -22,6 +22,7 @@ def build(
     budget_bytes: int | None,
     moves: Sequence[SuiteMove] = (),
     models: Sequence[SuiteModel] = (),
+    forks: Sequence[SuiteForks] = (),
 ) -> Suite:
     """Builds all results of a suite.
 
@@ -32,6 +33,7 @@ def build(
         budget_bytes: a budget for the service; None for the one that the suite was started with, if any.
         moves: the import statements of the program that it looked at.
         models: the models that it tried.
+        forks: what forked workers copy.
     """
     own: dict[str, list[SuiteProcess]] = {member.name: [] for member in members}
     for process in processes:
@@ -67,6 +69,7 @@ def build(
             begin.file,
             measure,
             by_place,
+            next((one for one in forks if one.component == component.name), None),
         )
         for component in components
     ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ...records import SuiteChange, SuiteMove
+from ...records import SuiteChange, SuiteForks, SuiteMove
 from ...results.suite import Action, FactKind, Spread, SuiteComponent, SuiteFact, SuiteLever
 from .batch_growth import NOISE
 from .figures import retained, service_figure, service_held, stage_ledgers
@@ -22,6 +22,7 @@ _KIND_OF: dict[Action, Kind] = {
     "narrow weights": "dtype",
     "share equal tensors": "twin",
     "trim allocator": "allocator",
+    "freeze objects": "allocator",
     "set variable": "allocator",
     "limit growth": "growth",
     "limit size": "growth",
@@ -46,6 +47,7 @@ class ComponentEvidence:
         spec: the suite, as `FILE.py|MODULE[:NAME]`.
         measure: what a budget limits, and what a change saves in the service: "rss" or "unevictable".
         moves: import statements of the program that a trial moved, by "file:line".
+        forks: what workers copy that are forked once the component has been made; None if that was not measured.
     """
 
     component: SuiteComponent
@@ -57,6 +59,7 @@ class ComponentEvidence:
     spec: str = ""
     measure: str = "rss"
     moves: Mapping[str, SuiteMove] = field(default_factory=dict)
+    forks: SuiteForks | None = None
 
     def of(self, purpose: str, variant: str | None = None) -> list[SuiteProcess]:
         """Returns the processes of one purpose that succeeded."""

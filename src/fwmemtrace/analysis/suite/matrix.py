@@ -85,6 +85,8 @@ def service_saving(lever: SuiteLever, need_bytes: int) -> int:
 
     A budget applies to the peak: if it is exceeded, a lever saves no more than it lowers the peak.
     """
+    if need_bytes and lever.action == "freeze objects":
+        return 0  # it is about workers, not about the process that the budget limits
     saved = lever.in_service_bytes
     if saved is None and any(fact.kind == "service spread" for fact in lever.evidence):
         saved = 0  # measured, and lost among the differences between runs

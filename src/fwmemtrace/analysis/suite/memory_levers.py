@@ -11,6 +11,8 @@ from .figures import resident, retained, row_of
 from .spreads import saving, spread
 from .stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, INIT
 
+_OWN_OBJECTS = 5_000_000  # bytes of the interpreter's and the tracer's objects that every forked worker copies
+
 # Element types that hold the same weights in less space, with the bytes of one element.
 _NARROWER = {
     "float64": (("float32", 4),),
@@ -29,6 +31,7 @@ def memory_levers(one: ComponentEvidence) -> Iterator[SuiteLever]:
     yield from _trim(one)
     yield from _arenas(one)
     yield from _growth(one)
+    yield from _forks(one)
 
 
 def _narrower_weights(one: ComponentEvidence, arrays: SuiteArrays) -> Iterator[SuiteLever]:
@@ -121,6 +124,26 @@ def _arenas(one: ComponentEvidence) -> Iterator[SuiteLever]:
             evidence=[spread_fact("before", before), spread_fact("after", after)],
             after=after.median_bytes,
         )
+
+
+def _forks(one: ComponentEvidence) -> Iterator[SuiteLever]:
+    """Yields what `gc.freeze()` saves in a worker, if the service forks some."""
+    if one.forks is None:
+        return
+    forks = one.forks
+    saves = forks.copied_bytes - forks.frozen_bytes
+    if saves < _OWN_OBJECTS:
+        return
+    yield from lever_if_worthwhile(
+        one,
+        "freeze objects",
+        "",
+        low=saves,
+        high=saves,
+        basis="measured",
+        phase=INIT,
+        evidence=[fact("forked", forks.copied_bytes, forks.frozen_bytes, counts=[forks.workers])],
+    )
 
 
 def _growth(one: ComponentEvidence) -> Iterator[SuiteLever]:

@@ -109,8 +109,8 @@ def _lever(
     one: ComponentEvidence, model: SuiteModel, as_it_is: SuiteModelWay, way: SuiteModelWay
 ) -> Iterator[SuiteLever]:
     facts = [
-        fact("model alone", as_it_is.held_bytes, way.held_bytes, names=[model.name]),
         *model_facts(model, way),
+        fact("model alone", as_it_is.held_bytes, way.held_bytes, names=[model.name]),
     ]
     with_torch = [name for name, packages in one.imported_by_others.items() if "torch" in packages]
     needs_alone = way.way.startswith(_WITHOUT_TORCH) and bool(with_torch)

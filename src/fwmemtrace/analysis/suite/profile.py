@@ -25,7 +25,7 @@ from .sites import allocation_sites
 from .spreads import middle, saving, spread
 from .stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, STAGES, in_a_stage
 
-_TRIALS = ("deferred", "arenas", "trial")  # a failure in one of these is not the component's
+_TRIALS = ("deferred", "arenas", "trial", "forks")  # a failure in one of these is not the component's
 _PACKAGES = 12
 
 

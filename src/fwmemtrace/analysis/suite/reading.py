@@ -17,6 +17,7 @@ from ...records import (
     SuiteBegin,
     SuiteChange,
     SuiteDeferred,
+    SuiteForks,
     SuiteMember,
     SuiteModel,
     SuiteMove,
@@ -36,6 +37,7 @@ class SuiteRecords:
         runs: in the suite's own process: each process that it started.
         moves: in the suite's own process: the import statements that it looked at.
         models: in the suite's own process: the models that it tried.
+        forks: in the suite's own process: what forked workers copy.
         use: in a pass that watches what the requests use: the modules.
         arrays: in the same pass: the live tensors and arrays.
         answers: of a component or variant: what it answers to the first requests.
@@ -45,7 +47,7 @@ class SuiteRecords:
 
     takes: ClassVar[tuple[type[Record], ...]] = (
         *(SuiteBegin, SuiteMember, SuiteRun),
-        *(SuiteUse, SuiteArrays, SuiteDeferred, SuiteMove, SuiteModel, SuiteAnswers),
+        *(SuiteUse, SuiteArrays, SuiteDeferred, SuiteMove, SuiteModel, SuiteAnswers, SuiteForks),
     )
 
     begin: SuiteBegin | None = None
@@ -53,6 +55,7 @@ class SuiteRecords:
     runs: list[SuiteRun] = field(default_factory=list)
     moves: list[SuiteMove] = field(default_factory=list)
     models: list[SuiteModel] = field(default_factory=list)
+    forks: list[SuiteForks] = field(default_factory=list)
     use: SuiteUse | None = None
     arrays: SuiteArrays | None = None
     answers: SuiteAnswers | None = None
@@ -89,6 +92,8 @@ class SuiteRecords:
             self.moves.append(record)
         elif isinstance(record, SuiteModel):
             self.models.append(record)
+        elif isinstance(record, SuiteForks):
+            self.forks.append(record)
         elif isinstance(record, SuiteUse):
             self.use = record
         elif isinstance(record, SuiteArrays):

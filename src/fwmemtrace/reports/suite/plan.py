@@ -19,6 +19,7 @@ from ..blocks import (
     Sentence,
     Table,
     counted,
+    enumerate_words,
     parts,
     plain,
 )
@@ -27,12 +28,18 @@ from .words import Words, evidence_words, joined, lever_words
 
 _MEASURES = {"rss": "peak RSS", "unevictable": "peak RSS without file pages that the kernel can evict"}
 _NOTHING = 1_000_000  # bytes
+_SPLITS = 6
 _OWNERS_SHARE = 0.1  # of what remains: a smaller package is not worth a sentence
 
 
-def plan_sentences(plan: SuitePlan) -> list[Sentence]:
-    """Returns whether the budget can be reached and how; the first sentence says it all."""
-    limit = Bytes(plan.limit_bytes)
+def plan_sentences(plan: SuitePlan, failed: Sequence[str] = ()) -> list[Sentence]:
+    """Returns whether the budget can be reached and how; the first sentence says it all.
+
+    Args:
+        plan: the plan.
+        failed: the components that failed, which are not part of its figures.
+    """
+    limit, service = Bytes(plan.limit_bytes), service_words(failed)
     if plan.within_budget:
         changes = counted(len(plan.steps), "change")
         return [
@@ -41,7 +48,9 @@ def plan_sentences(plan: SuitePlan) -> list[Sentence]:
                 limit,
                 " is in reach: with ",
                 *changes,
-                " the service takes ",
+                " ",
+                *service,
+                " takes ",
                 *_measured(plan.result),
                 ".",
             ]
@@ -50,13 +59,15 @@ def plan_sentences(plan: SuitePlan) -> list[Sentence]:
         best: Words = [
             "the best measured set of ",
             *counted(len(plan.steps), "change"),
-            " lowers the service from ",
+            " lowers ",
+            *service,
+            " from ",
             Bytes(plan.now.median_bytes),
             " to ",
             *_measured(plan.result),
         ]
     else:
-        best = ["no measured change lowers the ", Bytes(plan.now.median_bytes), " of the service"]
+        best = ["no measured change lowers the ", Bytes(plan.now.median_bytes), " of ", *service]
     reached = [split for split in plan.splits if split.within_budget]
     words: Words = ["The budget of ", limit, " is out of reach: ", *best]
     if reached:
@@ -64,10 +75,15 @@ def plan_sentences(plan: SuitePlan) -> list[Sentence]:
     return [[*words, "."]]
 
 
-def plan_section(plan: SuitePlan) -> Section:
-    """Returns the plan."""
+def service_words(failed: Sequence[str]) -> Words:
+    """Returns "the service", and what of it failed."""
+    return ["the service", *([" without ", *enumerate_words([[Code(name)] for name in failed])] if failed else [])]
+
+
+def plan_section(plan: SuitePlan, failed: Sequence[str] = ()) -> Section:
+    """Returns the plan; see `plan_sentences`."""
     about = [
-        *plan_sentences(plan),
+        *plan_sentences(plan, failed),
         [
             f"Figures are {_MEASURES[plan.measure]} of the whole service in one fresh process, interpreter included; ",
             *counted(plan.sets_measured, "set"),
@@ -77,7 +93,8 @@ def plan_section(plan: SuitePlan) -> Section:
     if plan.now_other_bytes is not None and plan.result_other_bytes is not None:
         other = _MEASURES["unevictable" if plan.measure == "rss" else "rss"]
         now, then = Bytes(plan.now_other_bytes), Bytes(plan.result_other_bytes)
-        about.append([f"In {other}: ", now, " now, ", then, " with all changes."])
+        changed: Words = [", ", then, " with all changes"] if plan.steps else []
+        about.append([f"In {other}: ", now, " now", *changed, "."])
     blocks: list[Block] = [Prose("plan", about)]
     if plan.steps:
         blocks.append(Listing("steps", list(_steps(plan.steps))))
@@ -89,8 +106,10 @@ def plan_section(plan: SuitePlan) -> Section:
                 ordered=False,
             )
         )
-    if plan.splits:
-        blocks.append(_splits(plan.splits))
+    # Of components that take nothing by themselves, there is nothing to tell.
+    splits = [one for one in plan.splits if one.service.median_bytes < plan.result.median_bytes - _NOTHING]
+    if splits:
+        blocks.append(_splits(splits[:_SPLITS]))
     blocks += _remains(plan)
     return Section("plan", "Plan", blocks)
 
@@ -129,8 +148,8 @@ def _effect(saved: int, saves: str, costs: str) -> Words:
 
 def _pair(steps: Sequence[SuiteStep], together: int, apart: int) -> Sentence:
     names = joined([step_words(step) for step in steps], "; and ")
-    each = _effect(apart, "save", "cost")
-    return ["Only together: ", *names, ". Both save ", Bytes(together), "; each alone, they ", *each, " in sum."]
+    alone = [*_effect(apart, "save", "cost"), *([] if abs(apart) < _NOTHING else [" in sum"])]
+    return ["Only together: ", *names, ". Both save ", Bytes(together), "; one at a time, they ", *alone, "."]
 
 
 def _split_words(split: SuiteSplit) -> Words:

@@ -7,7 +7,7 @@ from ..blocks import Block, Bytes, Code, Column, Listing, Prose, Section, Senten
 from .components import allocations_section, component_section, profiles, snapshots
 from .models import models_sections
 from .plan import plan_section
-from .summary import failures, recommendations, sharing_sentence, summary_sentences
+from .summary import failed_components, failures, recommendations, sharing_sentence, summary_sentences
 from .words import evidence_words, lever_words, savings
 
 _RECOMMENDED = 10
@@ -54,7 +54,7 @@ def suite_sections(suite: Suite, *, top: int = 5, verbose: bool = False) -> list
     if suite.plan is None or not suite.plan.steps:
         sections.append(_recommendations(suite))
     if suite.plan is not None:
-        sections.append(plan_section(suite.plan))
+        sections.append(plan_section(suite.plan, failed_components(suite)))
     return sections
 
 

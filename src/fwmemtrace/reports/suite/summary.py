@@ -16,7 +16,7 @@ from ...results.suite import (
 )
 from ..blocks import Bytes, Code, Percent, Sentence, counted, parts
 from ..ledger_words import ledger_words
-from .plan import plan_sentences
+from .plan import plan_sentences, service_words
 from .words import (
     Words,
     fact_words,
@@ -37,6 +37,9 @@ _PASSES = {
     "arenas": "fewer arenas",
     "variant": "variant",
     "trial": "trial",
+    "forks": "forked workers",
+    "models": "looking for models",
+    "model": "model",
     "plan": "plan",
 }
 _OUTCOMES = {
@@ -53,7 +56,8 @@ _GROWING_STAGES = ("import", "init", "first request", "batch")
 def summary_sentences(suite: Suite) -> list[Sentence]:
     """Returns the largest holder, the service against its budget, the best lever, and the failures."""
     measured = [component for component in suite.components if component.held is not None]
-    sentences: list[Sentence] = [] if suite.plan is None else plan_sentences(suite.plan)
+    failed = failed_components(suite)
+    sentences: list[Sentence] = [] if suite.plan is None else plan_sentences(suite.plan, failed)
     if measured:
         sentences.append(_largest(measured))
     else:
@@ -61,7 +65,7 @@ def summary_sentences(suite: Suite) -> list[Sentence]:
     if suite.sharing is not None and len(suite.sharing.order) > 1:
         sentences.append(sharing_sentence(suite.sharing))
     if suite.budget is not None:
-        sentences.append(_budget_sentence(suite.budget, suite.bare_bytes))
+        sentences.append(_budget_sentence(suite.budget, suite.bare_bytes, failed))
     if suite.against is not None and suite.against.service.change_bytes is not None:
         sentences.append(_since(suite.against))
     levers = advised(suite)
@@ -71,11 +75,16 @@ def summary_sentences(suite: Suite) -> list[Sentence]:
         sentences.append(_best_lever(levers[0]))
     elif measured:
         sentences.append("No lever saves memory.")
-    failed = [component for component in suite.components if component.outcome != "ok"]
     if failed:
-        names = joined([[Code(component.name), f" ({component.outcome})"] for component in failed], ", ")
+        outcomes = {component.name: component.outcome for component in suite.components}
+        names = joined([[Code(name), f" ({outcomes[name]})"] for name in failed], ", ")
         sentences.append([f"{len(failed)} of ", *counted(len(suite.components), "component"), " failed: ", *names, "."])
     return sentences
+
+
+def failed_components(suite: Suite) -> list[str]:
+    """Returns the names of the components that failed as they are."""
+    return [component.name for component in suite.components if component.outcome != "ok"]
 
 
 def sharing_sentence(sharing: SuiteSharing) -> Sentence:
@@ -129,7 +138,7 @@ def recommendations(suite: Suite) -> list[Sentence]:
             words.append("; may overlap with a lever of this component above")
         seen.add(lever.component)
         first, *others = lever.evidence
-        facts = [first, *(fact for fact in others if fact.kind in ("unevictable", "service peak"))]
+        facts = [first, *(fact for fact in others if fact.kind in ("call time", "unevictable", "service peak"))]
         items.append([*words, ".", *_spaced(sentence(fact_words(fact)) for fact in facts)])
     return items
 
@@ -171,9 +180,10 @@ def _since(against: SuiteComparison) -> Sentence:
     return [*words, "fallen" if change < 0 else "risen", " by ", Bytes(abs(change)), "."]
 
 
-def _budget_sentence(budget: SuiteBudget, bare: int) -> Sentence:
+def _budget_sentence(budget: SuiteBudget, bare: int, failed: Sequence[str]) -> Sentence:
     limit = Bytes(budget.limit_bytes)
-    peak: Words = [Bytes(budget.peak_bytes), ", with the ", Bytes(bare), " of a bare interpreter,"]
+    service: Words = [*service_words(failed), ", "] if failed else []
+    peak: Words = [*service, Bytes(budget.peak_bytes), ", with the ", Bytes(bare), " of a bare interpreter,"]
     if budget.need_bytes:
         return ["The peak of ", *peak, " exceeds the budget of ", limit, " by ", Bytes(budget.need_bytes), "."]
     spare = Bytes(budget.limit_bytes - budget.peak_bytes)

@@ -37,19 +37,39 @@ def stand_in(form: ModelForm) -> Component | None:
     )
 
 
-def swap_model(form: ModelForm, spec: str) -> None:
-    """Give a model that a component has just made the weights of another form.
+class ModelSwap:
+    """Gives the model of a component the weights of another form. To be made before the component is.
 
-    Raises:
-        SuiteError: if there is no such model.
+    Args:
+        form: the model and its form.
     """
-    if form.way in ONNX_WAYS:
-        return
-    torch: Any = sys.modules.get("torch")
-    found = [] if torch is None else instances(gc.get_objects(), torch.nn.Module)
-    module = max((one for one in found if type(one).__name__ == form.name), key=_parameters, default=None)
-    if module is None:
-        raise SuiteError(f"{form.component} has made no {form.name}")
+
+    def __init__(self, form: ModelForm) -> None:
+        self._form = form
+        self._others = {id(one) for one in self._models()}  # those of the components before it
+
+    def _models(self) -> list[Any]:
+        torch: Any = sys.modules.get("torch")
+        found = [] if torch is None else instances(gc.get_objects(), torch.nn.Module)
+        return [one for one in found if type(one).__name__ == self._form.name]
+
+    def make(self, spec: str) -> None:
+        """Swap the weights, now that the component has been made.
+
+        Args:
+            spec: the suite, which may define the classes of the model or know where they are.
+
+        Raises:
+            SuiteError: if there is no such model.
+        """
+        made = [one for one in self._models() if id(one) not in self._others]
+        module = max(made, key=_parameters, default=None)
+        if module is None:
+            raise SuiteError(f"{self._form.component} has made no {self._form.name}")
+        _swap(module, self._form, spec)
+
+
+def _swap(module: Any, form: ModelForm, spec: str) -> None:
     if form.way == INT8:
         quantize(module)
         return
@@ -59,7 +79,7 @@ def swap_model(form: ModelForm, spec: str) -> None:
         *zip(module.buffers(), saved.buffers(), strict=True),
     ):
         mine.data = theirs.data
-    module.forward = _taking(torch, next(saved.parameters()).dtype, module.forward)
+    module.forward = _taking(sys.modules["torch"], next(saved.parameters()).dtype, module.forward)
 
 
 def _taking(torch: Any, dtype: Any, forward: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,7 +1,7 @@
 """The plan of a suite, carried out: what each of its changes promises, and what the service then takes.
 
-    python -m benchmarks plan              finds the plan of examples/guard_suite.py, and carries it out
-    python -m benchmarks.plan SUITE.bin    carries out the plan in the trace of an earlier run of that suite
+    python -m benchmarks.plan_trial              finds the plan of examples/guard_suite.py, and carries it out
+    python -m benchmarks.plan_trial SUITE.bin    carries out the plan in the trace of an earlier run of that suite
 
 The changes are made one after another in a copy of the example, in the order of the plan. Each time, `fwmemtrace run`
 measures the peak of a program that runs all components, as a service would.
@@ -141,10 +141,6 @@ class Copy:
             raise SystemExit(f"cannot carry out {step.action} {step.subject}; add it to {__file__}")
         known[step.action](step)
 
-    def _set_variable(self, step: SuiteStep) -> None:
-        name, _, value = step.subject.partition("=")
-        self._variables[name] = value
-
     def peak(self) -> int:
         """Return the peak RSS of the service in bytes, as `fwmemtrace run` measures it."""
         trace = self._folder / "run.bin"
@@ -153,6 +149,10 @@ class Copy:
         (process, *_) = fwmemtrace.read(trace).summary().trace.processes
         trace.unlink()
         return process.peak_bytes
+
+    def _set_variable(self, step: SuiteStep) -> None:
+        name, _, value = step.subject.partition("=")
+        self._variables[name] = value
 
     def _run_model(self, step: SuiteStep) -> None:
         way = step.subject.partition(": ")[2]
@@ -230,6 +230,6 @@ def of_trace(trace: Path) -> list[Row]:
 
 
 if __name__ == "__main__":
-    rows = of_trace(Path(sys.argv[1]))
+    rows = of_trace(Path(sys.argv[1])) if len(sys.argv) > 1 else run()
     print(table(rows))
     sys.exit(0 if all(row.reached for row in rows) else 1)
