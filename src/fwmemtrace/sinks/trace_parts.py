@@ -86,9 +86,10 @@ class TraceParts:
     def __init__(self, file: AppendFile, max_size: int) -> None:
         path = self._path = file.path
         self._kind = type(file)
-        self._size = max(max_size // _PARTS, 1)  # of one part
+        # Of one part. One more than there are is for what a part begins with, and for what is reserved at its end.
+        self._size = max(max_size // (_PARTS + 1), 1)
         self._full: list[tuple[str, int]] = []  # parts behind the first that are complete, with their sizes
-        self._room = max_size - self._size  # for those, and the one that is being written
+        self._room = max_size - 2 * self._size  # for those, and the one that is being written
         self._current = (path, 0)
         self._number = 1
         self._file_number = 1
