@@ -1,6 +1,7 @@
 """A day of a service in production mode: 15 requests a second, all calls counted, in a trace below its limit.
 
-The clock of the recorder that samples is set forward, so that the day takes a minute or two. Phases and records are real.
+The clock of the recorder that samples is set forward, so that the day takes a minute or two. Phases and records are
+real.
 """
 
 from __future__ import annotations
