@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -26,6 +27,7 @@ from fwmemtrace.records import (
     UnmeasuredCalls,
 )
 from fwmemtrace.sinks import TraceFileSink
+from fwmemtrace.sinks.trace_parts import TraceParts
 from fwmemtrace.trace.live import LiveTrace
 from fwmemtrace.tracefile.follow import FollowedFile
 from fwmemtrace.tracefile.reader import open_trace_file
@@ -188,6 +190,36 @@ def test_a_trace_goes_on_where_no_part_can_be_created(tmp_path: Path) -> None:
         assert session.lost_records == 0
 
     assert fwmemtrace.read(moved / "trace.bin")["request"].calls == 200
+
+
+@pytest.mark.parametrize("at", ["start", "began"])
+def test_an_exception_of_a_signal_handler_costs_no_part(at: str, tmp_path: Path, monkeypatch: Any) -> None:
+    interrupted = []
+
+    def interrupt(parts: TraceParts, *arguments: Any) -> Any:
+        if len(interrupted) < 3:
+            interrupted.append(at)
+            raise KeyboardInterrupt
+        return original(parts, *arguments)
+
+    original = getattr(TraceParts, at)
+    monkeypatch.setattr(TraceParts, at, interrupt)
+    sink = TraceFileSink(tmp_path / "t.bin", max_size=3_000)
+    records: list[Record] = [session_begin(0)]
+    sink.write(records[0])
+    for span in range(1, 200):
+        for record in (PhaseBegin(span, 0, "a", 1, span, 0), PhaseEnd(span, span, 0, 0)):
+            while True:  # the program's phase would end at the interruption
+                try:
+                    sink.write(record)
+                    break
+                except KeyboardInterrupt:
+                    pass
+    sink.close()
+
+    assert len(interrupted) == 3
+    rows = analysed(list(open_trace_file(tmp_path / "t.bin")))
+    assert rows["a"] == (199, 0, {}, 0)
 
 
 def test_a_device_has_no_parts() -> None:

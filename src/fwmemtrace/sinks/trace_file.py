@@ -127,10 +127,13 @@ class TraceFileSink:
             except SinkError:  # as where the folder is gone: this part goes on, and the next one is tried later
                 pass
             else:
-                before, self._file = self._file, file
-                self._append = file.append
+                # A signal handler may raise anywhere in here: a part is complete before anything is written to it.
+                start = header(os.getpid(), self.lost) + parts.start(perf_counter_ns())
+                before, is_there = self._file, file.append(start)
+                self._file, self._append = file, file.append
+                self._start, self._behind = (b"", False) if is_there else (start, True)
+                parts.began(file.path, len(start))
                 before.close()
-                self._begin_file(header(os.getpid(), self.lost) + parts.start(perf_counter_ns()))
         parts.add(record, len(whole))
         if self._behind or not self._append(whole):
             self._write_after_gap(record, whole)

@@ -173,30 +173,32 @@ class TraceParts:
         return found
 
     def next_file(self) -> AppendFile:
-        """Create the file of the next part, and drop the oldest as far as there is no room for it.
+        """Create the file of the next part, which begins with `start`, and is written to once it `began`.
 
         Raises:
             SinkError: if it cannot be created. Then the current part goes on for a while.
         """
         self._may_end_at = self._current[1] + self._size
         try:
-            file = self._create()
+            return self._create()
         except OSError as error:
             raise SinkError(f"{self._path} cannot go on in a new part: {error.strerror}") from error
+
+    def began(self, path: str, size: int) -> None:
+        """From now on, records go to the next part, which has this size; drop the oldest as far as there is no room."""
         if self._number == 1:
             self._first_records = self._records
         else:
             self._full.append(self._current)
         self._number += 1
-        self._current = file.path, 0
-        self._may_end_at = self._size
+        self._current = path, size
+        self._may_end_at = max(self._size, size + self._size // 2)  # many phases alone may fill a small part
         while self._full and sum(size for _, size in self._full) + self._size > self._room:
             name, _ = self._full.pop(0)
             try:
                 os.unlink(name)
             except OSError:  # whoever removed it has made room
                 pass
-        return file
 
     def _create(self) -> AppendFile:
         for _ in range(_TRIES):
@@ -208,7 +210,7 @@ class TraceParts:
         raise FileExistsError("there are too many parts")
 
     def start(self, time_ns: int) -> bytes:
-        """Return the frames with which the current part begins, behind its header."""
+        """Return the frames with which the next part begins, behind its header."""
         session = self._session
         repeated: list[Record] = [*self._edges()]
         waiting = [self._root]
@@ -221,13 +223,10 @@ class TraceParts:
             session.session_id if session else "",
             session.pid if session else 0,
             session.time_ns if session else 0,
-            self._number,
+            self._number + 1,
             time_ns,
             self._records,
-            self._first_records,
+            self._records if self._number == 1 else self._first_records,
             len(repeated),
         )
-        start = b"".join(map(frame, [part, *repeated]))
-        self._current = self._current[0], len(start)
-        self._may_end_at = max(self._size, len(start) + self._size // 2)  # many phases alone may fill a small part
-        return start
+        return b"".join(map(frame, [part, *repeated]))
