@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import fwmemtrace
 from builders import session_begin
 from fwmemtrace import phase
 from fwmemtrace.analysis.process_analysis import ProcessAnalysis
-from fwmemtrace.errors import TraceFileError
+from fwmemtrace.errors import SinkError, TraceFileError
 from fwmemtrace.records import (
     CallTotals,
     PhaseBegin,
@@ -26,7 +28,7 @@ from fwmemtrace.records import (
     TracePart,
     UnmeasuredCalls,
 )
-from fwmemtrace.sinks import TraceFileSink
+from fwmemtrace.sinks import JsonLinesSink, TraceFileSink
 from fwmemtrace.sinks.trace_parts import TraceParts
 from fwmemtrace.trace.live import LiveTrace
 from fwmemtrace.tracefile.follow import FollowedFile
@@ -229,6 +231,40 @@ def test_a_device_has_no_parts() -> None:
     sink.close()
 
     assert not Path("/dev/null.part-2").exists()
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Callable[[int], Path]:
+    def make(minor: int) -> Path:
+        path = tmp_path / "device"
+        try:
+            os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, minor))
+            path.open("wb").close()
+        except (OSError, AttributeError) as error:
+            pytest.skip(f"devices cannot be made here: {error}")
+        return path
+
+    return make
+
+
+def test_a_device_that_is_full_stays(device: Callable[[int], Path]) -> None:
+    path = device(7)  # /dev/full
+    with pytest.raises(SinkError, match="No space left"):
+        fwmemtrace.session(path)
+    assert stat.S_ISCHR(path.lstat().st_mode)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_nothing_is_created_beside_a_device(device: Callable[[int], Path]) -> None:
+    path = device(3)  # /dev/null
+    for sink in (TraceFileSink(path), JsonLinesSink(path)):
+        with fwmemtrace.session(sink, interval=0):
+            pid = os.fork()
+            if pid == 0:
+                _requests(1)
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_live_view_follows_the_parts(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _FIRST_CALLS = 20
 _SPACING_NS = 1_000_000_000
 _FLUSH_NS = 1_000_000_000
+_FIRST_FLUSH_NS = 20_000_000
+_FLUSHES = 20  # of a session that is as old as this many pauses between them
 _ADVANCE_NS = 5_000_000  # time that edges may take on top, as when the session has just begun
 _EDGES = 2  # the end of a phase costs as much as its begin, which is measured
 _OTHERS = "(other phases)"  # of names beyond the limit
@@ -78,7 +80,7 @@ class SamplingRecorder:
         self._root = _Node(None, "")
         self._nodes = 0
         self._began_ns = self._clock()
-        self._next_flush_ns = self._began_ns + _FLUSH_NS
+        self._next_flush_ns = self._began_ns + _FIRST_FLUSH_NS
         self._spent_ns = 0
         self._told = False
 
@@ -151,7 +153,8 @@ class SamplingRecorder:
             node.errors[name] = node.errors.get(name, 0) + 1
         leave(span)
         if now >= self._next_flush_ns:
-            self._next_flush_ns = now + _FLUSH_NS
+            # A worker may be killed soon after it has begun.
+            self._next_flush_ns = now + min(max((now - self._began_ns) // _FLUSHES, _FIRST_FLUSH_NS), _FLUSH_NS)
             self._flush()
 
     def annotate(self, span: Span, attributes: dict[str, Attribute], /) -> None:

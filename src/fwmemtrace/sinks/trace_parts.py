@@ -8,7 +8,6 @@ were of each phase.
 from __future__ import annotations
 
 import os
-import stat
 
 from ..errors import SinkError
 from ..records import (
@@ -100,10 +99,7 @@ class TraceParts:
         self._paths = 0
         self._open: dict[int, _Call] = {}  # by span
         self._ended: list[PhaseEnd] = []  # of calls that began in the first part, since
-        try:
-            self._splits = stat.S_ISREG(os.lstat(path).st_mode)  # not /dev/null
-        except OSError:
-            self._splits = False
+        self._splits = file.is_new  # not /dev/null
 
     def is_full(self, record: Record, size: int) -> bool:
         """Tell whether a record has to go to a new part. Captures of other tools are moved into one part as a whole."""
