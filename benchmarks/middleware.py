@@ -6,21 +6,16 @@ in the event loop or in a worker thread. Both are started anew for each pair and
 
 from __future__ import annotations
 
-import http.client
-import subprocess
 import sys
 import tempfile
-import time
-from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean, median
 from typing import NamedTuple
 
-import psutil
-
 import fwmemtrace
-from benchmarks.harness import ROOT, Pair, Row
+from benchmarks.harness import Pair, Row
+from benchmarks.services import SERVE, Service
 
 _NEEDS = ("fastapi", "uvicorn")
 _CLIENTS = 4
@@ -33,7 +28,7 @@ _TOLERANCE = 0.05
 # Every verdict is kept, with its text: what the service grows by must be in the figures of its routes.
 _SERVICE = """
 import re, sys, zlib
-import fastapi, uvicorn
+import fastapi
 
 GATE = re.compile(r"\\b(ignore|disregard|forget)\\b.{0,30}\\b(instructions?|rules)\\b", re.IGNORECASE)
 
@@ -68,63 +63,7 @@ if len(sys.argv) > 1:
     from fwmemtrace.integrations.starlette import instrument
     instrument(app)
     fwmemtrace.start(sys.argv[1])
-
-class Server(uvicorn.Server):
-    async def startup(self, sockets=None):
-        await super().startup(sockets)
-        print(self.servers[0].sockets[0].getsockname()[1], flush=True)
-
-Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False)).run()
 """
-
-
-class _Service:
-    """A service in a process of its own.
-
-    Args:
-        arguments: the path of its trace, or nothing.
-    """
-
-    def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-c", _SERVICE, *arguments]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        self._port = int(self._process.stdout.readline())
-        self._measured = psutil.Process(self._process.pid)
-
-    def rss(self) -> int:
-        """RSS of the process, as psutil reads it from outside."""
-        return int(self._measured.memory_info().rss)
-
-    def load(self) -> tuple[float, float]:
-        """Send the requests of one turn.
-
-        Returns:
-            Nanoseconds for each request: of the clock, and of processor time.
-        """
-        before, began = self._processor(), time.perf_counter_ns()
-        with ThreadPoolExecutor(_CLIENTS) as clients:
-            list(clients.map(self._ask, range(_CLIENTS)))
-        requests = _CLIENTS * _REQUESTS
-        return (time.perf_counter_ns() - began) / requests, (self._processor() - before) / requests
-
-    def stop(self) -> None:
-        """End the service in order, so that its trace is complete."""
-        self._process.terminate()
-        self._process.wait()
-
-    def _processor(self) -> float:
-        times = self._measured.cpu_times()
-        return float(times.user + times.system) * 1e9
-
-    def _ask(self, client: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port)
-        for number in range(_REQUESTS):
-            connection.request("GET", f"/{'batch' if number % 4 == 0 else 'check'}/{client * _REQUESTS + number}")
-            response = connection.getresponse()
-            body = response.read()
-            assert response.status == 200, body
-        connection.close()
 
 
 def run() -> list[Row]:
@@ -158,13 +97,14 @@ class _Measured(NamedTuple):
 
 def _pair(trace: Path) -> _Measured:
     """Load a service with the middleware and one without; each is first in every other turn."""
-    traced, plain = _Service(str(trace)), _Service()
-    turns: dict[_Service, list[tuple[float, float]]] = {traced: [], plain: []}
+    traced, plain = Service(_SERVICE + SERVE, str(trace)), Service(_SERVICE + SERVE)
+    paths = [f"/{'batch' if number % 16 < 4 else 'check'}/{number}" for number in range(_CLIENTS * _REQUESTS)]
+    turns: dict[Service, list[tuple[float, float]]] = {traced: [], plain: []}
     try:
         before = traced.rss()
         for number in range(1 + _TURNS):
             for service in (traced, plain) if number % 2 else (plain, traced):
-                turns[service].append(service.load())
+                turns[service].append(service.load(_CLIENTS, paths))
         change = traced.rss() - before
     finally:
         traced.stop()

@@ -3,7 +3,7 @@
     python -m fuzz                              10,000 inputs to each reader but that of captures
     python -m fuzz frames --inputs 1000000      so many to one reader
     python -m fuzz captures --seconds 60        for so long
-    python -m fuzz frames --engine atheris      guided by coverage, until it is interrupted; needs atheris
+    python -m fuzz frames --engine atheris      guided by coverage, for --seconds or until interrupted; needs atheris
 
 An input is at fault if it raises anything but an error of ours, takes more than 5 seconds, or ends the process. It is
 then in build/fuzz, by the name of its reader, and `python -m fuzz READER --replay FILE` runs it again.
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         TARGETS[names[0]](arguments.replay.read_bytes())
         return 0
     if arguments.engine == "atheris":
-        return _guided(names[0])
+        return _guided(names[0], arguments.seconds)
     faults = sum(_random(name, arguments.inputs, arguments.seconds, arguments.seed) for name in names)
     rss = _peak_bytes()
     print(f"{faults} faults; peak RSS {rss / 1e6:.0f} MB")
@@ -106,6 +106,8 @@ def _seeds(name: str, random: Random) -> list[bytes]:
     match name:
         case "frames" | "traces":
             return [*corpus, *(inputs.trace(inputs.records(random)) for _ in range(200))]
+        case "parts":
+            return [inputs.part(random) for _ in range(200)]
         case "reports":
             return [random.randbytes(16) for _ in range(200)]
         case "libraries":
@@ -136,15 +138,26 @@ def _capture(native: bool) -> bytes:
             return capture.read_bytes()
 
 
-def _guided(name: str) -> int:
-    import atheris
+# In a process of its own: what is imported already is not instrumented.
+_GUIDED = """
+import sys
+import atheris
+with atheris.instrument_imports(include=["fwmemtrace"]):
+    from fuzz.targets import TARGETS
+atheris.Setup(sys.argv[:1] + sys.argv[2:], TARGETS[sys.argv[1]])
+atheris.Fuzz()
+"""
 
-    with atheris.instrument_imports(include=["fwmemtrace"]):
-        from . import targets
-    corpus = Path(__file__).parent / "corpus" / name
-    atheris.Setup([sys.argv[0], str(_FOUND), *([str(corpus)] if corpus.exists() else [])], targets.TARGETS[name])
-    atheris.Fuzz()
-    return 0
+
+def _guided(name: str, seconds: float) -> int:
+    """Let atheris look for inputs, which it adds to the ones that are mutated otherwise."""
+    corpus = _FOUND / f"{name}-corpus"
+    corpus.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(_seeds(name, Random(name))):
+        (corpus / f"seed-{number}").write_bytes(seed)
+    limit = [] if seconds == float("inf") else [f"-max_total_time={seconds:.0f}"]
+    found = [f"-artifact_prefix={_FOUND}/", "-timeout=5", "-rss_limit_mb=1000", *limit]
+    return subprocess.run([sys.executable, "-c", _GUIDED, name, *found, str(corpus)], check=False).returncode
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from fwmemtrace.records import PhaseBegin, PhaseEnd, Record, SessionBegin, kinds
+from fwmemtrace.records import PhaseBegin, PhaseEnd, Record, SessionBegin, TracePart, kinds
 from fwmemtrace.tracefile.encode import frame, header
 
 _EDGES = (0, 1, 2, 3, 7, 100, 255, 4096, 10**6, 10**9, 2**31, 2**32, 2**40, 2**62, 2**63, 2**64 - 1, -1, -2, -(2**63))
@@ -58,6 +58,18 @@ def records(random: Random) -> list[Record]:
 def trace(made: Sequence[Record]) -> bytes:
     """Return records as the bytes of a trace file."""
     return header(7) + b"".join(map(frame, made))
+
+
+def session_in_parts() -> SessionBegin:
+    """Return the start of the session whose parts `part` makes."""
+    return SessionBegin(1, "parts", 7, 1, "0", "3.11", "linux", [], 0, 0, 1, 1, "kernel", ["resident"], {})
+
+
+def part(random: Random) -> bytes:
+    """Return a further part of a trace, with figures of little sense in its first record."""
+    number = random.choice((2, 2, 3, 1, *_EDGES[-4:]))
+    begin = TracePart("parts", 7, 0, number, *(random.choice(_EDGES) for _ in range(4)))
+    return trace([begin, *records(random)[1:]])
 
 
 @cache

@@ -28,6 +28,9 @@ from fwmemtrace.reports.share import shareable
 from fwmemtrace.reports.terminal import write_text
 from fwmemtrace.system import elf
 from fwmemtrace.tracefile.decode import FrameDecoder
+from fwmemtrace.tracefile.follow import FollowedFile
+from fwmemtrace.tracefile.layout import part_path
+from fwmemtrace.tracefile.reader import open_trace_file
 
 from . import inputs
 
@@ -55,6 +58,17 @@ def traces(data: bytes) -> None:
     path.write_bytes(data)
     with suppress(FwmemtraceError):
         _report(path)
+
+
+def parts(data: bytes) -> None:
+    """Read bytes as a further part of a trace, at once and while it grows."""
+    path = _FOLDER / "in-parts.bin"
+    path.write_bytes(inputs.trace([inputs.session_in_parts()]))
+    followed = FollowedFile(open_trace_file(path))
+    Path(part_path(str(path), 2)).write_bytes(data)
+    list(followed.new_records())
+    with suppress(FwmemtraceError):
+        fwmemtrace.read(path).report("json")
 
 
 def libraries(data: bytes) -> None:
@@ -104,5 +118,5 @@ def _report(path: Path) -> None:
 
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = MappingProxyType(
-    {target.__name__: target for target in (frames, texts, libraries, traces, reports, captures)}
+    {target.__name__: target for target in (frames, texts, libraries, traces, parts, reports, captures)}
 )

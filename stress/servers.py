@@ -1,5 +1,7 @@
 """Servers under load, told one path for all their processes: every request that was served is in the traces.
 
+Each is tried in production mode, too.
+
 Of gunicorn, uvicorn and gevent, those that are installed.
 """
 
@@ -63,19 +65,25 @@ def run(number: int) -> Outcome:
     Path("stress_app.py").write_text(_APP, encoding="utf-8")
     for name, (modules, command) in _SERVERS.items():
         if all(importlib.util.find_spec(module) for module in modules):
-            served, traced, processes = _try(name, command, number)
-            outcome.expect(served == traced, f"{name}: {served} served, {traced} traced")
-            outcome.expect(served >= number, f"{name}: {served} of {number} were served")
-            outcome.figures[f"processes of {name}"] = processes
+            for mode in ("", "production"):
+                served, traced, processes = _try(name, command, number, mode)
+                outcome.expect(served == traced, f"{name} {mode}: {served} served, {traced} traced")
+                outcome.expect(served >= number, f"{name} {mode}: {served} of {number} were served")
+                outcome.figures[f"processes of {name}"] = processes
     return outcome
 
 
-def _try(name: str, command: tuple[str, ...], number: int) -> tuple[int, int, int]:
+def _try(name: str, command: tuple[str, ...], number: int, mode: str) -> tuple[int, int, int]:
     port = _free_port()
-    trace = Path(name.replace(", ", "-") + ".bin").absolute()
+    trace = Path(f"{name.replace(', ', '-')}{mode}.bin").absolute()
     server = subprocess.Popen(
         [sys.executable, *(word.format(port=port) for word in command)],
-        env={**os.environ, "FWMEMTRACE": str(trace), "PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path])},
+        env={
+            **os.environ,
+            "FWMEMTRACE": str(trace),
+            "FWMEMTRACE_MODE": mode,
+            "PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path]),
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

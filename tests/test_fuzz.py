@@ -21,7 +21,15 @@ def fuzz(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("reader", "inputs"),
-    [("frames", 3000), ("texts", 3000), ("libraries", 100), ("traces", 20), ("reports", 20), ("captures", 40)],
+    [
+        ("frames", 3000),
+        ("texts", 3000),
+        ("libraries", 100),
+        ("traces", 20),
+        ("parts", 200),
+        ("reports", 20),
+        ("captures", 40),
+    ],
 )
 def test_no_input_is_at_fault(reader, inputs, tmp_path):
     done = fuzz(tmp_path, reader, "--inputs", str(inputs))

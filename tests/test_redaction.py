@@ -135,6 +135,38 @@ def test_a_trace_has_no_secrets(tmp_path, monkeypatch):
     assert trace.processes[0].session().labels["region"] == "eu"
 
 
+@pytest.mark.parametrize("mode", ["", "production"])
+def test_names_of_phases_have_no_secrets(mode, tmp_path):
+    @phase("query https://me:hunter2@db.internal/x")
+    def decorated():
+        pass
+
+    @phase("with ghp_abcdefghijklmnopqrstuvwxyz0123456789")
+    def with_token():
+        pass
+
+    with fwmemtrace.session(tmp_path / "t.bin", mode=mode, redact=["ticket-[0-9]+"], interval=0):
+        for number in range(30):
+            decorated()
+            with_token()
+            with phase("GET https://me:hunter2@db.internal/x"), phase("password=hunter2"):
+                pass
+            with phase(f"ticket-{number}"):
+                pass
+    written = (tmp_path / "t.bin").read_bytes()
+    assert [secret for secret in (b"hunter2", b"ghp_", b"ticket") if secret in written] == []
+    rows = {row.names: row.calls for row in fwmemtrace.read(tmp_path / "t.bin").phases}
+    url = f"https://{REDACTED}@db.internal/x"
+    assert rows == {
+        (f"query {url}",): 30,
+        (f"with {REDACTED}",): 30,
+        (f"GET {url}",): 30,
+        (f"GET {url}", f"password={REDACTED}"): 30,
+        (REDACTED,): 30,
+        (): 1,
+    }
+
+
 @pytest.mark.parametrize(
     ("command", "arguments", "kept"),
     [

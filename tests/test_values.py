@@ -154,6 +154,17 @@ def test_other_sinks_take_odd_values_too(value, tmp_path):
     assert all(re.match("[A-Z][A-Za-z]+ [a-z_]+=", line) for line in stream.getvalue().splitlines())
 
 
+@pytest.mark.slow
+def test_a_phase_with_too_many_attributes_is_recorded_without_them(tmp_path):
+    attributes = {f"key{number}": "x" * 16_000 for number in range(1_100)}
+    with fwmemtrace.session(tmp_path / "t.bin", interval=0) as session, phase("many", **attributes):
+        fwmemtrace.annotate(**attributes)
+    assert session.lost_records == 0
+    (row, _) = fwmemtrace.read(tmp_path / "t.bin").phases
+    assert row.attributes.keys() == {"attributes"}
+    assert row.attributes["attributes"].startswith("left out: 17,")
+
+
 class _Computed(type):
     @property
     def __module__(cls):

@@ -308,6 +308,7 @@ def test_a_warning_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
         "soft_exceptions",
         "full_disk",
         "long_run",
+        "day",
     ],
 )
 def test_an_attack_is_withstood(name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.errors import SettingsError
-from fwmemtrace.records import PhaseBegin, UnmeasuredCalls
+from fwmemtrace.records import PhaseBegin, PhaseEnd, UnmeasuredCalls
 from fwmemtrace.sinks.memory import MemorySink
 
 
@@ -88,3 +89,19 @@ def test_threads_and_tasks_are_counted_each_in_its_own_phase() -> None:
 def test_an_unknown_mode_is_an_error() -> None:
     with pytest.raises(SettingsError, match="'fast' is not a mode"):
         fwmemtrace.session(MemorySink(), mode="fast")
+
+
+def test_counts_are_written_as_soon_as_no_phase_ends_any_more() -> None:
+    sink = MemorySink()
+    with fwmemtrace.session(sink, mode="production"):
+        for _ in range(100):
+            with phase("hot"):
+                pass
+        deadline = time.monotonic() + 30
+        written = 0
+        while written < 100 and time.monotonic() < deadline:
+            time.sleep(0.01)
+            measured = sum(isinstance(record, PhaseEnd) for record in list(sink.records))
+            counted = sum(record.calls for record in list(sink.records) if isinstance(record, UnmeasuredCalls))
+            written = measured + counted
+    assert written == 100

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +18,7 @@ import fwmemtrace
 from builders import session_begin
 from fwmemtrace import phase
 from fwmemtrace.analysis.process_analysis import ProcessAnalysis
-from fwmemtrace.errors import TraceFileError
+from fwmemtrace.errors import SinkError, TraceFileError
 from fwmemtrace.records import (
     CallTotals,
     PhaseBegin,
@@ -25,7 +28,8 @@ from fwmemtrace.records import (
     TracePart,
     UnmeasuredCalls,
 )
-from fwmemtrace.sinks import TraceFileSink
+from fwmemtrace.sinks import JsonLinesSink, TraceFileSink
+from fwmemtrace.sinks.trace_parts import TraceParts
 from fwmemtrace.trace.live import LiveTrace
 from fwmemtrace.tracefile.follow import FollowedFile
 from fwmemtrace.tracefile.reader import open_trace_file
@@ -128,8 +132,8 @@ def test_a_session_s_trace_stays_below_its_size(tmp_path: Path) -> None:
     path = tmp_path / "trace.bin"
     with fwmemtrace.session(TraceFileSink(path, max_size=40_000), interval=0), phase("serve"):
         _requests(500)
-        assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 40_000
 
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 40_000
     trace = fwmemtrace.read(path)
     summary = trace.summary()
     assert {row.path: row.calls for row in trace.phases} == {
@@ -190,6 +194,36 @@ def test_a_trace_goes_on_where_no_part_can_be_created(tmp_path: Path) -> None:
     assert fwmemtrace.read(moved / "trace.bin")["request"].calls == 200
 
 
+@pytest.mark.parametrize("at", ["start", "began"])
+def test_an_exception_of_a_signal_handler_costs_no_part(at: str, tmp_path: Path, monkeypatch: Any) -> None:
+    interrupted = []
+
+    def interrupt(parts: TraceParts, *arguments: Any) -> Any:
+        if len(interrupted) < 3:
+            interrupted.append(at)
+            raise KeyboardInterrupt
+        return original(parts, *arguments)
+
+    original = getattr(TraceParts, at)
+    monkeypatch.setattr(TraceParts, at, interrupt)
+    sink = TraceFileSink(tmp_path / "t.bin", max_size=3_000)
+    records: list[Record] = [session_begin(0)]
+    sink.write(records[0])
+    for span in range(1, 200):
+        for record in (PhaseBegin(span, 0, "a", 1, span, 0), PhaseEnd(span, span, 0, 0)):
+            while True:  # the program's phase would end at the interruption
+                try:
+                    sink.write(record)
+                    break
+                except KeyboardInterrupt:
+                    pass
+    sink.close()
+
+    assert len(interrupted) == 3
+    rows = analysed(list(open_trace_file(tmp_path / "t.bin")))
+    assert rows["a"] == (199, 0, {}, 0)
+
+
 def test_a_device_has_no_parts() -> None:
     sink = TraceFileSink("/dev/null", max_size=1000)
     for number in range(100):
@@ -197,6 +231,40 @@ def test_a_device_has_no_parts() -> None:
     sink.close()
 
     assert not Path("/dev/null.part-2").exists()
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Callable[[int], Path]:
+    def make(minor: int) -> Path:
+        path = tmp_path / "device"
+        try:
+            os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, minor))
+            path.open("wb").close()
+        except (OSError, AttributeError) as error:
+            pytest.skip(f"devices cannot be made here: {error}")
+        return path
+
+    return make
+
+
+def test_a_device_that_is_full_stays(device: Callable[[int], Path]) -> None:
+    path = device(7)  # /dev/full
+    with pytest.raises(SinkError, match="No space left"):
+        fwmemtrace.session(path)
+    assert stat.S_ISCHR(path.lstat().st_mode)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_nothing_is_created_beside_a_device(device: Callable[[int], Path]) -> None:
+    path = device(3)  # /dev/null
+    for sink in (TraceFileSink(path), JsonLinesSink(path)):
+        with fwmemtrace.session(sink, interval=0):
+            pid = os.fork()
+            if pid == 0:
+                _requests(1)
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_live_view_follows_the_parts(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ class ProbeContext(msgspec.Struct, frozen=True):  # `dataclasses` would bring `i
         attribution: the changes of RSS that probes account for exactly, such as imports.
         delivered: tells whether every record so far has reached the trace file at `trace_path`.
         redact: returns a text without secrets; `note` applies it.
+        tick: tells the session that time has passed, from a thread of a probe that looks every few milliseconds.
         snapshot: lets all other probes record what there is now, for a probe that has seen a reason.
         source: the name that `note` puts on its notes; the session sets it to the probe's name.
     """
@@ -43,6 +44,7 @@ class ProbeContext(msgspec.Struct, frozen=True):  # `dataclasses` would bring `i
     attribution: Attribution
     delivered: Callable[[], bool] = lambda: False
     redact: Callable[[str], str] = str
+    tick: Callable[[], None] = lambda: None
     snapshot: Callable[[str], None] = lambda reason: None
     source: str = ""
 

@@ -7,6 +7,7 @@ is only counted too.
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from time import perf_counter_ns
 
 from ..probes.base import Emit
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 _FIRST_CALLS = 20
 _SPACING_NS = 1_000_000_000
 _FLUSH_NS = 1_000_000_000
+_FIRST_FLUSH_NS = 20_000_000
+_LONGEST_FLUSH_S = 1.0
+_IDLE_NS = 30_000_000
+_FLUSHES = 20  # of a session that is as old as this many pauses between them
 _ADVANCE_NS = 5_000_000  # time that edges may take on top, as when the session has just begun
 _EDGES = 2  # the end of a phase costs as much as its begin, which is measured
 _OTHERS = "(other phases)"  # of names beyond the limit
@@ -78,9 +83,10 @@ class SamplingRecorder:
         self._root = _Node(None, "")
         self._nodes = 0
         self._began_ns = self._clock()
-        self._next_flush_ns = self._began_ns + _FLUSH_NS
-        self._spent_ns = 0
+        self._next_flush_ns = self._began_ns + _FIRST_FLUSH_NS
+        self._spent_ns = self._latest_ns = self._written_ns = 0
         self._told = False
+        self._flushing = allocate_lock()
 
     def begin(self, phase: NamedPhase, /) -> Span:
         """A phase begins in this thread and context."""
@@ -150,8 +156,20 @@ class SamplingRecorder:
             name = type_name(error)
             node.errors[name] = node.errors.get(name, 0) + 1
         leave(span)
+        self._latest_ns = now
         if now >= self._next_flush_ns:
-            self._next_flush_ns = now + _FLUSH_NS
+            # A worker may be killed soon after it has begun.
+            self._next_flush_ns = now + min(max((now - self._began_ns) // _FLUSHES, _FIRST_FLUSH_NS), _FLUSH_NS)
+            self._flush()
+
+    def tick(self) -> None:
+        """Write what was counted once no phase has ended for a moment: a server that was told to stop is killed soon.
+
+        Called every few milliseconds, in another thread.
+        """
+        latest = self._latest_ns
+        if latest != self._written_ns and self._clock() - latest >= _IDLE_NS:
+            self._written_ns = latest
             self._flush()
 
     def annotate(self, span: Span, attributes: dict[str, Attribute], /) -> None:
@@ -183,10 +201,23 @@ class SamplingRecorder:
         Returns:
             The time in nanoseconds, RSS, and the peak RSS since the session began, in bytes.
         """
-        self._flush()
+        alone = self._flushing.acquire(timeout=_LONGEST_FLUSH_S)
+        try:
+            self._write_counts()
+        finally:
+            if alone:
+                self._flushing.release()
         return self.inner.finish()
 
     def _flush(self) -> None:
+        if not self._flushing.acquire(blocking=False):  # another thread does, or this one that a signal interrupted
+            return
+        try:
+            self._write_counts()
+        finally:
+            self._flushing.release()
+
+    def _write_counts(self) -> None:
         waiting = [self._root]
         while waiting:
             node = waiting.pop()

@@ -76,6 +76,7 @@ class Session:
         self._governor = Governor(settings.max_overhead / 2 if production else None)
         self._attribution = Attribution()
         self._probes = ProbeSet(warn)
+        self._tick: Callable[[], None] = _nothing  # until there is a recorder
         self._probe_names = [probe.name for probe in probes]
         self._record_begin()
         try:
@@ -104,6 +105,7 @@ class Session:
             window=self._sink.window,
             max_overhead=settings.max_overhead / 2 if production else None,
         )
+        self._tick = getattr(self._recorder, "tick", _nothing)
         copyreg.pickle(type(self._recorder), current_tracer.reduce)
         names.use(self._redactor.text)
         self._previous_tracer = active.install(self._recorder)  # there is one if FWMEMTRACE_MARKERS is set
@@ -231,6 +233,7 @@ class Session:
             self._attribution,
             delivered,
             self._redactor.text,
+            lambda: self._tick(),
         )
 
     def _after_fork(self) -> None:
@@ -265,3 +268,7 @@ class Session:
         message = f"phases are no longer recorded: reading the memory of this process raised {error!r}"
         self._sink.emit(Note(perf_counter_ns(), "session", message))
         warn(message)
+
+
+def _nothing() -> None:
+    pass

@@ -27,6 +27,9 @@ class AppendFile:
         path: the file.
         new: whether it must not exist; otherwise it must.
 
+    Attributes:
+        is_new: whether it was created here, so that it is a regular file of ours and not a device.
+
     Raises:
         FileExistsError: if it exists and must not.
         OSError: if it cannot be created.
@@ -36,6 +39,7 @@ class AppendFile:
 
     def __init__(self, path: str, *, new: bool = True) -> None:
         self.path = path
+        self.is_new = new
         self.reason = ""  # why the latest write that failed found no room
         self._lock = RLock()  # a signal handler or a finaliser may write inside a write
         self._number = open_marked(path, self.flags | (_NEW if new else 0), _MODE)

@@ -64,7 +64,7 @@ class JsonLinesSink:
 
     def after_fork(self, pid: int) -> None:
         self._file.forget()
-        self._file = create(worker_path(self._first, pid))
+        self._file = create(worker_path(self._first, pid) if self._file.is_new else self._first)
         self.lost = 0
 
     def close(self) -> None:

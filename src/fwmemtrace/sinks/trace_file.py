@@ -40,7 +40,7 @@ class TraceFileSink:
 
     Attributes:
         asked: the absolute path of the file that was asked for.
-        path: the absolute path of the file that is written; after a fork, of the worker's own.
+        path: the absolute path of the file that is written; after a fork, of the worker's own. None for a device.
         first_path: that of the first process of the session.
         session_id: the id of the session that the existing file belongs to; None if this is a session of its own.
         lost: the number of records for which there was no room.
@@ -66,16 +66,17 @@ class TraceFileSink:
         self._max_size = max_size
         self._kind: type[AppendFile] = AppendFile if max_size else MappedFile  # a window is larger than a part may be
         self._use(create(self.asked, overwrite=overwrite, related=self._joins, kind=self._kind))
-        self.first_path = self.first_path or self.path
+        self.first_path = self.first_path or self._file.path
         if self._behind:
             self._file.close()
-            os.unlink(self.path)
-            raise SinkError(f"{self.path} cannot be written: {self._file.reason}")
+            if self._file.is_new:  # nobody's device
+                os.unlink(self._file.path)
+            raise SinkError(f"{self._file.path} cannot be written: {self._file.reason}")
 
     def _use(self, file: AppendFile) -> None:
         self._file = file
         self._append = file.append
-        self.path = file.path
+        self.path = file.path if file.is_new else None
         self.lost = self._gap = 0
         self._told_at = 0.0
         self._lock = RLock()
@@ -127,10 +128,13 @@ class TraceFileSink:
             except SinkError:  # as where the folder is gone: this part goes on, and the next one is tried later
                 pass
             else:
-                before, self._file = self._file, file
-                self._append = file.append
+                # A signal handler may raise anywhere in here: a part is complete before anything is written to it.
+                start = header(os.getpid(), self.lost) + parts.start(perf_counter_ns())
+                before, is_there = self._file, file.append(start)
+                self._file, self._append = file, file.append
+                self._start, self._behind = (b"", False) if is_there else (start, True)
+                parts.began(file.path, len(start))
                 before.close()
-                self._begin_file(header(os.getpid(), self.lost) + parts.start(perf_counter_ns()))
         parts.add(record, len(whole))
         if self._behind or not self._append(whole):
             self._write_after_gap(record, whole)
@@ -159,7 +163,8 @@ class TraceFileSink:
 
     def after_fork(self, pid: int) -> None:
         self._file.forget()
-        self._use(create(worker_path(self.first_path, pid), kind=self._kind))
+        path = self.asked if self.path is None else worker_path(self.first_path, pid)
+        self._use(create(path, kind=self._kind))
 
     def forget(self) -> None:
         self._file.forget()

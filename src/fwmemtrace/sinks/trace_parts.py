@@ -8,7 +8,6 @@ were of each phase.
 from __future__ import annotations
 
 import os
-import stat
 
 from ..errors import SinkError
 from ..records import (
@@ -86,9 +85,10 @@ class TraceParts:
     def __init__(self, file: AppendFile, max_size: int) -> None:
         path = self._path = file.path
         self._kind = type(file)
-        self._size = max(max_size // _PARTS, 1)  # of one part
+        # Of one part. One more than there are is for what a part begins with, and for what is reserved at its end.
+        self._size = max(max_size // (_PARTS + 1), 1)
         self._full: list[tuple[str, int]] = []  # parts behind the first that are complete, with their sizes
-        self._room = max_size - self._size  # for those, and the one that is being written
+        self._room = max_size - 2 * self._size  # for those, and the one that is being written
         self._current = (path, 0)
         self._number = 1
         self._file_number = 1
@@ -99,10 +99,7 @@ class TraceParts:
         self._paths = 0
         self._open: dict[int, _Call] = {}  # by span
         self._ended: list[PhaseEnd] = []  # of calls that began in the first part, since
-        try:
-            self._splits = stat.S_ISREG(os.lstat(path).st_mode)  # not /dev/null
-        except OSError:
-            self._splits = False
+        self._splits = file.is_new  # not /dev/null
 
     def is_full(self, record: Record, size: int) -> bool:
         """Tell whether a record has to go to a new part. Captures of other tools are moved into one part as a whole."""
@@ -172,30 +169,32 @@ class TraceParts:
         return found
 
     def next_file(self) -> AppendFile:
-        """Create the file of the next part, and drop the oldest as far as there is no room for it.
+        """Create the file of the next part, which begins with `start`, and is written to once it `began`.
 
         Raises:
             SinkError: if it cannot be created. Then the current part goes on for a while.
         """
         self._may_end_at = self._current[1] + self._size
         try:
-            file = self._create()
+            return self._create()
         except OSError as error:
             raise SinkError(f"{self._path} cannot go on in a new part: {error.strerror}") from error
+
+    def began(self, path: str, size: int) -> None:
+        """From now on, records go to the next part, which has this size; drop the oldest as far as there is no room."""
         if self._number == 1:
             self._first_records = self._records
         else:
             self._full.append(self._current)
         self._number += 1
-        self._current = file.path, 0
-        self._may_end_at = self._size
+        self._current = path, size
+        self._may_end_at = max(self._size, size + self._size // 2)  # many phases alone may fill a small part
         while self._full and sum(size for _, size in self._full) + self._size > self._room:
             name, _ = self._full.pop(0)
             try:
                 os.unlink(name)
             except OSError:  # whoever removed it has made room
                 pass
-        return file
 
     def _create(self) -> AppendFile:
         for _ in range(_TRIES):
@@ -207,7 +206,7 @@ class TraceParts:
         raise FileExistsError("there are too many parts")
 
     def start(self, time_ns: int) -> bytes:
-        """Return the frames with which the current part begins, behind its header."""
+        """Return the frames with which the next part begins, behind its header."""
         session = self._session
         repeated: list[Record] = [*self._edges()]
         waiting = [self._root]
@@ -220,13 +219,10 @@ class TraceParts:
             session.session_id if session else "",
             session.pid if session else 0,
             session.time_ns if session else 0,
-            self._number,
+            self._number + 1,
             time_ns,
             self._records,
-            self._first_records,
+            self._records if self._number == 1 else self._first_records,
             len(repeated),
         )
-        start = b"".join(map(frame, [part, *repeated]))
-        self._current = self._current[0], len(start)
-        self._may_end_at = max(self._size, len(start) + self._size // 2)  # many phases alone may fill a small part
-        return start
+        return b"".join(map(frame, [part, *repeated]))

@@ -98,11 +98,12 @@ class FollowedFile:
                     begin = Part(file, self._session).begin
             except OSError:  # removed just now
                 continue
-            if begin is not None and begin.number == self._number + 1:
+            if begin is None or begin.number < max(self._number, 2):
+                continue
+            if begin.number <= self._number + 1:
                 return path, begin.number, 1 + begin.repeated
-            if begin is not None and begin.number > self._number:
-                self._missed = True
-                return None
+            self._missed = True
+            return None
         return None
 
     def _stat(self) -> os.stat_result:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
@@ -83,8 +84,8 @@ class Part:
         """
         if self.begin is None:
             return iter(())
-        if self.begin.number == number + 1:
-            return islice(self._records, self.begin.repeated, None)
+        if self.begin.number in (number, number + 1):  # the same one was begun twice if a signal handler raised
+            return islice(self._records, min(max(self.begin.repeated, 0), sys.maxsize), None)
         return chain([self.begin], self._records)
 
 

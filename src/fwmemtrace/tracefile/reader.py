@@ -67,7 +67,7 @@ class TraceFile:
         number = 1
         for file in files:
             part = Part(file, session)
-            if part.begin is None or part.begin.number <= number:
+            if part.begin is None or part.begin.number < max(number, 2):
                 continue
             yield from part.records_after(number)
             number = part.begin.number

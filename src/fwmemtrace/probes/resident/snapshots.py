@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from itertools import islice
+from itertools import dropwhile, islice
 from os.path import dirname
 from time import perf_counter_ns
 
@@ -14,7 +14,6 @@ from ...units import format_bytes
 from ..base import ProbeContext
 from .running_threads import line_of, stack_of
 
-_OWN_THREADS = "fwmemtrace"  # how their names begin
 _OURS = dirname(dirname(dirname(__file__)))
 _DEEPEST = 30
 _SHOWN = 5
@@ -67,14 +66,14 @@ def _take_allocations(context: ProbeContext) -> None:
 
 
 def _threads() -> list[ThreadStack]:
+    """Return where all threads of the program are, without frames of the tracer's that are innermost."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     found = []
     for ident, frame in sys._current_frames().items():
-        name = names.get(ident, str(ident))
-        if not name.startswith(_OWN_THREADS):
-            stack = islice(stack_of(frame).frames(), _DEEPEST)
-            frames = [(code.co_qualname, code.co_filename, line_of(code, at)) for code, at in stack]
-            found.append(ThreadStack(name, frames))
+        inside = dropwhile(lambda step: step[0].co_filename.startswith(_OURS), stack_of(frame).frames())
+        frames = [(code.co_qualname, code.co_filename, line_of(code, at)) for code, at in islice(inside, _DEEPEST)]
+        if frames:  # else it is a thread of the tracer's
+            found.append(ThreadStack(names.get(ident, str(ident)), frames))
     main = threading.main_thread().name
     return sorted(found, key=lambda thread: thread.name != main)
 

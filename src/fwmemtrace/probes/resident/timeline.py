@@ -105,6 +105,7 @@ class Timeline:
                     continue
                 began = perf_counter_ns()
                 rss = self._rss()
+                self._context.tick()
                 if self._triggers is not None:
                     self._triggers.look(rss, began)
                 rose = self._rises.look(rss, began)
