@@ -20,8 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .triggers import Triggers
 
-# smaps_rollup walks the page tables, milliseconds in a big process: at most this share of the time goes to it. A service
-# has outermost phases all the time, and its report shows the latest reading only.
+# smaps_rollup walks the page tables, milliseconds in a big process: at most this share of the time goes to it. A
+# service has outermost phases all the time, and its report shows the latest reading only.
 _FOOTPRINT_SHARE = 0.002
 _FOOTPRINT_GAP_NS = 10_000_000  # even if they cost next to nothing, they take room in the trace
 
