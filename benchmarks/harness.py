@@ -21,7 +21,7 @@ from typing import Any, Literal, NamedTuple
 from fwmemtrace.units import format_bytes, format_count, format_duration
 
 ROOT = Path(__file__).parent.parent
-_NOT_BENCHMARKS = ("__main__", "fleet_data", "harness", "results", "undecorated")
+_NOT_BENCHMARKS = ("__main__", "fleet_data", "guard_service", "harness", "results", "undecorated", "workers")
 HEAD = ("benchmark", "ours", "peer", "ratio", "target", "")
 
 
