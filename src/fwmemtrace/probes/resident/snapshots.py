@@ -71,8 +71,10 @@ def _threads() -> list[ThreadStack]:
     for ident, frame in sys._current_frames().items():
         name = names.get(ident, str(ident))
         if not name.startswith(_OWN_THREADS):
-            stack = stack_of(frame)[:_DEEPEST]
-            frames = [(code.co_qualname, code.co_filename, line_of(code, at)) for code, at in stack]
+            stack = stack_of(frame)
+            # A thread that asks for a snapshot is in here.
+            called = next((at for at, (code, _) in enumerate(stack) if not code.co_filename.startswith(_OURS)), 0)
+            frames = [(code.co_qualname, code.co_filename, line_of(code, at)) for code, at in stack[called:][:_DEEPEST]]
             found.append(ThreadStack(name, frames))
     main = threading.main_thread().name
     return sorted(found, key=lambda thread: thread.name != main)
