@@ -21,7 +21,17 @@ from typing import Any, Literal, NamedTuple
 from fwmemtrace.units import format_bytes, format_count, format_duration
 
 ROOT = Path(__file__).parent.parent
-_NOT_BENCHMARKS = ("__main__", "fleet_data", "harness", "plan_trial", "results", "services", "undecorated")
+_NOT_BENCHMARKS = (
+    "__main__",
+    "fleet_data",
+    "guard_service",
+    "harness",
+    "plan_trial",
+    "results",
+    "services",
+    "undecorated",
+    "workers",
+)
 HEAD = ("benchmark", "ours", "peer", "ratio", "target", "")
 
 

@@ -34,7 +34,7 @@ COMMANDS = {
     "plan": "fwmemtrace suite tests/suite/planted/two_importers/service.py --repeat 2 --budget 50MB",
     "verdicts": "FWMEMTRACE_DETAIL_SHARE=1 fwmemtrace run --report --probes objects docs/samples/verdicts.py",
     "forked_workers": "fwmemtrace run --report docs/samples/forked_workers.py",
-    "pytest": "pytest -q --fwmemtrace docs/samples/tests_of_a_guard.py",
+    "pytest": "pytest -q --fwmemtrace examples/test_guard.py",
     "three_views": "python docs/samples/three_views.py",
 }
 

@@ -46,6 +46,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "dot": "fwmemtrace.exporters.dot:DotExporter",
         "speedscope": "fwmemtrace.exporters.speedscope:SpeedscopeExporter",
         "pprof": "fwmemtrace.exporters.pprof:PprofExporter",
+        "otlp-profiles": "fwmemtrace.exporters.otlp_profiles:OtlpProfilesExporter",
         "perfetto": "fwmemtrace.exporters.perfetto:PerfettoExporter",
         "collapsed": "fwmemtrace.exporters.collapsed:CollapsedExporter",
         "jsonl": "fwmemtrace.exporters.jsonl:JsonLinesExporter",

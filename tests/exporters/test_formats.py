@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -142,8 +143,9 @@ def test_no_format_has_a_control_character_of_a_name(rises_trace: Trace, tmp_pat
             assert "L" * 10_000 in text
 
 
-def test_pprof_has_no_control_character_either(native_trace: Trace, tmp_path: Path):
-    content = gzip.decompress(export(native_trace, "pprof", tmp_path / "x.pb.gz").read_bytes())
+@pytest.mark.parametrize(("to", "unpack"), [("pprof", gzip.decompress), ("otlp-profiles", bytes)])
+def test_profiles_have_no_control_character_either(native_trace: Trace, tmp_path: Path, to: str, unpack: Any):
+    content = unpack(export(native_trace, to, tmp_path / "x").read_bytes())
     assert b"\\x1b[31mred\\x07" in content
     assert b"\x1b[31m" not in content
     assert b"lone \\\\ud800" in content or b"lone \\ud800" in content

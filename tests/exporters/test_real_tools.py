@@ -24,6 +24,50 @@ def export(trace: Trace, to: str, path: Path) -> Path:
     return path
 
 
+def test_otlp_profiles_are_read_by_opentelemetrys_own_messages(native_trace: Trace, tmp_path: Path) -> None:
+    service = pytest.importorskip(
+        "opentelemetry.proto.collector.profiles.v1development.profiles_service_pb2", reason="needs opentelemetry-proto"
+    )
+    request = service.ExportProfilesServiceRequest()
+    request.ParseFromString(export(native_trace, "otlp-profiles", tmp_path / "x.otlp.pb").read_bytes())
+    size = request.ByteSize()
+    request.DiscardUnknownFields()
+    assert request.ByteSize() == size
+    tables = request.dictionary
+    text = tables.string_table
+    assert text[0] == ""
+    for table in (tables.mapping_table, tables.location_table, tables.function_table, tables.stack_table):
+        assert table[0] == type(table[0])()
+    (resource,) = request.resource_profiles
+    about = {each.key: each.value for each in resource.resource.attributes}
+    assert about["process.pid"].int_value == native_trace.processes[0].pid
+    totals: dict[str, int] = {}
+    of_phase: dict[str, int] = {}
+    functions = set()
+    for profile in resource.scope_profiles[0].profiles:
+        kind = text[profile.sample_type.type_strindex]
+        assert len(profile.profile_id) == 16
+        assert profile.time_unix_nano == native_trace.summary().trace.processes[0].started_unix_ns
+        for sample in profile.samples:
+            totals[kind] = totals.get(kind, 0) + sum(sample.values)
+            for place in tables.stack_table[sample.stack_index].location_indices:
+                location = tables.location_table[place]
+                functions.add(text[tables.function_table[location.lines[0].function_index].name_strindex])
+            for each in (tables.attribute_table[number] for number in sample.attribute_indices):
+                assert text[each.key_strindex] == "fwmemtrace.phase.path"
+                if kind == "inuse_space":
+                    path = each.value.string_value
+                    of_phase[path] = of_phase.get(path, 0) + sum(sample.values)
+    rows = [row for row in native_trace.phases if row.native is not None]
+    assert totals["inuse_space"] == sum(row.native.live_bytes for row in rows if row.native)
+    assert totals["alloc_objects"] == sum(row.native.allocations for row in rows if row.native)
+    for row in rows:
+        if row.path in of_phase and row.native is not None:
+            assert of_phase[row.path] == row.native.live_bytes
+    assert "init/load" in of_phase
+    assert any("load" in name for name in functions)
+
+
 @pytest.fixture(scope="module")
 def profile(native_trace: Trace, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export(native_trace, "pprof", tmp_path_factory.mktemp("pprof") / "profile.pb.gz")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import fwmemtrace
 pytestmark = pytest.mark.slow
 pytest_plugins = ["pytester"]
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 TESTS = """
 import mmap
 import pytest
@@ -138,7 +140,7 @@ def big(): return KEPT.append(new_memory(20_000_000))
 
 def test_heavy(big): KEPT.append(new_memory(40_000_000))
 """
-HEAVIEST = "*40.* MB*40.* MB  test_it.py::test_heavy"
+HEAVIEST = "*40.* MB*40.* MB*20.* MB* test_it.py::test_heavy"
 
 
 def test_the_table_trace_and_junit_file_have_each_test(run: Any, pytester: pytest.Pytester) -> None:
@@ -201,7 +203,7 @@ def test_workers_of_xdist_send_their_figures(run: Any, pytester: pytest.Pytester
         plugins=("xdist",),
     )
     result.assert_outcomes(passed=2, failed=1)
-    result.stdout.fnmatch_lines([HEAVIEST, "RSS: *tests.gw?.bin", "RSS: *tests.gw?.bin"])
+    result.stdout.fnmatch_lines([HEAVIEST, "RSS of gw0: *tests.gw0.bin", "RSS of gw1: *tests.gw1.bin"])
     rows = [
         row.name
         for path in sorted((pytester.path / "memory").iterdir())
@@ -209,6 +211,64 @@ def test_workers_of_xdist_send_their_figures(run: Any, pytester: pytest.Pytester
         if row.name.startswith("test_it.py::")
     ]
     assert sorted(rows) == ["test_it.py::test_heavy", "test_it.py::test_light", "test_it.py::test_over"]
+
+
+@pytest.mark.parametrize("color", ["yes", "no"])
+def test_the_table_shows_what_fixtures_take_and_which_limits_are_close(run: Any, color: str) -> None:
+    result = run(
+        """
+@pytest.fixture(scope="module")
+def model(): return new_memory(60_000_000)
+
+@pytest.mark.limit_peak("200 MB")
+def test_far(model): KEPT.append(new_memory(40_000_000))
+
+@pytest.mark.limit_peak("52 MB")
+def test_close(): new_memory(50_000_000).close()
+
+@pytest.mark.limit_rss("20 MB")
+def test_over(): KEPT.append(new_memory(30_000_000))
+
+def test_free(): pass
+""",
+        "--fwmemtrace",
+        f"--color={color}",
+    )
+    result.assert_outcomes(passed=3, failed=1)
+    start = next(at for at, line in enumerate(result.outlines) if "in setup" in line)
+    far, close, over, free = result.outlines[start + 1 : start + 5]
+    names = [line.rpartition("::")[2] for line in (far, close, over, free)]
+    assert names == ["test_far", "test_close", "test_over", "test_free"]
+    for line, share, of_color in ((far, "  20%", None), (close, "  96%", 33), (over, "  150%", 31)):
+        assert share in line
+        assert (f"\x1b[{of_color}m" in line) == (color == "yes" and of_color is not None)
+    assert "%" not in free
+    assert "+60." in far
+
+
+def test_the_examples_tests_take_the_same_in_workers_of_xdist(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("xdist", reason="needs pytest-xdist")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    for name in ("guard.py", "test_guard.py", "prompts.txt"):
+        shutil.copy(EXAMPLES / name, pytester.path)
+    options = ["-p", "fwmemtrace.integrations.pytest_plugin", "-p", "xdist", "-k", "gate or cache or long"]
+    found = []
+    for more in ([], ["-n", "2"]):
+        pytester.runpytest_subprocess(*options, "--fwmemtrace", "--junitxml=junit.xml", *more).assert_outcomes(passed=3)
+        found.append(
+            {
+                (case.attrib["name"], each.attrib["name"]): int(each.attrib["value"])
+                for case in ElementTree.parse(pytester.path / "junit.xml").iter("testcase")
+                for each in case.iter("property")
+            }
+        )
+    alone, together = found
+    assert set(alone) == set(together)
+    assert alone["test_long_prompts_leave_nothing_behind", "fwmemtrace_peak_bytes"] > 3_000_000
+    for key, value in alone.items():
+        assert together[key] == pytest.approx(value, abs=2_000_000 if "bytes" in key[1] else 10), key
 
 
 def test_tests_of_a_coroutine_function_are_called_again_too(run: Any) -> None:

@@ -128,14 +128,19 @@ def test_sessions_are_freed() -> None:
 
 @pytest.mark.slow
 @linux
-def test_workers_that_nobody_told_of_each_other_share_a_session(tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", ["by the environment", "by code"])
+def test_workers_that_nobody_told_of_each_other_share_a_session(tmp_path: Path, told: str) -> None:
     """As gunicorn's: forked by a process that has not imported the package, restarted, all told the same path."""
     done = run(
         tmp_path,
         """
         import os
         def work(number):
+            import fwmemtrace
             from fwmemtrace import phase
+            if "FWMEMTRACE" not in os.environ:
+                from fwmemtrace.sinks import FanOutSink, MemorySink, TraceFileSink
+                fwmemtrace.start(FanOutSink(MemorySink(), TraceFileSink("trace.bin")))
             for _ in range(number):
                 with phase("request"): pass
         def fork(number):
@@ -149,7 +154,7 @@ def test_workers_that_nobody_told_of_each_other_share_a_session(tmp_path: Path) 
         for pid in [fork(10), fork(20), fork(30)]: os.waitpid(pid, 0)
         os.waitpid(fork(40), 0)
         """,
-        FWMEMTRACE="trace.bin",
+        **({"FWMEMTRACE": "trace.bin"} if told == "by the environment" else {}),
     )
     assert (done.returncode, done.stderr) == (0, "")
     trace = fwmemtrace.read(tmp_path / "trace.bin")

@@ -1,4 +1,4 @@
-"""Folds what happened at single moments: garbage collections and notes."""
+"""Folds what happened at single moments: garbage collections, snapshots and notes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from typing import ClassVar
 
 from .. import results
 from ..paths import PhasePath, write
-from ..records import Collections, FullCollection, Note, PhaseBegin, PhaseEnd, Record
+from ..records import Collections, FullCollection, Note, PhaseBegin, PhaseEnd, Record, Snapshot
 
 _MOST = 500
+_THREADS = 3  # of a snapshot, whose innermost frames are named
 
 
 class MarksFold:
     """Keeps the first marks. A collection has no time of its own: it counts at the edge of a phase before it."""
 
-    takes: ClassVar[tuple[type[Record], ...]] = (PhaseBegin, PhaseEnd, Collections, FullCollection, Note)
+    takes: ClassVar[tuple[type[Record], ...]] = (PhaseBegin, PhaseEnd, Collections, FullCollection, Snapshot, Note)
 
     def __init__(self) -> None:
         self._time = 0
@@ -34,6 +35,10 @@ class MarksFold:
             returned = record.rss_before_bytes - record.rss_after_bytes
             text = f"full collection after {write(path)}: {record.collected} objects, {returned} bytes of RSS"
             self._marks.append((self._time, "full collection", text))
+        elif isinstance(record, Snapshot):
+            innermost = [thread.frames[0] for thread in record.threads if thread.frames]
+            places = [f"{function} ({file.rpartition('/')[2]}:{line})" for function, file, line in innermost]
+            self._marks.append((record.time_ns, "snapshot", ", ".join([record.reason, *places[:_THREADS]])))
         elif isinstance(record, Note):
             self._marks.append((record.time_ns, "note", f"{record.source}: {record.message}"))
 

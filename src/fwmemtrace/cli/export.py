@@ -15,6 +15,7 @@ _EXPORTERS = "fwmemtrace.exporters"
 _SUFFIXES = {
     "speedscope": ".speedscope.json",
     "pprof": ".pb.gz",
+    "otlp-profiles": ".otlp.pb",
     "perfetto": ".perfetto.json",
     "collapsed": ".collapsed",
 }

@@ -36,7 +36,7 @@ class Mark(Result, kw_only=True):
     """Something that happened at one moment."""
 
     at_ns: int  # since the first process's session began
-    kind: str  # "collection", "full collection" or "note"
+    kind: str  # "collection", "full collection", "snapshot" or "note"
     text: str  # what happened
 
 

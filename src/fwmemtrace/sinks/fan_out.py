@@ -26,8 +26,17 @@ class FanOutSink:
     @property
     def path(self) -> str | None:
         """The path of the first file that one of them writes; None if none does."""
-        paths = (getattr(sink, "path", None) for sink in self._sinks)
-        return next((path for path in paths if isinstance(path, str)), None)
+        return self._of_file("path")
+
+    @property
+    def first_path(self) -> str | None:
+        """The path of that file in the first process of the session."""
+        return self._of_file("first_path") or self.path
+
+    @property
+    def session_id(self) -> str | None:
+        """The id of the session that this file joins; None if it is the first of its own."""
+        return self._of_file("session_id")
 
     @property
     def lost(self) -> int:
@@ -42,6 +51,12 @@ class FanOutSink:
 
     def close(self) -> None:
         self._each(close)
+
+    def _of_file(self, name: str) -> str | None:
+        """Return an attribute of the first sink that writes a file, if it has it."""
+        file = next((sink for sink in self._sinks if isinstance(getattr(sink, "path", None), str)), None)
+        found = getattr(file, name, None)
+        return found if isinstance(found, str) else None
 
     def _each(self, action: Callable[[Sink], object]) -> None:
         for sink in list(self._sinks):

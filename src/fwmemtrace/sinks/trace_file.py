@@ -9,6 +9,7 @@ from time import monotonic, perf_counter_ns
 from ..errors import SinkError
 from ..records import Note, Record, SessionBegin
 from ..system.descriptors import close, open_marked
+from ..system.family import family as own_family
 from ..tracefile.encode import frame, header
 from ..tracefile.first_record import first_record
 from ..tracefile.layout import HEADER_LOST, HEADER_LOST_AT
@@ -33,8 +34,9 @@ class TraceFileSink:
     Args:
         path: the file. If it exists, the new one gets a number behind its name, such as `trace-2.bin`.
         overwrite: whether an existing file is replaced instead.
-        family: which processes belong together; see `system.family`. If the existing file was written by another
-            process of this family, the new one has this process's id behind its name, and belongs to that session.
+        family: which processes belong together; by default what `system.family` says. If the existing file was written
+            by another process of this family, the new one has this process's id behind its name, and belongs to that
+            session.
         max_size: of the trace in bytes, 0 for no limit. It is written in parts, and the oldest ones but the first are
             removed; captures of other tools, which a clean stop moves into it, come on top.
 
@@ -56,7 +58,7 @@ class TraceFileSink:
         path: str | os.PathLike[str] = "trace.bin",
         *,
         overwrite: bool = False,
-        family: str = "",
+        family: str | None = None,
         max_size: int = 0,
     ) -> None:
         self.asked = absolute(path)
@@ -100,6 +102,8 @@ class TraceFileSink:
 
     def _joins(self, path: str) -> bool:
         """Tell whether an existing file is that of the session to which this process belongs."""
+        if self._family is None:
+            self._family = own_family()
         if not self._family:
             return False
         number = open_marked(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))

@@ -13,7 +13,7 @@ from .layout import FRAME_CRC, FRAME_HEAD, HEADER, MAGIC
 
 _AT_MOST = 1024 * 1024  # bytes of the first frame; command lines may be long
 _PATIENCE_S = 0.005
-_TRIES = 20  # while the process that has created the file is about to write it
+_TRIES = 200  # while the process that has created the file is about to write it
 
 
 def first_record(number: int) -> SessionBegin | None:

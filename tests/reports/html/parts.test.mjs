@@ -8,6 +8,7 @@ const { csvText } = await load("csv");
 const { formatRange, packageOf, shorten, visible } = await load("format");
 const { importTree } = await load("importtree");
 const { lanesOf } = await load("lanes");
+const { kindsOf, marksNear, shownMarks } = await load("marks");
 const { namesOf, pathOf, pathsAround } = await load("paths");
 const { phaseColumns, phaseForest, visibleRows } = await load("phasetree");
 const { placeBefore, stackedAreas, ticks } = await load("scales");
@@ -20,6 +21,15 @@ const { waterfallSteps } = await load("waterfall");
 
 test("a CSV cell is quoted where it must be, and never a formula", () => {
   assert.equal(csvText(["a", "b"], [['x,"y"', 1], ["=1+1", null]]), 'a,b\r\n"x,""y""",1\r\n\'=1+1,\r\n');
+});
+
+test("a pointer means the marks near it, the nearest first, and no notes", () => {
+  const marks = [["collection", 100], ["snapshot", 130], ["note", 131], ["collection", 900]].map(([kind, at_ns]) => ({ kind, at_ns }));
+  const shown = shownMarks({ marks });
+  assert.deepEqual(kindsOf(shown).map(([kind]) => kind), ["collection", "snapshot"]);
+  const near = (at) => marksNear(shown, (ns) => ns / 10, at).map((mark) => mark.at_ns);
+  assert.deepEqual([near(128), near(500), near(940)], [[130, 100], [], [900]]);
+  assert.deepEqual(shownMarks(undefined), []);
 });
 
 test("a range has its unit once where it can", () => {

@@ -110,3 +110,16 @@ def test_only_python_files_get_into_a_report(tmp_path: Path) -> None:
     )
     found = source_files(results.TraceReport(trace=trace, phases=[], rises=[rises]), [], tmp_path)
     assert [(one.file, one.first, one.text) for one in found] == [("own.py", [1], ["one\ntwo\nthree"])]
+
+
+def test_snapshots_are_marks_where_they_were_taken(tmp_path: Path) -> None:
+    with fwmemtrace.session(tmp_path / "trace.bin", interval=0) as session, fwmemtrace.phase("request"):
+        session.snapshot("90% of the limit")
+    trace = fwmemtrace.read(tmp_path / "trace.bin")
+    (process,) = trace.details(trace.summary()).processes
+    (mark,) = [mark for mark in process.marks if mark.kind == "snapshot"]
+    (begin, end) = process.calls.begin_ns[0], process.calls.end_ns[0]
+    assert begin <= mark.at_ns <= end
+    assert mark.text.startswith("90% of the limit, ")
+    assert "test_details.py:" in mark.text
+    assert "/" not in mark.text

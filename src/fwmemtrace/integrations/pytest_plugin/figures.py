@@ -14,6 +14,8 @@ CHANGE, PEAK, IMPORTED = FIGURES = (
     "fwmemtrace_peak_bytes",
     "fwmemtrace_imports_bytes",
 )
+SETUP = "fwmemtrace_setup_change_bytes"  # what its fixtures added to RSS
+OF_LIMIT = "fwmemtrace_percent_of_limit"  # of the limit that it comes closest to
 
 
 class Total(NamedTuple):
@@ -23,6 +25,7 @@ class Total(NamedTuple):
     end: int
     peak: int
     path: str | None
+    worker: str  # of pytest-xdist, such as "gw0"; "" without
 
 
 TOTAL = "fwmemtrace"  # the key of a worker's total in what it sends to its controller
@@ -61,6 +64,11 @@ class FiguresSink:
         self._open: dict[int, _Span] = {}
         self.latest: StageFigures | None = None
         self.start_bytes = self.end_bytes = self.peak_bytes = 0
+
+    def take_latest(self) -> StageFigures | None:
+        """Return the figures of the phase that ended last, once."""
+        latest, self.latest = self.latest, None
+        return latest
 
     def write(self, record: Record) -> None:
         if isinstance(record, PhaseBegin):

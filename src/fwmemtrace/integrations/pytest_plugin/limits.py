@@ -48,15 +48,24 @@ class Limits(NamedTuple):
             sizes.pop("limit_allocated", None)
         return limits
 
-    def exceeded(self, figures: StageFigures) -> Iterator[str]:
-        """Yield a line for each limit that the call of a test exceeds; growth and allocations are checked elsewhere."""
+    def share(self, figures: StageFigures) -> float | None:
+        """Return how much of a limit the call of a test takes, of the one that it comes closest to; None without."""
+        shares = [max(value, 0) / limit for _, value, _, limit in self._against(figures) if limit]
+        return max(shares, default=None)
+
+    def _against(self, figures: StageFigures) -> Iterator[tuple[str, int, str, int]]:
         for name, value, words in (
             ("limit_rss", figures.change, "RSS rose by {}"),
             ("limit_peak", figures.peak, "RSS peaked {} above the start of the test"),
             ("limit_imports", figures.imported, "its imports took {}"),
         ):
-            limit = self.sizes.get(name)
-            if limit is not None and value > limit:
+            if name in self.sizes:
+                yield name, value, words, self.sizes[name]
+
+    def exceeded(self, figures: StageFigures) -> Iterator[str]:
+        """Yield a line for each limit that the call of a test exceeds; growth and allocations are checked elsewhere."""
+        for name, value, words, limit in self._against(figures):
+            if value > limit:
                 line = f"{words.format(format_bytes(value))}, over the limit of {format_bytes(limit)} ({name})"
                 if name != "limit_imports" and figures.imported >= 0.1 * value:
                     line += f"; {format_bytes(figures.imported)} of that are imports"

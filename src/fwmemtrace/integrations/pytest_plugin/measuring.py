@@ -17,7 +17,7 @@ from ...system.meter import open_meter
 from ...tracing.phases import phase
 from ...units import format_bytes
 from .baseline import Baseline
-from .figures import FIGURES, TOTAL, TOTALS, FiguresSink, Total
+from .figures import FIGURES, OF_LIMIT, SETUP, TOTAL, TOTALS, FiguresSink, Total
 from .limits import GrowthLimit, Limits
 from .options import Options
 
@@ -49,7 +49,7 @@ class TestMemory:
         self._session.stop()
         figures = self._figures
         path = None if self._path is None else str(self._path)
-        return Total(figures.start_bytes, figures.end_bytes, figures.peak_bytes, path)
+        return Total(figures.start_bytes, figures.end_bytes, figures.peak_bytes, path, _worker(self._config))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
@@ -80,9 +80,14 @@ class TestMemory:
             return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self) -> Generator[None, object, object]:
-        with phase("setup"):
-            return (yield)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        try:
+            with phase("setup"):
+                return (yield)
+        finally:
+            figures = self._figures.take_latest()
+            if figures is not None:
+                item.user_properties.append((SETUP, figures.change))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self) -> Generator[None, object, object]:
@@ -92,16 +97,19 @@ class TestMemory:
     @pytest.hookimpl(wrapper=True, trylast=True)  # innermost: what other plugins do around the call is not the test's
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         figures = None
+        limits = self._limits(item)
         try:
             with phase("call"):
                 result = yield
         finally:
-            figures, self._figures.latest = self._figures.latest, None
+            figures = self._figures.take_latest()
             if figures is not None:
                 for name, value in zip(FIGURES, (figures.change, figures.peak, figures.imported), strict=True):
                     item.user_properties.append((name, value))
+                if (share := limits.share(figures)) is not None:
+                    item.user_properties.append((OF_LIMIT, round(100 * share)))
         if figures is not None:
-            problems = list(self._limits(item).exceeded(figures))
+            problems = list(limits.exceeded(figures))
             if self._baseline is not None:
                 problems += self._baseline.regressions(item.nodeid, figures, self._options.tolerance)
             if problems:
@@ -156,5 +164,10 @@ def _trace_path(config: pytest.Config, options: Options) -> Path | None:
         return None
     folder = config.rootpath / options.folder
     folder.mkdir(parents=True, exist_ok=True)
-    worker = getattr(config, "workerinput", {}).get("workerid")
-    return folder / ("tests.bin" if worker is None else f"tests.{worker}.bin")
+    worker = _worker(config)
+    return folder / (f"tests.{worker}.bin" if worker else "tests.bin")
+
+
+def _worker(config: pytest.Config) -> str:
+    """Return which worker of pytest-xdist this process is; "" for none."""
+    return str(getattr(config, "workerinput", {}).get("workerid", ""))

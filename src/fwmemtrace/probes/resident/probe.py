@@ -20,8 +20,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .triggers import Triggers
 
-# smaps_rollup walks the page tables, milliseconds in a big process: at most this share of the time goes to it.
-_FOOTPRINT_SHARE = 0.01
+# smaps_rollup walks the page tables, milliseconds in a big process: at most this share of the time goes to it. A
+# service has outermost phases all the time, and its report shows the latest reading only.
+_FOOTPRINT_SHARE = 0.002
 _FOOTPRINT_GAP_NS = 10_000_000  # even if they cost next to nothing, they take room in the trace
 
 
@@ -110,7 +111,9 @@ class ResidentProbe(Probe):
         self._read_limits()
         ended = perf_counter_ns()
         self._budget.spend(ended - began)
-        self._next_footprint_ns = ended + max(_FOOTPRINT_GAP_NS, round((ended - began) / _FOOTPRINT_SHARE))
+        # From the pause of the reading before on: a phase that was read when it began is read when it ends in any case.
+        pause_ns = max(_FOOTPRINT_GAP_NS, round((ended - began) / _FOOTPRINT_SHARE))
+        self._next_footprint_ns = max(self._next_footprint_ns, ended) + pause_ns
 
     def _read_limits(self) -> None:
         limit = address_space.limit()

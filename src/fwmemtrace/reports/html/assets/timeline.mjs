@@ -2,6 +2,7 @@
 import { CATEGORIES } from "./colours.mjs";
 import { button, card, el, empty } from "./dom.mjs";
 import { formatBytes, shorten } from "./format.mjs";
+import { kindsOf, shownMarks } from "./marks.mjs";
 import { linear, stackedAreas } from "./scales.mjs";
 import { ROW, callAt, callLines, drawLanes, laneRows } from "./timelinelanes.mjs";
 import { AXIS, LEFT, RIGHT, drawOverlay, drawPlot, orderOf, valuesAt } from "./timelineplot.mjs";
@@ -77,7 +78,7 @@ function drawTimeline(app, body, before) {
   const plot = el("div.plot", {}, base, overlay);
   const lanesBox = el("div.lanes", { style: `max-height:${MOST_LANE_PIXELS}px` }, laneCanvas);
   const readout = el("p.readout", { "aria-live": "polite" }, readoutHint(model));
-  body.append(legend(app, readings), plot, lanesBox, readout);
+  body.append(legend(app, model, readings), plot, lanesBox, readout);
   const areas = readings ? stackedAreas(readings, orderOf(readings)) : [];
   const view = { model, width, height, time, size, lanes, lanePixels, base, overlay, laneCanvas, readout, readings, areas, near, levels, top, at: null };
   drawPlot(app, view);
@@ -100,13 +101,17 @@ function levelsOf(model) {
   return levels;
 }
 
-function legend(app, readings) {
-  if (!readings) return el("p.legend", {}, el("span", {}, el("i.rss"), "RSS"), el("span.dim", {}, "no areas: the probe mappings was off"));
+function legend(app, model, readings) {
+  const signs = kindsOf(shownMarks(model.details)).map(([kind, sign]) =>
+    el("span", {}, el(`b.${kind.replace(" ", "-")}`, {}, sign), ` ${kind}`),
+  );
+  const rss = el("span", {}, el("i.rss"), "RSS");
+  if (!readings) return el("p.legend", {}, rss, signs, el("span.dim", {}, "no areas: the probe mappings was off"));
   const items = orderOf(readings).map((key) =>
     el("span", {}, el("i", { style: `background:var(--c${Math.max(CATEGORIES.indexOf(key), 0)})` }), app.words(key)),
   );
   const count = readings.at_ns.length;
-  return el("p.legend", {}, el("span", {}, el("i.rss"), "RSS"), items, el("span.dim", {}, `areas: ${count} readings, straight lines between them`));
+  return el("p.legend", {}, rss, items, signs, el("span.dim", {}, `areas: ${count} readings, straight lines between them`));
 }
 
 function listen(app, view) {
@@ -121,7 +126,7 @@ function listen(app, view) {
   overlay.addEventListener("pointermove", (event) => {
     const at = timeOf(event);
     drawOverlay(app, view, at);
-    const [title, lines] = valuesAt(app, model, at);
+    const [title, lines] = valuesAt(app, view, at);
     app.tip.show(event.clientX, event.clientY, title, lines);
     if (anchor !== null && Math.abs(time(at) - time(anchor)) > 3) select(app, anchor, at);
   });
@@ -168,6 +173,6 @@ function keys(app, view, event) {
     select(app, Math.round(other), at);
   }
   drawOverlay(app, view, at);
-  const [title, lines] = valuesAt(app, model, at);
+  const [title, lines] = valuesAt(app, view, at);
   view.readout.textContent = `${title}: ${lines.map((line) => (Array.isArray(line) ? `${line[0]} ${line[1]}` : line)).join(", ")}`;
 }

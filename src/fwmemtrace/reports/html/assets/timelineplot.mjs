@@ -2,11 +2,13 @@
 import { CATEGORIES } from "./colours.mjs";
 import { sizeCanvas } from "./dom.mjs";
 import { formatBytes, formatDuration, shorten } from "./format.mjs";
+import { marksNear, shownMarks } from "./marks.mjs";
 import { placeBefore, ticks } from "./scales.mjs";
 
 export const LEFT = 68;
 export const RIGHT = 10;
 export const AXIS = 20;
+const MARKS = 3; // that are named at one moment
 
 export function orderOf(readings) {
   const known = CATEGORIES.filter((name) => name in readings.categories);
@@ -52,16 +54,7 @@ export function drawPlot(app, view) {
   context.lineWidth = 1.75;
   context.stroke();
   drawLevels(view, context, colours);
-  for (const mark of model.details?.marks ?? []) {
-    if (mark.kind === "note") continue;
-    const x = time(mark.at_ns);
-    context.fillStyle = mark.kind === "collection" ? colours.dim : colours.accent;
-    context.beginPath();
-    context.moveTo(x - 4, height - AXIS + 1);
-    context.lineTo(x + 4, height - AXIS + 1);
-    context.lineTo(x, height - AXIS - 7);
-    context.fill();
-  }
+  drawMarks(view, context, colours);
   context.restore();
   context.fillStyle = colours.dim;
   context.textAlign = "center";
@@ -70,6 +63,21 @@ export function drawPlot(app, view) {
     const x = time(value);
     if (x < LEFT + 8 || x > width - RIGHT - 24) continue;
     context.fillText(formatDuration(value), x, height - 8);
+  }
+}
+
+function drawMarks(view, context, colours) {
+  const foot = view.height - AXIS + 1;
+  for (const mark of shownMarks(view.model.details)) {
+    const x = view.time(mark.at_ns);
+    context.fillStyle = mark.kind === "collection" ? colours.dim : mark.kind === "snapshot" ? colours.bad : colours.accent;
+    const [from, tip] = mark.kind === "snapshot" ? [0, 8] : [foot, foot - 8];
+    if (mark.kind === "snapshot") context.fillRect(Math.round(x), 0, 1, foot);
+    context.beginPath();
+    context.moveTo(x - 4, from);
+    context.lineTo(x + 4, from);
+    context.lineTo(x, tip);
+    context.fill();
   }
 }
 
@@ -130,12 +138,15 @@ export function drawOverlay(app, view, at) {
 }
 
 // All values at one moment: [title, lines].
-export function valuesAt(app, model, at) {
+export function valuesAt(app, view, at) {
+  const { model } = view;
   const place = placeBefore(model.timeline.map((point) => point.at_ns), at);
   if (place < 0) return [formatDuration(at), []];
   const point = model.timeline[place];
   const lines = [["RSS", formatBytes(point.rss_bytes)]];
   lines.push(["phase", point.phase === "" ? "outside any phase" : shorten(point.phase, 60)]);
+  const marks = marksNear(shownMarks(model.details), view.time, at);
+  lines.push(...marks.slice(0, MARKS).map((mark) => [mark.kind, shorten(mark.text, 120)]));
   const readings = model.details?.readings;
   if (readings) {
     const reading = Math.max(placeBefore(readings.at_ns, at), 0);
