@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .dot import DotExporter
     from .jsonl import JsonLinesExporter
     from .memray import MemrayExporter
+    from .otlp_profiles import OtlpProfilesExporter
     from .perfetto import PerfettoExporter
     from .pprof import PprofExporter
     from .speedscope import SpeedscopeExporter
@@ -27,6 +28,7 @@ else:
             "dot": ("DotExporter",),
             "jsonl": ("JsonLinesExporter",),
             "memray": ("MemrayExporter",),
+            "otlp_profiles": ("OtlpProfilesExporter",),
             "perfetto": ("PerfettoExporter",),
             "pprof": ("PprofExporter",),
             "speedscope": ("SpeedscopeExporter",),
@@ -41,6 +43,7 @@ __all__ = [
     "Exporter",
     "JsonLinesExporter",
     "MemrayExporter",
+    "OtlpProfilesExporter",
     "ParquetExporter",
     "PerfettoExporter",
     "PprofExporter",
