@@ -103,6 +103,7 @@ def test_the_same_builds_give_names(traced):
     assert ("LZ4_createStreamHC", "libcopied.so") in frames(path)
 
 
+@pytest.mark.slow
 def test_another_build_gives_no_names(traced):
     path, library = traced
     with replaced(library, b"another build"):

@@ -102,6 +102,7 @@ def without_native_frames(rows):
     return rows
 
 
+@pytest.mark.slow
 def test_a_reading_can_be_asked_in_its_middle(capture, monkeypatch):
     monkeypatch.setattr(capture_file, "_BATCH", 20)
     with IsolatedCapture(capture) as reading:

@@ -324,6 +324,7 @@ def test_the_holder_is_the_cache_and_not_a_variable(at_defaults):
     assert (root, links) == ("module", ["", ".CACHE", "[a int]", "[0]"])
 
 
+@pytest.mark.slow
 def test_a_dict_that_the_collector_does_not_track_is_a_holder(at_defaults):
     assert holders_of(at_defaults)["builtins.bytes"] == ("module", ["", ".RESPONSES", "[a str]"])
 
