@@ -7,6 +7,7 @@
 #include <string.h>
 
 void bytes_add(Bytes *bytes, const void *more, size_t size) {
+    if (!size) return;
     if (size > bytes->capacity - bytes->size) {
         size_t capacity = (bytes->capacity + size) * 2;
         uint8_t *larger = realloc(bytes->bytes, capacity);
