@@ -35,12 +35,18 @@ class DetailsAnalysis:
         """Add the live native bytes at the end of a call."""
         self._levels.call(path, "native", level)
 
-    def result(self, origin_ns: int, native: results.StackTree | None = None) -> results.ProcessDetails:
+    def result(
+        self,
+        origin_ns: int,
+        native: results.StackTree | None = None,
+        sampled: results.StackTree | None = None,
+    ) -> results.ProcessDetails:
         """Return what is known so far.
 
         Args:
             origin_ns: the moment that counts as 0, by the monotonic clock.
             native: the stacks of the process's capture.
+            sampled: the stacks of its sampled heap.
         """
         paths, calls = self._calls.result(origin_ns)
         return results.ProcessDetails(
@@ -51,4 +57,5 @@ class DetailsAnalysis:
             levels=self._levels.result(),
             readings=self._readings.result(origin_ns),
             native=native,
+            sampled=sampled,
         )

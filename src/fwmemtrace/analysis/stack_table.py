@@ -30,11 +30,13 @@ class Metric(NamedTuple):
         name: such as "inuse_space".
         title: the same for people.
         unit: "bytes" or "count".
+        is_bound: whether it is a bound of a confidence interval, and so does not add up over stacks.
     """
 
     name: str
     title: str
     unit: str
+    is_bound: bool = False
 
 
 NATIVE = (
@@ -45,13 +47,20 @@ NATIVE = (
     Metric("peak_space", "native live at the phase's peak", "bytes"),
     Metric("file_space", "native file-backed", "bytes"),
 )
+SAMPLED = (
+    Metric("sampled_inuse_space", "sampled live", "bytes"),
+    Metric("sampled_inuse_low_space", "sampled live, lower bound", "bytes", is_bound=True),
+    Metric("sampled_inuse_high_space", "sampled live, upper bound", "bytes", is_bound=True),
+    Metric("sampled_alloc_space", "sampled allocated", "bytes"),
+    Metric("sampled_peak_space", "sampled live at the phase's peak", "bytes"),
+)
 RISES = (
     Metric("rss_rises", "RSS rises", "bytes"),
     Metric("rss_at_peak", "RSS rises still there at the peak", "bytes"),
 )
 PYTHON_HEAP = (Metric("python_heap_growth", "Python heap growth", "bytes"),)
 # What to show where a format or a view has room for one: the first that was measured.
-PREFERRED = ("inuse_space", "rss_rises", "python_heap_growth")
+PREFERRED = ("inuse_space", "sampled_inuse_space", "rss_rises", "python_heap_growth")
 
 
 class Sample(Protocol):
@@ -96,23 +105,35 @@ class StackTable:
             if values[at] > 0:
                 yield path, stack, values[at]
 
+    def sums(self) -> list[Metric]:
+        """Return the metrics that add up over stacks."""
+        return [metric for metric in self.metrics if not metric.is_bound]
+
     def preferred(self) -> str | None:
         """Return the name of the metric to show first; None if nothing was measured."""
         measured = {metric.name for metric in self.metrics}
         return next((name for name in PREFERRED if name in measured), None)
 
 
-def stack_table(report: results.TraceReport, pid: int, samples: Iterable[Sample] | None) -> StackTable:
+def stack_table(
+    report: results.TraceReport,
+    pid: int,
+    samples: Iterable[Sample] | None,
+    sampled: Iterable[tuple[PhasePath, results.HeapStackSample]] | None = None,
+) -> StackTable:
     """Return all stacks of a process.
 
     Args:
         report: the results of the process.
         pid: its id.
         samples: its native stacks; None without the probe `native`.
+        sampled: the stacks of its sampled heap, with their phases; None without the probe `heap`.
     """
     table = StackTable(pid)
     if samples is not None:
         _add_native(table, samples)
+    if sampled is not None:
+        _add(table, SAMPLED, ((path, site.stack, _sampled_figures(site)) for path, site in sampled))
     rises = next((row for row in report.rises or [] if row.pid == pid), None)
     if rises is not None:
         _add(table, RISES, ((rise.names, rise.stack, (rise.bytes, rise.at_peak_bytes)) for rise in rises.stacks))
@@ -120,6 +141,10 @@ def stack_table(report: results.TraceReport, pid: int, samples: Iterable[Sample]
     if phases:
         _add(table, PYTHON_HEAP, _heap_lines(phases))
     return table
+
+
+def _sampled_figures(site: results.HeapStackSample) -> tuple[int, ...]:
+    return site.live_bytes, site.live_low_bytes, site.live_high_bytes, site.allocated_bytes, site.at_peak_bytes
 
 
 def _add_native(table: StackTable, samples: Iterable[Sample]) -> None:

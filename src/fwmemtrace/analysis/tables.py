@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from .. import results
 from ..paths import encodable, write
-from .stack_table import NATIVE, PYTHON_HEAP, RISES, StackTable
+from .stack_table import NATIVE, PYTHON_HEAP, RISES, SAMPLED, StackTable
 
 if TYPE_CHECKING:
     import pyarrow
@@ -85,6 +85,10 @@ def _native(name: str) -> Callable[[results.PhaseRow], Value]:
     return lambda row: None if row.native is None else getattr(row.native, name)
 
 
+def _heap(name: str) -> Callable[[results.PhaseRow], Value]:
+    return lambda row: None if row.heap is None else getattr(row.heap, name)
+
+
 _PHASES: Sequence[tuple[str, Kind, Callable[[results.PhaseRow], Value]]] = [
     ("pid", "int", lambda row: row.pid),
     ("path", "text", lambda row: row.path),
@@ -105,6 +109,11 @@ _PHASES: Sequence[tuple[str, Kind, Callable[[results.PhaseRow], Value]]] = [
     ("native_live_bytes", "int", _native("live_bytes")),
     ("native_peak_bytes", "int", _native("peak_bytes")),
     ("native_file_backed_bytes", "int", _native("file_backed_bytes")),
+    ("sampled_live_bytes", "int", _heap("live_bytes")),
+    ("sampled_live_low_bytes", "int", _heap("live_low_bytes")),
+    ("sampled_live_high_bytes", "int", _heap("live_high_bytes")),
+    ("sampled_peak_bytes", "int", _heap("peak_bytes")),
+    ("sampled_allocated_bytes", "int", _heap("allocated_bytes")),
     (
         "python_heap_delta_bytes",
         "int",
@@ -175,7 +184,7 @@ _TENSORS: Sequence[tuple[str, Kind, Callable[[tuple[results.PhaseRow, results.Te
 
 
 def _stack_table(tables: Iterable[StackTable]) -> FlatTable:
-    metrics = [*NATIVE, *RISES, *PYTHON_HEAP]
+    metrics = [*NATIVE, *SAMPLED, *RISES, *PYTHON_HEAP]
     names = [f"{metric.name}_bytes" if metric.unit == "bytes" else metric.name for metric in metrics]
     rows: list[list[Value]] = []
     for table in tables:

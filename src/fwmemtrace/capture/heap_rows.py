@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from .. import results
@@ -95,11 +95,18 @@ class _Place:
 
 
 class _Phase:
-    """The live samples of a phase, and its places."""
+    """The live samples of a phase, and its places.
 
-    __slots__ = ("live", "places")
+    Args:
+        totals: of the phase.
+        mean: bytes between two samples.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_mean", "live", "places", "totals")
+
+    def __init__(self, totals: HeapPhase, mean: float) -> None:
+        self.totals = totals
+        self._mean = mean
         self.live = _Live()
         self.places: dict[_PlaceKey, _Place] = {}
 
@@ -107,6 +114,44 @@ class _Phase:
         if key not in self.places:
             self.places[key] = _Place(key)
         return self.places[key]
+
+    def exact(self) -> int:
+        """Return the bytes that it allocated."""
+        return max(self.totals.allocated, self.live.bytes)
+
+    def scale(self) -> float:
+        """Return what makes its samples add up to the bytes that it allocated."""
+        return self.exact() / self.totals.sampled if self.totals.sampled else 1.0
+
+    def estimate(self, live: _Live) -> int:
+        """Return the live bytes that samples stand for."""
+        return max(live.bytes, round(live.weight * self.scale()))
+
+    def bounds(self, live: _Live) -> tuple[int, int]:
+        """Return the 95% confidence interval of live bytes."""
+        rest, rest_variance = self.totals.sampled - live.weight, self.totals.sampled_variance - live.variance
+        low, high = bounds_of_share(live.weight, live.variance, rest, rest_variance, self._mean)
+        middle, exact = self.estimate(live), self.exact()
+        return max(live.bytes, min(middle, round(low * exact))), max(middle, round(high * exact))
+
+    def shown(self, place: _Place) -> results.HeapStackSample:
+        """Return a place as a report has it."""
+        low, high = self.bounds(place.live) if place.live.samples else (0, 0)
+        stack = make_readable(place.stack, (*place.native, *((*frame, None) for frame in place.stack)))
+        return results.HeapStackSample(
+            live_bytes=self.estimate(place.live),
+            live_low_bytes=low,
+            live_high_bytes=high,
+            allocated_bytes=round(place.allocated * self.scale()),
+            at_peak_bytes=round(place.at_peak * self.scale()),
+            samples=place.live.samples,
+            from_calls=len(set(place.live.calls)),
+            grows=place.live.grows(self.totals.calls),
+            library=place.library,
+            stack=[results.Frame(*frame) for frame in stack.frames],
+            package=stack.package,
+            caller=None if stack.caller is None else results.Frame(*stack.caller),
+        )
 
 
 def read_heap(data: bytes, name: str, top: int = 10) -> HeapResults:
@@ -121,73 +166,62 @@ def read_heap(data: bytes, name: str, top: int = 10) -> HeapResults:
         CaptureError: if it is no file of this kind.
     """
     file = HeapFile(data, name)
+    return HeapResults({phase.totals.path: _row(phase, top) for phase in _phases(file)}, _notes(file))
+
+
+def read_stacks(data: bytes, name: str) -> Iterator[tuple[PhasePath, results.HeapStackSample]]:
+    """Yield every stack of every phase.
+
+    Args:
+        data: the contents of the file.
+        name: of the file, for messages.
+
+    Raises:
+        CaptureError: if it is no file of this kind.
+    """
+    for phase in _phases(HeapFile(data, name)):
+        for place in phase.places.values():
+            yield phase.totals.path, phase.shown(place)
+
+
+def _phases(file: HeapFile) -> Iterator[_Phase]:
+    """Yield the phases that allocated."""
     names = NativeNames(file)
     keys = {number: _key(file, site, names) for number, site in file.sites.items()}
-    phases = {number: _Phase() for number in file.phases}
+    phases = {number: _Phase(totals, file.mean) for number, totals in file.phases.items()}
     for number, site in file.sites.items():
         phases[site.phase].place(keys[number]).add_site(site)
     for block in file.blocks:
         phase = phases[file.sites[block.site].phase]
         phase.live.add(block)
         phase.place(keys[block.site]).live.add(block)
-    rows = {
-        totals.path: _row(totals, phases[number], file.mean, top)
-        for number, totals in file.phases.items()
-        if totals.allocated or totals.samples
-    }
-    return HeapResults(rows, _notes(file))
+    return (phase for phase in phases.values() if phase.totals.allocated or phase.totals.samples)
 
 
-def _row(totals: HeapPhase, phase: _Phase, mean: float, top: int) -> results.Heap:
-    exact = max(totals.allocated, phase.live.bytes)
-    scale = exact / totals.sampled if totals.sampled else 1.0
-
-    def estimate(live: _Live) -> int:
-        return max(live.bytes, round(live.weight * scale))
-
-    def bounds(live: _Live) -> tuple[int, int]:
-        rest, rest_variance = totals.sampled - live.weight, totals.sampled_variance - live.variance
-        low, high = bounds_of_share(live.weight, live.variance, rest, rest_variance, mean)
-        middle = estimate(live)
-        return max(live.bytes, min(middle, round(low * exact))), max(middle, round(high * exact))
-
-    def shown(place: _Place) -> results.HeapStackSample:
-        low, high = bounds(place.live)
-        stack = make_readable(place.stack, (*place.native, *((*frame, None) for frame in place.stack)))
-        return results.HeapStackSample(
-            live_bytes=estimate(place.live),
-            live_low_bytes=low,
-            live_high_bytes=high,
-            allocated_bytes=round(place.allocated * scale),
-            at_peak_bytes=round(place.at_peak * scale),
-            samples=place.live.samples,
-            from_calls=len(set(place.live.calls)),
-            grows=place.live.grows(totals.calls),
-            library=place.library,
-            stack=[results.Frame(*frame) for frame in stack.frames],
-            package=stack.package,
-            caller=None if stack.caller is None else results.Frame(*stack.caller),
-        )
-
+def _row(phase: _Phase, top: int) -> results.Heap:
+    totals = phase.totals
     places = list(phase.places.values())
     held = [place for place in places if place.live.samples]
     growing = [place for place in held if place.live.grows(totals.calls)]
-    low, high = bounds(phase.live)
+    low, high = phase.bounds(phase.live)
+    live = phase.estimate(phase.live)
+
+    def largest(places: Iterable[_Place], size: Callable[[_Place], float]) -> list[results.HeapStackSample]:
+        return [phase.shown(place) for place in heapq.nlargest(top, places, key=size)]
+
     return results.Heap(
-        live_bytes=estimate(phase.live),
+        live_bytes=live,
         live_low_bytes=low,
         live_high_bytes=high,
         allocated_bytes=totals.allocated,
-        peak_bytes=max(estimate(phase.live), round(totals.peak * scale)),
+        peak_bytes=max(live, round(totals.peak * phase.scale())),
         samples=totals.samples,
         calls=totals.calls,
-        top=[shown(place) for place in heapq.nlargest(top, held, key=lambda place: place.live.weight)],
-        leak_candidates=[shown(place) for place in heapq.nlargest(top, growing, key=lambda place: place.live.weight)],
-        at_peak=[
-            shown(place) for place in heapq.nlargest(top, places, key=lambda place: place.at_peak) if place.at_peak > 0
-        ],
-        by_package=_grouped(held, scale, lambda place: package_of_stack(place.stack)),
-        by_library=_grouped(held, scale, lambda place: place.library or ""),
+        top=largest(held, lambda place: place.live.weight),
+        leak_candidates=largest(growing, lambda place: place.live.weight),
+        at_peak=largest((place for place in places if place.at_peak > 0), lambda place: place.at_peak),
+        by_package=_grouped(held, phase.scale(), lambda place: package_of_stack(place.stack)),
+        by_library=_grouped(held, phase.scale(), lambda place: place.library or ""),
     )
 
 

@@ -12,7 +12,7 @@ class CollapsedExporter:
     """Writes one line for each stack.
 
     Args:
-        metric: what the numbers are, such as "alloc_space"; by default native live bytes, else rises of RSS.
+        metric: what the numbers are, such as "alloc_space"; by default live bytes, else rises of RSS.
     """
 
     def __init__(self, metric: str | None = None) -> None:

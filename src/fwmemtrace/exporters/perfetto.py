@@ -1,4 +1,6 @@
-"""Writes trace events for Perfetto and chrome://tracing: phases as slices, tasks as async slices, RSS as counters.
+"""Writes trace events for Perfetto and chrome://tracing: phases as slices, tasks as async slices.
+
+RSS is a counter, and so is the sampled live heap of each phase.
 
 The format is "Trace Event Format"; times are microseconds.
 """
@@ -22,6 +24,7 @@ from ..records import (
 )
 from ..reports.visible import visible
 from .base import ProcessLike, TraceLike
+from .stacks import NO_PHASE
 
 Event: TypeAlias = dict[str, Any]
 
@@ -110,6 +113,11 @@ def _events(process: ProcessLike) -> Iterator[Event]:
         yield {"ph": "M", "name": "thread_name", "pid": pid, "tid": thread, "args": {"name": name}}
     for span in spans.spans.values():
         yield from _of_span(span, pid, spans.last_ns)
+    for row in process.report().phases:
+        if row.heap is not None:  # known for the end of the session only
+            heap = row.heap
+            figures = {"bytes": heap.live_bytes, "low": heap.live_low_bytes, "high": heap.live_high_bytes}
+            yield _counter(f"sampled live: {visible(row.path) or NO_PHASE}", spans.last_ns, pid, figures)
 
 
 def _of_record(record: Record, pid: int, readings: dict[int, list[MappingRow]]) -> Iterator[Event]:

@@ -33,7 +33,7 @@ class PprofExporter:
         tables = tables_of(trace)
         builds = {name: build for process in trace.processes for name, build in library_builds(process.records).items()}
         profile = _Profile(builds)
-        metrics = list(dict.fromkeys(metric for table in tables for metric in table.metrics))
+        metrics = list(dict.fromkeys(metric for table in tables for metric in table.sums()))
         for table in tables:
             profile.add(table, metrics)
         process = trace.processes[0].report().trace.processes[0]

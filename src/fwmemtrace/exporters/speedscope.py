@@ -30,7 +30,7 @@ class SpeedscopeExporter:
         profiles = [
             _profile(table, metric, frames)
             for table in tables
-            for metric in table.metrics
+            for metric in table.sums()
             if any(True for _ in table.values_of(metric.name))
         ]
         first = chosen_metric(tables, None).title

@@ -32,7 +32,7 @@ def tables_of(trace: TraceLike) -> list[StackTable]:
     found = [table for table in tables if table.rows]
     if not found:
         raise FwmemtraceError(
-            "the trace has no stacks; trace with the probe native or python_heap, or with a timeline (interval)"
+            "the trace has no stacks; trace with the probe native, heap or python_heap, or with a timeline (interval)"
         )
     return found
 
@@ -43,7 +43,7 @@ def chosen_metric(tables: Sequence[StackTable], name: str | None) -> Metric:
     Raises:
         SettingsError: if none of the tables has it.
     """
-    metrics = {metric.name: metric for table in tables for metric in table.metrics}
+    metrics = {metric.name: metric for table in tables for metric in table.sums()}
     if name is None:
         name = next(filter(None, (table.preferred() for table in tables)))
     if name not in metrics:

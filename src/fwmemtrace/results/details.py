@@ -90,6 +90,7 @@ class ProcessDetails(Result, kw_only=True):
     levels: list[CallLevels]
     readings: Readings | None = None  # from the probe `mappings`
     native: StackTree | None = None  # from the probe `native`
+    sampled: StackTree | None = None  # from the probe `heap`
 
 
 class Details(Result, kw_only=True):

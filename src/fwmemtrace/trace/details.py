@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from .. import results
 from ..analysis.details import DetailsAnalysis
-from ..analysis.stack_tree import StackTreeBuilder
+from ..analysis.stack_tree import StackTreeBuilder, stack_tree
 from ..capture.isolated import IsolatedCapture
 from ..capture.largest import LargestStacks
 from ..errors import CaptureError
-from ..paths import write
+from ..paths import PhasePath, write
 from .capture import Progress, capture_of, other_builds
+from .heap import heap_stacks
 from .process import TracedProcess
 from .sources import source_files
 
+SAMPLED_METRICS = ("live", "at peak", "allocated")
 NATIVE_METRICS = ("live", "at peak", "allocated", "allocations", "temporary")
 _MOST_STACKS = 10_000  # of a capture, as many as the tree has rows; the others are in sums
 
@@ -53,7 +55,7 @@ def _process(
     analysis = DetailsAnalysis(process.pid)
     analysis.read(process.records)
     trees = (_native(one, analysis, progress) for one in captured)
-    return analysis.result(origin_ns, next((tree for tree in trees if tree is not None), None))
+    return analysis.result(origin_ns, next((tree for tree in trees if tree is not None), None), _sampled(process))
 
 
 def _native(process: TracedProcess, analysis: DetailsAnalysis, progress: Progress | None) -> results.StackTree | None:
@@ -70,6 +72,23 @@ def _native(process: TracedProcess, analysis: DetailsAnalysis, progress: Progres
                 return native_tree(capture.largest_stacks(_MOST_STACKS))
         except CaptureError:
             return None  # a note of the report says so
+
+
+def _sampled(process: TracedProcess) -> results.StackTree | None:
+    stacks = heap_stacks(process.file, process.session())
+    return None if stacks is None else stack_tree(SAMPLED_METRICS, [_SampledStack(*stack) for stack in stacks])
+
+
+class _SampledStack:
+    """A stack of the sampled heap, as a tree of stacks takes it."""
+
+    def __init__(self, phase: PhasePath, site: results.HeapStackSample) -> None:
+        self.root = write(phase)
+        self.values = site.live_bytes, site.at_peak_bytes, site.allocated_bytes
+        self._site = site
+
+    def frames(self) -> Iterable[results.Frame]:
+        return self._site.stack
 
 
 def native_tree(largest: LargestStacks) -> results.StackTree:

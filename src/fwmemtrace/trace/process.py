@@ -16,7 +16,7 @@ from ..errors import CaptureError
 from ..records import Record, SessionBegin
 from ..tracefile.reader import TraceFile, reserved_from
 from .capture import Progress, analyse_capture, capture_beside, capture_of, native_samples
-from .heap import analyse_heap, heap_beside
+from .heap import analyse_heap, heap_beside, heap_stacks
 
 DEFAULT_TOP = 10  # stacks that are resolved for each phase
 _KEPT_REPORTS = 4  # of different `top`s
@@ -140,14 +140,16 @@ class TracedProcess:
         return report
 
     def stacks(self) -> StackTable:
-        """Return all stacks of this process with what was measured of each: native memory, rises of RSS, Python heap.
+        """Return all stacks of this process with what was measured of each.
+
+        That is native memory, the sampled heap, rises of RSS and the Python heap.
 
         Raises:
             TraceFileError: if the file cannot be read.
             CaptureError: if the capture cannot be read.
         """
         with native_samples(self.file) as samples:
-            return stack_table(self.report(), self.pid, samples)
+            return stack_table(self.report(), self.pid, samples, heap_stacks(self.file, self.session()))
 
     def suite_records(self) -> SuiteRecords:
         """Return what only the processes of a component suite record."""

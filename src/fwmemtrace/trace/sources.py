@@ -49,8 +49,8 @@ def _lines(report: results.TraceReport, details: Iterable[results.ProcessDetails
         if row.python_heap is not None:
             for site in (*row.python_heap.top, *row.python_heap.largest):
                 yield site.file, site.line, site.delta_bytes
-        if row.native is not None:
-            for stack in row.native.top:
+        for allocations in (row.native, row.heap):
+            for stack in allocations.top if allocations is not None else ():
                 for frame in stack.stack:
                     yield frame.file, frame.line, stack.live_bytes
     for rises in report.rises or []:

@@ -44,14 +44,14 @@ def page_data(report: results.TraceReport, details: results.Details) -> dict[str
     for process in report.trace.processes:
         phases = [row for row in report.phases if row.pid == process.pid]
         mine = known.get(process.pid)
-        native = None if mine is None else mine.native
+        native, sampled = (None, None) if mine is None else (mine.native, mine.sampled)
         trees[str(process.pid)] = {
             "native": native or _tree(_NATIVE_METRICS, _native_samples(phases)),
-            "sampled": _tree(_SAMPLED_METRICS, _sampled(phases)),
+            "sampled": sampled or _tree(_SAMPLED_METRICS, _sampled(phases)),
             "heap": _tree(_HEAP_METRICS, _heap_samples(phases)),
             "rises": _tree(_RISE_METRICS, _rise_samples(report, process.pid)),
         }
-    rows = [msgspec.to_builtins(process) | {"native": None} for process in details.processes]
+    rows = [msgspec.to_builtins(process) | {"native": None, "sampled": None} for process in details.processes]
     return {
         "report": pack(_trimmed(report)),
         "trees": {pid: {name: _packed(tree) for name, tree in mine.items()} for pid, mine in trees.items()},
@@ -105,7 +105,7 @@ def _native_samples(phases: Iterable[results.PhaseRow]) -> Iterator[_Sample]:
 
 
 def _sampled(phases: Iterable[results.PhaseRow]) -> Iterator[_Sample]:
-    """Yields the stacks of the sampled live heap."""
+    """Yields the largest stacks of the sampled live heap, for a trace without details."""
     for row in phases:
         for site in row.heap.top if row.heap is not None else ():
             yield _Sample(row.path, (site.live_bytes, site.at_peak_bytes, site.allocated_bytes), site.stack)

@@ -19,7 +19,7 @@ const VIEWS = [
 ];
 const ABOUT = {
   native: "What each stack allocated, by memray's capture.",
-  sampled: "What the stacks with the most live bytes allocated, estimated from samples.",
+  sampled: "Estimated from samples; tables of phases have confidence intervals.",
   heap: "What each line or stack allocated, by tracemalloc. Phases include the phases inside them.",
   rises: "The stacks that were running while RSS rose; a fall takes back what rose last.",
 };
