@@ -115,7 +115,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "system.own_memory",
             "system.smaps",
         },
-        {"system.elf_symbols"},
+        {"system.counter_slack", "system.elf_symbols"},
     ],
     "heap": [
         {"heap.accelerators", "heap.local_variables", "heap.referents", "heap.tensor_names"},

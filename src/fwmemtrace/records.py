@@ -107,6 +107,7 @@ class SessionBegin(Record, frozen=True, gc=False):
     labels: dict[str, str] = {}  # further facts about the process, such as its version or region
     host: str = ""  # the name of the machine, by uname(2)
     family: str = ""  # the same in processes that one process forked; see `system.family`
+    counter_slack_bytes: int = 0  # how far RSS and its peaks may be from the page tables; 0 if they are exact
 
 
 class PhaseBegin(Record, frozen=True, gc=False):

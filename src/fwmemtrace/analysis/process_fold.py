@@ -262,6 +262,7 @@ class ProcessFold:
             service=session.service if session else "",
             instance=session.instance if session else "",
             labels=dict(session.labels) if session else {},
+            counter_slack_bytes=session.counter_slack_bytes if session else 0,
         )
 
     @property

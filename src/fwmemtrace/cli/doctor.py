@@ -12,6 +12,7 @@ from ..recording.switch import session
 from ..records import Note
 from ..suite.limits import find_cgroup
 from ..system import cgroup
+from ..system.counter_slack import counter_slack
 from ..trace import read
 from ..units import format_bytes
 
@@ -35,9 +36,18 @@ def run(arguments: argparse.Namespace) -> int:
     width = max(map(len, names))
     for name in names:
         print(f"  {name:{width}}  {diagnosis(name)}")
+    print(f"RSS and its peaks: {rss_slack()}")
     print(f"memory limit of this process: {memory_limit()}")
     print(f"suite --memory-limit: {suite_limit()}")
     return 0
+
+
+def rss_slack() -> str:
+    """Return how far the kernel's counters may be from the page tables."""
+    slack = counter_slack()
+    if not slack:
+        return "as the operating system reports them"
+    return f"within {format_bytes(slack)} of the page tables (kernel {os.uname().release})"
 
 
 def memory_limit() -> str:

@@ -20,6 +20,7 @@ from ..probes.governor import Governor
 from ..records import SCHEMA_VERSION, Note, Record, SessionBegin, SessionEnd
 from ..redaction import Redactor
 from ..sinks.base import Sink
+from ..system.counter_slack import counter_slack
 from ..system.meter import open_meter
 from ..tracing import active, current_tracer, names
 from . import workers
@@ -200,6 +201,7 @@ class Session:
                 labels=self._redactor.labels(settings.labels),
                 host=os.uname().nodename if hasattr(os, "uname") else "",
                 family=self._family,
+                counter_slack_bytes=counter_slack(),
             )
         )
 

@@ -16,6 +16,7 @@ from .rises_section import rises_sections
 from .summary import process_sentences, summary_section
 from .timeline import timeline_sections
 
+_LEAST_SLACK = 4 * 1024 * 1024  # bytes; less is below what figures are read for
 _DISTURBING = 0.02  # of the peak RSS: a smaller overhead changes no conclusion
 _TOOLS = {"native": "memray", "python_heap": "tracemalloc"}
 
@@ -69,7 +70,13 @@ def _process(report: results.TraceReport, process: results.Process, top: int, *,
 
 
 def disturbed_sentences(report: results.TraceReport, process: results.Process) -> Iterator[Sentence]:
-    """Yields how much of the RSS figures is the overhead of probes, where it matters."""
+    """Yields what makes RSS figures inexact, where it matters: the kernel's counters, the overhead of probes."""
+    if process.counter_slack_bytes > max(_LEAST_SLACK, _DISTURBING * process.peak_bytes):
+        yield [
+            "RSS and its peaks may be off by up to ",
+            Bytes(process.counter_slack_bytes),
+            ": the kernel counts pages apart for each processor. PSS, USS and the ledger are exact.",
+        ]
     for cost in report.overhead:
         if cost.pid == process.pid and cost.during_bytes > _DISTURBING * process.peak_bytes:
             tool = _TOOLS.get(cost.probe)

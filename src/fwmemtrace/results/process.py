@@ -52,6 +52,7 @@ class Process(Result, kw_only=True):
     service: str = ""  # the name of the service that the process belongs to
     instance: str = ""  # which instance of the service it is
     labels: dict[str, str] = {}  # further facts about the process, such as its version or region
+    counter_slack_bytes: int = 0  # how far RSS and its peaks may be from the page tables; 0 if they are exact
 
 
 class TraceInfo(Result, kw_only=True):
