@@ -34,7 +34,7 @@ _START = (
 def run(number: int) -> Outcome:
     """Run that many test files under the sampler. One that fails is run without it, too."""
     outcome = Outcome(number)
-    if find_spec("test.libregrtest") is None:
+    if find_spec("test") is None or find_spec("test.libregrtest") is None:
         outcome.figures["left out, because this Python has no tests"] = number
         return outcome
     as_before = 0

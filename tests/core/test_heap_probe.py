@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import sys
 from contextvars import Context, ContextVar
 from importlib.util import find_spec
@@ -255,6 +256,8 @@ def test_an_allocator_that_is_preloaded_is_used_and_sampled(run_program, tmp_pat
     found = sorted(glob.glob("/usr/lib/*/libjemalloc.so.2"))
     if not found:
         pytest.skip("needs libjemalloc2")
+    if "libasan" in os.environ.get("LD_PRELOAD", ""):
+        pytest.skip("the address sanitizer must be the first library")
     run_program(
         """
         import fwmemtrace

@@ -74,6 +74,23 @@ def _native(process: TracedProcess, analysis: DetailsAnalysis, progress: Progres
             return None  # a note of the report says so
 
 
+def _sampled(process: TracedProcess) -> results.StackTree | None:
+    stacks = heap_stacks(process.file, process.session())
+    return None if stacks is None else stack_tree(SAMPLED_METRICS, [_SampledStack(*stack) for stack in stacks])
+
+
+class _SampledStack:
+    """A stack of the sampled heap, as a tree of stacks takes it."""
+
+    def __init__(self, phase: PhasePath, site: results.HeapStackSample) -> None:
+        self.root = write(phase)
+        self.values = site.live_bytes, site.at_peak_bytes, site.allocated_bytes
+        self._site = site
+
+    def frames(self) -> Iterable[results.Frame]:
+        return self._site.stack
+
+
 def native_tree(largest: LargestStacks) -> results.StackTree:
     """Return stacks of a capture as a tree."""
     builder = StackTreeBuilder(NATIVE_METRICS)
