@@ -288,6 +288,7 @@ def test_the_trace_of_a_process_killed_while_the_disk_is_full_says_that_records_
     assert fwmemtrace.read(tmp_path / "trace.bin").summary().trace.lost_records in (1, 2)
 
 
+@pytest.mark.slow
 def test_spawned_workers_of_a_program_that_does_not_import_the_tracer_join_only_while_a_session_is_on(
     tmp_path: Path,
 ) -> None:

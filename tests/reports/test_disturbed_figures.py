@@ -93,6 +93,7 @@ def test_a_session_without_an_end_knows_a_lower_bound(tmp_path: Path, ended: str
     assert "the overhead of objects" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "places"), [(19_000_000, 0), (90_000_000, 2), (110_000_000, 3)])
 def test_imports_say_so_too_and_so_does_the_summary_if_it_is_much(tmp_path: Path, size: int, places: int) -> None:
     report, _ = traced(tmp_path, "imports")

@@ -150,6 +150,8 @@ class Watch:
     def take(self) -> Made:
         """Return what made RSS rise since the last call."""
         self.looks += 1
+        if self.is_on:  # the rise of a call that is under way is charged by the look: the call's end has not made it
+            self._level = self._rss()
         rises, self._rises = self._rises, []
         made: Made = {}
         for thread, stack, size in rises:
