@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from shutil import copyfile
 
@@ -39,7 +39,10 @@ for component in components:
         component.request(made, component.inputs[number % len(component.inputs)])
 gc.collect()
 """
-_NAMED = "named = {component.name: component for component in components}\n"
+_NAMED = """
+components = [component for component in components if component.name in {names!r}]
+named = {{component.name: component for component in components}}
+"""
 _VARIANT = "named[{component!r}].init = named[{component!r}].variants[{subject!r}]\n"
 _ONNX_VALIDATOR = """
 class OnnxValidator:
@@ -116,15 +119,16 @@ class Copy:
 
     Args:
         folder: where it is made.
+        names: the components that the suite ran.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
         self._folder = folder
         self._variables: dict[str, str] = {}
         for name in FILES:
             copyfile(EXAMPLES / name, folder / name)
         suite = folder / "guard_suite.py"
-        suite.write_text(suite.read_text().partition('if __name__ == "__main__":')[0] + _NAMED)
+        suite.write_text(suite.read_text().partition('if __name__ == "__main__":')[0] + _NAMED.format(names=names))
         (folder / "service.py").write_text(_SERVICE)
 
     def apply(self, step: SuiteStep) -> None:
@@ -177,9 +181,9 @@ class Copy:
         service.write_text(text + service.read_text())
 
 
-def carried_out(plan: SuitePlan, folder: Path) -> Iterator[Row]:
+def carried_out(plan: SuitePlan, names: Sequence[str], folder: Path) -> Iterator[Row]:
     """Make the changes of a plan one after another, and compare what each saves with what it promises."""
-    copy = Copy(folder)
+    copy = Copy(folder, names)
     first = before = _peak(copy)
     promised_before = plan.now.median_bytes
     for number, step in enumerate(plan.steps, 1):
@@ -223,10 +227,11 @@ def of_trace(trace: Path) -> list[Row]:
     suite = fwmemtrace.read(trace).summary().suite
     if suite is None or suite.plan is None:
         raise SystemExit(f"{trace} has no plan")
+    names = [component.name for component in suite.components]
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("GUARD_MODELS", str(EXAMPLES / "models"))
     with tempfile.TemporaryDirectory() as folder:
-        return list(carried_out(suite.plan, Path(folder)))
+        return list(carried_out(suite.plan, names, Path(folder)))
 
 
 if __name__ == "__main__":
