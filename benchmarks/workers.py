@@ -1,7 +1,8 @@
 """A guard behind FastAPI in four workers of gunicorn, under load: what the middleware costs, and whether figures agree.
 
 Two services, with the middleware and without, are loaded in turns for a minute. Then one with Prometheus and
-OpenTelemetry too: its routes must add up to its processes, in the trace, the metrics and the spans alike.
+OpenTelemetry too: its routes must add up to its processes, in the trace, the metrics and the spans alike. It needs two
+gigabytes for each service, so it is a command of its own: `python -m benchmarks.workers`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any, NamedTuple
 import psutil
 
 import fwmemtrace
-from benchmarks.harness import ROOT, Pair, Row
+from benchmarks.harness import ROOT, Pair, Row, table
 from fwmemtrace.paths import read
 
 NEEDS = ("fastapi", "grpc", "gunicorn", "opentelemetry", "prometheus_client", "uvicorn_worker")
@@ -292,3 +293,7 @@ def _receiver() -> Iterator[tuple[str, list[tuple[str, int]]]]:
         yield f"127.0.0.1:{port}", spans
     finally:
         server.stop(5).wait()
+
+
+if __name__ == "__main__":
+    print(table(run()))

@@ -113,3 +113,31 @@ class TestMagics:
         assert outcomes[2] == "{'KeyError': 1} NoneType"
         assert "unknown probe 'naitve'; did you mean 'native'?" in done.stdout + done.stderr
         assert "%%phase: missing name" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_cells_in_a_real_kernel_show_their_trace_once(tmp_path: Path) -> None:
+    nbclient = pytest.importorskip("nbclient", reason="needs nbclient")
+    pytest.importorskip("ipykernel", reason="needs ipykernel")
+    nbformat = pytest.importorskip("nbformat", reason="needs nbformat")
+    sources = [
+        "%load_ext fwmemtrace",
+        "%%phase load\nx = bytearray(30_000_000)\nlen(x)",
+        "%%fwmemtrace --trace kept\nprint('printed')\nlen(x)",
+        "print(kept['cell'].calls, '<html' in kept.report('html'), 'Summary' in kept.report('text'))",
+        "%%phase waits\nimport asyncio\nawait asyncio.sleep(0)",
+        "await asyncio.sleep(0)",
+    ]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    resources = {"metadata": {"path": str(tmp_path)}}
+    client = nbclient.NotebookClient(book, timeout=300, kernel_name="python3", allow_errors=True, resources=resources)
+    client.execute(env=untraced_environment())
+    load, cell, kept, waits = (each.outputs for each in book.cells[1:5])
+    assert [output.output_type for output in load] == ["display_data", "execute_result"]
+    assert load[0].data["text/plain"].startswith("Summary\n")
+    assert "load" in load[0].data["text/html"]
+    assert load[1].data["text/plain"] == "30000000"
+    assert [output.output_type for output in cell] == ["stream", "display_data", "execute_result"]
+    assert kept[0].text == "1 True True\n"
+    shown = "".join(output.get("text", "") + output.get("evalue", "") for output in waits)
+    assert "%%phase cannot run a cell with await" in shown

@@ -6,8 +6,10 @@ import argparse
 import ast
 import shlex
 import tempfile
+from inspect import CO_COROUTINE
 from pathlib import Path
-from typing import Any, NoReturn
+from types import CodeType
+from typing import Any, NamedTuple, NoReturn
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
@@ -20,6 +22,15 @@ from ..trace import read
 from ..tracing.phases import phase
 
 _CELL = "cell"
+_AWAITS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+
+
+class _Cell(NamedTuple):
+    """A cell, compiled: its statements, and its last expression, whose value is the cell's if it is shown."""
+
+    body: CodeType
+    value: CodeType | None
+    shown: bool
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
@@ -59,17 +70,19 @@ class _FwmemtraceMagics(Magics):
         name = line.strip()
         if not name:
             raise UsageError("%%phase: missing name, for example %%phase load")
+        compiled = self._compile("%%phase", cell)
         if current_session() is None:
-            return self._traced(name, cell, _session_parser().parse_args([]))
+            return self._traced(name, compiled, _session_parser().parse_args([]))
         with phase(name):
-            return self._run(cell)
+            return self._run(compiled)
 
     @cell_magic
     def fwmemtrace(self, line: str, cell: str) -> Any:
         """Trace the cell in a session of its own, and show the summary, RSS over time and the phases below it."""
-        return self._traced(_CELL, cell, _session_parser().parse_args(shlex.split(line)))
+        arguments = _session_parser().parse_args(shlex.split(line))
+        return self._traced(_CELL, self._compile("%%fwmemtrace", cell), arguments)
 
-    def _traced(self, name: str, cell: str, arguments: argparse.Namespace) -> Any:
+    def _traced(self, name: str, cell: _Cell, arguments: argparse.Namespace) -> Any:
         path = Path(arguments.output) if arguments.output is not None else self._new_path()
         settings = {"native_traces": arguments.native_traces, "interval": arguments.interval}
         given = {key: value for key, value in settings.items() if value is not None}
@@ -93,14 +106,27 @@ class _FwmemtraceMagics(Magics):
         self._traces += 1
         return Path(self._folder.name) / f"cell-{self._traces}.bin"
 
-    def _run(self, cell: str) -> Any:
-        """Run a cell in the user's namespace, and return the value of its last expression, as `%%time` does."""
+    def _compile(self, magic: str, cell: str) -> _Cell:
+        """Compile a cell before anything is traced.
+
+        Raises:
+            SyntaxError: the cell's own.
+            UsageError: if it has an `await` of its own: the kernel's event loop runs this magic already.
+        """
         source = self._shell.transform_cell(cell)
         file = self._shell.compile.cache(source)
         tree = ast.parse(source, file)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-        exec(compile(tree, file, "exec"), self._shell.user_ns)
-        if not isinstance(last, ast.Expr):
+        body = compile(tree, file, "exec", _AWAITS)
+        value = compile(ast.Expression(last.value), file, "eval", _AWAITS) if isinstance(last, ast.Expr) else None
+        if any(code is not None and code.co_flags & CO_COROUTINE for code in (body, value)):
+            raise UsageError(f"{magic} cannot run a cell with await; write `with fwmemtrace.phase(...):` in the cell")
+        return _Cell(body, value, shown=not source.rstrip().endswith(";"))
+
+    def _run(self, cell: _Cell) -> Any:
+        """Run a cell in the user's namespace, and return the value of its last expression, as `%%time` does."""
+        exec(cell.body, self._shell.user_ns)
+        if cell.value is None:
             return None
-        value = eval(compile(ast.Expression(last.value), file, "eval"), self._shell.user_ns)
-        return None if source.rstrip().endswith(";") else value
+        value = eval(cell.value, self._shell.user_ns)
+        return value if cell.shown else None

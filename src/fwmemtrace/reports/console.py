@@ -22,6 +22,7 @@ def printed(options: Options, draw: Callable[[Console], None]) -> str:
         markup=False,
         emoji=False,
         legacy_windows=False,
+        force_jupyter=False,  # in a notebook's kernel, rich would show each line instead of writing it
     )
     draw(console)
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().split("\n")[:-1])

@@ -222,6 +222,18 @@ def test_the_theme_is_switched_and_kept(open_page: Open, source: str) -> None:
     assert page.evaluate(colour) == light
 
 
+def test_all_of_the_page_is_printed_in_light_colours(open_page: Open, source: str) -> None:
+    page = open_page(source, scheme="dark")
+    colour = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(colour)
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(colour) not in (dark, "rgba(0, 0, 0, 0)")
+    assert "for number in range(60):" in page.locator("#source").inner_text()
+    assert page.locator("#growth figure").count() >= 3
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(colour) == dark
+
+
 def test_a_chart_is_saved_as_csv(open_page: Open, trace: fwmemtrace.Trace, source: str) -> None:
     page = open_page(source)
     show(page, "phases")

@@ -95,7 +95,13 @@ function main() {
     timer = setTimeout(redrawAll, 120);
   });
   window.addEventListener("beforeprint", () => {
+    document.documentElement.dataset.theme = "light"; // paper is
     for (const one of cards) one.begin();
+    redrawAll();
+  });
+  window.addEventListener("afterprint", () => {
+    theme();
+    redrawAll();
   });
   window.addEventListener("hashchange", () => {
     const state = readFragment(location.hash);
