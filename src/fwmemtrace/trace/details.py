@@ -101,20 +101,3 @@ def native_tree(largest: LargestStacks) -> results.StackTree:
         else:
             builder.add(root, [largest.frames[number] for number in stack.frames], stack.figures)
     return builder.result()
-
-
-def _sampled(process: TracedProcess) -> results.StackTree | None:
-    stacks = heap_stacks(process.file, process.session())
-    return None if stacks is None else stack_tree(SAMPLED_METRICS, [_SampledStack(*stack) for stack in stacks])
-
-
-class _SampledStack:
-    """A stack of the sampled heap, as a tree of stacks takes it."""
-
-    def __init__(self, phase: PhasePath, site: results.HeapStackSample) -> None:
-        self.root = write(phase)
-        self.values = site.live_bytes, site.at_peak_bytes, site.allocated_bytes
-        self._site = site
-
-    def frames(self) -> Iterable[results.Frame]:
-        return self._site.stack
