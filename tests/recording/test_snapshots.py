@@ -201,3 +201,30 @@ def test_a_control_file_switches_the_session(tmp_path: Path, wait_until) -> None
         for name in ("trace.bin", "trace-2.bin")
     ]
     assert found == [["on"], ["on again"]]
+
+
+@pytest.mark.slow
+@linux
+def test_a_budget_that_was_passed_does_not_forbid_the_census(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        """
+        import time
+        import fwmemtrace
+        from fwmemtrace.records import Note
+        from fwmemtrace.sinks import MemorySink
+
+        sink = MemorySink()
+        with fwmemtrace.session(sink, triggers=["1MB"]):
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline:
+                time.sleep(0.01)
+                notes = [record.message for record in list(sink.records) if isinstance(record, Note)]
+                if any(note.startswith(("largest types", "no census")) for note in notes):
+                    break
+        print(*notes, sep="\\n")
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "exceeds 1.0 MB" in done.stdout
+    assert "largest types" in done.stdout

@@ -37,7 +37,8 @@ def take(context: ProbeContext, reason: str, limit_bytes: int | None) -> None:
     where = "; ".join(f"{thread.name} in {_place(thread)}" for thread in threads[:_SHOWN] if thread.frames)
     context.emit(Note(perf_counter_ns(), "snapshot", f"{reason}: RSS {format_bytes(rss)}; {where}"))
     blocks = sys.getallocatedblocks()
-    room = None if limit_bytes is None else limit_bytes - rss
+    # A limit that RSS has passed is a budget, which nothing enforces.
+    room = None if limit_bytes is None or limit_bytes <= rss else limit_bytes - rss
     if blocks > _MOST_BLOCKS or (room is not None and blocks * _BYTES_FOR_EACH > room):
         context.emit(Note(perf_counter_ns(), "snapshot", f"no census: {blocks:,} blocks are too many for it here"))
         return
