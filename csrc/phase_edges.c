@@ -316,7 +316,8 @@ static PyObject *begin(PhaseEdges *self, PyObject *phase) {
         return NULL;
     }
     // Not current before the record is written: a phase that a signal handler runs would name an unknown parent.
-    if (record_begin(self, span, name) || become_current(self, span)) {
+    // A signal that came meanwhile is handled here, where its exception can end the span.
+    if (record_begin(self, span, name) || become_current(self, span) || PyErr_CheckSignals()) {
         PyObject *done = tell_failure(self->begin_failed, span);
         if (done) Py_DECREF(done);
         else Py_CLEAR(span);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
+from collections.abc import Iterator
 
 import fwmemtrace
 from fwmemtrace import phase
@@ -12,6 +13,7 @@ from fwmemtrace.tracing.span import changing, current
 from stress.outcome import Outcome
 
 FULL, SMALL = 4_000, 200
+_GENERATORS = "request/generator", "request/generator/step"
 
 
 class SoftLimitError(Exception):
@@ -21,6 +23,14 @@ class SoftLimitError(Exception):
 @phase("decorated")
 def decorated() -> None:
     """Does nothing."""
+
+
+@phase("generator")
+def generator() -> Iterator[int]:
+    """Is suspended inside a phase of its own."""
+    for number in range(2):
+        with phase("step"):
+            yield number
 
 
 def run(number: int) -> Outcome:
@@ -44,6 +54,8 @@ def run(number: int) -> Outcome:
                         with phase("inner"):
                             pass
                         decorated()
+                        for _ in generator():
+                            pass
                 outcome.expect(False, "an exception was swallowed")
                 break
             except SoftLimitError:
@@ -58,7 +70,7 @@ def run(number: int) -> Outcome:
     trace = fwmemtrace.read("soft.bin")
     rows = {row.path: row for row in trace.phases}
     outcome.expect(rows["after"].calls == 10, "recording has ended")
-    crossed = sorted(rows.keys() - {"request", "request/inner", "request/decorated", "after", ""})
+    crossed = sorted(rows.keys() - {"request", "request/inner", "request/decorated", "after", *_GENERATORS, ""})
     outcome.expect(not crossed, f"crossed phases: {crossed[:3]}")
     outcome.expect(trace.summary().trace.complete, "the trace is not complete")
     outcome.figures["arrived"] = arrived

@@ -117,11 +117,15 @@ class _Suspension:
 
     __slots__ = ("_inner", "_outer", "_tracer", "span")
 
-    def __init__(self, tracer: Tracer, own_phase: NamedPhase) -> None:
+    def __init__(self, tracer: Tracer) -> None:
         self._outer = current.get()
         self._tracer = tracer
-        self.span = tracer.begin(own_phase)
-        self._inner: Span | None = self.span
+        self.span: Span | None = None
+        self._inner: Span | None = None
+
+    def begin(self, own_phase: NamedPhase) -> None:
+        self.span = self._tracer.begin(own_phase)
+        self._inner = self.span
 
     def suspend(self) -> None:
         self._inner = current.get()
@@ -134,7 +138,8 @@ class _Suspension:
         self._tracer.switch(self._inner)
 
     def finish(self, error: type[BaseException] | None) -> None:
-        self._tracer.end(self.span, error)
+        if self.span is not None:
+            self._tracer.end(self.span, error)
         set_current(self._outer)
 
 
@@ -148,9 +153,10 @@ def _trace_generator(function: Any, own_phase: NamedPhase) -> Any:
         generator = function(*args, **kwargs)
         if session_tracer is None:
             return (yield from generator)
-        suspension = _Suspension(session_tracer, own_phase)
+        suspension = _Suspension(session_tracer)
         step, argument = generator.send, None
         try:
+            suspension.begin(own_phase)  # inside: a signal handler may raise as soon as it has returned
             while True:
                 try:
                     item = step(argument)
@@ -178,9 +184,11 @@ def _trace_generator(function: Any, own_phase: NamedPhase) -> Any:
 def _trace_async_generator(function: Any, own_phase: NamedPhase) -> Any:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         generator = function(*args, **kwargs)
-        suspension = None if session_tracer is None else _Suspension(session_tracer, own_phase)
+        suspension = None if session_tracer is None else _Suspension(session_tracer)
         step, argument = generator.asend, None
         try:
+            if suspension is not None:
+                suspension.begin(own_phase)
             while True:
                 try:
                     item = await step(argument)
