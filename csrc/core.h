@@ -14,6 +14,8 @@
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define CORE_INTERFACE 1  // as in core/__init__.py: to be counted up in both where a change needs a new build
+
 #define COLD __attribute__((cold, noinline))
 
 // ---- sampler.c: which allocation is a sample

@@ -173,5 +173,6 @@ PyMODINIT_FUNC PyInit__compiled(void) {
 #endif
     for (size_t type = 0; module && type < sizeof types / sizeof *types; type++)
         if (PyModule_AddType(module, types[type])) Py_CLEAR(module);
+    if (module && PyModule_AddIntConstant(module, "INTERFACE", CORE_INTERFACE)) Py_CLEAR(module);
     return module;
 }

@@ -34,6 +34,15 @@ def test_it_can_be_switched_off(monkeypatch):
     assert core.load() == (None, "FWMEMTRACE_CORE=0 switches it off")
 
 
+def test_one_of_other_sources_is_not_used(monkeypatch):
+    if core.load()[0] is None:
+        pytest.skip(f"needs the compiled core: {core.load()[1]}")
+    monkeypatch.setattr(core, "INTERFACE", core.INTERFACE + 1)
+    compiled, reason = core.load()
+    assert compiled is None
+    assert "built from other sources" in reason
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="needs Linux and a C compiler")
 def test_it_compiles_without_warnings_and_loads(tmp_path):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 VARIABLE = "FWMEMTRACE_CORE"
+INTERFACE = 1  # of the extension module, as in csrc/core.h: to be counted up in both where a change needs a new build
 
 
 def load() -> tuple[ModuleType | None, str]:
@@ -24,4 +25,6 @@ def load() -> tuple[ModuleType | None, str]:
         return None, "it was not built when fwmemtrace was installed"
     except ImportError as error:
         return None, f"it cannot be loaded: {error}"
+    if getattr(_compiled, "INTERFACE", 0) != INTERFACE:
+        return None, "it was built from other sources; build it again, in a checkout with `python hatch_build.py`"
     return _compiled, ""
