@@ -6,7 +6,6 @@ ddtrace's memory profiler and scalene, where they are installed.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -88,9 +87,7 @@ def _cost(program: str, tool: str) -> tuple[float, float]:
         path.write_text(code)
         with_tool = ["-m", "scalene", "run", "--memory", "-o", f"{folder}/s.json"] if tool == "scalene" else []
         command = [sys.executable, *with_tool, str(path), *(["---"] if with_tool else []), folder]
-        subprocess.run(
-            command, cwd=ROOT, env=os.environ | {"PYTHONPATH": f"{ROOT}/src"}, check=True, capture_output=True
-        )
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
         nanoseconds, peak = (Path(folder) / "cost.json").read_text().split(",")
         return float(nanoseconds), float(peak)
 

@@ -51,7 +51,7 @@ class Service:
             self._port = listening.getsockname()[1]
             command = ["gunicorn", "benchmarks.guard_service:app", "-k", "uvicorn_worker.UvicornWorker"]
             options = ["-w", str(_WORKERS), "-b", f"fd://{listening.fileno()}", "-t", "120", "--log-level", "warning"]
-            path = os.pathsep.join([str(ROOT), str(ROOT / "src"), *sys.path])
+            path = os.pathsep.join([str(ROOT), *sys.path])
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *command, *options],
                 env={**os.environ, "PYTHONPATH": path, **({"SERVICE_MODEL": "1"} if model else {}), **settings},

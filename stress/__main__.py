@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
+import fwmemtrace
 import stress
 
 _NOT_TRIALS = {"__main__", "outcome"}
@@ -42,8 +43,9 @@ def _run_apart(name: str, arguments: argparse.Namespace) -> int:
         *(["--small"] if arguments.small else []),
         *(["--number", str(arguments.number)] * bool(arguments.number)),
     ]
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    path = os.pathsep.join([root, os.path.join(root, "src"), os.environ.get("PYTHONPATH", "")])
+    # The package that this process has: where it is installed, that in the checkout has no compiled core.
+    rooms = [os.path.dirname(os.path.dirname(os.path.abspath(file))) for file in (__file__, fwmemtrace.__file__)]
+    path = os.pathsep.join([*rooms, os.environ.get("PYTHONPATH", "")])
     with tempfile.TemporaryDirectory(prefix="fwmemtrace-stress-") as folder:
         command = [sys.executable, "-m", "stress", "--here", *options, name]
         return subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": path}, check=False).returncode
