@@ -28,6 +28,8 @@ class Pool:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, **attributes: Any) -> None:
+    for name in ("_duckdb", "duckdb.duckdb"):  # other tests may have imported it
+        monkeypatch.delitem(sys.modules, name, raising=False)
     module = ModuleType("pyarrow.lib")
     vars(module).update(attributes)
     monkeypatch.setitem(sys.modules, "pyarrow.lib", module)
