@@ -69,7 +69,7 @@ def _traced(names: dict[str, Any], *, exact_peak: bool, compiled: bool) -> Pair:
     # grown since the session began, which is when the high-water mark can be had from getrusage.
     os.environ[core.VARIABLE] = "1" if compiled else "0"  # this process runs nothing else
     with tempfile.TemporaryDirectory() as folder:
-        with fwmemtrace.session(Path(folder) / "trace.bin", exact_peak=exact_peak), phase("outer"):
+        with fwmemtrace.session(Path(folder) / "trace.bin", exact_peak=exact_peak, overwrite=True), phase("outer"):
             model = bytearray(_GROWTH)
             pair = time_statements(
                 "with phase('x'): pass", "process.memory_info()", names, number=_TRACED, rounds=_TURNS
