@@ -31,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in arguments.names or known:
         print(f"running {name} ...", file=sys.stderr)
         found[name] = run_fresh(name)
-        if arguments.save is not None:
-            results.save(arguments.save, found)
+        if arguments.save is not None and found[name]:  # one that is left out here keeps the rows it has
+            results.save(arguments.save, {name: found[name]})
     rows = [row for rows in found.values() for row in rows]
     print(table(rows))
     return 0 if all(row.reached for row in rows) else 1
