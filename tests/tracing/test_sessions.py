@@ -13,7 +13,8 @@ from fwmemtrace.paths import write
 from fwmemtrace.probes import Probe
 from fwmemtrace.records import Overhead, PhaseBegin, PhaseEnd, SessionBegin, SessionEnd
 from fwmemtrace.sinks.memory import MemorySink
-from fwmemtrace.tracing import phases
+from fwmemtrace.tracing import active, phases
+from fwmemtrace.tracing.names import admit
 
 
 def names(sink):
@@ -155,6 +156,17 @@ def test_threads_that_run_phases_while_the_session_stops():
             thread.join()
         sys.setswitchinterval(before)
     assert failures == []
+
+
+def test_a_session_that_stops_while_a_block_begins_raises_nothing(monkeypatch):
+    def stop_first(named):
+        active.install(None)
+        return admit(named)
+
+    with fwmemtrace.session(MemorySink(), interval=0):
+        monkeypatch.setattr(phases, "admit", stop_first)
+        with phase("a name that was not seen before"):
+            assert active.installed() is None
 
 
 def test_a_second_session_is_an_error():

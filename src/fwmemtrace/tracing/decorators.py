@@ -75,9 +75,9 @@ def _wrapper_for(flags: int) -> Callable[[Any, NamedPhase], Any]:
 
 def _trace_function(function: Any, own_phase: NamedPhase) -> Any:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if session_tracer is None:
+        tracer, span = session_tracer, None  # once: the session may stop at any time
+        if tracer is None:
             return function(*args, **kwargs)
-        tracer, span = session_tracer, None
         try:  # around the edges too, where a signal handler may raise
             span = tracer.begin(own_phase)
             result = function(*args, **kwargs)
@@ -93,9 +93,9 @@ def _trace_function(function: Any, own_phase: NamedPhase) -> Any:
 
 def _trace_coroutine(function: Any, own_phase: NamedPhase) -> Any:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if session_tracer is None:
-            return await function(*args, **kwargs)
         tracer, span = session_tracer, None
+        if tracer is None:
+            return await function(*args, **kwargs)
         try:
             span = tracer.begin(own_phase)
             result = await function(*args, **kwargs)
@@ -151,9 +151,10 @@ def _error_of(error: BaseException) -> type[BaseException] | None:
 def _trace_generator(function: Any, own_phase: NamedPhase) -> Any:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         generator = function(*args, **kwargs)
-        if session_tracer is None:
+        tracer = session_tracer
+        if tracer is None:
             return (yield from generator)
-        suspension = _Suspension(session_tracer)
+        suspension = _Suspension(tracer)
         step, argument = generator.send, None
         try:
             suspension.begin(own_phase)  # inside: a signal handler may raise as soon as it has returned
@@ -184,7 +185,8 @@ def _trace_generator(function: Any, own_phase: NamedPhase) -> Any:
 def _trace_async_generator(function: Any, own_phase: NamedPhase) -> Any:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         generator = function(*args, **kwargs)
-        suspension = None if session_tracer is None else _Suspension(session_tracer)
+        tracer = session_tracer
+        suspension = None if tracer is None else _Suspension(tracer)
         step, argument = generator.asend, None
         try:
             if suspension is not None:

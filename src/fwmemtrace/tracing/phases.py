@@ -76,12 +76,13 @@ class Phase:
         return f"phase({self.name!r})"
 
     def __enter__(self) -> Phase:
-        if session_tracer is not None:
+        tracer = session_tracer  # once: the session may stop at any time
+        if tracer is not None:
             span = None
             try:
                 if self.name not in clean:
                     admit(self)
-                span = session_tracer.begin(self)
+                span = tracer.begin(self)
                 if self._open is None:
                     self._open = [span]
                 else:
@@ -250,9 +251,10 @@ def annotate(**attributes: Attribute) -> None:
     ...     annotate(status=200)
     """
     attributes = _fitted("annotate()", attributes)
-    if session_tracer is None:
+    tracer = session_tracer
+    if tracer is None:
         return
-    own = session_tracer, getattr(session_tracer, "inner", None)  # a tracer may leave some spans to another one
+    own = tracer, getattr(tracer, "inner", None)  # a tracer may leave some spans to another one
     span = current.get()
     while span is not None and (span.closed or span.tracer not in own):
         span = span.parent
