@@ -23,7 +23,7 @@ _WORTH_IT = 1_000_000  # bytes at one place before it is watched, and before it 
 _WORTH_AGAIN = 0.25  # of all that rose there
 _EVENTS = 5_000  # calls and returns in a row; a request that has more is seen while it runs
 _ENOUGH_LOOKS = 8
-_FINER_LOOKS = 100  # with a short switch interval, where watching has found nothing or cannot be afforded
+_FINER_LOOKS = 100  # with a short switch interval, after a watch that has found nothing
 _MISSED = 0.8  # of a rise: a watch that ended meanwhile and has missed more knows nothing
 _EXPLAINED = 0.5  # of a rise: with less, a thread has not made it, but one that has ended
 _FADING = 0.9  # of what earlier watches found, at each one: programs change
@@ -92,12 +92,8 @@ class CloseLook:
         return charged
 
     def _consider(self, thread: int, code: CodeType, makers: _Makers) -> None:
-        """Have the program watched, or looked at more often, if this may show who made RSS rise."""
-        if not makers.worth_a_watch:
-            return
-        if not (self._settled and self._budget.affords()):
-            if not makers.known:
-                self._switching.begin(_FINER_LOOKS)
+        """Have the program watched, if this may show who made RSS rise."""
+        if not (self._settled and makers.worth_a_watch and self._budget.affords()):
             return
         if self._watch is None:
             self._watch = Watch(self._accounted)
