@@ -54,6 +54,16 @@ def charged():
             own = [name for name, file, _ in frames.get(change.stack, []) if file == __file__]
             sizes[own[0] if own else ""] = sizes.get(own[0] if own else "", 0) + change.delta_bytes
     return sizes
+
+def by_caller(*names):
+    "Bytes by the function of these that was in the stack."
+    frames = {one.stack: one.frames for one in SINK.records if isinstance(one, SampledStack)}
+    sizes = dict.fromkeys(names, 0)
+    for change in SINK.records:
+        if isinstance(change, RssChange) and change.delta_bytes > 0:
+            for name in {frame[0] for frame in frames.get(change.stack, [])} & sizes.keys():
+                sizes[name] += change.delta_bytes
+    return sizes
 """
 
 
@@ -357,3 +367,30 @@ def test_the_switch_interval_of_the_program_is_back_at_the_end(tmp_path):
     )
     assert during == [500, 500, 500]
     assert after == [10_000, 10_000, 20_000]
+
+
+def test_a_long_native_call_is_charged_with_what_it_makes_whatever_ran_before(tmp_path):
+    sizes = run(
+        tmp_path,
+        """
+        import zlib
+        SMALL, LARGE = zlib.compress(bytes(60 * MB)), zlib.compress(bytes(900 * MB))
+
+        def prepare():
+            KEPT.append(unpack(SMALL))
+
+        def work():
+            KEPT.append(unpack(LARGE))
+
+        def unpack(data):
+            return zlib.decompress(data)  # one place for both; it runs without the interpreter's lock
+
+        with session():
+            for _ in range(4):
+                prepare()
+            work()
+        print(json.dumps(by_caller("prepare", "work")))
+        """,
+    )
+    assert sizes["prepare"] < 1.15 * 4 * 60 * MB
+    assert sizes["work"] > 0.9 * 900 * MB

@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from ..attribution import Accounted
 from ..governor import TimeBudget
+from .pending_calls import LastingCall
 from .running_threads import Stack, line_of
 from .switch_interval import ShortSwitchInterval
 from .watch import Watch
@@ -46,6 +47,7 @@ class CloseLook:
         self._places: dict[_Place, _Makers] = {}
         self._watch: Watch | None = None
         self._switching = ShortSwitchInterval()
+        self._call = LastingCall()
         self._asked_for = 0, _Makers()  # the thread and place that the latest watch is for
         self._asked_code: CodeType | None = None  # the code of that place
         self._was_on = False  # at the look before
@@ -73,6 +75,10 @@ class CloseLook:
                 continue
             makers = self._makers_at(stack.codes[0], stack.instructions[0])
             makers.risen += size
+            if self._call.lasts(thread):  # it makes RSS rise itself, whoever did so before the thread came here
+                makers.learn({stack: size})
+                charged[thread] = stack
+                continue
             if self._switching.is_on and thread == self._asked_for[0] and self._is_called_there(stack):
                 self._asked_for[1].learn({stack: size})
             made = found.get(thread, {})
@@ -88,6 +94,8 @@ class CloseLook:
                 learning.learn(made)
             self._consider(thread, stack.codes[0], makers)
             charged[thread] = makers.charge(stack, size)
+            if makers.known:
+                self._call.mark()
         self._settle()
         return charged
 

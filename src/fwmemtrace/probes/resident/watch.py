@@ -1,8 +1,7 @@
 """A profile function that finds which functions make RSS rise.
 
-A thread must install its profile function itself, so a pending call is left for the interpreter to make in the main
-thread. It runs `PyObject_IsTrue` on an object of ours. A callback of `ctypes` would print and drop what a signal
-handler raises in it; this passes it on. For the same reason, nothing that runs in the main thread catches exceptions.
+A thread must install its profile function itself: see `pending_calls` for how the main thread comes to it. Nothing that
+runs there catches exceptions, which may be a signal handler's.
 
 A program that has a profile or trace function keeps it, and is not watched.
 """
@@ -13,7 +12,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from functools import cache
 from time import perf_counter_ns
 from types import FrameType
 from typing import Any, TypeAlias
@@ -21,6 +19,7 @@ from typing import Any, TypeAlias
 from ...system.held_reads import HeldReads
 from ...system.proc import PAGE_SIZE
 from ..attribution import Accounted
+from .pending_calls import call_in_main_thread
 from .running_threads import Stack, stack_of
 from .thread_hooks import ThreadHooks
 
@@ -30,7 +29,6 @@ _AROUND_NS = 1_500  # what the interpreter takes to call a profile function
 _HIDDEN_PROFILERS = ("yappi",)
 
 Made: TypeAlias = dict[int, dict[Stack, int]]  # bytes by thread and stack
-_pending: list[_Pending] = []  # those that the interpreter still has to make
 
 
 class Watch:
@@ -75,7 +73,7 @@ class Watch:
     def start(self, events: int) -> None:
         """Watch this many calls and returns, from soon on."""
         self.asked = True
-        _call_in_main_thread(lambda: self._begin(events))
+        call_in_main_thread(lambda: self._begin(events))
 
     def _begin(self, events: int) -> None:
         """Runs in the main thread, between two of the program's instructions."""
@@ -177,42 +175,3 @@ class Watch:
             sys.setprofile(None)
         if threading.getprofile() is self:
             threading.setprofile(None)
-
-
-class _Pending:
-    """Calls a function when it is asked for its truth."""
-
-    __slots__ = ("_function",)
-
-    def __init__(self, function: Callable[[], None]) -> None:
-        self._function = function
-
-    def __bool__(self) -> bool:
-        _pending.remove(self)
-        self._function()
-        return False  # the interpreter takes another value for an error
-
-
-def _call_in_main_thread(function: Callable[[], None]) -> None:
-    """Have the main thread call a function between two of its instructions; do nothing where this cannot be."""
-    leave = _pending_call()
-    if leave is None:
-        return
-    pending = _Pending(function)
-    _pending.append(pending)
-    if leave(pending):
-        _pending.remove(pending)  # the interpreter has too many to make
-
-
-@cache
-def _pending_call() -> Callable[[_Pending], int] | None:
-    """Return a function that leaves a call for the main thread. Looked up once: ctypes makes cyclic garbage of it."""
-    try:
-        import ctypes
-
-        add, is_true = ctypes.pythonapi["Py_AddPendingCall"], ctypes.pythonapi["PyObject_IsTrue"]
-    except (ImportError, AttributeError):
-        return None
-    add.argtypes = (ctypes.c_void_p, ctypes.py_object)
-    address = ctypes.cast(is_true, ctypes.c_void_p)
-    return lambda pending: int(add(address, pending))
