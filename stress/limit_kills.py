@@ -10,6 +10,8 @@ import sys
 import textwrap
 
 import fwmemtrace
+from fwmemtrace.results.summary import OutOfMemory
+from fwmemtrace.trace import Trace
 from stress.outcome import Outcome
 
 FULL, SMALL = 50, 3
@@ -58,14 +60,9 @@ def run(number: int) -> Outcome:
 
 def _check(outcome: Outcome, path: str, what: str, room: int) -> None:
     trace = fwmemtrace.read(path)
-    found = trace.summary().summary.out_of_memory  # type: ignore[union-attr]
+    found = expect_cause(outcome, trace, what, "RLIMIT_AS")
     if found is None:
-        outcome.expect(False, f"{what}: nothing is said of it")
         return
-    code = found.cause and found.cause.location and found.cause.location.function
-    outcome.expect(code == "fill", f"{what}: {code} is said to have filled the memory")
-    outcome.expect(found.path == "serve/load", f"{what}: the phase is {found.path}")
-    outcome.expect(found.limit == "RLIMIT_AS", f"{what}: the limit is {found.limit or 'not known'}")
     until_killed = _SINCE_LAST_READING_S * found.bytes_per_second
     outcome.expect(found.peak_bytes + until_killed > 0.8 * room, f"{what}: the peak is {found.peak_bytes}")
     outcome.expect(found.bytes_per_second > 0, f"{what}: the rate is {found.bytes_per_second}")
@@ -74,3 +71,16 @@ def _check(outcome: Outcome, path: str, what: str, room: int) -> None:
     named = sentence is not None and re.search(r"fill \([^ ]*program.py:", sentence[0])
     outcome.expect(bool(named), f"{what}: {text[:300]}")
     os.unlink(path)
+
+
+def expect_cause(outcome: Outcome, trace: Trace, what: str, limit: str) -> OutOfMemory | None:
+    """Expect the trace to name what filled the memory, in which phase, and this limit; return what it says."""
+    found = trace.summary().summary.out_of_memory  # type: ignore[union-attr]
+    if found is None:
+        outcome.expect(False, f"{what}: nothing is said of it")
+        return None
+    code = found.cause and found.cause.location and found.cause.location.function
+    outcome.expect(code == "fill", f"{what}: {code} is said to have filled the memory")
+    outcome.expect(found.path == "serve/load", f"{what}: the phase is {found.path}")
+    outcome.expect(found.limit == limit, f"{what}: the limit is {found.limit or 'not known'}")
+    return found

@@ -18,9 +18,7 @@ from fwmemtrace.trace import capture_of
 
 memray = pytest.importorskip("memray")
 MARKER_FILE = "<fwmemtrace>"
-# How much the interpreter maps when its small objects need more room. That falls to the phase which happens to fill the
-# last arena, so that no phase's bytes are exact from above.
-ARENA = 1 << 20
+ARENA = 1 << 20  # what the interpreter maps when its small objects need more room
 FIGURES = ("allocated_bytes", "allocations", "live_bytes", "at_peak_bytes", "file_backed_bytes")
 
 
@@ -65,6 +63,16 @@ def by_text(summary):
         rows={write(path): row for path, row in summary.rows.items()},
         calls={write(path): calls for path, calls in summary.calls.items()},
     )
+
+
+def asked(row, size):
+    """Return the bytes that the stacks of a row allocated in blocks of exactly this size."""
+    return sum(site.allocated_bytes for site in row.top if site.allocated_bytes == site.allocations * size)
+
+
+def arenas(rows):
+    """Return the bytes of the interpreter's arenas in all rows: they fall to whichever phase fills the last one."""
+    return sum(asked(row, ARENA) for row in rows.values())
 
 
 def assert_conserved(path: Path):

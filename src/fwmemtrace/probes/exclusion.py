@@ -32,13 +32,15 @@ _lock = threading.RLock()
 _excluded_bytes = 0
 
 
-def _lock_after_fork() -> None:
+def _after_fork() -> None:
+    """This is a forked child process: what other threads were doing is under way in the parent only."""
     global _lock
-    _lock = threading.RLock()  # a thread of the parent may have held it
+    _lock = threading.RLock()
+    _censuses.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_lock_after_fork)
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def add_exclusion_hooks(before: Callable[[], None], after: Callable[[], None]) -> None:
@@ -113,11 +115,6 @@ class BackgroundWork:
         leave_out_no_longer(self._keeper)
         if self in _background:
             _background.remove(self)
-
-
-def no_census_after_fork() -> None:
-    """This is a forked child process: a census of another thread is under way in the parent only."""
-    _censuses.clear()
 
 
 @contextmanager

@@ -22,7 +22,6 @@ from ..exclusion import (
     leave_out,
     leave_out_no_longer,
     left_out,
-    no_census_after_fork,
     own_objects,
 )
 from ..path_table import PathTable
@@ -86,7 +85,6 @@ class ObjectsProbe(Probe):
         self._context.emit(ObjectCensus(span.id, count, size, count - count_before, size - size_before, rows))
 
     def after_fork(self, context: ProbeContext) -> None:
-        no_census_after_fork()
         self._context = context
 
     def stop(self) -> None:
