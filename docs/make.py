@@ -196,13 +196,16 @@ def _hex(data: bytes) -> str:
 
 def _record_tables() -> list[str]:
     """A section for each record class, in the order of their numbers, and for the rows inside them."""
-    source = inspect.getsource(records)
-    lines = source.splitlines()
     numbered = {cls.__name__: kind for kind, cls in records.kinds().items()}
+    sources = [path.read_text() for path in sorted(Path(records.__file__).parent.glob("[!_]*.py"))]
+    classes = [
+        (source, node) for source in sources for node in ast.parse(source).body if isinstance(node, ast.ClassDef)
+    ]
     sections = []
-    for node in ast.parse(source).body:
-        if not isinstance(node, ast.ClassDef) or node.name == "Record":
+    for source, node in classes:
+        if node.name == "Record":
             continue
+        lines = source.splitlines()
         kind = numbered.get(node.name)
         title = f"### {node.name}\n\n" if kind is None else f"### {kind} {node.name}\n\n"
         rows = ["| | field | type | default | meaning |", "| --- | --- | --- | --- | --- |"]
