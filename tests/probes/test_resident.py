@@ -140,12 +140,12 @@ def test_a_reading_of_the_mappings_gives_the_footprint_too(
 ) -> None:
     opened = []
     monkeypatch.setattr(
-        "fwmemtrace.system.meter.open",
+        "fwmemtrace.system.proc_meter.open",
         lambda path, mode: opened.append(path) or open(path, mode),  # noqa: SIM115 - the caller closes it
         raising=False,
     )
     # A second after the mappings were read, a footprint would be a walk of its own: on a busy machine that can be.
-    monkeypatch.setattr("fwmemtrace.system.meter._SAME_NS", 10**15)
+    monkeypatch.setattr("fwmemtrace.system.proc_meter._SAME_NS", 10**15)
 
     def check() -> None:
         sink = MemorySink()
@@ -181,8 +181,8 @@ def test_a_footprint_that_cannot_be_read_is_noted_once(monkeypatch: pytest.Monke
     def refuse(self: object) -> None:
         raise PermissionError("smaps_rollup")
 
-    monkeypatch.setattr("fwmemtrace.system.meter.ProcMeter.usage", refuse)
-    monkeypatch.setattr("fwmemtrace.system.meter.PsutilMeter.usage", refuse)
+    monkeypatch.setattr("fwmemtrace.system.proc_meter.ProcMeter.usage", refuse)
+    monkeypatch.setattr("fwmemtrace.system.psutil_meter.PsutilMeter.usage", refuse)
     sink = MemorySink()
     with fwmemtrace.session(sink, interval=0):
         for _ in range(5):

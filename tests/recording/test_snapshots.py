@@ -16,7 +16,7 @@ from fwmemtrace.probes.resident.triggers import Triggers
 from fwmemtrace.records import MappingsReading, Note, Snapshot
 from fwmemtrace.sinks.memory import MemorySink
 from fwmemtrace.system.cgroup import Group
-from fwmemtrace.system.meter import open_meter
+from fwmemtrace.system.meters import open_meter
 
 from .test_host_safety import run
 

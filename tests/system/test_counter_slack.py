@@ -35,7 +35,7 @@ def test_the_bound_follows_the_kernels_batches(release, online, usable, threads,
 _PROGRAM = """
 import mmap, re
 from fwmemtrace.system.counter_slack import counter_slack
-from fwmemtrace.system.meter import open_meter
+from fwmemtrace.system.meters import open_meter
 meter = open_meter()
 def counted():
     return int(re.search(rb"Rss:\\s+(\\d+)", open("/proc/self/smaps_rollup", "rb").read())[1]) * 1024

@@ -11,7 +11,9 @@ from typing import TypeAlias
 import psutil
 import pytest
 
-from fwmemtrace.system.meter import MemoryUsage, ProcMeter, PsutilMeter
+from fwmemtrace.system.meter import MemoryUsage
+from fwmemtrace.system.proc_meter import ProcMeter
+from fwmemtrace.system.psutil_meter import PsutilMeter
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 MB = 10**6
@@ -42,7 +44,7 @@ def test_the_peak_outlives_the_memory_until_it_is_reset(new_memory: NewMemory) -
 def test_a_process_started_by_a_bigger_one_reads_its_own_peak(new_memory: NewMemory) -> None:
     """getrusage starts from the high-water mark of the process that called exec, which is not this process's."""
     code = (
-        "from fwmemtrace.system.meter import ProcMeter; import resource\n"
+        "from fwmemtrace.system.proc_meter import ProcMeter; import resource\n"
         "meter = ProcMeter(exact_peak=True); before = meter.rss()\n"
         "bytearray(50_000_000); print(before, meter.peak(), resource.getrusage(0).ru_maxrss * 1024)"
     )
@@ -74,7 +76,7 @@ def test_a_learned_reading_is_valid_until_memory_moves_or_time_passes(
     new_memory: NewMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     meter = ProcMeter(exact_peak=False)
-    monkeypatch.setattr("fwmemtrace.system.meter._SAME_NS", 10**15)  # no time passes yet, on a busy machine either
+    monkeypatch.setattr("fwmemtrace.system.proc_meter._SAME_NS", 10**15)  # no time passes yet, on a busy machine either
     learnt = MemoryUsage(meter.rss(), 5, 4, 3, 2)
     meter.learn(learnt)
     assert meter.usage() == learnt
@@ -82,7 +84,7 @@ def test_a_learned_reading_is_valid_until_memory_moves_or_time_passes(
     assert meter.usage().uss > MB
     meter.learn(learnt._replace(rss=meter.rss()))
     assert meter.usage().uss == 4
-    monkeypatch.setattr("fwmemtrace.system.meter._SAME_NS", 0)
+    monkeypatch.setattr("fwmemtrace.system.proc_meter._SAME_NS", 0)
     assert meter.usage().uss > MB
     ballast.close()
     meter.close()
@@ -104,7 +106,7 @@ def test_psutil_stands_in_elsewhere(new_memory: NewMemory) -> None:
 def test_a_forked_child_lets_go_of_what_another_thread_was_reading() -> None:
     code = """
 import os, signal, threading
-from fwmemtrace.system.meter import ProcMeter
+from fwmemtrace.system.proc_meter import ProcMeter
 meter = ProcMeter(exact_peak=True)
 reading, go_on, pread = threading.Event(), threading.Event(), os.pread
 def slow(*arguments):

@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from ..paths import write
-from ..system.meter import open_meter
+from ..system.meters import open_meter
 from ..tracing.span import open_spans
 
 __all__ = ["MemoryFilter", "add_memory"]

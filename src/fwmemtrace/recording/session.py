@@ -21,7 +21,7 @@ from ..records import SCHEMA_VERSION, Note, Record, SessionBegin, SessionEnd
 from ..redaction import Redactor
 from ..sinks.base import Sink
 from ..system.counter_slack import counter_slack
-from ..system.meter import open_meter
+from ..system.meters import open_meter
 from ..tracing import active, current_tracer, names
 from . import workers
 from .description import described_command, described_settings

@@ -13,7 +13,7 @@ from ...recording.switch import session
 from ...sinks.base import Sink
 from ...sinks.fan_out import FanOutSink
 from ...sinks.trace_file import TraceFileSink
-from ...system.meter import open_meter
+from ...system.meters import open_meter
 from ...tracing.phases import phase
 from ...units import format_bytes
 from .baseline import Baseline
