@@ -28,6 +28,7 @@ from ..records import (
     UnmeasuredCalls,
 )
 from ..values import LONGEST_TEXT
+from .limits import LimitsFold
 from .open_phases import MOST_LEVELS, OTHERS, OpenPhases
 from .phase_rows import PhaseFold
 from .timeline import LastRise, TimelineFold
@@ -70,8 +71,7 @@ class ProcessFold:
         self._open = OpenPhases()
         self._phases = PhaseFold()
         self._timeline = TimelineFold()
-        self._cgroup: results.Cgroup | None = None
-        self._address_space: results.AddressSpace | None = None
+        self._limits = LimitsFold()
         self._memory_error_in: PhasePath | None = None
         self._footprint: Footprint | None = None
         self._overhead: dict[str, results.Overhead] = {}
@@ -87,8 +87,8 @@ class ProcessFold:
             PhaseEnd: self._phase_end,
             Sample: self._sample,
             Footprint: self._footprint_reading,
-            CgroupReading: self._cgroup_reading,
-            AddressSpaceLimit: self._address_space_limit,
+            CgroupReading: self._limits.control_group,
+            AddressSpaceLimit: self._limits.address_space_limit,
             Overhead: self._overhead_reading,
             Note: self._note,
             UnmeasuredCalls: self._phases.unmeasured,
@@ -163,34 +163,12 @@ class ProcessFold:
 
     def _sample(self, record: Sample) -> None:
         self._phases.reading(record.rss_bytes, record.time_ns)
-        if self._address_space is not None:
-            self._address_space.used_bytes = max(self._address_space.used_bytes, record.vms_bytes)
+        self._limits.sample(record)
         latest = self._open.latest()
         self._timeline.add(record.time_ns, record.rss_bytes, OUTSIDE if latest is None else latest.path)
 
     def _footprint_reading(self, record: Footprint) -> None:
         self._footprint = record
-
-    def _cgroup_reading(self, record: CgroupReading) -> None:
-        before = self._cgroup
-        current, peak, around = record.current_bytes, record.peak_bytes, record.limit_current_bytes
-        if before is not None:
-            current = max(before.current_bytes, current)
-            peak = _larger(before.peak_bytes, peak)
-            if before.limit_group == (record.limit_group or None):
-                around = _larger(before.limit_current_bytes, around)
-        self._cgroup = results.Cgroup(
-            current_bytes=current,
-            peak_bytes=peak,
-            limit_bytes=record.limit_bytes,
-            limit_group=record.limit_group or None,
-            limit_current_bytes=around,
-        )
-
-    def _address_space_limit(self, record: AddressSpaceLimit) -> None:
-        self._address_space = None
-        if record.limit_bytes is not None:
-            self._address_space = results.AddressSpace(limit_bytes=record.limit_bytes, used_bytes=record.used_bytes)
 
     def _overhead_reading(self, record: Overhead) -> None:
         cost = self._overhead.get(record.probe)
@@ -254,8 +232,8 @@ class ProcessFold:
             outside_phases_bytes=phases.outside_bytes,
             overlap_bytes=phases.overlap_bytes,
             lost_records=self.end.lost_records if self.end else 0,
-            cgroup=self._cgroup,
-            address_space=msgspec.structs.replace(self._address_space) if self._address_space else None,
+            cgroup=self._limits.cgroup,
+            address_space=self._limits.address_space,
             memory_error_in=None if self._memory_error_in is None else write(self._memory_error_in),
             uss_bytes=self._footprint.uss_bytes if self._footprint else None,
             pss_bytes=self._footprint.pss_bytes if self._footprint else None,
@@ -306,7 +284,3 @@ class ProcessFold:
             )
             for sample in self._timeline.samples()
         ]
-
-
-def _larger(one: int | None, other: int | None) -> int | None:
-    return max((figure for figure in (one, other) if figure is not None), default=None)
