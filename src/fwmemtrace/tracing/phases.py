@@ -65,7 +65,7 @@ class Phase:
             raise PhaseError(f"phase({shown}): the name must be a non-empty string")
         self.name = name
         if self.probes is not None:
-            if isinstance(self.probes, str):
+            if issubclass(type(self.probes), str):
                 raise PhaseError(f"probes={self.probes!r} is a string; write a list such as [{self.probes!r}]")
             try:
                 self.probes = frozenset(self.probes)
