@@ -44,6 +44,15 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"
         f"--header='Cookie: session={SECRET}'",
         f"--passphrase {SECRET}",
         f"--credentials {SECRET}",
+        f"-p {SECRET}",
+        f"--pw {SECRET}",
+        f"-u user:{SECRET}",
+        f"-c 'mysql --password {SECRET} -u root'",
+        f"-H 'Cookie: a=b; session={SECRET}'",
+        f"postgres://user:a/b#c?d{SECRET}@db/x",
+        f"'https://example.org/?key={SECRET}&x=2'",
+        f"""--config '{{\\"password\\": \\"{SECRET}\\"}}'""",
+        f"'-----BEGIN PGP PRIVATE KEY BLOCK-----\n{SECRET}'",
         f"'-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----'",
         f"'-----BEGIN PRIVATE KEY-----\n{SECRET}'",
     ],
@@ -67,6 +76,11 @@ def test_a_secret_is_not_in_the_command(arguments):
         "hf_" + "aB" * 17,
         "AIza" + "aB3" * 12,
         "npm_" + "aB" * 18,
+        "github_pat_" + "a1" * 20,
+        "dapi" + "0a" * 16,
+        "AGE-SECRET-KEY-1" + "QPZRY9X8GF2TVDW0S3JN",
+        "1234567890:AA" + "aB3_" * 8,
+        "aB3daB3d7XkQ2mZ5pL8w",  # of nobody's that is known, but drawn
     ],
 )
 def test_a_well_known_token_is_replaced_wherever_it_stands(token):
@@ -84,6 +98,11 @@ def test_a_well_known_token_is_replaced_wherever_it_stands(token):
         "app.py --token-count 5 --password-file /run/pw --auth-type basic --monkey a=b=c",
         "app.py https://example.org/a?b=c user@example.org C:/a/b 12:30:01 -x",
         "uvicorn app:app --host 0.0.0.0 --port 8000",
+        "app.py -p 8000 -p resident,imports -p no:x -p src/app -u script.py --user bob -u 1000:1000",
+        "app.py https://example.org:8080/a?mail=user@example.org",
+        "app.py paraphrase-multilingual-MiniLM-L12-v2 9fceb02d0ae598e95dc970b74767f19372d61af8",
+        "app.py TestHTTP2ConnectionPoolManager",
+        "app.py 123e4567-e89b-12d3-a456-426614174000 /home/a/.cache/huggingface/hub/models--BAAI--bge-small-en-v1.5",
     ],
 )
 def test_what_is_no_secret_stays(command):

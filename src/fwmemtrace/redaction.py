@@ -25,7 +25,7 @@ def _words_of(text: str) -> frozenset[str]:
 
 _SECRET = _words_of(
     "apikey auth authorization bearer cookie credential credentials jwt key passcode passphrase passwd password "
-    "pwd secret secrets token"
+    "psk pw pwd secret secrets token"
 )
 _SECRET_ENDS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "credentials")
 _SECRET_TEXTS = _words_of("keys pass sas sig signature tokens")  # a number by that name is none
@@ -35,31 +35,33 @@ _HARMLESS_ENDS = _words_of(
     "names num number path prefix rate size sizes ttl type types url usage version"
 )
 _HARMLESS_KEYS = _words_of("cache dict foreign group partition primary public shard sort")
-# One of these is in every text that one of the expressions matches.
+# What well-known tokens begin with; 16 characters or more follow.
+_TOKEN_STARTS = (
+    "sk-", "sk_live_", "sk_test_", "rk_live_", "rk_test_", "pk_live_", "pk_test_", "whsec_",
+    "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "glrt-", "gldt-", "glptt-", "glsa_",
+    "AIza", "ya29.", "GOCSPX-", "hf_", "npm_", "pypi-", "dckr_pat_", "hvs.", "hvb.", "hvr.", "dop_v1_", "dp.pt.",
+    "shpat_", "shpss_", "lin_api_", "sq0csp-", "sq0atp-", "pul-", "dapi", "NRAK-", "ATATT3", "figd_", "sntrys_",
+    "sntryu_", "fm2_", "fo1_", "phx_", "sbp_", "r8_", "gsk_", "xai-", "pplx-", "AGE-SECRET-KEY-1",
+    "hooks.slack.com/services/",
+)  # fmt: skip
+# One of these, or of those above, is in every text that one of the expressions matches.
 _HINTS = (
-    "://", "-----BEGIN", "earer ", "EARER ",
-    "sk-", "k_live_", "k_test_", "gh", "glpat-", "xox", "AKIA", "ASIA", "AIza", "eyJ", "hf_", "npm_", "pypi-", "SG.",
-    "ya29.", "dop_v1_", "shpat_",
+    "://", "-----BEGIN", "earer ", "EARER ", "ookie",
+    "xox", "AKIA", "ASIA", "eyJ", "SG.", "SK", "1//0", ":AA", "k_live_", "k_test_",
 )  # fmt: skip
 _NAMED_HINTS = ("token", "secret", "pass", "pwd", "key", "credential", "auth", "cookie", "jwt", "sig")
 _SHAPES = (
-    r"sk-[\w-]{16,}",
     r"[srp]k_(?:live|test)_\w{10,}",
-    r"gh[pousr]_\w{20,}",
-    r"github_pat_\w{20,}",
-    r"glpat-[\w-]{16,}",
     r"xox[a-z]-[\w-]{10,}",
     r"(?:AKIA|ASIA)[0-9A-Z]{16}",
-    r"AIza[\w-]{30,}",
     r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",
-    r"hf_[A-Za-z0-9]{20,}",
-    r"npm_[A-Za-z0-9]{30,}",
-    r"pypi-[\w-]{30,}",
     r"SG\.[\w-]{16,}\.[\w-]{16,}",
-    r"ya29\.[\w-]{20,}",
-    r"dop_v1_[0-9a-f]{32,}",
-    r"shpat_[0-9a-f]{32}",
+    r"SK[0-9a-f]{32}",
+    r"1//0[\w-]{20,}",
+    r"\d{8,10}:AA[\w-]{30,}",
 )
+_SHORTEST_RANDOM = 20  # characters of a word that may be a token by its looks
+_LEAST_CHANGES = 0.45  # between capitals, small letters and digits, for each character: random ones have 0.6
 _MOST_KNOWN = 1024  # results that are kept for the next time
 _LONGEST_KNOWN = 64  # characters of a text whose result is kept
 
@@ -118,8 +120,10 @@ class Redactor:
             start, equals, value = word.partition("=")
             name = start.lstrip("-")
             is_option = start != name
-            if option and not word.startswith("--") and (option == "key" or self._is_secret(option, word)):
+            if option and not word.startswith("--") and self._is_secret_option(option, word):
                 word = REDACTED
+            elif option in ("u", "user") and ":" in word and not _is_number(word.partition(":")[2]):
+                word = f"{word.partition(':')[0]}:{REDACTED}"
             elif equals and is_option and name == "key":
                 word = f"{start}={REDACTED}"
             elif equals and name.replace("-", "").replace(".", "").replace("_", "").isalnum():
@@ -134,11 +138,18 @@ class Redactor:
         """Return a text without credentials in URLs, values of names like `password=`, and well-known tokens."""
         for pattern in self._own:
             text = pattern.sub(REDACTED, text)
-        if any(hint in text for hint in _HINTS) or (("=" in text or ":" in text) and _mentions_a_secret(text)):
+        hinted = any(hint in text for hint in _HINTS) or any(start in text for start in _TOKEN_STARTS)
+        is_named = "=" in text or ":" in text or ("-" in text and " " in text)
+        if hinted or (is_named and _mentions_a_secret(text)):
             if self._built_in is None:
                 self._built_in = _TextRules()
             text = self._built_in.apply(text)
-        return text
+        return _without_random_words(text)
+
+    def _is_secret_option(self, name: str, value: str) -> bool:
+        if name == "p":  # a port, plugin or path for others
+            return not _is_number(value) and not any(mark in value for mark in ":,/.")
+        return name == "key" or self._is_secret(name, value)
 
     def _is_secret(self, name: str, value: Scalar) -> bool:
         rank = self._names.get(name)
@@ -156,21 +167,32 @@ class _TextRules:
     def __init__(self) -> None:
         import re
 
-        self._keys = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}-----|\Z)", re.S)
-        self._urls = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)[^/\s?#\"'<>]+@")
+        self._keys = re.compile(
+            r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]{0,30}-----|\Z)", re.S
+        )
+        # A password may contain what ends a host; what follows a host and a port may contain an "@".
+        user, password = r"[^/\s?#\"'<>]+@", r"[^/\s?#\"'<>:@]*:(?!\d{1,5}[/?#])[^\s\"'<>]+@"
+        self._urls = re.compile(rf"(?i)\b([a-z][a-z0-9+.-]{{0,30}}://)(?:{password}|{user})")
+        self._queries = re.compile(r"([?&]key=)[^&\s\"'<>]{8,}")
+        self._cookies = re.compile(r"(?i)\b((?:set-)?cookie\s{0,3}:\s{0,3})[^\n\"']+")
+        self._options = re.compile(r"(?<!\S)(--?[A-Za-z][\w-]{1,63})(\s+)([^\s-]\S*)")
         self._bearer = re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{8,}")
-        self._shapes = re.compile(rf"\b(?:{'|'.join(_SHAPES)})", re.A)
+        starts = "|".join(map(re.escape, _TOKEN_STARTS))
+        self._shapes = re.compile(rf"\b(?:{'|'.join(_SHAPES)}|(?:{starts})[\w./-]{{16,}})", re.A)
         self._named = re.compile(
-            r"""(?x) (?<![\w.-]) [\w.-]{1,64} (?= ["']? \s{0,3} [=:] ) (?! :// )"""  # what stands before "=" or ":"
+            r"""(?x) (?<![\w.-]) [\w.-]{1,64} (?= \\* ["']? \s{0,3} [=:] ) (?! :// )"""  # what stands before "=" or ":"
         )
         self._value = re.compile(
-            r"""(?ix) ( ["']? \s{0,3} [=:] \s{0,3} ) (?: (?:bearer|basic|digest|token) \s+ )?
-            (?: "([^"]*)" | '([^']*)' | ([^\s,;&"'}\])]+) )"""
+            r"""(?ix) ( \\* ["']? \s{0,3} [=:] \s{0,3} ) (?: (?:bearer|basic|digest|token) \s+ )?
+            (?: \\+" (.*?) \\+" | "([^"]*)" | '([^']*)' | ([^\s,;&"'}\])]+) )"""
         )
 
     def apply(self, text: str) -> str:
         text = self._keys.sub(REDACTED, text)
         text = self._urls.sub(rf"\1{REDACTED}@", text)
+        text = self._queries.sub(rf"\1{REDACTED}", text)
+        text = self._cookies.sub(rf"\1{REDACTED}", text)
+        text = self._options.sub(_without_value, text)
         text = self._without_named_values(text)
         text = self._bearer.sub(rf"\1{REDACTED}", text)
         return self._shapes.sub(REDACTED, text)
@@ -185,6 +207,30 @@ class _TextRules:
             pieces += [text[at : value.end(1)], REDACTED]
             at = value.end()
         return "".join([*pieces, text[at:]])
+
+
+def _without_value(option: re.Match[str]) -> str:
+    """Return an option within a text, such as that of `sh -c`, without its value if that is a secret."""
+    name, space, value = option.groups()
+    rank = _rank(name)
+    return option[0] if not rank or (rank == 1 and _is_number(value)) else f"{name}{space}{REDACTED}"
+
+
+def _without_random_words(text: str) -> str:
+    """Return a text without words that look as if they had been drawn: tokens that no rule knows."""
+    if len(text) < _SHORTEST_RANDOM or text.islower() or not any(map(text.__contains__, "0123456789")):
+        return text
+    spaced = "".join(character if character.isalnum() else " " for character in text)
+    for word in set(spaced.split()):
+        if len(word) >= _SHORTEST_RANDOM and _looks_random(word):
+            text = text.replace(word, REDACTED)
+    return text
+
+
+def _looks_random(word: str) -> bool:
+    kinds = [0 if character.isdecimal() else 1 if character.isupper() else 2 for character in word]
+    changes = sum(kind != after for kind, after in zip(kinds, kinds[1:], strict=False))  # noqa: RUF007  (`pairwise` is in a module to import)
+    return len(set(kinds)) == 3 and changes >= _LEAST_CHANGES * len(word)
 
 
 def _rank(name: str) -> int:

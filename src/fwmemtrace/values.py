@@ -19,6 +19,7 @@ LONGEST_TEXT = 16_384  # characters of a name or attribute; the rest is cut off
 _EXACT = (str, int, float, bool)
 # What numbers of other types have: members of enums, scalars and arrays of one element, whole and other numbers.
 _CONVERSIONS = ("_value_", "item", "__index__", "__float__")
+_qualname_of = type.__dict__["__qualname__"].__get__
 _MOST_BITS = 4096  # of an integer that is written out
 _MOST_LEVELS = 8  # of lists and dicts inside each other
 
@@ -52,14 +53,15 @@ def scalar(value: object) -> Scalar | None:
 
     Members of enums count as their values. Numbers of other libraries (numpy, torch, `decimal`) are converted.
     """
-    if isinstance(value, str):
-        return short(value)
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        return int.__index__(value)
-    if isinstance(value, float):
-        return float.__float__(value)
+    kind = type(value)  # what `isinstance` would ask the value itself, which may say anything
+    if issubclass(kind, str):
+        return short(value)  # type: ignore[arg-type]
+    if kind is bool:
+        return value  # type: ignore[return-value]
+    if issubclass(kind, int):
+        return int.__index__(value)  # type: ignore[arg-type]
+    if issubclass(kind, float):
+        return float.__float__(value)  # type: ignore[arg-type]
     return _converted(value)
 
 
@@ -71,8 +73,14 @@ def _converted(value: Any) -> Scalar | None:
             found = found() if callable(found) else found
         except Exception:
             continue
-        return scalar(found) if isinstance(found, _EXACT) else None
+        return scalar(found) if issubclass(type(found), _EXACT) else None
     return None
+
+
+def type_text(kind: type) -> str:
+    """Return a type's qualified name without asking its metaclass."""
+    name = _qualname_of(kind)
+    return name if type(name) is str else "?"
 
 
 def fitted(value: Any, level: int = 0) -> Any:
@@ -81,24 +89,25 @@ def fitted(value: Any, level: int = 0) -> Any:
     Text is cut to `LONGEST_TEXT` and its lone surrogates are escaped, integers of more than 64 bits become text, and a
     value of an unknown type becomes the name of its type.
     """
-    if value is None or value.__class__ is bool:
+    kind = type(value)
+    if value is None or kind is bool:
         return value
-    if isinstance(value, str):
+    if issubclass(kind, str):
         return encodable(short(value))
-    if isinstance(value, int):
+    if issubclass(kind, int):
         return _integer(int.__index__(value))
-    if isinstance(value, (bytes, bytearray, memoryview)):
+    if issubclass(kind, (bytes, bytearray, memoryview)):
         return value
     if level < _MOST_LEVELS:
         fields = getattr(type(value), "__struct_fields__", None)  # of a msgspec.Struct
         if fields is not None:
             return [fitted(getattr(value, name), level + 1) for name in fields]
-        if isinstance(value, dict):
+        if issubclass(kind, dict):
             return {fitted(key, level + 1): fitted(each, level + 1) for key, each in value.items()}
-        if isinstance(value, (list, tuple, set, frozenset)):
+        if issubclass(kind, (list, tuple, set, frozenset)):
             return [fitted(each, level + 1) for each in value]
     found = scalar(value)
-    return f"<{encodable(type(value).__qualname__)}>" if found is None else found
+    return f"<{encodable(type_text(type(value)))}>" if found is None else found
 
 
 def _integer(value: int) -> int | str:

@@ -55,6 +55,7 @@ def heap():
 
 JUDGED = """
 import gc, json
+from contextlib import suppress
 from pympler import muppy
 from fwmemtrace.heap.census import take_census, type_name
 
@@ -66,7 +67,7 @@ def by_pympler():
     objects = muppy.get_objects()
     seen = {id(thing) for thing in objects}
     for thing in objects:  # also what only untracked objects refer to, which muppy leaves out
-        if type(thing) in (dict, tuple) and not gc.is_tracked(thing):
+        if not gc.is_tracked(thing):
             more = [inner for inner in gc.get_referents(thing) if not gc.is_tracked(inner) and id(inner) not in seen]
             more = list({id(inner): inner for inner in more}.values())
             seen.update(map(id, more))
@@ -77,6 +78,8 @@ def by_pympler():
         found[name] = (count + 1, size + muppy.getsizeof(thing))
     return found
 
+with suppress(ImportError):
+    import numpy  # whose functions are untracked, and refer to others
 kept = [Plain({"key": [float(number), str(number)]}) for number in range(2000)]
 kept += [bytearray(number) for number in range(1000)] + [range(10**6, 10**6 + number) for number in range(10)]
 by_pympler(), take_census()  # so that what their first use creates exists before either counts

@@ -230,7 +230,36 @@ def test_an_attribute_of_another_type_is_an_error(value):
         phase("a", key=value)
 
 
-def test_probes_must_be_a_list_of_names():
+def _lying():
+    class Lying:
+        __class__ = str
+
+        def __getattr__(self, name):
+            raise RuntimeError(name)
+
+        def __repr__(self):
+            raise RuntimeError("repr")
+
+    return Lying()
+
+
+def _silent():
+    def refuse(self, name):
+        raise RuntimeError(name)
+
+    return type("Kind", (type,), {"__getattribute__": refuse})("Silent", (), {"__getattribute__": refuse})()
+
+
+@pytest.mark.parametrize("make", [_lying, _silent])
+def test_a_value_that_raises_whatever_it_is_asked_is_a_phase_error(make):
+    for refused in (lambda: phase(make()), lambda: phase("a", key=make()), lambda: phase("a", probes=make())):
+        with pytest.raises(PhaseError):
+            refused()
+
+
+def test_a_number_is_no_list_of_probes():
+    with pytest.raises(PhaseError, match="probes=3 is not a list of names"):
+        phase("a", probes=3)
     with pytest.raises(PhaseError, match=r"probes='resident' is a string; write a list such as \['resident'\]"):
         phase("a", probes="resident")
 

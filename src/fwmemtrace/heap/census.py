@@ -21,8 +21,9 @@ from ..system.garbage_collector import pause_collector, resume_collector
 from .referents import referents
 from .storages import library_of
 
-_CONTAINERS = frozenset((dict, tuple))  # which the collector leaves alone while they contain nothing that it tracks
+_HAVE_GC = 1 << 14  # Py_TPFLAGS_HAVE_GC: containers, though the collector may leave an object of theirs alone
 _DEEPEST = 10  # untracked containers inside each other
+_flags_of = type.__dict__["__flags__"].__get__
 
 Census: TypeAlias = dict[str, tuple[int, int]]  # by type: objects, bytes
 
@@ -81,7 +82,8 @@ def _untracked_content(things: Sequence[Any], *, arrays_only: bool = False) -> l
     arrays = {kind for kind in kinds if library_of(kind) == "numpy"}
     found: list[Any] = []
     if not arrays_only:
-        containers = compress(things, map(_CONTAINERS.__contains__, map(type, things)))
+        may_refer = set(filter(_is_container, kinds))
+        containers = compress(things, map(may_refer.__contains__, map(type, things)))
         found += filterfalse(gc.is_tracked, referents(*containers))
     if arrays:
         views = compress(things, map(arrays.__contains__, map(type, things)))
@@ -92,7 +94,12 @@ def _untracked_content(things: Sequence[Any], *, arrays_only: bool = False) -> l
 
 
 def _leads_on(kind: type) -> bool:
-    return kind in _CONTAINERS or library_of(kind) == "numpy"
+    return _is_container(kind) or library_of(kind) == "numpy"
+
+
+def _is_container(kind: type) -> bool:
+    """Whether its objects may refer to others: dicts of numbers, say, or numpy's ufuncs, none of which are tracked."""
+    return bool(_flags_of(kind) & _HAVE_GC)
 
 
 def census_of(*groups: Iterable[Any]) -> Census:

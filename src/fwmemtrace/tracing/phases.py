@@ -7,7 +7,7 @@ slots. The current phase is a context variable: asyncio tasks inherit it, thread
 from __future__ import annotations
 
 from ..errors import PhaseError
-from ..values import LONGEST_TEXT, scalar, short
+from ..values import LONGEST_TEXT, scalar, short, type_text
 from .decorators import decorate
 from .names import admit, admit_literal, clean
 from .span import current
@@ -35,6 +35,7 @@ _idle: dict[str, Phase] = {}
 MOST_PATHS = 1024
 _RESUME = (lambda: None).__code__.co_code[0]
 _AFTER_AWAIT = 3
+_METHODS = (classmethod, staticmethod)
 _NUMBERS = frozenset({int, float, bool})  # types of attributes that are recorded as they are
 
 
@@ -53,19 +54,23 @@ class Phase:
         self.probes: Collection[str] | None = probes  # type: ignore[assignment]  # `_check` makes a set of it
         self.attributes = attributes
         self._open: list[Span] | None = None
-        if name.__class__ is not str or not 0 < len(name) <= LONGEST_TEXT or attributes or probes is not None:
+        if type(name) is not str or not 0 < len(name) <= LONGEST_TEXT or attributes or probes is not None:
             self._check()
 
     def _check(self) -> None:
-        name = short(self.name) if isinstance(self.name, str) else ""
+        is_text = issubclass(type(self.name), str)  # `isinstance` would ask the object, which may say anything
+        name = short(self.name) if is_text else ""
         if not name:
-            shown = "''" if isinstance(self.name, str) else repr(self.name)
+            shown = "''" if is_text else _shown(self.name)
             raise PhaseError(f"phase({shown}): the name must be a non-empty string")
         self.name = name
         if self.probes is not None:
-            if isinstance(self.probes, str):
+            if issubclass(type(self.probes), str):
                 raise PhaseError(f"probes={self.probes!r} is a string; write a list such as [{self.probes!r}]")
-            self.probes = frozenset(self.probes)
+            try:
+                self.probes = frozenset(self.probes)
+            except Exception:  # no iterable, or one of what cannot be hashed
+                raise PhaseError(f"probes={_shown(self.probes)} is not a list of names") from None
         if self.attributes:
             self.attributes = _fitted(f"phase({self.name!r})", self.attributes)
 
@@ -218,7 +223,7 @@ def phase(name: Any, /, *, probes: Any = None, **attributes: Any) -> Any:
             pass
     if first_use is not None:
         _begin_first_use()
-    if not isinstance(name, str) and (callable(name) or isinstance(name, (classmethod, staticmethod))):
+    if not issubclass(type(name), str) and (callable(name) or type(name) in _METHODS):
         return decorate(name, Phase(_name_of(name)))
     made = Phase(name, probes, attributes)
     if session_tracer is None and probes is None and not attributes and len(_idle) < MOST_PATHS:
@@ -265,7 +270,7 @@ def annotate(**attributes: Attribute) -> None:
 def _fitted(where: str, attributes: dict[str, Attribute]) -> dict[str, Attribute]:
     """Return attributes of plain types, the same dict if all of them are."""
     for value in attributes.values():
-        if value.__class__ not in _NUMBERS and (value.__class__ is not str or len(value) > LONGEST_TEXT):
+        if type(value) not in _NUMBERS and (type(value) is not str or len(value) > LONGEST_TEXT):
             return {str.__str__(key): _scalar(where, key, each) for key, each in attributes.items()}
     return attributes
 
@@ -274,9 +279,16 @@ def _scalar(where: str, key: str, value: object) -> Attribute:
     found = scalar(value)
     if found is None:
         raise PhaseError(
-            f"{where}: the attribute {key} is a {type(value).__qualname__}; it must be a str, int, float or bool"
+            f"{where}: the attribute {key} is a {type_text(type(value))}; it must be a str, int, float or bool"
         )
     return found
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:
+        return f"<{type_text(type(value))}>"
 
 
 def _name_of(function: Any) -> str:
