@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fwmemtrace import core, plugins
+from fwmemtrace import core, plugins, read
 from fwmemtrace.cli import doctor
 from fwmemtrace.recording.child_environment import untraced_environment
 from fwmemtrace.system import cgroup
@@ -146,7 +146,7 @@ def test_a_module_runs_as_it_does_under_the_interpreter(tmp_path: Path) -> None:
 def test_the_exit_status_is_the_program_s_and_the_trace_is_complete(
     tmp_path: Path, text: str, status: int, stderr: str | None
 ) -> None:
-    done = fwmemtrace("run", "--only-probes", "resident", script(tmp_path, text), folder=tmp_path)
+    done = fwmemtrace("run", "-q", "--only-probes", "resident", script(tmp_path, text), folder=tmp_path)
     assert done.returncode == status
     if stderr is not None:
         assert done.stderr == stderr
@@ -157,6 +157,35 @@ def test_the_exit_status_is_the_program_s_and_the_trace_is_complete(
         assert "fwmemtrace" not in done.stderr
     report = json.loads(fwmemtrace("report", "trace.bin", "--format", "json", folder=tmp_path).stdout)
     assert report["trace"]["complete"]
+
+
+@pytest.mark.slow
+def test_run_tells_where_the_trace_is_and_replaces_one_only_with_force(tmp_path: Path) -> None:
+    program = script(tmp_path, "from fwmemtrace import phase\nwith phase('one'): pass")
+    run = ("run", "--only-probes", "resident")
+    first = fwmemtrace(*run, program, folder=tmp_path)
+    assert first.stderr == "fwmemtrace: the trace is in trace.bin; to read it: fwmemtrace report trace.bin\n"
+    before = (tmp_path / "trace.bin").read_bytes()
+    second = fwmemtrace(*run, "--report", program, folder=tmp_path)
+    assert second.stderr.endswith("fwmemtrace: the trace is in trace-2.bin\n")
+    assert (tmp_path / "trace.bin").read_bytes() == before
+    third = fwmemtrace(*run, "-f", "-q", "--interval", "0", program, folder=tmp_path)
+    assert (third.stdout, third.stderr) == ("", "")
+    assert (tmp_path / "trace.bin").read_bytes() != before
+    assert not (tmp_path / "trace-3.bin").exists()
+    session = read(tmp_path / "trace.bin").processes[0].session()
+    assert session is not None
+    assert session.settings["interval"] == "0"
+
+
+@pytest.mark.slow
+def test_code_runs_as_it_does_under_the_interpreter(tmp_path: Path) -> None:
+    code = "import sys; print(sys.argv, sys.path[0] == '', __name__, '__file__' in globals())"
+    command = [sys.executable, "-c", code, "a", "-c"]
+    plain = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = fwmemtrace("run", "--only-probes", "resident", "-c", code, "a", "-c", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (0, plain.stdout)
+    assert {row.path for row in read(tmp_path / "trace.bin").phases} >= {"import", "main"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
@@ -271,6 +300,8 @@ def test_a_truncated_trace_is_read_and_the_report_says_so(traced: Path) -> None:
         (["run", "text.txt"], "text.txt is not valid Python: "),
         (["run", "-m", "no_such_module"], "no module named no_such_module"),
         (["run", "-m", "no.such.module"], "cannot import no.such.module"),
+        (["run", "-c", "x = ("], "<string> is not valid Python: "),
+        (["run", "--interval", "often", "program.py"], "'often'"),
         (["run", "-m", "math"], "math has no Python source; run can trace only modules with source"),
         (["run", "--probes", "rezident", "program.py"], "unknown probe 'rezident'; did you mean 'resident'?"),
         (["run", "-o", "no/such/folder/trace.bin", "program.py"], "no/such/folder/trace.bin cannot be written"),

@@ -56,7 +56,7 @@ def program(tmp_path: Path) -> Path:
 @pytest.mark.usefixtures("ignored")
 def test_run_leaves_a_program_the_signals_that_python_would(program: Path) -> None:
     plain = start(program, "program.py").communicate(timeout=600)
-    traced = start(program, "-m", "fwmemtrace", "run", "program.py")
+    traced = start(program, "-m", "fwmemtrace", "run", "-q", "program.py")
     assert traced.communicate(timeout=600) == plain
     assert "still here" in plain[0]
     assert traced.returncode == 0
@@ -65,7 +65,7 @@ def test_run_leaves_a_program_the_signals_that_python_would(program: Path) -> No
 
 def test_run_lets_an_interrupt_end_a_program(program: Path, on_signal: OnSignal) -> None:
     on_signal(signal.SIGINT, signal.default_int_handler)
-    traced = start(program, "-m", "fwmemtrace", "run", "program.py")
+    traced = start(program, "-m", "fwmemtrace", "run", "-q", "program.py")
     printed, errors = traced.communicate(timeout=600)
     assert "default_int_handler" in printed
     assert "still here" not in printed

@@ -17,6 +17,7 @@ from ..errors import SettingsError
 from ..recording.workers import free_path
 from ..trace import read
 from ..trace.deep import LABEL, deep_path
+from .output import tell_place
 from .report import print_report
 from .termination import orderly_termination
 
@@ -29,13 +30,17 @@ def run_deep(arguments: argparse.Namespace) -> int:
     if settings.sink != "trace_file":
         raise SettingsError(f"--deep reads the trace of each run, which the sink {settings.sink!r} does not write")
     asked = Path(settings.target or "trace.bin")
-    trace = free_path(asked)
+    trace = asked if arguments.force else free_path(asked)
     options = [
         *(["--probes", arguments.probes] if arguments.probes is not None else []),
         *(["--only-probes", arguments.only_probes] if arguments.only_probes is not None else []),
         *(["--native-traces"] if arguments.native_traces else []),
+        *(["--interval", arguments.interval] if arguments.interval is not None else []),
     ]
-    program = [*(["-m"] if arguments.module else []), arguments.program, *arguments.args]
+    if arguments.force:
+        trace.unlink(missing_ok=True)
+    form = ["-m"] if arguments.module else ["-c"] if arguments.code else []
+    program = [*form, arguments.program, *arguments.args]
     with orderly_termination():
         status = _run(trace, options, program, {})
         if not trace.exists() or status == _INTERRUPTED:
@@ -44,6 +49,8 @@ def run_deep(arguments: argparse.Namespace) -> int:
             print(f"fwmemtrace: {asked} exists already and is kept: this trace is {trace}", file=sys.stderr)
         _run_again(trace, program)
         print_report([str(trace)])
+        if not arguments.quiet:
+            tell_place(str(trace), reported=True)
     return status
 
 
@@ -66,7 +73,7 @@ def _run_again(trace: Path, program: Sequence[str]) -> None:
 
 def _run(trace: Path, options: Sequence[str], program: Sequence[str], variables: dict[str, str]) -> int:
     """Run the program in a fresh process and return its exit status, as a shell reports it."""
-    command = [sys.executable, *_interpreter_flags(), "-m", "fwmemtrace", "run", "-o", str(trace), *options, *program]
+    command = [sys.executable, *_interpreter_flags(), "-m", "fwmemtrace", "run", "-fqo", str(trace), *options, *program]
     sys.stdout.flush()
     process = subprocess.Popen(command, env={**os.environ, **variables})
     try:

@@ -67,6 +67,12 @@ def complain(line: str) -> None:
     print(visible(line), file=sys.stderr)
 
 
+def tell_place(trace: str, *, reported: bool) -> None:
+    """Writes to stderr where the trace is, and what reads it unless its report was printed."""
+    read_by = "" if reported else f"; to read it: fwmemtrace report {shlex.quote(trace)}"
+    complain(f"fwmemtrace: the trace is in {trace}{read_by}")
+
+
 def _paged(text: str) -> bool:
     """Show a text that is longer than the terminal in a pager, if there is one, and tell whether that was done.
 

@@ -20,6 +20,8 @@ from typing import Any
 from ..errors import ProgramError
 from ..tracing.phases import phase
 
+_CODE = "<string>"  # what the interpreter calls the code of -c in tracebacks
+_CODE_NAME = "-c"  # its `sys.argv[0]`
 _HEAD = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -47,8 +49,9 @@ class Program:
         """Run it as `__main__`. Exceptions pass through, SystemExit included."""
         module = ModuleType("__main__")
         self.namespace = module.__dict__
+        if self.argv0 != _CODE_NAME:
+            self.namespace["__file__"] = self.argv0
         self.namespace.update(
-            __file__=self.argv0,
             __builtins__=builtins,
             __spec__=self.spec,
             __package__=self.spec.parent if self.spec is not None else None,
@@ -78,6 +81,15 @@ def load_script(name: str) -> Program:
         problem = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         raise ProgramError(f"{name}: {problem}") from error
     return _compile(source, str(path), str(path.absolute().parent), None)
+
+
+def load_code(code: str) -> Program:
+    """Compile code that was given on the command line.
+
+    Raises:
+        ProgramError: if it is not valid Python.
+    """
+    return _compile(code.encode(errors="surrogateescape"), _CODE, "", None)
 
 
 def load_module(name: str) -> Program:
@@ -111,7 +123,8 @@ def _compile(source: bytes, filename: str, folder: str, spec: ModuleSpec | None)
     # A `from __future__` import in the head applies to the rest too.
     future = head.co_flags & _future_flags()
     body = compile(ast.Module(tree.body[cut:], []), filename, "exec", flags=future, dont_inherit=True)
-    return Program(head, body, filename, folder, spec, {})
+    name = _CODE_NAME if filename == _CODE else filename
+    return Program(head, body, name, folder, spec, {})
 
 
 def _future_flags() -> int:

@@ -12,9 +12,15 @@ from types import FrameType
 
 from ..recording.session import Session
 from ..recording.switch import session
-from .program import Program, load_module, load_script
+from ..units import parse_duration
+from . import output as out
+from .program import Program, load_code, load_module, load_script
 
 _PROBES = ("resident", "imports", "mappings")
+_EXAMPLES = """examples:
+  fwmemtrace run service.py --port 8000               what follows the script is its own
+  fwmemtrace run --probes native -m pytest tests      a module, with native allocations
+  fwmemtrace run -f -o memory.bin --report service.py the report at the end; replaces memory.bin"""
 _SHORT_CALLS = "FWMEMTRACE_SHORT_CALLS"  # a service should not find a profile function; a program may
 
 
@@ -23,11 +29,21 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser = subparsers.add_parser(
         "run",
         help="run a program and trace it",
-        usage="fwmemtrace run [-o trace.bin] [--probes NAME,...] [--report | --deep] script.py|-m module [args ...]",
+        usage="fwmemtrace run [-o trace.bin] [--probes NAME,...] [--report | --deep] "
+        "script.py|-m module|-c code [args ...]",
         description="Run a program in a session. Its imports and definitions run in the phase `import`, the rest in "
         "the phase `main`; its own phases lie within these. The exit status is the program's.",
+        epilog=_EXAMPLES,
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="the trace file to write (default: trace.bin)")
+    parser.add_argument(
+        "-f",
+        "--force",
+        action="store_true",
+        default=None,
+        help="replace an existing trace file; otherwise the new one gets a number, such as trace-2.bin",
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="do not print where the trace is")
     probes = parser.add_mutually_exclusive_group()
     probes.add_argument(
         "--probes",
@@ -36,14 +52,21 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     probes.add_argument("--only-probes", metavar="NAME,...", help="probes to use instead")
     parser.add_argument("--native-traces", action="store_true", default=None, help="record C and C++ stack frames")
+    parser.add_argument(
+        "--interval",
+        metavar="TIME",
+        help="time between two points of the timeline, such as 10ms; 0 for no timeline (default: 50ms)",
+    )
     parser.add_argument("--report", action="store_true", help="print the text report when the program ends")
     parser.add_argument(
         "--deep",
         action="store_true",
         help="run the program again with each probe that the first run asks for, and print one report of all",
     )
-    parser.add_argument("-m", dest="module", action="store_true", help="run a module, as `python -m` does")
-    parser.add_argument("program", metavar="script.py|module", help="the program to run")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("-m", dest="module", action="store_true", help="run a module, as `python -m` does")
+    form.add_argument("-c", dest="code", action="store_true", help="run code, as `python -c` does")
+    parser.add_argument("program", metavar="script.py|module|code", help="the program to run")
     parser.add_argument("args", metavar="args", nargs=argparse.REMAINDER, help="its arguments")
     parser.set_defaults(command=run)
 
@@ -54,10 +77,13 @@ def run(arguments: argparse.Namespace) -> int:
         from .deep import run_deep
 
         return run_deep(arguments)
-    program = (load_module if arguments.module else load_script)(arguments.program)
+    load = load_module if arguments.module else load_code if arguments.code else load_script
+    program = load(arguments.program)
     tracing = session(
         arguments.output,
         probes=_probes(arguments),
+        overwrite=arguments.force,
+        interval=None if arguments.interval is None else parse_duration(arguments.interval),
         native_traces=arguments.native_traces,
         short_calls=None if _SHORT_CALLS in os.environ else True,
     )
@@ -71,6 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
         from .report import print_report
 
         print_report([tracing.path])
+    if tracing.path is not None and not arguments.quiet:
+        out.tell_place(os.path.relpath(tracing.path), reported=arguments.report)
     return status
 
 

@@ -134,7 +134,7 @@ function cardsOf(app) {
   if (stacks) made.push(stacksCard(app));
   if (model.composition.length) made.push(holdingCard(app));
   if (model.imports?.length) made.push(importsCard(app));
-  if (model.phases.some((row) => row.tensors)) made.push(tensorsCard(app));
+  if (model.phases.some((row) => row.tensors?.groups.length)) made.push(tensorsCard(app));
   if (model.growth.some((row) => row.calls > 1)) made.push(growthCard(app));
   if (stacks) made.push(sourceCard(app));
   return made;
