@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..analysis.suite.batch_growth import batch_growth
@@ -31,12 +31,17 @@ class OwnLine:
     Attributes:
         file: its source file.
         line: its line.
-        bytes: RSS added by the modules that it led to and that no request used.
+        modules: the modules that it led to and that no request used, with the RSS that each added, in bytes.
     """
 
     file: str
     line: int
-    bytes: int
+    modules: Mapping[str, int]
+
+    @property
+    def bytes(self) -> int:
+        """RSS that all of them added."""
+        return sum(self.modules.values())
 
     @property
     def change(self) -> SuiteChange:
@@ -55,14 +60,26 @@ def own_lines(light: SuiteProcess, used: frozenset[str] | None) -> list[OwnLine]
     """Returns the statements that lead to unused imports and can be edited, those that bring most first."""
     if light.report is None or light.report.imports is None or used is None:
         return []
-    found: dict[tuple[str, int], int] = {}
+    found: dict[tuple[str, int], dict[str, int]] = {}
     for row in light.report.imports:
         own = row.nearest_own
         if own is None or row.error is not None or not in_a_stage(row.phase) or _is_used(row.module, used):
             continue
-        found[own.file, own.line] = found.get((own.file, own.line), 0) + row.own_bytes
-    lines = [OwnLine(file, line, size) for (file, line), size in found.items() if size >= WORTH_A_TRIAL]
-    return sorted(lines, key=lambda one: -one.bytes)
+        modules = found.setdefault((own.file, own.line), {})
+        modules[row.module] = modules.get(row.module, 0) + row.own_bytes
+    lines = [OwnLine(file, line, modules) for (file, line), modules in found.items()]
+    return sorted((one for one in lines if one.bytes >= WORTH_A_TRIAL), key=lambda one: -one.bytes)
+
+
+def lines_saved(lines: Iterable[OwnLine], moved: SuiteProcess) -> Iterator[tuple[OwnLine, int]]:
+    """Yields the lines that are worth moving, with the bytes of the modules that stayed unloaded in a process so."""
+    if moved.run.outcome != "ok" or moved.report is None or moved.report.imports is None:
+        return
+    loaded = {row.module for row in moved.report.imports}
+    for line in lines:
+        size = sum(size for module, size in line.modules.items() if module not in loaded)
+        if size >= WORTH_A_TRIAL:
+            yield line, size
 
 
 def unused_roots(light: SuiteProcess, used: frozenset[str] | None) -> list[str]:

@@ -189,7 +189,8 @@ class SuiteRunner:
         unsteady = {name for name, variant in failed if not variant and any(_is_light(one, name) for one in done)}
         use = {position: one for position in measured for one in done if _is(one, sound[position].name, "use")}
         trials = Trials(passes, self._recording, repeat=self._repeat, skip=self._skip, spec=self._spec)
-        working = [one for one in trying if (one.component, one.variant) not in failed]
+        varied = zip(trying, done[len(done) - len(trying) :], strict=True)
+        working = {one: process for one, process in varied if (one.component, one.variant) not in failed}
         done += trials.run(measured, light, use, working)
         expected = expected_savings(light.values(), done, self._measure)
         models: dict[SuiteChange, int] = {}
