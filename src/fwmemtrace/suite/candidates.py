@@ -13,13 +13,15 @@ from ..analysis.suite.reading import SuiteProcess
 from ..analysis.suite.stages import AFTER_TRIM, BATCH, in_a_stage
 from ..analysis.suite.unused import unused_imports
 from ..records import SuiteChange
-from .changes import MOVE, OPTION, SHARE, TRIM, VARIABLE
+from .changes import BOUND, MOVE, OPTION, SHARE, TRIM, VARIABLE
+from .growing_dicts import GROWING
 from .library_options import OPTIONS
 from .protocol import SuiteEntry
 
 WORTH_A_TRIAL = 2_000_000  # bytes of an unused import, or of free memory in the allocator, that justify a process
 PART_WORTH_A_TRIAL = 10_000_000  # the same for a part of a package that is used
 VARIABLES = ("MALLOC_ARENA_MAX=1", "MALLOC_TRIM_THRESHOLD_=131072")
+_LATE = 0.1  # of the growth over a batch
 _BATCH_S = 2.0  # for a batch that shows no growth
 _JEMALLOC = ("/usr/lib/*/libjemalloc.so.2", "/usr/lib*/libjemalloc.so.2", "/usr/local/lib/libjemalloc.so.2")
 
@@ -110,6 +112,20 @@ def options(uses: Iterable[SuiteProcess | None]) -> list[SuiteChange]:
     """Returns the options that would change something in any of the processes that watched what is used."""
     watched = [one.own.use.options or {} for one in uses if one is not None and one.own.use is not None]
     return [SuiteChange(OPTION, "", option) for option in OPTIONS if any(option in found for found in watched)]
+
+
+def dicts_to_bound(entry: SuiteEntry, light: SuiteProcess, use: SuiteProcess | None) -> list[SuiteChange]:
+    """Returns changes that bound the dicts that grow with the requests of a component, if its RSS grows, too."""
+    noted = use.own.use.options if use is not None and use.own.use is not None else None
+    rss = light.own.requests
+    if not (noted or {}).get(GROWING) or not rss or rss[-1] - rss[0] < WORTH_A_TRIAL:
+        return []
+    # What still grows once every input has been asked is bounded by something else than the number of inputs.
+    growth = batch_growth([light], entry.batch)
+    asked = rss[min(entry.inputs, len(rss)) - 1]
+    if growth is not None and growth.verdict == "saturating" and rss[-1] - asked > _LATE * (rss[-1] - rss[0]):
+        return []
+    return [SuiteChange(BOUND, entry.name, one.rpartition(": ")[0]) for one in (noted or {})[GROWING]]
 
 
 def allocator_changes(light: Sequence[SuiteProcess]) -> Iterator[SuiteChange]:

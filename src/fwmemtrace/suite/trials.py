@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
+from ..analysis.suite.agreement import same_answers
 from ..analysis.suite.reading import SuiteProcess
 from ..analysis.suite.statements import packages_named
 from ..analysis.suite.unused import is_suite_file, with_suite_file
@@ -16,6 +17,7 @@ from .candidates import (
     VARIABLES,
     WORTH_A_TRIAL,
     OwnLine,
+    dicts_to_bound,
     lines_saved,
     options,
     own_lines,
@@ -23,7 +25,7 @@ from .candidates import (
     unused_roots,
     used_modules,
 )
-from .changes import DEFER, VARIABLE
+from .changes import BOUND, DEFER, VARIABLE
 from .import_edit import plan_move
 from .passes import Pass, Passes, component_pass
 from .protocol import SuiteEntry
@@ -53,6 +55,7 @@ class Trials:
         self._looked_at: dict[tuple[str, int], SuiteMove] = {}
         self._packages: dict[SuiteChange, list[str]] = {}
         self._moves: dict[SuiteChange, int] = {}
+        self._bounds: list[SuiteChange] = []
         self._broken: set[SuiteChange] = set()
         self._deferred: list[SuiteProcess] = []
 
@@ -84,6 +87,21 @@ class Trials:
                 used = with_suite_file(one.report.imports, used, anywhere, self._spec)
             if "trial" not in self._skip:
                 wanted += self._edits(position, name, one, used, anywhere, options([use.get(position)]))
+                bounds = dicts_to_bound(measured[position], one, use.get(position))
+                wanted += [
+                    component_pass(
+                        position,
+                        name,
+                        "trial",
+                        variant=change.subject,
+                        changes=[change],
+                        repetition=number,
+                        answers=True,
+                    )
+                    for change in bounds
+                    for number in range(self._repeat)
+                ]
+                self._bounds += bounds
             if "arenas" not in self._skip and trimmed_bytes(one) >= WORTH_A_TRIAL:
                 wanted += [
                     component_pass(
@@ -100,6 +118,12 @@ class Trials:
         for process in done:
             if process.run.purpose == "trial" and process.run.outcome != "ok" and len(process.run.changes) == 1:
                 self._broken.update(process.run.changes)
+        answers = {measured[position].name: one.own.answers for position, one in use.items()}
+        for process in done:
+            if any(change.kind == BOUND for change in process.run.changes) and not same_answers(
+                answers.get(process.run.component), process.own.answers
+            ):
+                self._broken.update(process.run.changes)  # what it forgets was not only a cache
         for lines, process in zip(edits.values(), done[len(wanted) :], strict=True):
             for line, size in lines_saved(lines, process):
                 self._add_move(line, size)
@@ -133,7 +157,7 @@ class Trials:
             if change.subject.partition(".")[0] not in edited  # an edit of the program says more
         )
         if "trial" not in self._skip:
-            sound += [change for change in options(uses) if change not in self._broken]
+            sound += [change for change in (*options(uses), *self._bounds) if change not in self._broken]
         return [*sound, *deferred]
 
     def _edits(
