@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from ...packages import is_standard
 from ...results import Import
 from .stages import in_a_stage
 
@@ -104,7 +104,7 @@ def is_suite_file(file: str, spec: str) -> bool:
 
 def _is_python_s_own(one: UnusedImport) -> bool:
     """Tells whether the standard library imports a part of itself, which nobody can change."""
-    return bool(one.chain) and {one.root.partition(".")[0], one.chain[-1].partition(".")[0]} <= sys.stdlib_module_names
+    return bool(one.chain) and is_standard(one.root) and is_standard(one.chain[-1])
 
 
 def _prefixes(module: str) -> list[str]:
