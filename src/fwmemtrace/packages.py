@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 PACKAGE_FOLDERS = ("site-packages", "dist-packages")  # the second is Debian's
 
@@ -30,6 +31,15 @@ def package_of(path: str) -> str:
         return ""
     entry, is_folder = found.groups()
     return entry.removesuffix(_LIBRARY_FOLDER) if is_folder else entry.partition(".")[0]
+
+
+def is_standard(module: str) -> bool:
+    """Return whether a module is part of the standard library.
+
+    >>> is_standard("email.mime.text"), is_standard("torch.nn")
+    (True, False)
+    """
+    return module.partition(".")[0] in sys.stdlib_module_names
 
 
 def is_interpreter(path: str) -> bool:

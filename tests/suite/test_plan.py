@@ -97,6 +97,18 @@ def test_imports_of_two_modules_that_only_help_together(tmp_path):
     assert is_about(plan["now"]["median_bytes"] - plan["result"]["median_bytes"], 80 * MB)
 
 
+def test_a_variant_that_only_helps_with_an_import_moved_that_the_component_uses(tmp_path):
+    arguments = ("--repeat", "1", "--skip", "native,python,deferred,arenas")
+    plan = planned(tmp_path, "variant_and_import/variant_service.py", "50MB", *arguments).suite["plan"]
+    assert plan["within_budget"]
+    by_action = {step["action"]: step for step in plan["steps"]}
+    assert set(by_action) == {"move import", "use variant"}
+    assert "into Full.check" in by_action["move import"]["step"]
+    assert abs(by_action["move import"]["alone_bytes"]) < 3 * MB
+    assert is_about(by_action["use variant"]["alone_bytes"], -8 * MB)
+    assert is_about(plan["now"]["median_bytes"] - plan["result"]["median_bytes"], 52 * MB)
+
+
 def test_three_changes_that_only_help_together_and_each_cost_memory_alone(tmp_path):
     arguments = ("--repeat", "1", "--quick")
     plan = planned(tmp_path, "trio.py:components", "100MB", *arguments).suite["plan"]

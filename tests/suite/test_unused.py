@@ -43,6 +43,11 @@ def test_the_tracer_s_own_imports_are_left_out():
     assert [one.root for one in unused_imports(imports, set())] == ["b"]
 
 
+def test_what_the_standard_library_imports_of_itself_is_left_out():
+    imports = [row("asyncio", 5), row("ssl", 20, "asyncio"), row("csv", 5), row("vendor", 1), row("email", 3, "vendor")]
+    assert [one.root for one in unused_imports(imports, {"asyncio", "vendor"})] == ["csv", "email"]
+
+
 NAMES = st.sampled_from(["a", "a.b", "a.b.c", "b", "b.d", "c", "c.e", "d"])
 
 

@@ -93,6 +93,7 @@ ACTIONS = {
     "use variant": ("half", "Use the variant half"),
     "move import": ("/srv/app/x.py:3", "Move the import at app/x.py:3"),
     "run model": ("Bert: float16 file", "Run the model Bert as float16 file"),
+    "bound dict": ("guard.CACHE", "Bound the dict guard.CACHE, here to 16 new entries"),
     "set option": ("padding", "Pad to the longest text instead of to a fixed length"),
 }
 

@@ -41,9 +41,9 @@ class SuiteMember(Record, frozen=True, gc=False):
 class SuiteChange(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A change to the service that a process of the suite tries."""
 
-    kind: str  # "variant", "move import", "defer import", "variable", "option", "share", "trim", "split", "model"
+    kind: str  # as named in suite/changes.py, such as "variant", "move import", "option" or "bound dict"
     component: str  # "" for all of them
-    subject: str  # a variant, "file:line" of an import, a module, "NAME=value", an option, "model: way"
+    subject: str  # a variant, a dict, "file:line" of an import, a module, "NAME=value", an option, "model: way"
 
 
 class SuiteRun(Record, frozen=True, gc=False):

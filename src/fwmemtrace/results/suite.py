@@ -19,6 +19,7 @@ Action: TypeAlias = Literal[
     "move import",
     "set option",
     "run model",
+    "bound dict",
 ]
 
 # What a fact states; docs/suite.md has the names, sizes and counts of each.

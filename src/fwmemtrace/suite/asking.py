@@ -11,6 +11,8 @@ from .component import REQUESTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .component import ComponentLike
 
 
@@ -37,8 +39,9 @@ def make_requests(
     *,
     least: int = 0,
     seconds: float = float("inf"),
+    after: Callable[[], None] | None = None,
 ) -> None:
-    """Makes so many requests; after some seconds, no more than the least number."""
+    """Makes so many requests, and calls `after` after each; after some seconds, no more than the least number."""
     # Only RSS at the edges of a request: anything finer would cost more than the request.
     request = phase(REQUEST, probes=("resident",))
     until = monotonic() + seconds
@@ -47,6 +50,8 @@ def make_requests(
             return
         with request:
             awaited(component.request(instance, inputs[number % len(inputs)]))
+        if after is not None:
+            after()
 
 
 _loop: Any = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..analysis.suite.batch_growth import batch_growth
@@ -13,13 +13,15 @@ from ..analysis.suite.reading import SuiteProcess
 from ..analysis.suite.stages import AFTER_TRIM, BATCH, in_a_stage
 from ..analysis.suite.unused import unused_imports
 from ..records import SuiteChange
-from .changes import MOVE, OPTION, SHARE, TRIM, VARIABLE
+from .changes import BOUND, MOVE, OPTION, SHARE, TRIM, VARIABLE
+from .growing_dicts import GROWING
 from .library_options import OPTIONS
 from .protocol import SuiteEntry
 
 WORTH_A_TRIAL = 2_000_000  # bytes of an unused import, or of free memory in the allocator, that justify a process
 PART_WORTH_A_TRIAL = 10_000_000  # the same for a part of a package that is used
 VARIABLES = ("MALLOC_ARENA_MAX=1", "MALLOC_TRIM_THRESHOLD_=131072")
+_LATE = 0.1  # of the growth over a batch
 _BATCH_S = 2.0  # for a batch that shows no growth
 _JEMALLOC = ("/usr/lib/*/libjemalloc.so.2", "/usr/lib*/libjemalloc.so.2", "/usr/local/lib/libjemalloc.so.2")
 
@@ -31,12 +33,17 @@ class OwnLine:
     Attributes:
         file: its source file.
         line: its line.
-        bytes: RSS added by the modules that it led to and that no request used.
+        modules: the modules that it led to and that no request used, with the RSS that each added, in bytes.
     """
 
     file: str
     line: int
-    bytes: int
+    modules: Mapping[str, int]
+
+    @property
+    def bytes(self) -> int:
+        """RSS that all of them added."""
+        return sum(self.modules.values())
 
     @property
     def change(self) -> SuiteChange:
@@ -55,14 +62,26 @@ def own_lines(light: SuiteProcess, used: frozenset[str] | None) -> list[OwnLine]
     """Returns the statements that lead to unused imports and can be edited, those that bring most first."""
     if light.report is None or light.report.imports is None or used is None:
         return []
-    found: dict[tuple[str, int], int] = {}
+    found: dict[tuple[str, int], dict[str, int]] = {}
     for row in light.report.imports:
         own = row.nearest_own
         if own is None or row.error is not None or not in_a_stage(row.phase) or _is_used(row.module, used):
             continue
-        found[own.file, own.line] = found.get((own.file, own.line), 0) + row.own_bytes
-    lines = [OwnLine(file, line, size) for (file, line), size in found.items() if size >= WORTH_A_TRIAL]
-    return sorted(lines, key=lambda one: -one.bytes)
+        modules = found.setdefault((own.file, own.line), {})
+        modules[row.module] = modules.get(row.module, 0) + row.own_bytes
+    lines = [OwnLine(file, line, modules) for (file, line), modules in found.items()]
+    return sorted((one for one in lines if one.bytes >= WORTH_A_TRIAL), key=lambda one: -one.bytes)
+
+
+def lines_saved(lines: Iterable[OwnLine], moved: SuiteProcess) -> Iterator[tuple[OwnLine, int]]:
+    """Yields the lines that are worth moving, with the bytes of the modules that stayed unloaded in a process so."""
+    if moved.run.outcome != "ok" or moved.report is None or moved.report.imports is None:
+        return
+    loaded = {row.module for row in moved.report.imports}
+    for line in lines:
+        size = sum(size for module, size in line.modules.items() if module not in loaded)
+        if size >= WORTH_A_TRIAL:
+            yield line, size
 
 
 def unused_roots(light: SuiteProcess, used: frozenset[str] | None) -> list[str]:
@@ -93,6 +112,20 @@ def options(uses: Iterable[SuiteProcess | None]) -> list[SuiteChange]:
     """Returns the options that would change something in any of the processes that watched what is used."""
     watched = [one.own.use.options or {} for one in uses if one is not None and one.own.use is not None]
     return [SuiteChange(OPTION, "", option) for option in OPTIONS if any(option in found for found in watched)]
+
+
+def dicts_to_bound(entry: SuiteEntry, light: SuiteProcess, use: SuiteProcess | None) -> list[SuiteChange]:
+    """Returns changes that bound the dicts that grow with the requests of a component, if its RSS grows, too."""
+    noted = use.own.use.options if use is not None and use.own.use is not None else None
+    rss = light.own.requests
+    if not (noted or {}).get(GROWING) or not rss or rss[-1] - rss[0] < WORTH_A_TRIAL:
+        return []
+    # What still grows once every input has been asked is bounded by something else than the number of inputs.
+    growth = batch_growth([light], entry.batch)
+    asked = rss[min(entry.inputs, len(rss)) - 1]
+    if growth is not None and growth.verdict == "saturating" and rss[-1] - asked > _LATE * (rss[-1] - rss[0]):
+        return []
+    return [SuiteChange(BOUND, entry.name, one.rpartition(": ")[0]) for one in (noted or {})[GROWING]]
 
 
 def allocator_changes(light: Sequence[SuiteProcess]) -> Iterator[SuiteChange]:

@@ -8,7 +8,7 @@ from typing import Any
 from ..records import SuiteChange, SuiteDeferred
 
 VARIANT, MOVE, DEFER, VARIABLE, OPTION = "variant", "move import", "defer import", "variable", "option"
-SHARE, TRIM, SPLIT, MODEL = "share", "trim", "split", "model"
+SHARE, TRIM, SPLIT, MODEL, BOUND = "share", "trim", "split", "model", "bound dict"
 
 
 class Changes:
@@ -25,6 +25,7 @@ class Changes:
         self._deferral: Any = None
         self._trim: Callable[[], Any] | None = None
         self._share: Callable[[], None] | None = None
+        self._bound: Callable[[], None] | None = None
 
     def install(self) -> None:
         """Prepare everything before the first component is imported, so that no phase counts its cost."""
@@ -57,11 +58,21 @@ class Changes:
         )
         return next(chosen, "")
 
-    def component_made(self) -> None:
+    def component_made(self, component: str, instance: Any) -> None:
         """Do what is due when a component has been made."""
+        self._bound = None
+        if names := [one.subject for one in self._changes if one.kind == BOUND and one.component == component]:
+            from .growing_dicts import DictBounds
+
+            self._bound = DictBounds(names, instance).apply
         if self._share is not None:
             self._share()
         self.requests_answered()
+
+    @property
+    def after_request(self) -> Callable[[], None] | None:
+        """What is due after each request of the component that was made last; None for nothing."""
+        return self._bound
 
     def requests_answered(self) -> None:
         """Do what is due after requests."""

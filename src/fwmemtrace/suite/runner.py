@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -28,6 +27,7 @@ from .passes import LIGHT, Pass, Passes, Progress, component_pass, variants_of
 from .planner import Planner, Service
 from .protocol import SuiteEntry
 from .trials import Trials
+from .work_folder import work_folder
 
 _NATIVE = ("resident", "native")
 _PYTHON = ("resident", "python_heap", "objects")
@@ -101,7 +101,7 @@ class SuiteRunner:
             SuiteError: if the suite cannot be read.
             SinkError: if the trace cannot be written.
         """
-        with tempfile.TemporaryDirectory(prefix="fwmemtrace-suite-") as folder:
+        with work_folder() as folder:
             self._progress(0, 0, f"reading {self._spec}", 0)
             listing = list_components(self._spec, Path(folder), self._timeout)
             chosen = self._chosen(listing.entries)
@@ -189,7 +189,8 @@ class SuiteRunner:
         unsteady = {name for name, variant in failed if not variant and any(_is_light(one, name) for one in done)}
         use = {position: one for position in measured for one in done if _is(one, sound[position].name, "use")}
         trials = Trials(passes, self._recording, repeat=self._repeat, skip=self._skip, spec=self._spec)
-        working = [one for one in trying if (one.component, one.variant) not in failed]
+        varied = zip(trying, done[len(done) - len(trying) :], strict=True)
+        working = {one: process for one, process in varied if (one.component, one.variant) not in failed}
         done += trials.run(measured, light, use, working)
         expected = expected_savings(light.values(), done, self._measure)
         models: dict[SuiteChange, int] = {}

@@ -113,7 +113,7 @@ class StageRunner:
         init = self._init_of(component)
         with self._stage_phase(INIT):
             instance = awaited(init())
-            self._changes.component_made()
+            self._changes.component_made(component.name, instance)
         if self._task.folder:
             self._write_models(component, instance, inputs)
             return
@@ -144,7 +144,7 @@ class StageRunner:
                         instances.append(instance := awaited(init()))
                         if swap is not None:
                             swap.make(self._task.spec)
-                        self._changes.component_made()
+                        self._changes.component_made(component.name, instance)
                     self._serve(position, component, instance, list(component.inputs))
             except MemoryError:
                 raise
@@ -182,7 +182,8 @@ class StageRunner:
         with self._stage_phase(FIRST):
             awaited(component.request(instance, inputs[0]))
         with self._stage_phase(BATCH):
-            make_requests(component, instance, inputs, self._task.batches.get(position) or batch_of(component))
+            count = self._task.batches.get(position) or batch_of(component)
+            make_requests(component, instance, inputs, count, after=self._changes.after_request)
             self._changes.requests_answered()
 
     def _trim(self, component: ComponentLike, instance: Any, inputs: list[Any]) -> None:
@@ -217,16 +218,25 @@ class StageRunner:
     def _watch_use(self, component: ComponentLike, inputs: list[Any], options: LibraryOptions) -> None:
         from ..records import SuiteUse
         from .arrays import take_stock
+        from .growing_dicts import GROWING, DictWatch
         from .usage import Usage
 
         with Usage() as usage:
             with self._stage_phase(INIT):
                 instance = awaited(component.init())
             usage.watch_modules()
+            dicts = DictWatch(instance)
             with self._stage_phase(FIRST):
-                asked = inputs[: batch_of(component)]
-                watched = answer(component, instance, asked, _WATCHED_AT_LEAST, _WATCHED_S)
-        self._session.record(SuiteUse(usage.ran(), usage.read(), watched, options.noted()))
+                first, *others = inputs[: batch_of(component)]
+                answer(component, instance, [first], 1, 0.0)
+                dicts.first_answered()
+                watched = 1 + answer(component, instance, others, _WATCHED_AT_LEAST - 1, _WATCHED_S)
+        noted = options.noted()
+        if growing := dicts.noted():
+            noted[GROWING] = growing
+        self._session.record(SuiteUse(usage.ran(), usage.read(), watched, noted))
+        if growing:
+            self._keep_answers(component, instance, inputs)
         gc.collect()
         self._session.record(take_stock())
 

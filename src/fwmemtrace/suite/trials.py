@@ -7,22 +7,25 @@ from dataclasses import replace
 
 import msgspec
 
+from ..analysis.suite.agreement import same_answers
 from ..analysis.suite.reading import SuiteProcess
 from ..analysis.suite.statements import packages_named
-from ..analysis.suite.unused import with_suite_file
+from ..analysis.suite.unused import is_suite_file, with_suite_file
 from ..recording.session import Session
 from ..records import SuiteChange, SuiteMove
 from .candidates import (
     VARIABLES,
     WORTH_A_TRIAL,
     OwnLine,
+    dicts_to_bound,
+    lines_saved,
     options,
     own_lines,
     trimmed_bytes,
     unused_roots,
     used_modules,
 )
-from .changes import DEFER, VARIABLE
+from .changes import BOUND, DEFER, VARIABLE
 from .import_edit import plan_move
 from .passes import Pass, Passes, component_pass
 from .protocol import SuiteEntry
@@ -52,6 +55,7 @@ class Trials:
         self._looked_at: dict[tuple[str, int], SuiteMove] = {}
         self._packages: dict[SuiteChange, list[str]] = {}
         self._moves: dict[SuiteChange, int] = {}
+        self._bounds: list[SuiteChange] = []
         self._broken: set[SuiteChange] = set()
         self._deferred: list[SuiteProcess] = []
 
@@ -60,7 +64,7 @@ class Trials:
         measured: Mapping[int, SuiteEntry],
         light: Mapping[int, SuiteProcess],
         use: Mapping[int, SuiteProcess],
-        variants: Sequence[Pass],
+        variants: Mapping[Pass, SuiteProcess],
     ) -> list[SuiteProcess]:
         """Runs all trials, and returns their processes.
 
@@ -68,7 +72,7 @@ class Trials:
             measured: the components by position.
             light: a run of each with the light probes.
             use: for each, the pass that watched which modules it uses.
-            variants: passes of variants that worked, to be repeated.
+            variants: passes of variants that worked, to be repeated, with their processes.
         """
         wanted = [
             replace(one, repetition=repetition, answers=False)
@@ -82,7 +86,22 @@ class Trials:
             if used is not None and one.report is not None and one.report.imports is not None:
                 used = with_suite_file(one.report.imports, used, anywhere, self._spec)
             if "trial" not in self._skip:
-                wanted += self._edits(position, name, one, used, options([use.get(position)]))
+                wanted += self._edits(position, name, one, used, anywhere, options([use.get(position)]))
+                bounds = dicts_to_bound(measured[position], one, use.get(position))
+                wanted += [
+                    component_pass(
+                        position,
+                        name,
+                        "trial",
+                        variant=change.subject,
+                        changes=[change],
+                        repetition=number,
+                        answers=True,
+                    )
+                    for change in bounds
+                    for number in range(self._repeat)
+                ]
+                self._bounds += bounds
             if "arenas" not in self._skip and trimmed_bytes(one) >= WORTH_A_TRIAL:
                 wanted += [
                     component_pass(
@@ -94,10 +113,20 @@ class Trials:
             if roots[position]:
                 # A library reads most of what it imports at once: one process tells what can be deferred at all.
                 wanted.append(_defer(position, name, roots[position]))
-        done = self._passes.run(wanted)
+        edits = self._moved_with(variants) if "trial" not in self._skip else {}
+        done = self._passes.run([*wanted, *edits])
         for process in done:
-            if process.run.purpose == "trial" and process.run.outcome != "ok":
+            if process.run.purpose == "trial" and process.run.outcome != "ok" and len(process.run.changes) == 1:
                 self._broken.update(process.run.changes)
+        answers = {measured[position].name: one.own.answers for position, one in use.items()}
+        for process in done:
+            if any(change.kind == BOUND for change in process.run.changes) and not same_answers(
+                answers.get(process.run.component), process.own.answers
+            ):
+                self._broken.update(process.run.changes)  # what it forgets was not only a cache
+        for lines, process in zip(edits.values(), done[len(wanted) :], strict=True):
+            for line, size in lines_saved(lines, process):
+                self._add_move(line, size)
         tried = {one.run.component: one for one in done if one.run.purpose == "deferred"}
         self._deferred = self._passes.run(
             [
@@ -128,7 +157,7 @@ class Trials:
             if change.subject.partition(".")[0] not in edited  # an edit of the program says more
         )
         if "trial" not in self._skip:
-            sound += [change for change in options(uses) if change not in self._broken]
+            sound += [change for change in (*options(uses), *self._bounds) if change not in self._broken]
         return [*sound, *deferred]
 
     def _edits(
@@ -137,18 +166,48 @@ class Trials:
         name: str,
         light: SuiteProcess,
         used: frozenset[str] | None,
+        anywhere: Collection[str],
         settings: Sequence[SuiteChange],
     ) -> Iterator[Pass]:
         """Yields the passes that move an import statement, or set an option."""
-        lines = [line for line in own_lines(light, used) if self._can_move(line)][:_MOVED_AT_MOST]
+        packages = {module.partition(".")[0] for module in anywhere}
+        lines = [
+            line
+            for line in own_lines(light, used)
+            if self._can_move(line) and not (self._in_suite_file(line) and packages & {*self._named(line)})
+        ][:_MOVED_AT_MOST]
         for line in lines:
-            self._packages[line.change] = packages_named(self._looked_at[line.file, line.line].statement)
-            self._moves[line.change] = max(line.bytes, self._moves.get(line.change, 0))
+            self._add_move(line, line.bytes)
         for change in (*(line.change for line in lines), *settings):
             for repetition in range(self._repeat):
                 yield component_pass(
                     position, name, "trial", variant=change.subject, changes=[change], repetition=repetition
                 )
+
+    def _moved_with(self, variants: Mapping[Pass, SuiteProcess]) -> dict[Pass, list[OwnLine]]:
+        """Returns for each variant a pass that also moves what it imports: the variant may not use all of it.
+
+        The component as it is uses it, so that only the variant and the edit together save anything.
+        """
+        wanted = {}
+        for one, process in variants.items():
+            imported = [line for line in own_lines(process, frozenset()) if line.change not in self._moves]
+            if lines := [line for line in imported if self._can_move(line)][:_MOVED_AT_MOST]:
+                changes = (*one.changes, *(line.change for line in lines))
+                variant = f"{one.variant}, with moved imports"
+                wanted[replace(one, purpose="trial", variant=variant, changes=changes, answers=False)] = lines
+        return wanted
+
+    def _add_move(self, line: OwnLine, size: int) -> None:
+        self._packages[line.change] = self._named(line)
+        self._moves[line.change] = max(size, self._moves.get(line.change, 0))
+
+    def _named(self, line: OwnLine) -> list[str]:
+        return packages_named(self._looked_at[line.file, line.line].statement)
+
+    def _in_suite_file(self, line: OwnLine) -> bool:
+        """Tells whether a line is in the suite file, which every component imports, whoever needs what it imports."""
+        return is_suite_file(line.file, self._spec)
 
     def _can_move(self, line: OwnLine) -> bool:
         """Looks at a statement of the program, once, and records what it found."""

@@ -37,6 +37,12 @@ def agreement(expected: SuiteAnswers | None, given: SuiteAnswers | None) -> Suit
     )
 
 
+def same_answers(expected: SuiteAnswers | None, given: SuiteAnswers | None) -> bool:
+    """Tells whether answers can be compared and are all equal."""
+    found = agreement(expected, given)
+    return found is not None and found.equal == found.requests
+
+
 def agreement_facts(found: SuiteAgreement | None) -> list[SuiteFact]:
     """Returns what a variant does to the answers, as evidence."""
     if found is None:

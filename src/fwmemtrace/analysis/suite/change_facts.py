@@ -18,6 +18,7 @@ _ACTION_OF: dict[str, Action] = {
     "share": "share equal tensors",
     "trim": "trim allocator",
     "model": "run model",
+    "bound dict": "bound dict",
 }
 
 

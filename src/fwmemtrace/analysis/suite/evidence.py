@@ -30,6 +30,7 @@ _KIND_OF: dict[Action, Kind] = {
     "move import": "import",
     "set option": "option",
     "run model": "model",
+    "bound dict": "growth",
 }
 
 

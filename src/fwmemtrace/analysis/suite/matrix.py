@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...results.suite import Suite, SuiteLever, SuiteModel
-from .evidence import ComponentEvidence
+from .evidence import WORTH_A_ROW, ComponentEvidence
 from .import_levers import import_levers, service_import_levers
 from .memory_levers import memory_levers
 from .model_levers import model_levers
@@ -58,7 +58,7 @@ def decision_matrix(
 def advised(suite: Suite) -> list[SuiteLever]:
     """Returns the levers to recommend, the one that helps most first: those that can be applied and save memory."""
     need = suite.budget.need_bytes if suite.budget is not None else 0
-    return [lever for lever in suite.matrix if lever.applicable and service_saving(lever, need) > 0]
+    return [lever for lever in suite.matrix if lever.applicable and service_saving(lever, need) >= WORTH_A_ROW]
 
 
 def _without_doubles(levers: Sequence[SuiteLever]) -> list[SuiteLever]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...records import SuiteChange
-from ...results.suite import Spread, SuiteFact, SuiteLever
+from ...results.suite import Spread, SuiteAgreement, SuiteFact, SuiteLever
+from .agreement import agreement, agreement_facts
 from .change_facts import action_of, edit_facts
 from .evidence import (
     WORTH_A_ROW,
@@ -20,6 +21,7 @@ from .evidence import (
 )
 from .figures import retained, whole_peak
 from .import_levers import SERVICE
+from .reading import SuiteProcess
 from .spreads import saving, spread
 from .stages import AFTER_GC, IMPORT
 
@@ -38,6 +40,9 @@ def trial_levers(one: ComponentEvidence) -> Iterator[SuiteLever]:
         low, high = saving(before, after)
         if low <= max(one.noise, width(after)):
             continue
+        found = _answers(one, runs)
+        if change.kind == "bound dict" and (found is None or found.equal < found.requests):
+            continue
         in_service, in_service_peak = one.in_service(change)
         yield from lever_if_worthwhile(
             one,
@@ -50,6 +55,7 @@ def trial_levers(one: ComponentEvidence) -> Iterator[SuiteLever]:
             evidence=[
                 *edit_facts(change, one.moves),
                 *_caches(one, change),
+                *(agreement_facts(found) if change.kind == "bound dict" else []),
                 *one.unevictable(runs),
                 *service_spread(one, change, in_service),
                 spread_fact("before", before),
@@ -61,10 +67,20 @@ def trial_levers(one: ComponentEvidence) -> Iterator[SuiteLever]:
         )
 
 
+def _answers(one: ComponentEvidence, runs: Sequence[SuiteProcess]) -> SuiteAgreement | None:
+    """Compares the answers of the pass that watches use with those of a trial that forgot what it was asked."""
+    expected = next((process.own.answers for process in one.of("use") if process.own.answers is not None), None)
+    given = next((process.own.answers for process in runs if process.own.answers is not None), None)
+    return agreement(expected, given)
+
+
 def _caches(one: ComponentEvidence, change: SuiteChange) -> list[SuiteFact]:
     """Returns the caches without a bound, if the change bounds them."""
     options = next((process.own.use.options for process in one.of("use") if process.own.use is not None), None)
     names = (options or {}).get(change.subject, []) if change.kind == "option" else []
+    if change.kind == "bound dict":
+        noted = (options or {}).get("growing dicts", [])
+        names = [name for name in noted if name.rpartition(": ")[0] == change.subject]
     return [fact("unbounded cache", names=names)] if names else []
 
 

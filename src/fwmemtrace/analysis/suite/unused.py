@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from ...packages import is_standard
 from ...results import Import
 from .stages import in_a_stage
 
@@ -72,7 +73,7 @@ def unused_imports(imports: Sequence[Import], used: Collection[str], *, whole: b
         )
         for top, roots in grouped.items()
     ]
-    return sorted(unused, key=lambda one: -one.bytes)
+    return sorted((one for one in unused if not _is_python_s_own(one)), key=lambda one: -one.bytes)
 
 
 def with_suite_file(
@@ -88,12 +89,22 @@ def with_suite_file(
         anywhere: the modules that any component used.
         spec: the suite, as `FILE.py|MODULE[:NAME]`.
     """
-    file = spec.partition(":")[0]
-    name = file.rpartition("/")[2] if file.endswith(".py") else file.rpartition(".")[2] + ".py"
     of_file = {
-        row.module for row in imports if row.nearest_own is not None and row.nearest_own.file.rpartition("/")[2] == name
+        row.module for row in imports if row.nearest_own is not None and is_suite_file(row.nearest_own.file, spec)
     }
     return used | (of_file & frozenset(anywhere))
+
+
+def is_suite_file(file: str, spec: str) -> bool:
+    """Tells whether a source file is, by its name, the file of a suite given as `FILE.py|MODULE[:NAME]`."""
+    source = spec.partition(":")[0]
+    name = source.rpartition("/")[2] if source.endswith(".py") else source.rpartition(".")[2] + ".py"
+    return file.rpartition("/")[2] == name
+
+
+def _is_python_s_own(one: UnusedImport) -> bool:
+    """Tells whether the standard library imports a part of itself, which nobody can change."""
+    return bool(one.chain) and is_standard(one.root) and is_standard(one.chain[-1])
 
 
 def _prefixes(module: str) -> list[str]:

@@ -42,6 +42,7 @@ _ACTIONS: dict[Action, Callable[[str], Words]] = {
         " as ",
         Code(model.partition(": ")[2]),
     ],
+    "bound dict": lambda name: ["Bound the dict ", Code(name), ", here to 16 new entries"],
     "set option": lambda option: [_OPTIONS.get(option, option)],
 }
 
