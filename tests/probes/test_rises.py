@@ -426,3 +426,23 @@ def test_page_faults_that_make_rss_rise_by_nothing_are_copied_pages():
     assert [record.bytes for record in copied] == [100 * mmap.PAGESIZE, 100 * mmap.PAGESIZE]
     assert all(record.stack for record in copied)
     assert sum(change.delta_bytes for change in changes(records)) == 900 * mmap.PAGESIZE
+
+
+def test_page_faults_of_new_memory_are_no_copied_pages_at_the_next_look():
+    records, faults, rss = [], [1000], 100 * MB
+    rises = Rises(records, threading.current_thread(), faults=lambda: faults[0])
+    for look in range(10):
+        faults[0] += 500
+        rss += 500 * mmap.PAGESIZE
+        rises.look(rss, look)
+    assert [record for record in records if isinstance(record, PagesCopied)] == []
+    assert sum(change.delta_bytes for change in changes(records)) == 5000 * mmap.PAGESIZE
+
+
+def test_no_more_is_copied_than_was_shared():
+    records, faults = [], [1000]
+    rises = Rises(records, threading.current_thread(), faults=lambda: faults[0])
+    for look in range(10):  # a program that maps and gives back the same pages
+        faults[0] += 5000
+        rises.look(100 * MB, look)
+    assert sum(record.bytes for record in records if isinstance(record, PagesCopied)) <= 100 * MB
