@@ -403,6 +403,49 @@ def test_threads_that_have_ended_leave_no_file_open():
     files.close()
 
 
+FIRST_THREAD = """
+import mmap, threading
+from fwmemtrace.probes.resident.running_threads import RunningThreads
+from fwmemtrace.system.held_reads import HeldReads
+from fwmemtrace.system.meter import open_meter
+
+look, looked, touched, end = (threading.Event() for _ in range(4))
+
+def timeline():
+    threads = RunningThreads(HeldReads(), open_meter().page_faults)
+    threads.advance()
+    looked.set()
+    look.wait()
+    threads.advance()
+    threads.stacks()
+    shares = threads.shares()
+    print(shares.get(worker.ident, 0.0))
+    end.set()
+
+def touch():
+    block = mmap.mmap(-1, 40_000_000)
+    for start in range(0, len(block), mmap.PAGESIZE):
+        block[start] = 1
+    touched.set()
+    end.wait()
+
+worker = threading.Thread(target=touch)
+threading.Thread(target=timeline).start()
+looked.wait()
+worker.start()
+touched.wait()
+look.set()
+end.wait()
+"""
+
+
+@linux
+@pytest.mark.slow
+def test_a_thread_that_begins_while_the_main_thread_was_alone_has_its_page_faults():
+    done = subprocess.run([sys.executable, "-c", FIRST_THREAD], capture_output=True, text=True, check=True)
+    assert float(done.stdout) > 0.8
+
+
 def test_a_held_read_is_what_is_in_the_file():
     if not os.path.exists("/proc/self/statm"):
         pytest.skip("needs /proc")
