@@ -243,6 +243,22 @@ def test_other_content_is_not_a_pool(content):
     assert bytes_in_pool(content) is None
 
 
+def test_a_range_without_headers_is_of_the_pool_whose_extent_starts_in_it():
+    memory = Memory()
+    memory.block(40)
+    start = memory.end
+    memory.nameless(30)
+    memory.block(20)
+    memory.nameless(5)
+    pool = {start + 3 * PAGE: "a library's pool"}
+    assert memory.shares(pool_at=lambda address: pool.get(address, "")) == [
+        ("malloc", "mapped blocks", 40 * PAGE),
+        ("pool", "a library's pool", 30 * PAGE),
+        ("malloc", "mapped blocks", 20 * PAGE),
+        ("anonymous", "", 5 * PAGE),
+    ]
+
+
 def test_the_search_in_unknown_memory_is_limited():
     memory = Memory()
     memory.end += 20_000 * PAGE

@@ -403,6 +403,49 @@ def test_threads_that_have_ended_leave_no_file_open():
     files.close()
 
 
+FIRST_THREAD = """
+import mmap, threading
+from fwmemtrace.probes.resident.running_threads import RunningThreads
+from fwmemtrace.system.held_reads import HeldReads
+from fwmemtrace.system.meter import open_meter
+
+look, looked, touched, end = (threading.Event() for _ in range(4))
+
+def timeline():
+    threads = RunningThreads(HeldReads(), open_meter().page_faults)
+    threads.advance()
+    looked.set()
+    look.wait()
+    threads.advance()
+    threads.stacks()
+    shares = threads.shares()
+    print(shares.get(worker.ident, 0.0))
+    end.set()
+
+def touch():
+    block = mmap.mmap(-1, 40_000_000)
+    for start in range(0, len(block), mmap.PAGESIZE):
+        block[start] = 1
+    touched.set()
+    end.wait()
+
+worker = threading.Thread(target=touch)
+threading.Thread(target=timeline).start()
+looked.wait()
+worker.start()
+touched.wait()
+look.set()
+end.wait()
+"""
+
+
+@linux
+@pytest.mark.slow
+def test_a_thread_that_begins_while_the_main_thread_was_alone_has_its_page_faults():
+    done = subprocess.run([sys.executable, "-c", FIRST_THREAD], capture_output=True, text=True, check=True)
+    assert float(done.stdout) > 0.8
+
+
 def test_a_held_read_is_what_is_in_the_file():
     if not os.path.exists("/proc/self/statm"):
         pytest.skip("needs /proc")
@@ -426,3 +469,23 @@ def test_page_faults_that_make_rss_rise_by_nothing_are_copied_pages():
     assert [record.bytes for record in copied] == [100 * mmap.PAGESIZE, 100 * mmap.PAGESIZE]
     assert all(record.stack for record in copied)
     assert sum(change.delta_bytes for change in changes(records)) == 900 * mmap.PAGESIZE
+
+
+def test_page_faults_of_new_memory_are_no_copied_pages_at_the_next_look():
+    records, faults, rss = [], [1000], 100 * MB
+    rises = Rises(records, threading.current_thread(), faults=lambda: faults[0])
+    for look in range(10):
+        faults[0] += 500
+        rss += 500 * mmap.PAGESIZE
+        rises.look(rss, look)
+    assert [record for record in records if isinstance(record, PagesCopied)] == []
+    assert sum(change.delta_bytes for change in changes(records)) == 5000 * mmap.PAGESIZE
+
+
+def test_no_more_is_copied_than_was_shared():
+    records, faults = [], [1000]
+    rises = Rises(records, threading.current_thread(), faults=lambda: faults[0])
+    for look in range(10):  # a program that maps and gives back the same pages
+        faults[0] += 5000
+        rises.look(100 * MB, look)
+    assert sum(record.bytes for record in records if isinstance(record, PagesCopied)) <= 100 * MB

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,17 @@ def test_a_damaged_library_raises_no_error(tmp_path_factory, damage, length):
     assert found is None or found[1]
     elf.zeroed_bytes(str(library), 0x3000)
     elf.build_of(str(library))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads ELF symbols")
+def test_a_symbol_is_where_its_function_is():
+    import msgspec._core
+
+    from fwmemtrace.system.elf_symbols import FunctionNames, find_symbol
+
+    path = msgspec._core.__file__
+    address = find_symbol(path, b"PyInit__core")
+    assert address is not None
+    assert FunctionNames(path).name_at(address) == "PyInit__core"
+    assert find_symbol(path, b"no_such_symbol") is None
+    assert find_symbol(__file__, b"PyInit__core") is None

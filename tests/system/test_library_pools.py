@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fwmemtrace.records import PoolFigures
+from fwmemtrace.system.elf_symbols import find_symbol
 from fwmemtrace.system.library_pools import read_pools
 
 
@@ -82,3 +83,32 @@ def test_duckdb_is_asked_for_its_memory() -> None:
     pytest.importorskip("duckdb")
     done = subprocess.run([sys.executable, "-c", DUCKDB], check=True, capture_output=True, text=True)
     assert done.stdout.endswith(" DuckDB jemalloc\n")
+
+
+POLARS = """
+import polars
+import fwmemtrace
+from fwmemtrace import phase
+from fwmemtrace.sinks import MemorySink
+from fwmemtrace.records import MappingsReading
+
+sink = MemorySink()
+with fwmemtrace.session(sink, probes=["mappings"], interval=0):
+    with phase("load"):
+        numbers = polars.int_range(0, 4_000_000, eager=True)
+        frame = polars.DataFrame({"id": numbers, "name": numbers.cast(polars.String) + " and a longer name"})
+readings = [record for record in sink.records if isinstance(record, MappingsReading) and record.rows]
+owned = [sum(row.rss_bytes for row in reading.rows if row.owner == "polars' jemalloc") for reading in readings]
+print(max(owned) - owned[0], frame.estimated_size())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads ELF symbols")
+def test_memory_of_polars_jemalloc_is_recognised() -> None:
+    polars = pytest.importorskip("polars")
+    if find_symbol(polars._plr.__file__, b"_rjem_mallctl") is None:
+        pytest.skip("this build of polars has another allocator")
+    done = subprocess.run([sys.executable, "-c", POLARS], check=True, capture_output=True, text=True)
+    owned, size = map(int, done.stdout.split())
+    assert owned > 0.8 * size

@@ -8,6 +8,7 @@ from header to header names all of it. What has no header stays without an owner
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from ...system.elf import zeroed_bytes
@@ -42,6 +43,8 @@ from .owners import (
 from .owners import POOL as LIBRARY_POOL
 
 _WINDOW = 65536 * PAGE_SIZE  # read at a time: for a heap of gigabytes the page map would take megabytes
+_HUGE_PAGE = 2 << 20
+_PAGES_ASKED = 256  # of a range without headers, for the pool that they belong to
 _PAGES_SEARCHED = 4096  # pages without an owner that are searched for headers in one reading, a microsecond each
 
 
@@ -62,6 +65,7 @@ class AnonymousMemory:
         pages: returns which pages between two addresses are resident; empty flags where that cannot be read.
         threads: addresses inside the stacks of threads, such as their identifiers (`pthread_self`).
         stack_size: the size of a new thread's stack, in bytes.
+        pool_at: names the pool of a library in which an address is, "" for none; see `find_pool_lookup`.
 
     Attributes:
         arenas: addresses of the arenas of Python's allocator in the mappings so far.
@@ -73,7 +77,9 @@ class AnonymousMemory:
         pages: Callable[[int, int], PageFlags],
         threads: Iterable[int] = (),
         stack_size: int = 8 << 20,
+        pool_at: Callable[[int], str] | None = None,
     ) -> None:
+        self._pool_at = pool_at
         self._peek = peek
         self._pages = pages
         self._threads = sorted(threads)
@@ -142,7 +148,8 @@ class AnonymousMemory:
                 start = self._start_of_arena(at, mapping.end)
                 found = found if start == at else None
             if found is None:
-                found = OwnedRange(at, start if start > at else self._next_header(at, mapping), ANONYMOUS, "")
+                found_end = start if start > at else self._next_header(at, mapping)
+                found = OwnedRange(at, found_end, *self._unmarked_owner(at, found_end))
             if found.owner == LARGE_BLOCKS and found.end == mapping.end:
                 self._block_end = found.start + large_block_size(self._peek(found.start, HEADER_SIZE))
             yield found
@@ -212,6 +219,18 @@ class AnonymousMemory:
             if bytes_in_pool(header if pool == at else self._peek(pool, HEADER_SIZE)) is not None:
                 return OwnedRange(at, at + ARENA, PYTHON, ARENAS)
         return None
+
+    def _unmarked_owner(self, start: int, end: int) -> tuple[str, str]:
+        """Return category and owner of a range without headers: a library's pool, if an extent of it starts there."""
+        pool_at = self._pool_at
+        if pool_at is not None:
+            first = range(start, min(end, start + _PAGES_ASKED * PAGE_SIZE), PAGE_SIZE)
+            further = range(-(-start // _HUGE_PAGE) * _HUGE_PAGE, end, _HUGE_PAGE)[:_PAGES_ASKED]
+            for address in chain(first, further):
+                pool = pool_at(address)
+                if pool:
+                    return LIBRARY_POOL, pool
+        return ANONYMOUS, ""
 
     def _stack_end(self, start: int, end: int) -> int:
         """Return where the stack that starts here ends; 0 if none does."""

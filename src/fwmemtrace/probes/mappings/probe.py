@@ -15,6 +15,7 @@ from ...records import MappingRow, MappingsEdge, MappingsReading
 from ...system import proc, smaps
 from ...system.allocators import AllocatorReader
 from ...system.descriptors import close
+from ...system.library_pools import find_pool_lookup
 from ...system.meter import MemoryUsage
 from ...system.own_memory import OwnMemory
 from ...system.threads import count_threads
@@ -215,7 +216,8 @@ class MappingsProbe(Probe):
     def _read_rows(self) -> Reading:
         with OwnMemory() as memory:
             threads = [thread.ident for thread in threading.enumerate() if thread.ident is not None]
-            anonymous = AnonymousMemory(memory.peek, memory.pages, threads, _stack_size())
+            pool_at = find_pool_lookup()
+            anonymous = AnonymousMemory(memory.peek, memory.pages, threads, _stack_size(), pool_at)
             reading = rows_by_owner(self._pieces(), anonymous, self._known, self._own_files)
             self._arenas = anonymous.arenas
             # Without the headers in it, what is malloc's or a thread's is not known.

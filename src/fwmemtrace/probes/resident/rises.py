@@ -64,6 +64,7 @@ class RiseSampler:
     ) -> None:
         self._read_faults = faults
         self._faults = 0 if faults is None else faults()
+        self._left_to_copy = rss  # a page that was shared with the parent is copied once
         self._makers = makers
         self._emit = emit
         self._accounted = accounted
@@ -120,11 +121,14 @@ class RiseSampler:
 
     def _copied(self, faults: int, change: int) -> int:
         """Return the bytes of pages that were copied since the last call; 0 for few, which count at the next one."""
-        copied = (faults - self._faults) * PAGE_SIZE - max(0, change)
-        if copied < _SMALLEST_CHANGE:
-            return 0
-        self._faults = faults
-        return copied
+        copied = min((faults - self._faults) * PAGE_SIZE - max(0, change), self._left_to_copy)
+        if copied >= _SMALLEST_CHANGE:
+            self._faults = faults
+            self._left_to_copy -= copied
+            return copied
+        if change >= _SMALLEST_CHANGE:  # these faults made RSS rise; at the next look they would count as copies
+            self._faults = min(faults, self._faults + change // PAGE_SIZE)
+        return 0
 
     def _emit_copied(self, time_ns: int, copied: int) -> None:
         stacks = self._threads.stacks()

@@ -73,6 +73,7 @@ class RunningThreads:
         self._files = files
         self._all_faults = all_faults
         self._all_before = self._all_new = 0
+        self._was_alone = False  # at the look before: whether the main thread was the only one
         self._main = threading.main_thread().ident or 0
         # By native identifier: the other one is soon that of another thread.
         self._processor_ns: dict[int, int] = {}
@@ -87,6 +88,7 @@ class RunningThreads:
         self._new_faults, self._all_new = {}, 0
         if _thread._count() == 1:  # the one that looks; the main thread is not counted
             self._processor_ns, self._ran = {}, [self._main]
+            self._all_before, self._was_alone = self._all_faults(), True
             return
         own = threading.get_ident()
         native = {
@@ -94,7 +96,8 @@ class RunningThreads:
             for thread in threading.enumerate()
             if thread.ident is not None and thread.ident != own and thread.native_id is not None
         }
-        before, is_first = self._processor_ns, not self._processor_ns
+        was_alone, self._was_alone = self._was_alone, False
+        before, is_first = self._processor_ns, not self._processor_ns and not was_alone
         all_before, self._all_before = self._all_before, self._all_faults()
         if not is_first:
             self._all_new = self._all_before - all_before
@@ -108,6 +111,9 @@ class RunningThreads:
             if faults is not None:
                 self._new_faults[thread] = faults - self._faults.get(number, faults if is_first else 0)
                 self._faults[number] = faults
+        if was_alone and self._main in self._new_faults:  # its own were not read while it was alone
+            self._new_faults[self._main] = 0
+            self._new_faults[self._main] = max(0, self._all_new - sum(self._new_faults.values()))
         for number in self._faults.keys() - self._processor_ns.keys():
             del self._faults[number]
             forget(number, self._files)
