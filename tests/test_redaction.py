@@ -102,6 +102,7 @@ def test_a_well_known_token_is_replaced_wherever_it_stands(token):
         "app.py https://example.org:8080/a?mail=user@example.org",
         "app.py paraphrase-multilingual-MiniLM-L12-v2 9fceb02d0ae598e95dc970b74767f19372d61af8",
         "app.py TestHTTP2ConnectionPoolManager",
+        "app.py hf_model_v2_loading_phase sk-learn-random-forest dapi/routes/users/list_all xai-explainer-pipeline-2",
         "app.py 123e4567-e89b-12d3-a456-426614174000 /home/a/.cache/huggingface/hub/models--BAAI--bge-small-en-v1.5",
     ],
 )

@@ -178,7 +178,9 @@ class _TextRules:
         self._options = re.compile(r"(?<!\S)(--?[A-Za-z][\w-]{1,63})(\s+)([^\s-]\S*)")
         self._bearer = re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{8,}")
         starts = "|".join(map(re.escape, _TOKEN_STARTS))
-        self._shapes = re.compile(rf"\b(?:{'|'.join(_SHAPES)}|(?:{starts})[\w./-]{{16,}})", re.A)
+        # Other names begin so too, `sk-learn-pipeline` for one. Tokens have long runs, or capitals and digits.
+        drawn = r"(?=[\w./-]{0,200}?[A-Za-z0-9]{16}|(?=[\w./-]{0,200}?\d)[\w./-]{0,200}?[A-Z])"
+        self._shapes = re.compile(rf"\b(?:{'|'.join(_SHAPES)}|(?:{starts}){drawn}[\w./-]{{16,}})", re.A)
         self._named = re.compile(
             r"""(?x) (?<![\w.-]) [\w.-]{1,64} (?= \\* ["']? \s{0,3} [=:] ) (?! :// )"""  # what stands before "=" or ":"
         )
