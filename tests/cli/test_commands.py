@@ -179,6 +179,26 @@ def test_run_tells_where_the_trace_is_and_replaces_one_only_with_force(tmp_path:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no folder that is in use")
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        ("os.chdir('/')", "fwmemtrace: the trace is in trace.bin; to read it: fwmemtrace report trace.bin\n"),
+        (
+            "os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')",
+            "fwmemtrace: the trace is in trace.bin; to read it: fwmemtrace report trace.bin\n",
+        ),
+        ("sys.stderr = None", ""),
+        ("os.dup2(os.open(os.devnull, os.O_RDONLY), 2)", ""),
+    ],
+)
+def test_the_program_may_change_its_folder_or_close_stderr(tmp_path: Path, program: str, told: str) -> None:
+    run = ("run", "--only-probes", "resident", script(tmp_path, f"import os, sys\n{program}"))
+    done = fwmemtrace(*run, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, told)
+
+
+@pytest.mark.slow
 def test_code_runs_as_it_does_under_the_interpreter(tmp_path: Path) -> None:
     code = "import sys; print(sys.argv, sys.path[0] == '', __name__, '__file__' in globals())"
     command = [sys.executable, "-c", code, "a", "-c"]

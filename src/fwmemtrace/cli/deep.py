@@ -37,21 +37,28 @@ def run_deep(arguments: argparse.Namespace) -> int:
         *(["--native-traces"] if arguments.native_traces else []),
         *(["--interval", arguments.interval] if arguments.interval is not None else []),
     ]
-    if arguments.force:
-        trace.unlink(missing_ok=True)
     form = ["-m"] if arguments.module else ["-c"] if arguments.code else []
     program = [*form, arguments.program, *arguments.args]
     with orderly_termination():
+        before = _last_write(trace)
         status = _run(trace, options, program, {})
-        if not trace.exists() or status == _INTERRUPTED:
+        if _last_write(trace) == before or status == _INTERRUPTED:  # there is no trace of this run
             return status
         if trace != asked:
             print(f"fwmemtrace: {asked} exists already and is kept: this trace is {trace}", file=sys.stderr)
         _run_again(trace, program)
         print_report([str(trace)])
         if not arguments.quiet:
-            tell_place(str(trace), reported=True)
+            tell_place(trace, None, reported=True)
     return status
+
+
+def _last_write(trace: Path) -> tuple[int, int] | None:
+    try:
+        status = trace.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _run_again(trace: Path, program: Sequence[str]) -> None:

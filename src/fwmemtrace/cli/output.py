@@ -67,10 +67,20 @@ def complain(line: str) -> None:
     print(visible(line), file=sys.stderr)
 
 
-def tell_place(trace: str, *, reported: bool) -> None:
-    """Writes to stderr where the trace is, and what reads it unless its report was printed."""
-    read_by = "" if reported else f"; to read it: fwmemtrace report {shlex.quote(trace)}"
-    complain(f"fwmemtrace: the trace is in {trace}{read_by}")
+def tell_place(trace: str | Path, folder: str | None, *, reported: bool) -> None:
+    """Writes to stderr where the trace is, and what reads it unless its report was printed.
+
+    Args:
+        trace: its path.
+        folder: where the command was started: the path of a trace inside is shown from there. None if it is gone.
+        reported: whether its report was printed.
+    """
+    shown = str(trace)
+    if folder is not None:
+        shown = shown.removeprefix(os.path.join(folder, ""))
+    read_by = "" if reported else f"; to read it: fwmemtrace report {shlex.quote(shown)}"
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # the program may have closed stderr
+        complain(f"fwmemtrace: the trace is in {shown}{read_by}")
 
 
 def _paged(text: str) -> bool:

@@ -13,7 +13,6 @@ from types import FrameType
 from ..recording.session import Session
 from ..recording.switch import session
 from ..units import parse_duration
-from . import output as out
 from .program import Program, load_code, load_module, load_script
 
 _PROBES = ("resident", "imports", "mappings")
@@ -87,6 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         native_traces=arguments.native_traces,
         short_calls=None if _SHORT_CALLS in os.environ else True,
     )
+    folder = _current_folder()  # the program may go elsewhere
     try:
         with _stopped_by_sigterm(tracing):
             status = _traced(program, arguments.args)
@@ -98,8 +98,17 @@ def run(arguments: argparse.Namespace) -> int:
 
         print_report([tracing.path])
     if tracing.path is not None and not arguments.quiet:
-        out.tell_place(os.path.relpath(tracing.path), reported=arguments.report)
+        from .output import tell_place  # only now that the program has ended: it imports much
+
+        tell_place(tracing.path, folder, reported=arguments.report)
     return status
+
+
+def _current_folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return None
 
 
 def _probes(arguments: argparse.Namespace) -> list[str]:
