@@ -26,7 +26,7 @@ from ..tracing import active, current_tracer, names
 from . import workers
 from .description import described_command, described_settings
 from .probe_set import ProbeSet
-from .recorders import make_phase_recorder
+from .recorders import load_phase_recorder, make_phase_recorder
 from .sink_guard import SinkGuard
 
 if TYPE_CHECKING:
@@ -73,11 +73,13 @@ class Session:
         self._sink = SinkGuard(sink)
         self._meter = open_meter(exact_peak=settings.exact_peak)
         production = settings.mode == "production"
-        self._governor = Governor(settings.max_overhead / 2 if production else None)
+        max_overhead = settings.max_overhead / 2 if production else None
+        self._governor = Governor(max_overhead)
         self._attribution = Attribution()
         self._probes = ProbeSet(warn)
         self._tick: Callable[[], None] = _nothing  # until there is a recorder
         self._probe_names = [probe.name for probe in probes]
+        load_phase_recorder(max_overhead)
         self._record_begin()
         try:
             self._probes.start(probes, self._context())
@@ -103,7 +105,7 @@ class Session:
             redact=self._redactor.attributes,
             on_failure=self._recorder_failed,
             window=self._sink.window,
-            max_overhead=settings.max_overhead / 2 if production else None,
+            max_overhead=max_overhead,
         )
         self._tick = getattr(self._recorder, "tick", _nothing)
         copyreg.pickle(type(self._recorder), current_tracer.reduce)
