@@ -74,7 +74,7 @@ def run(program: Program, folder: Path, *options: str) -> Run:
         RuntimeError: if a command fails.
     """
     trace = str(folder / f"{program.name}{''.join(options)}.bin")
-    output = _fwmemtrace("run", "-o", trace, *options, str(program.path))
+    output = _fwmemtrace("run", "-q", "-o", trace, *options, str(program.path))
     text = _fwmemtrace("report", trace)
     return Run(output, text, json.loads(_fwmemtrace("report", "--format", "json", trace)))
 

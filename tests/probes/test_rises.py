@@ -407,7 +407,7 @@ FIRST_THREAD = """
 import mmap, threading
 from fwmemtrace.probes.resident.running_threads import RunningThreads
 from fwmemtrace.system.held_reads import HeldReads
-from fwmemtrace.system.meter import open_meter
+from fwmemtrace.system.meters import open_meter
 
 look, looked, touched, end = (threading.Event() for _ in range(4))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_WITH_VALUE = {"-o", "--output", "--probes", "--only-probes"}
-_FLAGS = {"--native-traces", "--report", "--deep"}
+_WITH_VALUE = {"--output", "--probes", "--only-probes", "--interval"}
+_FLAGS = {"--force", "--quiet", "--native-traces", "--report", "--deep"}
 
 
 def with_probe(command: Sequence[str], probe: str, options: Sequence[str] = ()) -> list[str]:
@@ -50,15 +50,18 @@ def _is_script(word: str) -> bool:
 def _program(words: Sequence[str]) -> list[str]:
     """Returns the program and its arguments, from the words behind `run`."""
     place = 0
-    module: list[str] = []
+    form: list[str] = []
     while place < len(words) and words[place].startswith("-"):
         word = words[place]
-        if word == "-m":
-            module = ["-m"]
-        elif word in _WITH_VALUE:
-            place += 1
-        elif word not in _FLAGS and word.partition("=")[0] not in _WITH_VALUE and not word.startswith("-o"):
-            return []
         place += 1
+        name, has_value, _ = word.partition("=")
+        if name in _WITH_VALUE:
+            place += not has_value
+        elif word not in _FLAGS:
+            letters = word[1:].partition("o")[0]  # what follows -o is its value
+            if set(letters) - set("cfmq") or word == "-":
+                return []
+            form = [f"-{letter}" for letter in letters if letter in "cm"] or form
+            place += word.endswith("o") and word.count("o") == 1
     program = list(words[place:])
-    return [*module, *program] if program else []
+    return [*form, *program] if program else []
