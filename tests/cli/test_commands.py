@@ -195,7 +195,7 @@ def test_run_tells_where_the_trace_is_and_replaces_one_only_with_force(tmp_path:
 def test_the_program_may_change_its_folder_or_close_stderr(tmp_path: Path, program: str, told: str) -> None:
     run = ("run", "--only-probes", "resident", script(tmp_path, f"import os, sys\n{program}"))
     done = fwmemtrace(*run, folder=tmp_path)
-    assert (done.returncode, done.stderr) == (0, told)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", told)
 
 
 @pytest.mark.slow

@@ -79,8 +79,12 @@ def tell_place(trace: str | Path, folder: str | None, *, reported: bool) -> None
     if folder is not None:
         shown = shown.removeprefix(os.path.join(folder, ""))
     read_by = "" if reported else f"; to read it: fwmemtrace report {shlex.quote(shown)}"
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # the program may have closed stderr
+    if sys.stderr is None:
+        return
+    try:
         complain(f"fwmemtrace: the trace is in {shown}{read_by}")
+    except (OSError, ValueError):  # the program has closed it, or nobody reads it any more
+        sys.stderr = None  # what is left in its buffer would fail once more at exit, which then has the status 120
 
 
 def _paged(text: str) -> bool:
