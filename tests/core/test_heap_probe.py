@@ -176,7 +176,8 @@ def test_threads_tasks_signals_and_failing_calls_under_a_tiny_interval(run_progr
     for number in range(5):
         assert within(trace[f"task {number}"].heap.live_bytes, 200_000, 0.3)
     assert within(trace["fails"].heap.live_bytes, 2 * MB, 0.05)
-    assert trace["fails"].heap.allocated_bytes < 100 * MB, "failed calls count for nothing"
+    # What it asks for itself is less than 4 MB; the interpreter may map an arena or two of its own meanwhile.
+    assert trace["fails"].heap.allocated_bytes < 4 * MB + 2 * 2**20, "failed calls count for nothing"
     assert within(trace["map"].heap.live_bytes, 8 * MB, 0.05)
     assert not trace.report("json").count("samples are missing")
 
