@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from ..packages import package_of
+from ..packages import is_standard, package_of
 from .library_options import CACHE_ENTRIES
 
 GROWING = "growing dicts"  # in what the pass that watches use notes
@@ -88,7 +88,7 @@ class DictBounds:
 
 def _is_own(name: str, module: Any) -> bool:
     """Tells whether a module is the program's own: neither installed nor part of Python or the tracer."""
-    if name.partition(".")[0] in (_TRACER, *sys.stdlib_module_names) or not isinstance(module, ModuleType):
+    if name.partition(".")[0] == _TRACER or is_standard(name) or not isinstance(module, ModuleType):
         return False
     file = vars(module).get("__file__")
     return isinstance(file, str) and not package_of(file)

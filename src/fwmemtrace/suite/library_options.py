@@ -12,6 +12,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
+from ..packages import is_standard
+
 ARENA, PADDING, CACHES = "onnxruntime arena", "padding", "bounded caches"
 SLEEP = "onnxruntime sleep"  # no lever: see `_sleeping_threads`
 CACHE_ENTRIES = 16
@@ -147,8 +149,7 @@ class LibraryOptions:
                 return real(maxsize, typed)
 
             def decorate(function: Any) -> Any:
-                package = str(getattr(function, "__module__", "")).partition(".")[0]
-                own = package not in sys.stdlib_module_names
+                own = not is_standard(str(getattr(function, "__module__", "")))
                 made = real(CACHE_ENTRIES if own and not self._watch else None, typed)(function)
                 if own:
                     self._caches.append(made)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
-from ..analysis.suite.agreement import same_answers
+from ..analysis.suite.agreement import agreement, all_equal
 from ..analysis.suite.reading import SuiteProcess
 from ..analysis.suite.statements import packages_named
 from ..analysis.suite.unused import is_suite_file, with_suite_file
@@ -120,9 +120,8 @@ class Trials:
                 self._broken.update(process.run.changes)
         answers = {measured[position].name: one.own.answers for position, one in use.items()}
         for process in done:
-            if any(change.kind == BOUND for change in process.run.changes) and not same_answers(
-                answers.get(process.run.component), process.own.answers
-            ):
+            found = agreement(answers.get(process.run.component), process.own.answers)
+            if any(change.kind == BOUND for change in process.run.changes) and not all_equal(found):
                 self._broken.update(process.run.changes)  # what it forgets was not only a cache
         for lines, process in zip(edits.values(), done[len(wanted) :], strict=True):
             for line, size in lines_saved(lines, process):

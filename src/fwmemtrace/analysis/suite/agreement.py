@@ -37,9 +37,8 @@ def agreement(expected: SuiteAnswers | None, given: SuiteAnswers | None) -> Suit
     )
 
 
-def same_answers(expected: SuiteAnswers | None, given: SuiteAnswers | None) -> bool:
-    """Tells whether answers can be compared and are all equal."""
-    found = agreement(expected, given)
+def all_equal(found: SuiteAgreement | None) -> bool:
+    """Tells whether answers could be compared and are all equal."""
     return found is not None and found.equal == found.requests
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ...records import SuiteChange
 from ...results.suite import Spread, SuiteAgreement, SuiteFact, SuiteLever
-from .agreement import agreement, agreement_facts
+from .agreement import agreement, agreement_facts, all_equal
 from .change_facts import action_of, edit_facts
 from .evidence import (
     WORTH_A_ROW,
@@ -41,7 +41,7 @@ def trial_levers(one: ComponentEvidence) -> Iterator[SuiteLever]:
         if low <= max(one.noise, width(after)):
             continue
         found = _answers(one, runs)
-        if change.kind == "bound dict" and (found is None or found.equal < found.requests):
+        if change.kind == "bound dict" and not all_equal(found):
             continue
         in_service, in_service_peak = one.in_service(change)
         yield from lever_if_worthwhile(
