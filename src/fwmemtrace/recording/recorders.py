@@ -17,18 +17,6 @@ if TYPE_CHECKING:
     from .recorder import Recorder
 
 
-def load_phase_recorder(max_overhead: float | None) -> None:
-    """Load what `make_phase_recorder` needs. A probe that has started would take it for an import of the program's.
-
-    Args:
-        max_overhead: as for `make_phase_recorder`.
-    """
-    if core.load()[0] is not None:
-        from . import compiled_recorder  # noqa: F401
-    if max_overhead is not None:
-        from . import sampling  # noqa: F401
-
-
 def make_phase_recorder(
     emit: Emit,
     probe_set: ProbeSet,

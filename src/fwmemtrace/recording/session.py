@@ -26,7 +26,7 @@ from ..tracing import active, current_tracer, names
 from . import workers
 from .description import described_command, described_settings
 from .probe_set import ProbeSet
-from .recorders import load_phase_recorder, make_phase_recorder
+from .recorders import make_phase_recorder
 from .sink_guard import SinkGuard
 
 if TYPE_CHECKING:
@@ -77,9 +77,18 @@ class Session:
         self._governor = Governor(max_overhead)
         self._attribution = Attribution()
         self._probes = ProbeSet(warn)
-        self._tick: Callable[[], None] = _nothing  # until there is a recorder
         self._probe_names = [probe.name for probe in probes]
-        load_phase_recorder(max_overhead)
+        # Before the probes start: they would take the modules that it loads for imports of the program's.
+        self._recorder = make_phase_recorder(
+            self._sink.emit,
+            self._probes,
+            self._meter,
+            exact_peak=settings.exact_peak,
+            redact=self._redactor.attributes,
+            on_failure=self._recorder_failed,
+            window=self._sink.window,
+            max_overhead=max_overhead,
+        )
         self._record_begin()
         try:
             self._probes.start(probes, self._context())
@@ -97,17 +106,6 @@ class Session:
         if self._sink.path is not None and session_id is None:
             self._first_path = getattr(sink, "first_path", self._sink.path)
             workers.announce(self.id, settings, self._first_path, getattr(sink, "asked", ""))
-        self._recorder = make_phase_recorder(
-            self._sink.emit,
-            self._probes,
-            self._meter,
-            exact_peak=settings.exact_peak,
-            redact=self._redactor.attributes,
-            on_failure=self._recorder_failed,
-            window=self._sink.window,
-            max_overhead=max_overhead,
-        )
-        self._tick = getattr(self._recorder, "tick", _nothing)
         copyreg.pickle(type(self._recorder), current_tracer.reduce)
         names.use(self._redactor.text)
         self._previous_tracer = active.install(self._recorder)  # there is one if FWMEMTRACE_MARKERS is set
@@ -235,7 +233,7 @@ class Session:
             self._attribution,
             delivered,
             self._redactor.text,
-            lambda: self._tick(),
+            getattr(self._recorder, "tick", _nothing),
         )
 
     def _after_fork(self) -> None:
