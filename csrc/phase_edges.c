@@ -36,7 +36,7 @@ typedef struct {
 } PhaseEdges;
 
 static struct { Py_ssize_t id, parent, phase, tracer, thread_id, peak_index, state, closed; } slots;
-static PyObject *statm_name, *name_name, *attributes_name, *hears_inner, *measures, *phase_began, *phase_ended;
+static PyObject *statm_name, *name_name, *attributes_name, *hears_outermost, *hears_inner, *measures, *phase_began, *phase_ended;
 
 static PyObject **slot(PyObject *span, Py_ssize_t offset) { return (PyObject **)((char *)span + offset); }
 
@@ -214,10 +214,9 @@ static int attribute_is_true(PyObject *thing, PyObject *name) {
 
 // Calls hooks of the probes, if the span has any; what they allocate is in no phase's peak.
 static int call_probes(PhaseEdges *self, PyObject *hooks, PyObject *span) {
-    if (*slot(span, slots.parent) != Py_None) {
-        int hears = attribute_is_true(self->probes, hears_inner);
-        if (hears <= 0) return hears;
-    }
+    bool is_outermost = *slot(span, slots.parent) == Py_None;
+    int hears = attribute_is_true(self->probes, is_outermost ? hears_outermost : hears_inner);
+    if (hears <= 0) return hears;
     int measured = self->peaks ? attribute_is_true(self->probes, measures) : 0;
     if (measured < 0 || (measured && peaks_edge(self->peaks))) return -1;
     PyObject *done = PyObject_CallMethodOneArg(self->probes, hooks, span);
@@ -367,7 +366,8 @@ static bool find_slot(PyObject *type, const char *name, Py_ssize_t *offset) {
 
 static bool prepare(PyObject *span_type) {
     struct { PyObject **place; const char *text; } texts[] = {
-        {&statm_name, "statm"}, {&name_name, "name"}, {&attributes_name, "attributes"}, {&hears_inner, "hears_inner"},
+        {&statm_name, "statm"}, {&name_name, "name"}, {&attributes_name, "attributes"},
+        {&hears_outermost, "hears_outermost"}, {&hears_inner, "hears_inner"},
         {&measures, "measures"}, {&phase_began, "phase_began"}, {&phase_ended, "phase_ended"},
     };
     for (size_t at = 0; at < sizeof texts / sizeof *texts; at++)

@@ -47,9 +47,10 @@ class World:
 
     peak_source = "sampled"
 
-    def __init__(self, emit: Callable[[Record], object], *, hears_inner: bool, measures: bool) -> None:
+    def __init__(self, emit: Callable[[Record], object], *, hears: str, measures: bool) -> None:
         self.emit = emit
-        self.hears_inner, self.measures = hears_inner, measures
+        self.hears_outermost, self.hears_inner = hears != "nothing", hears == "all"
+        self.measures = measures
         self.hears_switches = True
         self.level = self.mark = 40_960
         self.raises: type[BaseException] | None = None
@@ -155,13 +156,13 @@ def play(steps: list[tuple[str, Any]], make: Any, world: World, failures: list[s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("exact_peak", [True, False])
-@pytest.mark.parametrize("hears_inner", [True, False])
+@pytest.mark.parametrize("hears", ["nothing", "outermost", "all"])
 @settings(deadline=None, max_examples=100)
 @given(steps=STEPS, measures=st.booleans())
 def test_both_recorders_write_the_same_bytes(
     tmp_path_factory: pytest.TempPathFactory,
     exact_peak: bool,
-    hears_inner: bool,
+    hears: str,
     steps: list[tuple[str, Any]],
     measures: bool,
 ) -> None:
@@ -183,7 +184,7 @@ def test_both_recorders_write_the_same_bytes(
             )
             return recorder
 
-        world, failures = World(sink.write, hears_inner=hears_inner, measures=measures), list[str]()
+        world, failures = World(sink.write, hears=hears, measures=measures), list[str]()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(phase_recorder, "perf_counter_ns", world.clock)
             seen = contextvars.Context().run(lambda w=world, m=make, f=failures: list(play(steps, m, w, f)))
@@ -201,7 +202,7 @@ def test_both_recorders_write_the_same_bytes(
 def test_peaks_are_those_of_the_class_in_python(steps: list[tuple[str, int]]) -> None:
     outcomes = []
     for kind in (PhasePeaks, lambda *meter: COMPILED.PhasePeaks(*meter, None)):
-        world, ids, seen = World(lambda _: None, hears_inner=False, measures=False), count(1), list[object]()
+        world, ids, seen = World(lambda _: None, hears="outermost", measures=False), count(1), list[object]()
         peaks = kind(world.peak, world.reset_peak)
         edges: list[int] = []
         for action, number in steps:

@@ -93,7 +93,7 @@ class PhaseRecorder:
 
     def _record_begin(self, span: Span) -> None:
         parent, phase = span.parent, span.phase
-        if parent is None or self._probes.hears_inner:
+        if self._probes.hears_outermost if parent is None else self._probes.hears_inner:
             self._call_probes(self._probes.phase_began, span)
         attributes = phase.attributes
         if attributes:
@@ -120,7 +120,7 @@ class PhaseRecorder:
             now = perf_counter_ns()
             if self._peaks is not None:
                 peak = max(rss, self._peaks.end(span.peak_index, rss))
-            if span.parent is None or self._probes.hears_inner:
+            if self._probes.hears_outermost if span.parent is None else self._probes.hears_inner:
                 self._call_probes(self._probes.phase_ended, span)
             self._emit(PhaseEnd(span.id, now, rss, peak, None if error is None else type_name(error)))
         except BaseException as failure:

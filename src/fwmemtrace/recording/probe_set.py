@@ -40,7 +40,8 @@ class ProbeSet:
         warn: shows a warning to the program.
 
     Attributes:
-        hears_inner: whether inner phases have hooks to call, not only outermost ones.
+        hears_outermost: whether outermost phases have hooks to call.
+        hears_inner: whether inner ones have.
         hears_switches: whether switches between phases have.
         measures: whether one of the hooks may itself take memory at the edges of phases.
         errors: the number of exceptions that each probe raised, by its name.
@@ -160,6 +161,7 @@ class ProbeSet:
         self._began_inner = [call for call in self._began_outermost if call[0] not in outermost_only]
         self._ended_inner = [call for call in self._ended_outermost if call[0] not in outermost_only]
         self._switched = [(probe, probe.switched) for probe in self._running if _overrides(probe, "switched")]
+        self.hears_outermost = bool(self._began_outermost or self._ended_outermost)
         self.hears_inner = bool(self._began_inner or self._ended_inner)
         self.hears_switches = bool(self._switched)
         self.measures = any(probe.measured for probe in [*began, *ended])
@@ -167,10 +169,15 @@ class ProbeSet:
     def _begin_call(self, probe: Probe) -> Callable[[Span], None]:
         name, hook = probe.name, probe.phase_began
 
+        # Every phase pays for these two functions, so they do without `_call`.
         def call(span: Span) -> None:
-            state = self._call(probe, hook, span)
-            if state is not None:
-                _keep(span, name, state, 0, 0)
+            try:
+                state = hook(span)
+            except Exception as error:
+                self._raised(probe, error)
+            else:
+                if state is not None:
+                    _keep(span, name, state, 0, 0)
 
         def measured_call(span: Span) -> None:
             began_ns, rss, collecting = perf_counter_ns(), self._rss(), pause_collector()
@@ -188,8 +195,11 @@ class ProbeSet:
         name, hook = probe.name, probe.phase_ended
 
         def call(span: Span) -> None:
-            state, _, _ = _kept(span, name)
-            self._call(probe, hook, span, state)
+            state = None if span.state is None else _kept(span, name)[0]
+            try:
+                hook(span, state)
+            except Exception as error:
+                self._raised(probe, error)
 
         def measured_call(span: Span) -> None:
             began_ns, rss, collecting = perf_counter_ns(), self._rss(), pause_collector()
@@ -214,16 +224,19 @@ class ProbeSet:
     def _call(self, probe: Probe, hook: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return hook(*arguments)
-        except RecursionError:  # the program is at its recursion limit; the probe is not to blame
-            self._count_error(probe)
         except Exception as error:
-            if is_the_programs(error):
-                raise
-            if is_passing(error):
-                self._passed(probe, error)
-            else:
-                self._switch_off(probe, error)
-        return None
+            self._raised(probe, error)
+            return None
+
+    def _raised(self, probe: Probe, error: Exception) -> None:
+        if isinstance(error, RecursionError):  # the program is at its recursion limit; the probe is not to blame
+            self._count_error(probe)
+        elif is_the_programs(error):
+            raise error
+        elif is_passing(error):
+            self._passed(probe, error)
+        else:
+            self._switch_off(probe, error)
 
     def _passed(self, probe: Probe, error: Exception) -> None:
         """Let a probe go on that has failed for want of descriptors, or the like. The first time is noted."""
