@@ -173,9 +173,9 @@ def test_the_capture_is_read_once_and_again_only_for_more_stacks(
             kept += [bytearray(400_000)]
     analyse, tops = process_module.analyse_capture, []
 
-    def counted(file, top, progress=None):
+    def counted(file, top, *rest, **options):
         tops.append(top)
-        return analyse(file, top, progress)
+        return analyse(file, top, *rest, **options)
 
     monkeypatch.setattr(process_module, "analyse_capture", counted)
     trace = fwmemtrace.read(tmp_path / "trace.bin")
@@ -199,7 +199,7 @@ def test_a_capture_that_was_not_read_to_its_end_is_read_again(tmp_path: Path, mo
     results = iter(
         [process_module.CaptureResults({}, ["interrupted"], complete=False), process_module.CaptureResults({}, [])]
     )
-    monkeypatch.setattr(process_module, "analyse_capture", lambda *_: next(results))
+    monkeypatch.setattr(process_module, "analyse_capture", lambda *_, **__: next(results))
     trace = fwmemtrace.read(path)
     assert trace.summary().trace.notes == ["interrupted"]
     assert trace.summary().trace.notes == []

@@ -80,6 +80,15 @@ def test_a_comparison_shows_names_as_they_are(hostile):
     assert "[/]" in page.replace("\\/", "/")
 
 
+def test_the_json_of_other_commands_escapes_control_characters(hostile):
+    compared = shown(hostile, "diff", str(hostile), "--format", "json")
+    names = {row["path"] for process in json.loads(compared)["processes"] for row in process["phases"]}
+    assert "\x7f" in names
+    checked = shown(hostile, "check", "--phase", "\u202eabc\u2066=1kB", "--output-format", "json")
+    assert "\u202eabc\u2066" in json.dumps(json.loads(checked), ensure_ascii=False)
+    assert unprintable(compared) | unprintable(checked) == set()
+
+
 def test_json_escapes_control_characters(hostile):
     page = shown(hostile, "report", "--format", "json")
     assert unprintable(page) == set()

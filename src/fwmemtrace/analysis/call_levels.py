@@ -42,6 +42,12 @@ class CallLevelsFold:
             self._series[key] = CallSeries(_POINTS)
         self._series[key].add(level)
 
+    def include(self, other: CallLevelsFold) -> None:
+        """Add the series of a fold of other metrics."""
+        for key, series in other._series.items():
+            if len(self._series) < 10 * _MOST_SERIES:
+                self._series[key] = series
+
     def result(self) -> list[results.CallLevels]:
         """Return the series of the phases with the most calls."""
         known = [(key, series) for key, series in self._series.items() if key[0] and series.calls >= _LEAST_CALLS]

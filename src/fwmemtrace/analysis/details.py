@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from .. import results
-from ..paths import PhasePath
 from ..records import Record
 from .call_levels import CallLevelsFold
 from .calls import CallsFold
 from .marks import MarksFold
 from .process_fold import ProcessFold
 from .readings import ReadingsFold
+
+
+class CaptureDetails(NamedTuple):
+    """What a page shows of a capture beyond the report.
+
+    Attributes:
+        levels: the live bytes at the ends of calls.
+        tree: the largest stacks.
+    """
+
+    levels: CallLevelsFold
+    tree: results.StackTree
 
 
 class DetailsAnalysis:
@@ -31,23 +43,21 @@ class DetailsAnalysis:
         """Add records, in the order in which the process wrote them."""
         self._process.read(records)
 
-    def native_call(self, path: PhasePath, level: float) -> None:
-        """Add the live native bytes at the end of a call."""
-        self._levels.call(path, "native", level)
-
     def result(
         self,
         origin_ns: int,
-        native: results.StackTree | None = None,
+        native: CaptureDetails | None = None,
         sampled: results.StackTree | None = None,
     ) -> results.ProcessDetails:
         """Return what is known so far.
 
         Args:
             origin_ns: the moment that counts as 0, by the monotonic clock.
-            native: the stacks of the process's capture.
+            native: what the process's capture says.
             sampled: the stacks of its sampled heap.
         """
+        if native is not None:
+            self._levels.include(native.levels)
         paths, calls = self._calls.result(origin_ns)
         return results.ProcessDetails(
             pid=self.pid,
@@ -56,6 +66,6 @@ class DetailsAnalysis:
             marks=self._marks.result(origin_ns),
             levels=self._levels.result(),
             readings=self._readings.result(origin_ns),
-            native=native,
+            native=None if native is None else native.tree,
             sampled=sampled,
         )

@@ -13,6 +13,7 @@ from ..capture.own_frames import is_program_code
 from ..paths import PhasePath, write
 from ..records import Record
 from .collector import CollectorFold
+from .details import CaptureDetails
 from .growth import GrowthFold
 from .holders import HoldersFold
 from .imports import ImportFold
@@ -38,12 +39,14 @@ class CaptureResults:
         notes: what a reader of the report has to know about the capture.
         growth: the growth of native memory, by phase.
         complete: whether all of the capture was read.
+        details: what a page shows beyond that, if it was asked for.
     """
 
     rows: Mapping[PhasePath, results.Native] | None = None
     notes: Sequence[str] = field(default_factory=list)
     growth: Sequence[results.Growth] = field(default_factory=list)
     complete: bool = True
+    details: CaptureDetails | None = None
 
     def first(self, top: int) -> CaptureResults:
         """Return the same with this many stacks for each phase at most."""

@@ -147,7 +147,11 @@ class LocalCapture:
         return samples(self._fold, self._readable)
 
     def largest_stacks(self, most: int) -> LargestStacks:
-        """Return the stacks with the largest shares of their phases, as of what was read so far."""
+        """Return the stacks with the largest shares of their phases, as of what was read so far.
+
+        Their frames have lines and inlined functions, whatever a summary did before.
+        """
+        self.file.forget_names()
         with CollectorPaused():
             return largest_stacks(self._fold, self._readable, self.file.prepare, most)
 

@@ -77,6 +77,7 @@ class CaptureFile:
             raise CaptureError(f"{path}: no such file")
         if not path.is_file():
             raise CaptureError(f"{path} is a folder, not a memray capture")
+        self._path = path
         self.parser = parser_for(path)
         try:
             self._reader: Any = memray.FileReader(str(path)) if self.parser is None else self._reader_of([])
@@ -135,6 +136,19 @@ class CaptureFile:
         """Make ready to resolve these stacks. Any other one takes longer: the first needs all stacks to be read."""
         if self.parser is not None and self._keys is not None and not self._keys.keys() >= set(keys):
             self._read_stacks(keys)
+
+    def forget_names(self) -> None:
+        """Resolve from here on as if nothing had been resolved: memray keeps names as it first resolved them."""
+        if self.parser is not None:
+            self._keys = {}
+            return
+        from memray import FileReader
+
+        reader = FileReader(str(self._path))
+        for self._lens in reader.get_allocation_records():
+            pass  # a reader knows the stacks of the records that it has read
+        self._reader.close()
+        self._reader = reader
 
     def _read_stacks(self, keys: Collection[StackKey] | None) -> None:
         reader = self._reader_of(keys)

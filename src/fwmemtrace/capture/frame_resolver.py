@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
-from functools import cache
+from functools import cache, lru_cache
 
 from .frames import UNKNOWN, HybridFrame, PythonFrame
 from .symbol_hook import install, library_and_source
+
+_CACHED = 65_536  # frames
 
 
 class FrameResolver:
@@ -28,17 +30,20 @@ class FrameResolver:
         self.usable = not other_builds or (hooked and not any(map(_is_interpreter, other_builds)))
         others = {os.path.realpath(path) for path in other_builds}
         self._is_other = cache(lambda library: os.path.realpath(library) in others)
+        self._resolved = lru_cache(_CACHED)(self._resolve)  # the same frames are in most stacks
 
     def resolve(self, frames: Iterable[PythonFrame]) -> list[HybridFrame]:
         """Return frames with their libraries; those with neither a name nor a library are left out."""
-        resolved: list[HybridFrame] = []
-        for function, file, line in frames:
-            library, source = library_and_source(file)
-            if library is not None and self._is_other(library):
-                resolved.append((UNKNOWN, "", 0, library))
-            elif function != UNKNOWN or library is not None:
-                resolved.append((function, "" if source == UNKNOWN else source, line, library))
-        return resolved
+        return [frame for frame in map(self._resolved, frames) if frame is not None]
+
+    def _resolve(self, frame: PythonFrame) -> HybridFrame | None:
+        function, file, line = frame
+        library, source = library_and_source(file)
+        if library is not None and self._is_other(library):
+            return UNKNOWN, "", 0, library
+        if function == UNKNOWN and library is None:
+            return None
+        return function, "" if source == UNKNOWN else source, line, library
 
 
 def libraries_without_symbols(frames: Iterable[PythonFrame]) -> list[str | None]:

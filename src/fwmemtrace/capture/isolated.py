@@ -195,14 +195,27 @@ def read_rows(
     path: str | os.PathLike[str],
     *,
     top: int = 10,
+    largest: int = 0,
     other_builds: Collection[str] = (),
     progress: Progress | None = None,
     run_ended: RunEnded | None = None,
 ) -> CaptureSummary:
-    """Read a memray capture by phase; see `by_phase.read_capture`."""
+    """Read a memray capture by phase; see `by_phase.read_capture`.
+
+    Args:
+        path: the capture.
+        top: how many stacks to resolve for each phase.
+        largest: how many of the largest stacks of all phases together to return as well.
+        other_builds: as for `by_phase.LocalCapture`.
+        progress: as for `by_phase.LocalCapture.read`.
+        run_ended: as for `by_phase.LocalCapture`.
+    """
     with IsolatedCapture(path, other_builds=other_builds, run_ended=run_ended) as capture:
         capture.read(progress)
-        return capture.summary(top)
+        summary = capture.summary(top)
+        if largest:
+            summary.largest = capture.largest_stacks(largest)
+        return summary
 
 
 @contextmanager

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 
 class ReadRows(Protocol):
-    """Reads a capture as rows by phase; see `by_phase.read_capture`."""
+    """Reads a capture as rows by phase; see `isolated.read_rows`."""
 
     def __call__(
         self,
         path: str | os.PathLike[str],
         *,
         top: int = 10,
+        largest: int = 0,
         other_builds: Collection[str] = (),
         progress: Progress | None = None,
         run_ended: RunEnded | None = None,

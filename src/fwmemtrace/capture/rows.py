@@ -12,6 +12,7 @@ import msgspec
 from .. import results
 from ..paths import PhasePath, is_inside, write
 from .fold import PhaseFold
+from .largest import LargestStacks
 from .native_records import StackKey
 from .stacks import ReadableStack
 from .tally import ALLOCATED, COUNT, KEY, LIVE, Site, SiteTotals, Tally
@@ -36,6 +37,7 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
         complete: whether the whole capture was read.
         stopped: whether the session in it was stopped, as far as the capture shows.
         notes: caveats for readers of the report.
+        largest: the largest stacks, if they were asked for.
     """
 
     rows: dict[PhasePath, results.Native]
@@ -48,6 +50,7 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
     complete: bool = True
     stopped: bool = True
     notes: list[str] = []
+    largest: LargestStacks | None = None
 
 
 class _Chosen(NamedTuple):

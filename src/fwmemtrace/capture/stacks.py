@@ -89,7 +89,10 @@ def readable_frames(python: Iterable[PythonFrame], hybrid: Iterable[HybridFrame]
         shown = [_python_frame(*frame) for frame in python]
     else:
         known = set(python)
-        shown = [_python_frame(*frame[:3]) if _is_python(frame, known) else _native_frame(*frame) for frame in hybrid]
+        shown = [
+            _python_frame(*frame[:3]) if frame[3] is None and frame[:3] in known else _native_frame(*frame)
+            for frame in hybrid
+        ]
     for frame in shown:
         if frame is not None and not (frames and frames[-1] == frame and frame[0] in (IMPORT[0], UNKNOWN)):
             frames.append(frame)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-import msgspec
-
 from ..analysis.diff import RunOfTrace, compare
 from ..analysis.diff.thresholds import exceeding
 from ..errors import SettingsError, unknown_name
 from ..reports.difference import difference_document
 from ..reports.difference_words import threshold_lines
 from ..reports.formats import FORMATS
+from ..reports.json import write_json
 from ..results.diff import Comparison
 from ..trace import read
 from ..units import parse_share_or_bytes
@@ -79,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _text(comparison: Comparison, arguments: argparse.Namespace) -> str:
     if arguments.format == "json":
-        return msgspec.json.format(msgspec.json.encode(comparison), indent=2).decode() + "\n"
+        return write_json(comparison)
     document = difference_document(comparison, arguments.top)
     return FORMATS[arguments.format](document, out.options(arguments.output, arguments.top, width=120))
 

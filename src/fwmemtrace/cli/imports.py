@@ -9,8 +9,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import msgspec
-
 from .. import results
 from ..analysis.import_cost import import_cost
 from ..analysis.worker_forecast import with_workers
@@ -115,7 +113,9 @@ def _cost(trace: Path, modules: list[str], workers: int | None) -> results.Impor
 
 def _text(cost: results.ImportCost, arguments: argparse.Namespace) -> str:
     if arguments.format == "json":
-        return msgspec.json.format(msgspec.json.encode(cost), indent=2).decode() + "\n"
+        from ..reports.json import write_json
+
+        return write_json(cost)
     from ..reports.formats import FORMATS
     from ..reports.import_report import import_document
 

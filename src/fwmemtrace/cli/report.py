@@ -159,8 +159,10 @@ def print_report(
             from ..trace import read
 
             trace = read(*traces)
-            report = select(trace.summary(budget=budget, top=top, progress=progress), selection)
-            if isinstance(renderer, DetailedReport):
+            detailed = isinstance(renderer, DetailedReport)
+            whole = trace.summary(budget=budget, top=top, progress=progress, details=detailed)
+            report = select(whole, selection)
+            if detailed:
                 details = trace.details(report, source=source, progress=progress)
         else:
             from ..analysis.findings import find

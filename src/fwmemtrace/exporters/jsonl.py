@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ..records import CaptureChunk, Record
+from ..reports.visible import visible_json
 from .base import TraceLike
 
 
@@ -21,10 +22,10 @@ class JsonLinesExporter:
             OSError: if the file cannot be written.
         """
         encode = msgspec.json.Encoder(enc_hook=str).encode
-        with out_path.open("wb") as file:
+        with out_path.open("w", encoding="utf-8", newline="") as file:
             for process in trace.processes:
                 for record in process.records:
-                    file.write(encode(_object(record, process.pid)) + b"\n")
+                    file.write(visible_json(encode(_object(record, process.pid))) + "\n")
 
 
 def _object(record: Record, pid: int) -> dict[str, Any]:

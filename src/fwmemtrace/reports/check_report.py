@@ -6,10 +6,9 @@ import os
 from collections.abc import Callable
 from xml.etree import ElementTree
 
-import msgspec
-
 from ..results.check import BudgetCheck, CheckReport, Contributor
 from .blocks import Bytes, Code, Column, Document, Inline, Section, Sentence, Table, plain
+from .json import write_json
 from .ledger_words import ledger_words
 from .markdown import write_markdown
 from .sites import short
@@ -27,7 +26,7 @@ def check_text(report: CheckReport) -> str:
 
 def check_json(report: CheckReport) -> str:
     """Returns all checks as JSON; see `results.check`."""
-    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
+    return write_json(report)
 
 
 def check_junit(report: CheckReport) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
 from typing import Any
 
 import msgspec
 
 from .. import results
 from .base import Options
+from .visible import visible_json
 from .worded import worded
-
-_BEYOND_ASCII = re.compile(r"[^\x00-\x7e]")
 
 
 class JsonReport:
@@ -20,13 +17,12 @@ class JsonReport:
 
     def render(self, report: results.TraceReport, options: Options) -> str:
         """Returns one JSON object, indented."""
-        text = msgspec.json.format(msgspec.json.encode(worded(report)), indent=2).decode()
-        return _BEYOND_ASCII.sub(_escaped, text) + "\n"
+        return write_json(worded(report))
 
 
-def _escaped(found: re.Match[str]) -> str:
-    """What a terminal would obey instead of showing it, as an escape; anything else as it is."""
-    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1].replace("\x7f", "\\u007f")
+def write_json(value: Any) -> str:
+    """Returns results as JSON, indented, with escapes for what a terminal would obey."""
+    return visible_json(msgspec.json.format(msgspec.json.encode(value), indent=2)) + "\n"
 
 
 def schema() -> dict[str, Any]:

@@ -8,15 +8,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
+from .. import results
+from ..analysis.call_levels import CallLevelsFold
+from ..analysis.details import CaptureDetails
 from ..analysis.growth import GrowthFold
 from ..analysis.process_analysis import CaptureResults
+from ..analysis.stack_tree import StackTreeBuilder
+from ..capture.largest import LargestStacks
 from ..capture.readers import reader_for
 from ..capture.samples import StackSample
 from ..errors import CaptureError
+from ..paths import PhasePath, write
 from ..records import CaptureChunk, MappedLibrary
 from ..system.elf import build_of
 from ..tracefile.reader import TraceFile
 
+NATIVE_METRICS = ("live", "at peak", "allocated", "allocations", "temporary")
+_METRIC = "native"  # of growth
+_MOST_STACKS = 10_000  # of a capture, as many as the tree has rows; the others are in sums
 Progress: TypeAlias = Callable[[int, int], None]  # records of a capture that were read, and all records
 
 
@@ -47,31 +56,58 @@ def capture_of(file: TraceFile, tool: str = "memray") -> Iterator[Path | None]:
         yield path if complete else None
 
 
-def analyse_capture(file: TraceFile, top: int, progress: Progress | None = None) -> CaptureResults | None:
+def analyse_capture(
+    file: TraceFile, top: int, progress: Progress | None = None, *, details: bool = False
+) -> CaptureResults | None:
     """Return what a process's capture says; None if it has none.
 
     Args:
         file: the process's trace file.
         top: how many stacks to resolve for each phase.
+        details: whether to keep what a page shows beyond the report.
         progress: called now and then with the number of records read and of all records.
     """
     with capture_of(file) as path:
         if path is None:
             return None
         growth = GrowthFold()
+        levels = CallLevelsFold()
+
+        def run_ended(phase: PhasePath, level: int, change: int) -> None:
+            growth.call(phase, _METRIC, level, change)
+            if details:
+                levels.call(phase, _METRIC, level)
+
         try:
             capture = reader_for("memray").rows(
                 path,
                 top=top,
+                largest=_MOST_STACKS if details else 0,
                 other_builds=other_builds(file),
                 progress=progress,
-                run_ended=lambda phase, level, change: growth.call(phase, "native", level, change),
+                run_ended=run_ended,
             )
         except CaptureError as error:
             return CaptureResults(notes=[f"native: {error}"])
     return CaptureResults(
-        capture.rows, [f"native: {note}" for note in capture.notes], growth.result(), complete=capture.complete
+        capture.rows,
+        [f"native: {note}" for note in capture.notes],
+        growth.result(),
+        complete=capture.complete,
+        details=None if capture.largest is None else CaptureDetails(levels, native_tree(capture.largest)),
     )
+
+
+def native_tree(largest: LargestStacks) -> results.StackTree:
+    """Return stacks of a capture as a tree."""
+    builder = StackTreeBuilder(NATIVE_METRICS)
+    for stack in largest.stacks:
+        root = write(stack.phase)
+        if stack.frames is None:
+            builder.add_smaller(root, stack.figures, stack.stacks)
+        else:
+            builder.add(root, [largest.frames[number] for number in stack.frames], stack.figures)
+    return builder.result()
 
 
 @contextmanager

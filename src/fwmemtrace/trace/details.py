@@ -6,19 +6,14 @@ from collections.abc import Iterable, Sequence
 
 from .. import results
 from ..analysis.details import DetailsAnalysis
-from ..analysis.stack_tree import StackTreeBuilder, stack_tree
-from ..capture.isolated import IsolatedCapture
-from ..capture.largest import LargestStacks
-from ..errors import CaptureError
+from ..analysis.stack_tree import stack_tree
 from ..paths import PhasePath, write
-from .capture import Progress, capture_of, other_builds
+from .capture import Progress
 from .heap import heap_stacks
 from .process import TracedProcess
 from .sources import source_files
 
 SAMPLED_METRICS = ("live", "at peak", "allocated")
-NATIVE_METRICS = ("live", "at peak", "allocated", "allocations", "temporary")
-_MOST_STACKS = 10_000  # of a capture, as many as the tree has rows; the others are in sums
 
 
 def details_of(
@@ -54,24 +49,8 @@ def _process(
 ) -> results.ProcessDetails:
     analysis = DetailsAnalysis(process.pid)
     analysis.read(process.records)
-    trees = (_native(one, analysis, progress) for one in captured)
-    return analysis.result(origin_ns, next((tree for tree in trees if tree is not None), None), _sampled(process))
-
-
-def _native(process: TracedProcess, analysis: DetailsAnalysis, progress: Progress | None) -> results.StackTree | None:
-    with capture_of(process.file) as path:
-        if path is None:
-            return None
-        try:
-            with IsolatedCapture(
-                path,
-                other_builds=other_builds(process.file),
-                run_ended=lambda phase, level, change: analysis.native_call(phase, level),
-            ) as capture:
-                capture.read(progress)
-                return native_tree(capture.largest_stacks(_MOST_STACKS))
-        except CaptureError:
-            return None  # a note of the report says so
+    captures = (one.capture_details(progress) for one in captured)
+    return analysis.result(origin_ns, next((found for found in captures if found is not None), None), _sampled(process))
 
 
 def _sampled(process: TracedProcess) -> results.StackTree | None:
@@ -89,15 +68,3 @@ class _SampledStack:
 
     def frames(self) -> Iterable[results.Frame]:
         return self._site.stack
-
-
-def native_tree(largest: LargestStacks) -> results.StackTree:
-    """Return stacks of a capture as a tree."""
-    builder = StackTreeBuilder(NATIVE_METRICS)
-    for stack in largest.stacks:
-        root = write(stack.phase)
-        if stack.frames is None:
-            builder.add_smaller(root, stack.figures, stack.stacks)
-        else:
-            builder.add(root, [largest.frames[number] for number in stack.frames], stack.figures)
-    return builder.result()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeAlias
 
 from .. import paths, results
+from ..analysis.details import CaptureDetails
 from ..analysis.process_analysis import CaptureResults, ProcessAnalysis
 from ..analysis.stack_table import StackTable, stack_table
 from ..analysis.suite.reading import SuiteRecords
@@ -40,6 +42,7 @@ class TracedProcess:
         self._analysis: tuple[_FileState, ProcessAnalysis] | None = None
         self._suite: tuple[_FileState, SuiteRecords] | None = None
         self._capture: tuple[_FileState, int, CaptureResults | None] | None = None
+        self._details: tuple[_FileState, CaptureDetails] | None = None
         self._reports: dict[tuple[_FileState, int], results.TraceReport] = {}
 
     @property
@@ -114,30 +117,48 @@ class TracedProcess:
             self._analysis = state, analysis
         return self._analysis[1]
 
-    def report(self, top: int = DEFAULT_TOP, progress: Progress | None = None) -> results.TraceReport:
+    def report(
+        self, top: int = DEFAULT_TOP, progress: Progress | None = None, *, details: bool = False
+    ) -> results.TraceReport:
         """Return the report of this process alone. Later calls return the same object, so do not change it.
 
         Args:
             top: how many stacks to resolve for each phase.
             progress: called now and then while a capture is read, with the number of records read and of all records.
+            details: whether `capture_details` will be asked for next, so that one reading of the capture serves both.
 
         Raises:
             TraceFileError: if the file cannot be read.
         """
-        state = tuple(
-            figure
-            for path in (*self.file.paths, capture_beside(self.file), heap_beside(self.file))
-            for figure in _state_of(path)
-        )
+        state = self._state()
         if (state, top) in self._reports:
             return self._reports[state, top]
-        capture = self._capture_results(state, top, progress)
+        capture = self._capture_results(state, top, progress, details=details)
         report = self.analysis().report(capture, analyse_heap(self.file, self.session(), top))
         if capture is None or capture.complete:
             while len(self._reports) >= _KEPT_REPORTS:
                 del self._reports[next(iter(self._reports))]
             self._reports[state, top] = report
         return report
+
+    def capture_details(self, progress: Progress | None = None) -> CaptureDetails | None:
+        """Return what a page shows of the capture beyond the report; None if there is none, or it cannot be read.
+
+        They are large, so they are not kept: asking again reads the capture again.
+
+        Args:
+            progress: as for `report`.
+
+        Raises:
+            TraceFileError: if the file cannot be read.
+        """
+        state = self._state()
+        if self._details is None or self._details[0] != state:
+            if self._capture is not None and self._capture[0] == state and self._capture[2] is None:
+                return None  # no capture
+            self._read_capture(state, DEFAULT_TOP, progress, details=True)
+        kept, self._details = self._details, None
+        return None if kept is None else kept[1]
 
     def stacks(self) -> StackTable:
         """Return all stacks of this process with what was measured of each.
@@ -158,17 +179,33 @@ class TracedProcess:
             self._suite = state, SuiteRecords().read(self.file)
         return self._suite[1]
 
+    def _state(self) -> _FileState:
+        """Return figures that change when one of the files does that a report is of."""
+        paths = *self.file.paths, capture_beside(self.file), heap_beside(self.file)
+        return tuple(figure for path in paths for figure in _state_of(path))
+
     def _file_state(self) -> _FileState:
         return tuple(figure for path in self.file.paths for figure in _state_of(path))
 
-    def _capture_results(self, state: _FileState, top: int, progress: Progress | None) -> CaptureResults | None:
+    def _capture_results(
+        self, state: _FileState, top: int, progress: Progress | None, *, details: bool
+    ) -> CaptureResults | None:
         if self._capture is not None:
             known_state, known_top, known = self._capture
             if known_state == state and known is None:
                 return None
             if known_state == state and known is not None and known_top >= top:
                 return known.first(top)
-        capture = analyse_capture(self.file, top, progress)
+        return self._read_capture(state, top, progress, details=details)
+
+    def _read_capture(
+        self, state: _FileState, top: int, progress: Progress | None, *, details: bool
+    ) -> CaptureResults | None:
+        capture = analyse_capture(self.file, top, progress, details=details)
+        self._details = None
+        if capture is not None and capture.details is not None:
+            self._details = state, capture.details
+            capture = replace(capture, details=None)
         if capture is None or capture.complete:
             self._capture = state, top, capture
         return capture

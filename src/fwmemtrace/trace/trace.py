@@ -114,6 +114,7 @@ class Trace:
         budget: int | str | None = None,
         top: int = DEFAULT_TOP,
         progress: Progress | None = None,
+        details: bool = False,
     ) -> results.TraceReport:
         """Analyse the trace.
 
@@ -122,16 +123,21 @@ class Trace:
             top: how many stacks to resolve for each phase.
             progress: called now and then while a memray capture is read, with the number of records read and of all
                 records.
+            details: whether `details` will be asked for next, so that one reading of a capture serves both.
 
         Raises:
             SettingsError: if the budget is not a size.
             TraceFileError: if a file cannot be read any more.
         """
         limit = None if budget is None else parse_bytes(budget)
-        reports = [process.report(top, progress) for process in self.processes]
+        reports = [process.report(top, progress, details=details) for process in self.processes]
         if self.deep:
             runs = [
-                [(process.path.name, process.report(top, progress)) for process in run.processes] for run in self.deep
+                [
+                    (process.path.name, process.report(top, progress, details=details and process is run.processes[0]))
+                    for process in run.processes
+                ]
+                for run in self.deep
             ]
             reports = [with_further_runs(*one) for one in pair_processes(reports, runs)]
         inputs = [
@@ -166,7 +172,7 @@ class Trace:
         """
         made: Report = plugins.load("fwmemtrace.reports", format)()
         options = Options(width=width, colour=colour, top=top, source=source)
-        report = self.summary(budget=budget, top=top)
+        report = self.summary(budget=budget, top=top, details=isinstance(made, DetailedReport))
         if isinstance(made, DetailedReport):
             return made.render_detailed(report, self.details(report, source=source), options)
         return made.render(report, options)

@@ -42,6 +42,26 @@ def test_stacks_add_up_to_the_rows_of_their_phases(trace: fwmemtrace.Trace) -> N
 
 
 @pytest.mark.slow
+def test_one_reading_of_the_capture_serves_report_and_page(trace: fwmemtrace.Trace) -> None:
+    """The page's own stacks too are those of a reading of their own: neither reading changes the other's names."""
+    path, readings = trace.files[0].path, 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal readings
+        readings += done == total
+
+    apart, together = fwmemtrace.read(path), fwmemtrace.read(path)
+    expected = apart.summary()
+    assert together.summary(details=True, progress=progress) == expected
+    details = together.details(expected, progress=progress)
+    assert readings == 1
+    assert details == apart.details(expected)
+    assert details.processes[0].native is not None
+    assert together.details(expected, progress=progress) == details  # reads again: it was not kept
+    assert readings == 2
+
+
+@pytest.mark.slow
 def test_calls_and_readings_add_up(trace: fwmemtrace.Trace) -> None:
     report = trace.summary()
     (process,) = trace.details(report).processes

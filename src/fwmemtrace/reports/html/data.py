@@ -57,7 +57,7 @@ def page_data(report: results.TraceReport, details: results.Details) -> dict[str
         "trees": {pid: {name: _packed(tree) for name, tree in mine.items()} for pid, mine in trees.items()},
         "details": rows,
         "sources": msgspec.to_builtins(details.sources),
-        "words": {category: category_words(category) for category in _categories(report)} | {"": UNEXPLAINED},
+        "words": {category: category_words(category) for category in sorted(_categories(report))} | {"": UNEXPLAINED},
     }
 
 
