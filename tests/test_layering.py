@@ -246,6 +246,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "analysis.open_phases",
             "analysis.rise_tree",
             "analysis.rise_lines",
+            "analysis.rise_steps",
             "analysis.program_command",
             "analysis.rss_breakdown",
             "analysis.stack_tree",

@@ -127,6 +127,18 @@ def test_the_cause_has_its_memory_its_code_its_library_and_whether_it_stayed() -
             "(a.py:1), 30.0 MB in b (a.py:1), 20.0 MB in c (a.py:1) and 1 more; they stayed.",
         ),
         (
+            {
+                "parts": [
+                    results.CausePart(
+                        location=results.Frame(function="f", file="semantic_guard.py", line=line), bytes=size
+                    )
+                    for line, size in ((88, 60 * MB), (89, 40 * MB))
+                ],
+            },
+            "100.0 MB of the 3.48 GB came while f (semantic_guard.py:88) ran at once: 60.0 MB at semantic_guard.py:88 "
+            "and 40.0 MB at semantic_guard.py:89; it stayed.",
+        ),
+        (
             {"category": "shared memory", "threads": 12},
             "100.0 MB of the 3.48 GB are shared memory that f (semantic_guard.py:88) made at once in 12 threads that "
             "have not ended; they stayed.",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from .. import results
-from ..paths import is_inside, read
+from ..paths import OUTSIDE, PhasePath, is_inside, read, write
 from .joint_causes import find_caller, is_below
 from .memory_kinds import added_memory, find_kinds
 from .phase_tree import own_changes, phase_tree
+from .rise_steps import split_by_line, split_by_phase
 
 _PROGRAM_PHASES = ("", "import", "main")  # no phases of the program's own: `run` makes them
 _MIN_SHARE = 0.02  # of the peak: what is smaller explains nothing
+_NEARLY_ALL = 0.9  # of a cause: what has to come in a phase for it to be that of the cause
 _MOST = 0.5  # of a cause: what one package or model has to account for to stand for all of it
 
 
@@ -95,7 +97,25 @@ def _code(rises: Iterable[results.Rise]) -> list[results.Cause]:
     caller = find_caller(grouped, function_name)
     if caller is not None:
         causes.append(_joint_code(grouped, caller))
-    return [*causes, *(_code_of(group) for group in grouped.values() if group)]
+    return [*causes, *(step for group in grouped.values() if group for step in _steps(group))]
+
+
+def _steps(group: Sequence[results.Rise]) -> Iterator[results.Cause]:
+    """Yields the causes that the rises of one function are: one for each phase, and for each step of a module."""
+    for rises in split_by_phase(group):
+        whole = _code_of(rises)
+        lines = sorted(map(_code_of, split_by_line(rises)), key=lambda step: -step.bytes)
+        if len(lines) > 1 and whole.location is not None and not names_steps(whole.location.function):
+            yield from lines
+            continue
+        if len(lines) > 1:
+            whole.parts = _parts(lines)
+        yield whole
+
+
+def names_steps(function: str) -> bool:
+    """Returns whether a function's name says what its lines do together; that of a module or a `main` does not."""
+    return function != "main" and not function.startswith("<")
 
 
 def _joint_code(grouped: dict[tuple[str, str], list[results.Rise]], caller: results.Frame) -> results.Cause:
@@ -110,12 +130,14 @@ def _joint_code(grouped: dict[tuple[str, str], list[results.Rise]], caller: resu
             grouped[key] = [rise for rise in group if rise not in below]
     cause = _code_of(joined)
     cause.location = caller
-    cause.parts = [
-        results.CausePart(location=part.location, bytes=part.bytes)
-        for part in sorted(parts, key=lambda part: -part.bytes)
-        if part.location is not None
-    ]
+    cause.parts = _parts(sorted(parts, key=lambda part: -part.bytes))
     return cause
+
+
+def _parts(causes: Iterable[results.Cause]) -> list[results.CausePart]:
+    return [
+        results.CausePart(location=cause.location, bytes=cause.bytes) for cause in causes if cause.location is not None
+    ]
 
 
 def _code_of(group: Sequence[results.Rise]) -> results.Cause:
@@ -129,7 +151,7 @@ def _code_of(group: Sequence[results.Rise]) -> results.Cause:
     line = largest.line
     return results.Cause(
         kind="code",
-        path=largest.path,
+        path=_path_of(group),
         bytes=total,
         share=0,
         location=line and results.Frame(function=function_name(line.function), file=line.file, line=line.line),
@@ -139,6 +161,16 @@ def _code_of(group: Sequence[results.Rise]) -> results.Cause:
         kept_bytes=sum(rise.kept_bytes for rise in group),
         threads=max(rise.threads for rise in group),
     )
+
+
+def _path_of(group: Sequence[results.Rise]) -> str:
+    """Returns the innermost phase that nearly all of the rises came in; inner phases are part of it."""
+    sums: dict[PhasePath, int] = {}
+    for rise in group:
+        names = read(rise.path)
+        for length in range(len(names) + 1):
+            sums[names[:length]] = sums.get(names[:length], 0) + rise.at_peak_bytes
+    return write(max((path for path in sums if sums[path] >= _NEARLY_ALL * sums[OUTSIDE]), key=len))
 
 
 def _new_threads(report: results.TraceReport) -> int:

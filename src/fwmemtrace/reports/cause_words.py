@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import results
-from ..analysis.causes import is_own_phase
+from ..analysis.causes import is_own_phase, names_steps
 from ..analysis.rss_breakdown import UNEXPLAINED
 from ..units import format_bytes
 from .blocks import Bytes, Code, Count, Duration, Inline, enumerate_words
@@ -15,12 +15,12 @@ _LINES = 3  # that are named of all imports
 _ALL = 0.8  # of the imports: one line stands for all of them
 _MIN_PACKAGE = 0.03  # of its line
 _STAYED, _GONE = 0.9, 0.1
-_AT_ONCE_NS = 1_000_000_000
+_AT_ONCE_NS = 20_000_000
 _MB = 10**6
 
 _MEMORY = {
     ("native heap", "malloc, large blocks"): "large native blocks",
-    ("native heap", "malloc"): "small native blocks",
+    ("native heap", "malloc"): "native blocks",
     ("native heap", "malloc, other"): "native blocks",
     ("python heap", "objects in arenas"): "Python objects",
     ("allocator free", "malloc"): "free memory that malloc keeps",
@@ -93,11 +93,7 @@ def cause_source(cause: results.Cause) -> list[Inline]:
 def location_words(frame: results.Frame) -> list[Inline]:
     """Returns a function and its line; only the line where the name says nothing."""
     place = f"{short(frame.file)}:{frame.line}"
-    return (
-        [Code(place)]
-        if frame.function == "main" or frame.function.startswith("<")
-        else [Code(frame.function), " (", Code(place), ")"]
-    )
+    return [Code(frame.function), " (", Code(place), ")"] if names_steps(frame.function) else [Code(place)]
 
 
 def _listed(cause: results.Cause, *, stayed_known: bool) -> list[Inline]:
@@ -154,13 +150,17 @@ def _calls(cause: results.Cause) -> list[Inline]:
 
 
 def _parts(cause: results.Cause) -> list[Inline]:
-    told: list[list[Inline]] = [
-        [Bytes(part.bytes), " in ", *location_words(part.location)] for part in cause.parts[:_PARTS]
-    ]
+    told = [[Bytes(part.bytes), *_part_place(part.location, cause.location)] for part in cause.parts[:_PARTS]]
     rest = len(cause.parts) - len(told)
     if rest > 0:
         told.append([f"{rest} more"])
     return [": ", *enumerate_words(told)] if told else []
+
+
+def _part_place(part: results.Frame, whole: results.Frame | None) -> list[Inline]:
+    if whole is not None and (part.file, part.function) == (whole.file, whole.function):
+        return [" at ", Code(f"{short(part.file)}:{part.line}")]
+    return [" in ", *location_words(part)]
 
 
 def _threads(cause: results.Cause) -> list[Inline]:

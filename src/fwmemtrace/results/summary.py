@@ -19,7 +19,7 @@ class ImportedPackages(Result, kw_only=True):
 
 
 class CausePart(Result, kw_only=True):
-    """What one function made of a cause that several share."""
+    """What one function made of a cause that several share, or one line of a cause that is a single function."""
 
     location: Frame  # the innermost frame of the program's own
     bytes: int
@@ -39,7 +39,7 @@ class Cause(PhaseResult, kw_only=True):
     category: str = ""  # the kind of memory that it mostly is, as in the ledger; "" if it is mixed or not known
     owner: str = ""  # the owner of that memory, as in the ledger
     location: Frame | None = None  # of code: the innermost frame of the program's own
-    parts: list[CausePart] = []  # of code: the functions that made it together, called by `location`; largest first
+    parts: list[CausePart] = []  # of code: functions that made it together, or lines in turn; largest first
     package: str = ""  # of code: the package through which it allocated
     calls: int = 0  # of code and phases: calls of the phase; 0 if the program's own code has no phase there
     threads: int = 0  # of code: threads that it ran in and that have not ended; 0 if it is one, or not known
