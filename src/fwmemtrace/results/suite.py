@@ -197,6 +197,8 @@ class SuiteComponent(SuiteResult, kw_only=True):
     growth: SuiteGrowth | None = None  # None without a batch
     variants: list[SuiteVariant] = []  # as declared
     disturbances: list[SuiteDisturbance] = []  # overhead of the heavy probes
+    worker_processes: int = 0  # processes that it started and that still run after its requests
+    worker_bytes: int = 0  # their private memory, a part of `held` and `peak`
     pids: dict[str, list[int]] = {}  # processes by purpose; the report's `phases` has rows with these pids
 
 
@@ -315,6 +317,13 @@ class SuiteSplit(SuiteResult, kw_only=True):
     steps: list[SuiteStep]  # the changes
 
 
+class SuitePart(SuiteResult, kw_only=True):
+    """What one component adds to the service."""
+
+    component: str  # the component
+    bytes: int  # RSS that it adds to those before it, and private memory of processes that it started
+
+
 class SuitePlan(SuiteResult, kw_only=True):
     """The smallest measured set of changes that keeps the service within its budget, or the set that comes closest.
 
@@ -323,7 +332,7 @@ class SuitePlan(SuiteResult, kw_only=True):
 
     measure: Literal["rss", "unevictable"]  # what is compared: peak RSS, or peak RSS less clean pages of files
     limit_bytes: int  # the budget
-    within_budget: bool  # whether every run of the set is within the budget
+    within_budget: bool  # whether every run of the set is within the budget; false if a component failed
     now: Spread  # the service as it is
     result: Spread  # the service with all changes of the plan
     now_other_bytes: int | None  # the service as it is by the other measure
@@ -334,6 +343,8 @@ class SuitePlan(SuiteResult, kw_only=True):
     pairs: list[SuitePair] = []  # changes that only help together, those that save most first
     splits: list[SuiteSplit] = []  # if the budget is out of reach: the service without one component
     sets_measured: int = 0  # number of sets of changes measured
+    failed: list[str] = []  # components that failed, which no figure includes
+    parts: list[SuitePart] = []  # what each component adds with all changes, in the order of the service
 
 
 class SuiteBudget(SuiteResult, kw_only=True):
@@ -343,6 +354,7 @@ class SuiteBudget(SuiteResult, kw_only=True):
     peak_bytes: int  # peak RSS of all components in one process, or of the largest where that was not run
     need_bytes: int  # by how much the peak exceeds the budget; 0 within it
     measure: Literal["rss", "unevictable"] = "rss"  # "unevictable": the peak leaves out clean pages of files
+    worker_bytes: int = 0  # part of the peak: private memory of processes that the components started
 
 
 class SuiteDifference(SuiteResult, kw_only=True):
