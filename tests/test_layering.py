@@ -225,7 +225,10 @@ LAYERS: dict[str, list[set[str]]] = {
         {"tracefile.follow"},
     ],
     "results": [
-        {"results.base", "results.suite"},
+        {"results.base", "results.suite_profile"},
+        {"results.suite_levers"},
+        {"results.suite_plan"},
+        {"results.suite"},
         {
             "results.ledger",
             "results.native",

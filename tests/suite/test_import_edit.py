@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from typing import Any
+from unittest import mock
 
 import pytest
 
-from fwmemtrace.suite.import_edit import plan_move
+from fwmemtrace.suite.import_edit import _EditedLoader, plan_move
 
 HEAD = "import heavy\n"
 
@@ -104,3 +106,33 @@ def test_the_edited_module_imports_only_what_it_uses_and_its_file_stays(tmp_path
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "app.py").read_text() == source
+
+
+@pytest.mark.parametrize(
+    ("body", "imports"),
+    [
+        ("    if flag:\n        return heavy.x\n    return 0", False),
+        ("    if not flag:\n        return 0\n    else:\n        return heavy.x", False),
+        ("    with open(__file__):\n        if flag:\n            return heavy.x", False),
+        ("    if flag and heavy.x:\n        return 1", True),
+        ("    if flag:\n        return heavy.x\n    return heavy.y", True),
+        ("    if flag:\n        return heavy.x\n    else:\n        return heavy.y", True),
+        ("    for _ in [1] * flag:\n        return heavy.x", True),
+    ],
+)
+def test_a_statement_moves_into_the_branch_that_uses_it(tmp_path, body, imports):
+    (tmp_path / "heavy.py").write_text("x = y = 1")
+    file = tmp_path / "app.py"
+    file.write_text(f"if True:\n    import heavy\ndef f(flag):\n{body}\n")
+    loader = _EditedLoader("app", str(file), [2])
+    names: dict[str, Any] = {"__file__": str(file)}
+    with mock.patch.object(sys, "path", [str(tmp_path), *sys.path]):
+        exec(loader.get_code("app"), names)
+        sys.modules.pop("heavy", None)
+        try:
+            names["f"](0)
+            assert ("heavy" in sys.modules) == imports
+            names["f"](1)
+            assert "heavy" in sys.modules
+        finally:
+            sys.modules.pop("heavy", None)

@@ -86,6 +86,7 @@ _MODULES = {
         "SuiteRun",
         "SuiteTwin",
         "SuiteUse",
+        "SuiteWorkers",
     ),
 }
 
@@ -125,6 +126,7 @@ if TYPE_CHECKING:
         SuiteRun,
         SuiteTwin,
         SuiteUse,
+        SuiteWorkers,
     )
     from .tensors import AcceleratorMemory, TensorCensus, TensorRow, TensorStorage
 else:
@@ -183,6 +185,7 @@ __all__ = [
     "SuiteRun",
     "SuiteTwin",
     "SuiteUse",
+    "SuiteWorkers",
     "TensorCensus",
     "TensorRow",
     "TensorStorage",

@@ -174,3 +174,14 @@ class SuiteForks(Record, frozen=True, gc=False):
     workers: int  # of the service
     copied_bytes: int  # of a worker that was forked as it is
     frozen_bytes: int  # of one whose parent called `gc.freeze()` before
+
+
+class SuiteWorkers(Record, frozen=True, gc=False):
+    """The processes that a component started and that still ran after its requests, from their smaps_rollup."""
+
+    kind: ClassVar[int] = 63
+
+    component: str
+    count: int
+    private_bytes: int  # resident pages that no other process has
+    clean_bytes: int  # of those, pages that the kernel can evict

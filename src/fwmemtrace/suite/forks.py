@@ -15,6 +15,7 @@ import msgspec
 
 from .asking import awaited, batch_of
 from .component import load_entries, resolve
+from .private_memory import private_memory
 from .protocol import ChildTask
 
 RESULT = "forks.json"
@@ -63,7 +64,7 @@ def _private_bytes_of_worker(serve: Callable[[], None]) -> int:
         try:
             serve()
             gc.collect()
-            os.write(tells, str(_private_bytes()).encode())
+            os.write(tells, str(private_memory(os.getpid())[0]).encode())
         finally:
             os._exit(0)
     os.close(tells)
@@ -73,9 +74,3 @@ def _private_bytes_of_worker(serve: Callable[[], None]) -> int:
     if not text:
         raise RuntimeError("a forked worker failed")
     return int(text)
-
-
-def _private_bytes() -> int:
-    """Returns the private pages of this process, from /proc/self/smaps_rollup."""
-    with open("/proc/self/smaps_rollup") as lines:
-        return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Private_"))

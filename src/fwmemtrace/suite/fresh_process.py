@@ -158,6 +158,7 @@ def run_task(
                 group = cgroup.enter(process.pid, limit)
             gate.touch()
             process.wait(timeout)
+            _signal_group(process)  # what the component has left running
         except subprocess.TimeoutExpired:
             timed_out = True
             _kill(process)

@@ -44,11 +44,12 @@ def _move(tree: ast.Module, file: str, line: int) -> SuiteMove:
     move = SuiteMove(file, statement.lineno, text, [f"{name}:{user.lineno}" for name, user in users], problem)
     if not problem:
         for _, user in users:
-            at = 1 if ast.get_docstring(user, clean=False) is not None else 0
+            block = _innermost_block(user, names)
+            at = 1 if block is user.body and ast.get_docstring(user, clean=False) is not None else 0
             copy = ast.parse(text).body[0]
             for part in ast.walk(copy):
                 ast.copy_location(part, user)
-            user.body.insert(at, copy)
+            block.insert(at, copy)
         _replace(parents[-1], statement)
     return move
 
@@ -86,6 +87,24 @@ def _users(
     lazy = any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body)
     problem = _collect(tree, "", names, users, annotations=not lazy)
     return users, problem
+
+
+def _innermost_block(function: _Function, names: set[str]) -> list[ast.stmt]:
+    """Returns the block with all uses of some names: a branch that is not taken should not import anything.
+
+    Loops and nested functions stay as they are: their blocks may run many times.
+    """
+    block = function.body
+    while True:
+        users = [statement for statement in block if any(name in names for name, _ in _loads(statement))]
+        if len(users) != 1 or not isinstance(users[0], ast.If | ast.With):
+            return block
+        inner = [users[0].body, users[0].orelse] if isinstance(users[0], ast.If) else [users[0].body]
+        using = [one for one in inner if any(name in names for part in one for name, _ in _loads(part))]
+        head = [users[0].test] if isinstance(users[0], ast.If) else users[0].items
+        if len(using) != 1 or any(_used_in(part, names) for part in head):
+            return block
+        block = using[0]
 
 
 def _collect(

@@ -28,6 +28,7 @@ from .changes import Changes
 from .component import load_entries, resolve
 from .listing import describe
 from .models.ways import ONNX_WAYS
+from .private_memory import WorkerProcesses
 from .protocol import ChildStatus, ChildTask, ModelForm
 
 TYPE_CHECKING = False
@@ -59,6 +60,7 @@ class StageRunner:
         self._task = task
         self._status_file = Path(task.status_file)
         self._outer: PhasePath = OUTSIDE
+        self._workers = WorkerProcesses()
         self._enter_stage("start")
         settings = Settings(
             target=str(worker_path(Path(task.trace), os.getpid())),
@@ -120,6 +122,8 @@ class StageRunner:
         self._serve(self._task.positions[0], component, instance, inputs)
         with self._stage_phase(AFTER_GC):
             gc.collect()
+        self._workers.assign(component.name)
+        self._measure_workers()
         if self._task.trim:
             self._trim(component, instance, inputs)
         if self._task.answers:
@@ -146,6 +150,7 @@ class StageRunner:
                             swap.make(self._task.spec)
                         self._changes.component_made(component.name, instance)
                     self._serve(position, component, instance, list(component.inputs))
+                self._workers.assign(component.name)
             except MemoryError:
                 raise
             except Exception as error:
@@ -153,7 +158,12 @@ class StageRunner:
         self._outer = OUTSIDE
         with self._stage_phase(AFTER_GC):
             gc.collect()
+        self._measure_workers()
         return problems
+
+    def _measure_workers(self) -> None:
+        for workers in self._workers.measured():
+            self._session.record(workers)
 
     @staticmethod
     def _stand_in(form: ModelForm | None) -> ComponentLike | None:

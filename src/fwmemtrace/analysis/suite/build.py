@@ -8,6 +8,7 @@ from ...records import SuiteBegin, SuiteChange, SuiteForks, SuiteMember, SuiteMo
 from ...results import suite as results
 from ...results.suite import Spread, Suite, SuiteBudget, SuiteComponent
 from .evidence import ComponentEvidence, used_modules
+from .figures import workers_bytes
 from .matrix import decision_matrix
 from .plan import Measure, make_plan, service_runs
 from .profile import component_profile
@@ -50,6 +51,8 @@ def build(
     service = service_runs(processes, begin.bare_rss_bytes, measure)
     now = service.spread("", frozenset())
     budget = _budget(budget_bytes or begin.budget_bytes, begin.bare_rss_bytes, components, now, measure)
+    if budget is not None:
+        budget.worker_bytes = max(map(workers_bytes, runs), default=0)
     by_place = {f"{move.file}:{move.line}": move for move in moves}
     changed = _changed(processes)
     tried = list(map(_model, models))

@@ -1,4 +1,7 @@
-"""RSS figures of a component's processes, each less RSS before the component's import."""
+"""RSS figures of a component's processes, each less RSS before the component's import.
+
+What a process needs includes the private memory of those that it started, as it is after the requests.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,11 @@ def start_of(process: SuiteProcess) -> int | None:
     return row.resident.before_bytes if row is not None and row.resident is not None else None
 
 
+def workers_bytes(process: SuiteProcess) -> int:
+    """Returns the private memory of the processes that a process started."""
+    return sum(workers.private_bytes for workers in process.own.workers)
+
+
 def retained(processes: Sequence[SuiteProcess]) -> Spread | None:
     """Returns RSS after the requests and a garbage collection, over the runs that reached it."""
     return _over_start(processes, _held)
@@ -59,7 +67,7 @@ def whole_peak(process: SuiteProcess) -> int | None:
     if start is None or process.report is None:
         return None
     rows = [row.resident for row in process.report.phases if row.path and row.resident is not None]
-    return max((row.peak_bytes for row in rows), default=start) - start
+    return max((row.peak_bytes for row in rows), default=start) - start + workers_bytes(process)
 
 
 def service_held(process: SuiteProcess, measure: str) -> int | None:
@@ -67,12 +75,16 @@ def service_held(process: SuiteProcess, measure: str) -> int | None:
     start, held = start_of(process), _held(process)
     if start is None or held is None:
         return None
-    return held - start - (evictable_bytes(process) if measure == "unevictable" else 0)
+    return held - start + workers_bytes(process) - (evictable_bytes(process) if measure == "unevictable" else 0)
 
 
 def evictable_bytes(process: SuiteProcess) -> int:
-    """Returns the clean pages of files that a process holds in the end, of those that it mapped itself."""
-    return sum(item.evictable_bytes for row in outermost_ledgers(process) for item in row.items)
+    """Returns the clean pages of files that a process holds in the end, of those that it mapped itself.
+
+    Those of the processes that it started are included.
+    """
+    own = sum(item.evictable_bytes for row in outermost_ledgers(process) for item in row.items)
+    return own + sum(workers.clean_bytes for workers in process.own.workers)
 
 
 def service_figure(process: SuiteProcess, measure: str) -> int | None:
@@ -105,7 +117,7 @@ def _over_start(processes: Sequence[SuiteProcess], figure: Callable[[SuiteProces
     for process in processes:
         start, value = start_of(process), figure(process)
         if start is not None and value is not None:
-            values.append(value - start)
+            values.append(value - start + workers_bytes(process))
     return spread(values)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
 
+from ...paths import write
 from ...records import SuiteChange, SuiteMove
 from ...results.suite import (
     Spread,
@@ -18,6 +19,7 @@ from ...results.suite import (
     SuiteModel,
     SuitePackage,
     SuitePair,
+    SuitePart,
     SuitePlan,
     SuiteSplit,
     SuiteStep,
@@ -25,11 +27,11 @@ from ...results.suite import (
 from .agreement import agreement_facts
 from .change_facts import action_of, component_of, edit_facts
 from .evidence import WORTH_A_ROW, width
-from .figures import outermost_ledgers, service_figure
+from .figures import outermost_ledgers, resident, service_figure
 from .model_levers import model_change, model_facts
 from .reading import SuiteProcess
 from .spreads import spread
-from .stages import imported_by_program
+from .stages import IMPORT, imported_by_program
 
 ChangeSet = frozenset[SuiteChange]
 Measure = Literal["rss", "unevictable"]
@@ -125,6 +127,7 @@ def make_plan(
     assert result is not None
     other: Measure = "unevictable" if runs.measure == "rss" else "rss"
     within = result.high_bytes <= budget.limit_bytes
+    failed = [component.name for component in components if component.outcome != "ok"]
     agreements = {
         (component.name, variant.name): agreement_facts(variant.agreement)
         for component in components
@@ -139,7 +142,7 @@ def make_plan(
     return SuitePlan(
         measure=runs.measure,
         limit_bytes=budget.limit_bytes,
-        within_budget=within,
+        within_budget=within and not failed,
         now=now,
         result=result,
         now_other_bytes=runs.other_figure(frozenset(), other),
@@ -150,6 +153,8 @@ def make_plan(
         pairs=_pairs(runs, noise, moves),
         splits=[] if within else _splits(runs, budget.limit_bytes, noise, by_itself, moves, agreements),
         sets_measured=len(runs.figures),
+        failed=failed,
+        parts=_parts(runs.processes["", best], components),
     )
 
 
@@ -253,13 +258,30 @@ def _alone(
 
 
 def _remains(process: SuiteProcess) -> list[SuiteHolder]:
-    """Returns what a process holds in the end, by owner."""
+    """Returns what a process holds in the end, by owner, and with it the processes that it started."""
     sizes: dict[tuple[str, str], int] = defaultdict(int)
     for row in outermost_ledgers(process):
         for item in row.items:
             sizes[item.category, item.owner] += item.bytes
+    for workers in process.own.workers:
+        sizes["worker processes", workers.component] += workers.private_bytes
     rows = [SuiteHolder(category=category, owner=owner, bytes=size) for (category, owner), size in sizes.items()]
     return sorted((row for row in rows if row.bytes >= WORTH_A_ROW), key=lambda row: -row.bytes)[:_ROWS]
+
+
+def _parts(process: SuiteProcess, components: Sequence[SuiteComponent]) -> list[SuitePart]:
+    """Returns what each component adds; the import of the suite file counts for the first."""
+    first = resident(process, IMPORT)
+    shared = 0 if first is None else first.delta_bytes
+    parts = []
+    for component in components:
+        rss = resident(process, write((component.name,)))
+        if rss is None:
+            continue
+        own = sum(workers.private_bytes for workers in process.own.workers if workers.component == component.name)
+        parts.append(SuitePart(component=component.name, bytes=shared + rss.delta_bytes + own))
+        shared = 0
+    return parts
 
 
 def _packages(process: SuiteProcess) -> list[SuitePackage]:

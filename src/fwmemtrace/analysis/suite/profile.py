@@ -58,6 +58,9 @@ def component_profile(member: SuiteMember, processes: Sequence[SuiteProcess]) ->
     starts = [start for process in readable if (start := start_of(process)) is not None]
     profile.start_bytes = min(starts, default=0)
     profile.held, profile.peak = retained(readable), peak(readable)
+    workers = [one for process in readable[-1:] for one in process.own.workers]
+    profile.worker_processes = sum(one.count for one in workers)
+    profile.worker_bytes = sum(one.private_bytes for one in workers)
     profile.phases = _phases(readable)
     profile.packages = _packages(readable)
     profile.growth = batch_growth(readable, member.batch)

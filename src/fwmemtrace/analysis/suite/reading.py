@@ -23,6 +23,7 @@ from ...records import (
     SuiteMove,
     SuiteRun,
     SuiteUse,
+    SuiteWorkers,
 )
 from .stages import BATCH, REQUEST
 
@@ -41,6 +42,7 @@ class SuiteRecords:
         use: in a pass that watches what the requests use: the modules.
         arrays: in the same pass: the live tensors and arrays.
         answers: of a component or variant: what it answers to the first requests.
+        workers: the processes that the components of this one started, by component.
         deferred: in a pass that defers imports: which modules stayed unloaded.
         requests: RSS after each request of the batch, in bytes.
     """
@@ -48,6 +50,7 @@ class SuiteRecords:
     takes: ClassVar[tuple[type[Record], ...]] = (
         *(SuiteBegin, SuiteMember, SuiteRun),
         *(SuiteUse, SuiteArrays, SuiteDeferred, SuiteMove, SuiteModel, SuiteAnswers, SuiteForks),
+        SuiteWorkers,
     )
 
     begin: SuiteBegin | None = None
@@ -59,6 +62,7 @@ class SuiteRecords:
     use: SuiteUse | None = None
     arrays: SuiteArrays | None = None
     answers: SuiteAnswers | None = None
+    workers: list[SuiteWorkers] = field(default_factory=list)
     deferred: SuiteDeferred | None = None
     requests: list[int] = field(default_factory=list)
 
@@ -100,6 +104,8 @@ class SuiteRecords:
             self.arrays = record
         elif isinstance(record, SuiteAnswers):
             self.answers = record
+        elif isinstance(record, SuiteWorkers):
+            self.workers.append(record)
         elif isinstance(record, SuiteDeferred):
             self.deferred = record
 

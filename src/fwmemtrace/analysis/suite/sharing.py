@@ -7,7 +7,7 @@ from statistics import median_low
 
 from ...paths import write
 from ...results.suite import SuiteComponent, SuiteShare, SuiteShared, SuiteSharing
-from .figures import resident, retained, start_of, whole_peak
+from .figures import resident, retained, start_of, whole_peak, workers_bytes
 from .reading import SuiteProcess
 from .spreads import middle
 from .stages import AFTER_GC, IMPORT, in_a_stage
@@ -46,7 +46,7 @@ def share(
             SuiteShare(
                 name=component.name,
                 alone_bytes=0 if component.held is None else component.held.median_bytes,
-                marginal_bytes=0 if row is None else row.delta_bytes,
+                marginal_bytes=(0 if row is None else row.delta_bytes) + _workers_bytes(together, component.name),
                 shared_bytes=sum(size for name, size in packages[position].items() if name in before),
                 failed=row is None or component.outcome != "ok",
             )
@@ -55,14 +55,18 @@ def share(
     if order and first is not None:
         # The suite file itself is imported before all of them; charge it to the first component.
         order[0].marginal_bytes += first.delta_bytes
-    last = end.after_bytes if end is not None else start + sum(part.marginal_bytes for part in order)
+    added = sum(part.marginal_bytes for part in order)
     return SuiteSharing(
         order=order,
         sum_of_parts_bytes=sum(part.alone_bytes for part in order),
-        together_bytes=last - start,
+        together_bytes=added if end is None else end.after_bytes - start + workers_bytes(together),
         together_peak_bytes=median_low([whole_peak(run) or 0 for run in whole or started]),
         shared=_shared(components, packages),
     )
+
+
+def _workers_bytes(process: SuiteProcess, component: str) -> int:
+    return sum(workers.private_bytes for workers in process.own.workers if workers.component == component)
 
 
 def imported_packages(process: SuiteProcess | None) -> dict[str, int]:

@@ -68,9 +68,19 @@ def component_section(number: int, component: SuiteComponent, top: int) -> Secti
     return Section(
         f"component-{number}",
         component.name,
-        [Prose("growth", [growth_sentence(component)]), *(table for table in tables if table.rows)],
+        [
+            Prose("growth", [growth_sentence(component), *_workers(component)]),
+            *(table for table in tables if table.rows),
+        ],
         level=3,
     )
+
+
+def _workers(component: SuiteComponent) -> list[Sentence]:
+    if not component.worker_processes:
+        return []
+    have = " process that it started has " if component.worker_processes == 1 else " processes that it started have "
+    return [["The ", Count(component.worker_processes), have, Bytes(component.worker_bytes), " of private memory."]]
 
 
 def allocations_section(number: int, component: SuiteComponent, top: int) -> Section | None:

@@ -32,29 +32,18 @@ _SPLITS = 6
 _OWNERS_SHARE = 0.1  # of what remains: a smaller package is not worth a sentence
 
 
-def plan_sentences(plan: SuitePlan, failed: Sequence[str] = ()) -> list[Sentence]:
-    """Returns whether the budget can be reached and how; the first sentence says it all.
-
-    Args:
-        plan: the plan.
-        failed: the components that failed, which are not part of its figures.
-    """
-    limit, service = Bytes(plan.limit_bytes), service_words(failed)
+def plan_sentences(plan: SuitePlan) -> list[Sentence]:
+    """Returns whether the budget can be reached and how; the first sentence says it all."""
+    limit, service = Bytes(plan.limit_bytes), service_words(plan.failed)
+    takes: Words = [" takes ", *_measured(plan.result), "."]
+    changes: Words = [*counted(len(plan.steps), "change"), " "]
     if plan.within_budget:
-        changes = counted(len(plan.steps), "change")
-        return [
-            [
-                "The budget of ",
-                limit,
-                " is in reach: with ",
-                *changes,
-                " ",
-                *service,
-                " takes ",
-                *_measured(plan.result),
-                ".",
-            ]
-        ]
+        return [["The budget of ", limit, " is in reach: with ", *changes, *service, *takes]]
+    if plan.result.high_bytes <= plan.limit_bytes:
+        names = enumerate_words([[Code(name)] for name in plan.failed])
+        them = "it" if len(plan.failed) == 1 else "them"
+        unknown: Words = [" failed, so it is not known whether the budget of ", limit, " is in reach: with "]
+        return [[*names, *unknown, *changes, f"the service without {them}", *takes]]
     if plan.steps:
         best: Words = [
             "the best measured set of ",
@@ -80,12 +69,18 @@ def service_words(failed: Sequence[str]) -> Words:
     return ["the service", *([" without ", *enumerate_words([[Code(name)] for name in failed])] if failed else [])]
 
 
-def plan_section(plan: SuitePlan, failed: Sequence[str] = ()) -> Section:
-    """Returns the plan; see `plan_sentences`."""
+def plan_section(plan: SuitePlan, bare: int = 0) -> Section:
+    """Returns the plan; see `plan_sentences`.
+
+    Args:
+        plan: the plan.
+        bare: RSS of a bare interpreter, in bytes.
+    """
     about = [
-        *plan_sentences(plan, failed),
+        *plan_sentences(plan),
         [
-            f"Figures are {_MEASURES[plan.measure]} of the whole service in one fresh process, interpreter included; ",
+            f"Figures are {_MEASURES[plan.measure]} of the whole service in one fresh process, interpreter included",
+            ", with the private memory of processes that it starts; " if _with_workers(plan) else "; ",
             *counted(plan.sets_measured, "set"),
             " of changes measured.",
         ],
@@ -98,6 +93,8 @@ def plan_section(plan: SuitePlan, failed: Sequence[str] = ()) -> Section:
     blocks: list[Block] = [Prose("plan", about)]
     if plan.steps:
         blocks.append(Listing("steps", list(_steps(plan.steps))))
+        if together := _together(plan):
+            blocks.append(Prose("together", [together]))
     if plan.pairs:
         blocks.append(
             Listing(
@@ -110,8 +107,12 @@ def plan_section(plan: SuitePlan, failed: Sequence[str] = ()) -> Section:
     splits = [one for one in plan.splits if one.service.median_bytes < plan.result.median_bytes - _NOTHING]
     if splits:
         blocks.append(_splits(splits[:_SPLITS]))
-    blocks += _remains(plan)
+    blocks += _remains(plan, bare)
     return Section("plan", "Plan", blocks)
+
+
+def _with_workers(plan: SuitePlan) -> bool:
+    return any(row.category == "worker processes" for row in plan.remains)
 
 
 def _measured(figure: Spread) -> Words:
@@ -137,6 +138,16 @@ def _steps(steps: Sequence[SuiteStep]) -> Iterator[Sentence]:
         if facts := evidence_words(step, verbose=True):
             words += ["; ", *facts]
         yield [*words, "."]
+
+
+def _together(plan: SuitePlan) -> Words:
+    """Returns what more than two changes save, if that is more than the sum of what each does; a pair has its words."""
+    alone = [step.alone_bytes for step in plan.steps if step.alone_bytes is not None]
+    saved, apart = plan.now.median_bytes - plan.result.median_bytes, sum(alone)
+    if len(alone) < len(plan.steps) or len(alone) < 3 or saved < max(apart, 0) + 2 * _NOTHING:
+        return []
+    one_by_one = [*_effect(apart, "save", "cost"), *([] if abs(apart) < _NOTHING else [" in sum"])]
+    return [f"Together these {len(alone)} changes save ", Bytes(saved), "; one at a time, they ", *one_by_one, "."]
 
 
 def _effect(saved: int, saves: str, costs: str) -> Words:
@@ -184,7 +195,18 @@ def _splits(splits: Sequence[SuiteSplit]) -> Table:
     return Table("splits", columns, rows, "The service without one component, which runs in a process of its own")
 
 
-def _remains(plan: SuitePlan) -> Iterator[Block]:
+def _parts_table(plan: SuitePlan, bare: int) -> Table:
+    rows: list[list[Sentence]] = [["interpreter", Bytes(bare)]]
+    rows += [[part.component, Bytes(part.bytes, signed=True)] for part in plan.parts]
+    above = plan.result.median_bytes - bare - sum(part.bytes for part in plan.parts)
+    if plan.measure == "rss" and above >= _NOTHING:
+        rows.append(["taken for a while only", Bytes(above, signed=True)])
+    return Table("parts", [Column("component"), Column("adds", "right")], rows, "What remains, by component")
+
+
+def _remains(plan: SuitePlan, bare: int) -> Iterator[Block]:
+    if len(plan.parts) > 1:
+        yield _parts_table(plan, bare)
     rows: list[list[Sentence]] = [
         [[*parts(ledger_words(row.category, row.owner))], Bytes(row.bytes)] for row in plan.remains
     ]
@@ -200,7 +222,7 @@ def _remains(plan: SuitePlan) -> Iterator[Block]:
             ]
             yield Prose("floor", [floor])
     if rows:
-        yield Table("remains", [Column("memory"), Column("bytes", "right")], rows, "What remains")
+        yield Table("remains", [Column("memory"), Column("bytes", "right")], rows, "What remains, by owner")
     if plan.packages and not plan.within_budget:
         packages: list[list[Sentence]] = [[row.package, Bytes(row.bytes), Count(row.modules)] for row in plan.packages]
         columns = [Column("package"), Column("import cost", "right"), Column("modules", "right")]

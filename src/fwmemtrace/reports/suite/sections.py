@@ -7,7 +7,7 @@ from ..blocks import Block, Bytes, Code, Column, Listing, Prose, Section, Senten
 from .components import allocations_section, component_section, profiles, snapshots
 from .models import models_sections
 from .plan import plan_section
-from .summary import failed_components, failures, recommendations, sharing_sentence, summary_sentences
+from .summary import failures, recommendations, sharing_sentence, summary_sentences
 from .words import evidence_words, lever_words, savings
 
 _RECOMMENDED = 10
@@ -16,6 +16,8 @@ _COLUMNS_MEAN = (
     "import, init, first (request) and batch are RSS changes; held is RSS after the batch and a garbage collection, "
     "peak the kernel's high-water mark, both less RSS before the import; spread is the difference in held between runs."
 )
+
+_WITH_WORKERS = "held and peak include the private memory of processes that the component started."
 
 
 def suite_sections(suite: Suite, *, top: int = 5, verbose: bool = False) -> list[Section]:
@@ -34,7 +36,10 @@ def suite_sections(suite: Suite, *, top: int = 5, verbose: bool = False) -> list
     if suite.against is not None:
         sections.append(_against(suite.against))
     if measured:
-        profile: list[Block] = [Prose("columns", [_COLUMNS_MEAN]), profiles(suite.components)]
+        means: list[Sentence] = [_COLUMNS_MEAN]
+        if any(component.worker_processes for component in measured):
+            means.append(_WITH_WORKERS)
+        profile: list[Block] = [Prose("columns", means), profiles(suite.components)]
         sections.append(Section("timeline", "Timeline of snapshots", [snapshots(measured)]))
         sections.append(Section("components", "Component profiles", profile))
         sections += [component_section(number, component, top) for number, component in enumerate(measured)]
@@ -54,7 +59,7 @@ def suite_sections(suite: Suite, *, top: int = 5, verbose: bool = False) -> list
     if suite.plan is None or not suite.plan.steps:
         sections.append(_recommendations(suite))
     if suite.plan is not None:
-        sections.append(plan_section(suite.plan, failed_components(suite)))
+        sections.append(plan_section(suite.plan, suite.bare_bytes))
     return sections
 
 

@@ -14,7 +14,7 @@ from ...results.suite import (
     SuiteLever,
     SuiteSharing,
 )
-from ..blocks import Bytes, Code, Percent, Sentence, counted, parts
+from ..blocks import Bytes, Code, Count, Percent, Sentence, counted, enumerate_words, parts
 from ..ledger_words import ledger_words
 from .plan import plan_sentences, service_words
 from .words import (
@@ -57,7 +57,7 @@ def summary_sentences(suite: Suite) -> list[Sentence]:
     """Returns the largest holder, the service against its budget, the best lever, and the failures."""
     measured = [component for component in suite.components if component.held is not None]
     failed = failed_components(suite)
-    sentences: list[Sentence] = [] if suite.plan is None else plan_sentences(suite.plan, failed)
+    sentences: list[Sentence] = [] if suite.plan is None else plan_sentences(suite.plan)
     if measured:
         sentences.append(_largest(measured))
     else:
@@ -65,7 +65,8 @@ def summary_sentences(suite: Suite) -> list[Sentence]:
     if suite.sharing is not None and len(suite.sharing.order) > 1:
         sentences.append(sharing_sentence(suite.sharing))
     if suite.budget is not None:
-        sentences.append(_budget_sentence(suite.budget, suite.bare_bytes, failed))
+        together = suite.service is not None or len(measured) < 2
+        sentences.append(_budget_sentence(suite.budget, suite.bare_bytes, failed, together=together))
     if suite.against is not None and suite.against.service.change_bytes is not None:
         sentences.append(_since(suite.against))
     levers = advised(suite)
@@ -133,7 +134,7 @@ def recommendations(suite: Suite) -> list[Sentence]:
         if lever.in_service_bytes is not None:
             words += [", ", Bytes(lever.in_service_bytes), " in the service"]
         if need:
-            words += _towards(saved, need)
+            words += _towards(saved, need, planned=suite.plan is not None)
         if lever.component in seen:
             words.append("; may overlap with a lever of this component above")
         seen.add(lever.component)
@@ -143,10 +144,13 @@ def recommendations(suite: Suite) -> list[Sentence]:
     return items
 
 
-def _towards(saved: int, need: int) -> Words:
-    """Returns how much of what exceeds the budget a lever saves."""
+def _towards(saved: int, need: int, *, planned: bool) -> Words:
+    """Returns how much of what exceeds the budget a lever saves.
+
+    A plan without a change has said that no measured change is enough: only what was not measured may be.
+    """
     if saved >= need:
-        return [", enough to meet the budget"]
+        return [", not measured in the service"] if planned else [", enough to meet the budget"]
     share = saved / need
     return [", ", "less than 1%" if share < _LEAST_SHARE else Percent(share), " of what must go"]
 
@@ -161,6 +165,9 @@ def _largest(measured: Sequence[SuiteComponent]) -> Sentence:
     words: Words = [Code(first.name), " holds the most memory: ", Bytes(_held(first))]
     if len(measured) > 1 and total > 0:
         words += [", ", Percent(_held(first) / total), f" of the sum of the {len(measured)} components"]
+    if 2 * first.worker_bytes > _held(first):
+        has = "process that it started has" if first.worker_processes == 1 else "processes that it started have"
+        return [*words, "; the ", Count(first.worker_processes), f" {has} ", Bytes(first.worker_bytes), " of it."]
     grown = [phase for phase in first.phases if phase.path in _GROWING_STAGES]
     if not grown:
         return [*words, "."]
@@ -180,14 +187,23 @@ def _since(against: SuiteComparison) -> Sentence:
     return [*words, "fallen" if change < 0 else "risen", " by ", Bytes(abs(change)), "."]
 
 
-def _budget_sentence(budget: SuiteBudget, bare: int, failed: Sequence[str]) -> Sentence:
+def _budget_sentence(budget: SuiteBudget, bare: int, failed: Sequence[str], *, together: bool) -> Sentence:
     limit = Bytes(budget.limit_bytes)
     service: Words = [*service_words(failed), ", "] if failed else []
-    peak: Words = [*service, Bytes(budget.peak_bytes), ", with the ", Bytes(bare), " of a bare interpreter,"]
+    if not together:
+        service = ["the largest component by itself, "]
+    peak: Words = [*service, Bytes(budget.peak_bytes), ", with the ", Bytes(bare), " of a bare interpreter"]
+    if budget.worker_bytes:
+        peak += [" and the ", Bytes(budget.worker_bytes), " of worker processes"]
     if budget.need_bytes:
-        return ["The peak of ", *peak, " exceeds the budget of ", limit, " by ", Bytes(budget.need_bytes), "."]
-    spare = Bytes(budget.limit_bytes - budget.peak_bytes)
-    return ["The peak of ", *peak, " is within the budget of ", limit, ", with ", spare, " to spare."]
+        return ["The peak of ", *peak, ", exceeds the budget of ", limit, " by ", Bytes(budget.need_bytes), "."]
+    words: Words = ["The peak of ", *peak, ", is within the budget of ", limit]
+    if not together:
+        return [*words, "; all components in one process were not measured."]
+    if failed:
+        names = enumerate_words([[Code(name)] for name in failed])
+        return [*words, "; ", *names, " failed and ", "is" if len(failed) == 1 else "are", " not counted."]
+    return [*words, ", with ", Bytes(budget.limit_bytes - budget.peak_bytes), " to spare."]
 
 
 def _best_lever(lever: SuiteLever) -> Sentence:
