@@ -12,8 +12,10 @@ import pytest
 import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.errors import SettingsError
+from fwmemtrace.recording.sampling import SamplingRecorder
 from fwmemtrace.records import PhaseBegin, PhaseEnd, UnmeasuredCalls
 from fwmemtrace.sinks.memory import MemorySink
+from fwmemtrace.tracing.span import Span, current, leave, new_span, set_current
 
 
 @phase("request")
@@ -48,6 +50,58 @@ def test_counts_are_exact_and_few_calls_are_measured(tmp_path: Path) -> None:
     assert 20 <= measured < 100
     assert trace["once"].unmeasured_calls == 0
     assert any("hot phases are sampled" in note for note in trace.summary().trace.notes)
+
+
+class _Measuring:
+    """A recorder that only knows which phases it was told of."""
+
+    def __init__(self) -> None:
+        self.begun: list[Span] = []
+        self.ended: list[Span] = []
+
+    def begin(self, phase: fwmemtrace.Phase, /) -> Span:
+        span = new_span(self, len(self.begun) + 1, phase)
+        self.begun.append(span)
+        set_current(span)
+        return span
+
+    def end(self, span: Span, error: type[BaseException] | None, /) -> None:
+        span.closed = True
+        self.ended.append(span)
+        leave(span)
+
+    def finish(self) -> tuple[int, int, int]:
+        return 0, 0, 0
+
+
+@pytest.mark.parametrize("at", [2, 3, 20, *range(40, 50)])  # the first reading is the constructor's, the 50th of finish
+def test_a_signal_handler_that_raises_when_the_clock_is_read_costs_no_edge_and_doubles_none(at: int) -> None:
+    readings = 0
+
+    def clock() -> int:
+        nonlocal readings
+        readings += 1
+        if readings == at:
+            raise TimeoutError
+        return readings
+
+    inner, records = _Measuring(), MemorySink()
+    recorder = SamplingRecorder(inner, records.write, 0.01, clock)  # type: ignore[arg-type]
+    counted = 0
+    for _ in range(24):  # the first 20 are measured
+        try:
+            span = recorder.begin(phase("request"))
+        except TimeoutError:
+            continue
+        counted += span.tracer is recorder
+        try:
+            recorder.end(span, None)
+        except TimeoutError as error:
+            recorder.end(span, type(error))
+        assert current.get() is None
+    recorder.finish()
+    assert inner.begun == inner.ended
+    assert sum(record.calls for record in records.records if isinstance(record, UnmeasuredCalls)) == counted
 
 
 def test_threads_and_tasks_are_counted_each_in_its_own_phase() -> None:

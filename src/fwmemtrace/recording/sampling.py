@@ -99,7 +99,11 @@ class SamplingRecorder:
             return self._count(phase, parent, node, now)
         span = self.inner.begin(phase)
         span.node = node
-        self._spent_ns += _EDGES * (self._clock() - now)
+        try:
+            self._spent_ns += _EDGES * (self._clock() - now)
+        except BaseException as error:  # a signal handler's: the block does not begin, and nobody else has the span
+            self.inner.end(span, type(error))
+            raise
         return span
 
     def _node(self, parent: Span | None, name: str) -> _Node:
@@ -145,15 +149,16 @@ class SamplingRecorder:
         if span.tracer is not self:
             self.inner.end(span, error)
             return
+        # Calls first, at which a signal handler may raise: then the call is counted when the phase is ended again.
+        now = self._clock()
+        name = None if error is None else type_name(error)
         if span.closed:
             return
         span.closed = True
         node: _Node = span.node
         node.calls += 1
-        now = self._clock()
         node.wall_ns += now - span.peak_index
-        if error is not None:
-            name = type_name(error)
+        if name is not None:
             node.errors[name] = node.errors.get(name, 0) + 1
         leave(span)
         self._latest_ns = now
