@@ -43,6 +43,7 @@ def small(tmp_path):
             "no module named 'no_such_module_at_all'; give a dotted name, or a path ending in .py",
         ),
         (["given.py"], "x = 1", "given.py has no list 'components'; add `components = "),
+        (["given.py"], "components = []", "given.py: the list 'components' is empty; add at least one Component"),
         (["given.py"], "1 / 0", "cannot import given.py: ZeroDivisionError"),
         (["given.py"], "import os; os._exit(3)", "importing given.py ended the interpreter with status 3"),
         (["given.py:smal"], SMALL, "unknown component 'smal' in given.py; did you mean 'small'?"),
@@ -63,6 +64,30 @@ def test_wrong_usage_is_one_line_and_status_2(tmp_path, words, content, message)
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
+
+
+def test_suites_that_start_at_once_keep_their_traces_apart(small):
+    command = [sys.executable, "-m", "fwmemtrace", "suite", "small.py", "--repeat", "1", "--quick"]
+    places = [[], [], ["--report-dir", "kept"], ["--report-dir", "kept"]]
+    started = [
+        subprocess.Popen([*command, *place], cwd=small, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for place in places
+    ]
+    for one in started:
+        _, errors = one.communicate(timeout=600)
+        assert one.returncode == 0, errors
+    traces = [small / "suite.bin", small / "suite-2.bin", *(small / "kept").glob("*/trace.bin")]
+    assert len(traces) == 4
+    for trace in traces:
+        runs = [record for record in fwmemtrace.read(trace).files[0] if isinstance(record, SuiteRun)]
+        assert [(run.purpose, run.outcome) for run in runs] == [("resident", "ok")]
+
+
+def test_a_suite_that_cannot_be_read_leaves_no_file(small):
+    for words in (["missing.py"], ["missing.py", "--report-dir", "kept"]):
+        assert suite(*words, folder=small).returncode == 2
+    assert [path.name for path in small.rglob("*") if path.is_file()] == ["small.py"]
+    assert list(small.glob("kept/*")) == []
 
 
 def test_one_component_by_name_against_a_budget(small):

@@ -93,11 +93,34 @@ def test_a_component_that_failed_makes_no_promise(plan, first):
 
 
 def test_a_service_within_its_budget_without_a_component_that_failed_has_nothing_to_spare():
-    suite = suite_of(None, budget=SuiteBudget(limit_bytes=100 * MB, peak_bytes=60 * MB, need_bytes=0))
+    budget = SuiteBudget(limit_bytes=100 * MB, peak_bytes=60 * MB, need_bytes=0)
+    suite = suite_of(None, budget=budget, service=figure(60 * MB))
     suite.components.append(SuiteComponent(name="broken", outcome="raised"))
     text = " ".join(map(plain, summary_sentences(suite)))
     assert "is within the budget of 100.0 MB; broken failed and is not counted." in text
     assert "to spare" not in text
+
+
+@pytest.mark.parametrize(
+    ("purposes", "said"),
+    [
+        (["resident", "native"], "No lever was looked for."),
+        (["resident", "use"], "No lever saves more than the differences between runs."),
+        (["resident", "variant: small"], "No lever saves more than the differences between runs."),
+    ],
+)
+def test_no_lever_is_told_from_none_looked_for(purposes, said):
+    suite = suite_of(None)
+    suite.components[0].pids = {purpose: [1] for purpose in purposes}
+    assert plain(summary_sentences(suite)[-1]) == said
+
+
+def test_a_component_that_did_not_run_has_not_failed():
+    suite = suite_of(None)
+    suite.components.append(SuiteComponent(name="late", outcome="not run"))
+    text = " ".join(map(plain, summary_sentences(suite)))
+    assert text.endswith("late did not run.")
+    assert "failed" not in text
 
 
 def test_components_that_did_not_run_together_are_not_called_within_the_budget_together():

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -148,11 +149,10 @@ def run(arguments: argparse.Namespace) -> int:
     trace = _place(arguments.spec, arguments.output, arguments.report_dir)
 
     from ..suite.runner import SuiteRunner
+    from ..suite.settings import SuiteSettings
 
     progress = _Progress(overwrite=sys.stderr.isatty())
-    runner = SuiteRunner(
-        arguments.spec,
-        trace,
+    settings = SuiteSettings(
         repeat=arguments.repeat,
         timeout=timeout or None,
         memory_limit=limit,
@@ -164,8 +164,8 @@ def run(arguments: argparse.Namespace) -> int:
         least_agreement=arguments.min_agreement,
         workers=arguments.workers,
         try_models=arguments.try_models,
-        progress=progress,
     )
+    runner = SuiteRunner(arguments.spec, trace, settings, progress)
     try:
         runner.run()
     except (KeyboardInterrupt, SystemExit):
@@ -178,6 +178,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise
     finally:
         progress.clear()
+        if not runner.started:
+            _unmade(trace)
     report = _report(arguments, trace, renderer, earlier)
     return 1 if report.budget is not None and report.budget.exceeded else 0
 
@@ -225,16 +227,44 @@ def _skipped(names: str | None, *, quick: bool) -> set[str]:
 
 
 def _place(spec: str, output: str | None, report_dir: str | None) -> Path:
-    """Return the path of the trace; in a folder for reports, a new folder is made, named by date and suite."""
+    """Return the path of a new trace; in a folder for reports, a new folder is made, named by date and suite.
+
+    The file or folder is made at once, so that a suite that starts at the same time takes another one.
+    """
     if report_dir is None:
-        return free_path(Path(output or "suite.bin").absolute())
+        asked = Path(output or "suite.bin").absolute()
+        return _made(lambda: free_path(asked), lambda path: path.touch(exist_ok=False))
     name = Path(spec.partition(":")[0]).stem or "suite"
-    folder = Path(report_dir).absolute() / f"{time.strftime('%Y-%m-%d-%H%M%S')}-{name}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FwmemtraceError(f"{folder} cannot be created: {error.strerror}") from error
-    return folder / "trace.bin"
+    asked = Path(report_dir).absolute() / f"{time.strftime('%Y-%m-%d-%H%M%S')}-{name}"
+    return _made(lambda: free_path(asked), lambda path: path.mkdir(parents=True)) / _TRACE
+
+
+def _made(free: Callable[[], Path], make: Callable[[Path], None]) -> Path:
+    """Make what does not exist yet, under the first name that is free.
+
+    Raises:
+        FwmemtraceError: if it cannot be made.
+    """
+    while True:
+        path = free()
+        try:
+            make(path)
+        except FileExistsError:
+            if not path.exists():  # what is in the way is no folder, further up
+                raise FwmemtraceError(f"{path} cannot be created: {path.parent} is not a folder") from None
+        except OSError as error:
+            raise FwmemtraceError(f"{path} cannot be created: {error.strerror}") from error
+        else:
+            return path
+
+
+def _unmade(trace: Path) -> None:
+    """Remove what `_place` made, for a suite that was not started."""
+    with suppress(OSError):
+        if trace.exists() and not trace.stat().st_size:
+            trace.unlink()
+        elif not any(trace.parent.iterdir()):
+            trace.parent.rmdir()
 
 
 class _Progress:

@@ -147,7 +147,9 @@ def load_entries(spec: str) -> list[Any]:
         named = getattr(module, name)
         return list(named) if isinstance(named, (list, tuple)) else [named]
     entries = getattr(module, DEFAULT_LIST, None)
-    if not isinstance(entries, (list, tuple)) or not entries:
+    if isinstance(entries, (list, tuple)) and not entries:
+        raise SuiteError(f"{source}: the list {DEFAULT_LIST!r} is empty; add at least one Component")
+    if not isinstance(entries, (list, tuple)):
         raise SuiteError(
             f"{source} has no list {(name or DEFAULT_LIST)!r}; add `components = [Component(...), ...]` at its end"
         )

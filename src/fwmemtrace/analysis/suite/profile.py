@@ -27,6 +27,7 @@ from .stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, STAGES, in_a_stage
 
 _TRIALS = ("deferred", "arenas", "trial", "forks")  # a failure in one of these is not the component's
 _PACKAGES = 12
+NOT_RUN = "not run"
 
 
 def component_profile(member: SuiteMember, processes: Sequence[SuiteProcess]) -> SuiteComponent:
@@ -44,7 +45,7 @@ def component_profile(member: SuiteMember, processes: Sequence[SuiteProcess]) ->
         ]
         return profile
     if not processes:
-        profile.outcome = "not run"
+        profile.outcome = NOT_RUN
         return profile
     profile.failures = [
         _failure(process) for process in processes if process.run.outcome != "ok" and process.run.purpose not in _TRIALS

@@ -7,7 +7,7 @@ from ..blocks import Block, Bytes, Code, Column, Listing, Prose, Section, Senten
 from .components import allocations_section, component_section, profiles, snapshots
 from .models import models_sections
 from .plan import plan_section
-from .summary import failures, recommendations, sharing_sentence, summary_sentences
+from .summary import failures, no_lever, recommendations, sharing_sentence, summary_sentences
 from .words import evidence_words, lever_words, savings
 
 _RECOMMENDED = 10
@@ -132,8 +132,7 @@ def _sharing(suite: Suite, top: int) -> Section:
 
 def _matrix(suite: Suite, *, verbose: bool) -> Section:
     if not suite.matrix:
-        nothing = "No lever saves more than the differences between runs."
-        return Section("matrix", "Decision matrix", [Prose("matrix", [nothing])])
+        return Section("matrix", "Decision matrix", [Prose("matrix", [no_lever(suite)])])
     towards = " towards the budget" if suite.budget is not None and suite.budget.need_bytes else ""
     caption = (
         "now and after are what the component holds in a process of its own, in service is the saving with all "
@@ -167,7 +166,7 @@ def _recommendations(suite: Suite) -> Section:
     shown = advice[:_RECOMMENDED]
     blocks: list[Block] = []
     if not advice:
-        blocks.append(Prose("none", ["None: no lever saves memory."]))
+        blocks.append(Prose("none", [no_lever(suite)]))
     elif more := len(advice) - len(shown):
         blocks.append(
             Prose("more", [["The first ", *counted(len(shown), "lever"), f"; the decision matrix has {more} more."]])

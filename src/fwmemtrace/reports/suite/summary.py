@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ...analysis.suite.matrix import advised, service_saving
+from ...analysis.suite.profile import NOT_RUN
 from ...results.suite import (
     Suite,
     SuiteBudget,
@@ -50,6 +51,7 @@ _OUTCOMES = {
     "left": "exited",
 }
 _LEAST_SHARE = 0.01
+_WITHOUT_LEVERS = {"resident", "native"}  # passes that look for none
 _GROWING_STAGES = ("import", "init", "first request", "batch")
 
 
@@ -65,7 +67,7 @@ def summary_sentences(suite: Suite) -> list[Sentence]:
     if suite.sharing is not None and len(suite.sharing.order) > 1:
         sentences.append(sharing_sentence(suite.sharing))
     if suite.budget is not None:
-        together = suite.service is not None or len(measured) < 2
+        together = suite.service is not None or len(suite.components) < 2
         sentences.append(_budget_sentence(suite.budget, suite.bare_bytes, failed, together=together))
     if suite.against is not None and suite.against.service.change_bytes is not None:
         sentences.append(_since(suite.against))
@@ -75,16 +77,29 @@ def summary_sentences(suite: Suite) -> list[Sentence]:
     elif levers:
         sentences.append(_best_lever(levers[0]))
     elif measured:
-        sentences.append("No lever saves memory.")
-    if failed:
-        outcomes = {component.name: component.outcome for component in suite.components}
-        names = joined([[Code(name), f" ({outcomes[name]})"] for name in failed], ", ")
-        sentences.append([f"{len(failed)} of ", *counted(len(suite.components), "component"), " failed: ", *names, "."])
+        sentences.append(no_lever(suite))
+    outcomes = {component.name: component.outcome for component in suite.components}
+    names: list[Words] = [[Code(name), f" ({outcomes[name]})"] for name in failed if outcomes[name] != NOT_RUN]
+    if names:
+        words = [*counted(len(suite.components), "component"), " failed: ", *joined(names, ", "), "."]
+        sentences.append([f"{len(names)} of ", *words])
+    if not_run := [[Code(name)] for name in failed if outcomes[name] == NOT_RUN]:
+        sentences.append([*enumerate_words(not_run), " did not run."])
     return sentences
 
 
+def no_lever(suite: Suite) -> str:
+    """Returns that no lever was found, that none helps, or that none was looked for."""
+    if suite.matrix:
+        return "No lever of the matrix helps the service."
+    purposes = {purpose.partition(":")[0] for component in suite.components for purpose in component.pids}
+    if purposes <= _WITHOUT_LEVERS:
+        return "No lever was looked for."
+    return "No lever saves more than the differences between runs."
+
+
 def failed_components(suite: Suite) -> list[str]:
-    """Returns the names of the components that failed as they are."""
+    """Returns the names of the components without figures: those that failed as they are, or did not run."""
     return [component.name for component in suite.components if component.outcome != "ok"]
 
 
