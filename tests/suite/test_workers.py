@@ -42,6 +42,17 @@ def test_the_memory_of_workers_counts_for_the_component_the_service_and_the_plan
     assert _running("held = bytearray") == []
 
 
+@pytest.mark.slow
+def test_a_forked_worker_counts_and_writes_no_trace(tmp_path):
+    done = run_suite(f"{PLANTED / 'workers.py'}:forking", tmp_path / "s.bin", "--repeat", "1", "--quick")
+    assert done.status == 0, done.errors
+    component = done.component("forked")
+    assert component["outcome"] == "ok"
+    assert component["worker_processes"] == 1
+    assert component["worker_bytes"] > 30 * MB
+    assert {len(path.name.split(".")) for path in tmp_path.glob("s.*.bin")} == {3}
+
+
 def _running(text: str) -> list[int]:
     """The processes with that text in their command."""
     found = []

@@ -240,13 +240,14 @@ class Session:
         """This is a forked worker: go on in a trace of its own, inside the phases that were open at the fork."""
         try:
             if workers.is_about_to_exec():
-                self._leave_to_parent()
+                self.leave_to_parent()
             else:
                 self._go_on_in_worker()
         except Exception as error:
             warn(f"this worker is not traced: {error!r}")
 
-    def _leave_to_parent(self) -> None:
+    def leave_to_parent(self) -> None:
+        """In a forked child: give the session up. The parent goes on with it, and this process is not traced."""
         self._stopped = True
         self._ended(self)
         active.install(None)

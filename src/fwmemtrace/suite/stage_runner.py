@@ -68,6 +68,9 @@ class StageRunner:
             overwrite=True,
             interval=_TIMELINE_NS if task.purpose in _WITH_TIMELINE else 0,
         )
+        if hasattr(os, "register_at_fork"):
+            # Before the session's own: the traces of a component's workers would be of no use, and cost them memory.
+            os.register_at_fork(after_in_child=self._leave_session)
         self._session: Session = start_session(settings, session_id=task.session_id)
         self._changes = Changes(task.changes, _current_path)
 
@@ -160,6 +163,9 @@ class StageRunner:
             gc.collect()
         self._measure_workers()
         return problems
+
+    def _leave_session(self) -> None:
+        self._session.leave_to_parent()
 
     def _measure_workers(self) -> None:
         for workers in self._workers.measured():
