@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -146,10 +147,15 @@ def jemalloc() -> str:
 
 
 def sharing_changes(uses: Iterable[SuiteProcess]) -> Iterator[SuiteChange]:
-    """Yields sharing of equal tensors, if the components have such or several of them have parameters."""
+    """Yields sharing of equal tensors, if components have such, or several of them have large ones of one type."""
     stocks = [one.own.arrays for one in uses if one.own.arrays is not None]
-    twins = any(twin.library == "torch" for stock in stocks for twin in stock.twins)
-    if twins or sum(any(row.parameters for row in stock.arrays) for stock in stocks) > 1:
+    types = Counter(
+        kind
+        for stock in stocks
+        for kind in {(row.library, row.dtype) for row in stock.arrays if row.resident_bytes >= WORTH_A_TRIAL}
+        if kind[0] in ("torch", "numpy")
+    )
+    if any(stock.twins for stock in stocks) or any(count > 1 for count in types.values()):
         yield SuiteChange(SHARE, "", "")
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..records import SuiteChange, SuiteDeferred
+from ..analysis.suite.stages import SHARED
+from ..records import SuiteArrays, SuiteChange, SuiteDeferred, SuiteTwin
+from ..tracing.phases import phase
 
 VARIANT, MOVE, DEFER, VARIABLE, OPTION = "variant", "move import", "defer import", "variable", "option"
 SHARE, TRIM, SPLIT, MODEL, BOUND = "share", "trim", "split", "model", "bound dict"
@@ -24,7 +26,8 @@ class Changes:
         self._where = where
         self._deferral: Any = None
         self._trim: Callable[[], Any] | None = None
-        self._share: Callable[[], None] | None = None
+        self._share: tuple[Callable[[], list[SuiteTwin]], ...] = ()
+        self._twins: list[SuiteTwin] = []
         self._bound: Callable[[], None] | None = None
 
     def install(self) -> None:
@@ -47,9 +50,10 @@ class Changes:
 
             self._trim = find_trim()
         if any(change.kind == SHARE for change in self._changes):
+            from .shared_arrays import share_equal_arrays
             from .shared_tensors import share_equal_tensors
 
-            self._share = share_equal_tensors
+            self._share = (share_equal_tensors, share_equal_arrays)
 
     def variant_of(self, component: str) -> str:
         """Return the variant to make in place of a component; "" for the component as it is."""
@@ -65,9 +69,14 @@ class Changes:
             from .growing_dicts import DictBounds
 
             self._bound = DictBounds(names, instance).apply
-        if self._share is not None:
-            self._share()
         self.requests_answered()
+
+    def share_equal(self) -> None:
+        """Let equal tensors and arrays of the components be one, if that is a change."""
+        if self._share:
+            with phase(SHARED):
+                for share in self._share:
+                    self._twins += share()
 
     @property
     def after_request(self) -> Callable[[], None] | None:
@@ -83,6 +92,10 @@ class Changes:
         """Return which modules stayed unloaded; None if none was deferred."""
         record: SuiteDeferred | None = None if self._deferral is None else self._deferral.record()
         return record
+
+    def shared(self) -> SuiteArrays | None:
+        """Return what was shared among the components; None for nothing."""
+        return SuiteArrays([], self._twins) if self._twins else None
 
     def _subjects(self, kind: str) -> list[str]:
         return [change.subject for change in self._changes if change.kind == kind]

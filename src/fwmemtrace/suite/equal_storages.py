@@ -12,7 +12,7 @@ from ..heap.array_names import names_of_arrays
 from ..heap.storages import Storage
 from ..records import SuiteTwin
 
-_SMALLEST = 256 * 1024  # bytes; smaller storages are not compared
+SMALLEST = 256 * 1024  # bytes; smaller storages are not compared
 _SAMPLE = 4096
 _MOST_NAMES = 4
 
@@ -50,7 +50,7 @@ def find_twins(storages: Sequence[Storage], private: Mapping[int, int]) -> list[
 
 def equal_groups(storages: Sequence[Storage]) -> list[list[Storage]]:
     """Return the groups of large storages whose content is equal; they lie in this process's memory."""
-    large = (storage for storage in storages if storage.size_bytes >= _SMALLEST)
+    large = (storage for storage in storages if storage.size_bytes >= SMALLEST)
     # Most storages differ in a few samples of their content, so few are read as a whole.
     alike = _groups(large, _sample)
     return list(chain.from_iterable(_groups(group, _digest) for group in alike))

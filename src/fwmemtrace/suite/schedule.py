@@ -149,10 +149,12 @@ class Schedule:
             for change in variants_of(entry)
             if (entry.name, change.subject) not in failed
         }
+        sharing = list(sharing_changes(use.values())) if settings.wants("trial") else []
         done = self._passes.run(
             [
                 *(replace(service, repetition=repetition) for repetition in range(settings.repeat)),
                 *variants.values(),
+                *(replace(service, variant="equal arrays shared", changes=(change,)) for change in sharing),
             ]
         )
         if not planned:
@@ -162,7 +164,7 @@ class Schedule:
             *(change for change in variants if change in worked),
             *(change for change in found if change.component in ("", *names.values())),
             *(allocator_changes(list(light.values())) if settings.wants("arenas") else ()),
-            *(sharing_changes(use.values()) if settings.wants("trial") else ()),
+            *(change for change in sharing if change in worked),
         ]
         named = {
             name: [SuiteChange(VARIANT, component, variant) for component, variant in parts.items()]

@@ -80,8 +80,9 @@ class StageRunner:
             status = self._outcome()
         finally:
             deferred = self._changes.deferred()
-            if deferred is not None:
-                self._session.record(deferred)
+            for record in (deferred, self._changes.shared()):
+                if record is not None:
+                    self._session.record(record)
             self._session.stop()
         self._write(status)
 
@@ -148,11 +149,12 @@ class StageRunner:
                     init = self._init_of(component)
                     with self._stage_phase(INIT):
                         swap = self._swap_of(form)
-                        instances.append(instance := awaited(init()))
+                        instances.append(awaited(init()))  # and no variable, which would keep an equal array alive
                         if swap is not None:
                             swap.make(self._task.spec)
-                        self._changes.component_made(component.name, instance)
-                    self._serve(position, component, instance, list(component.inputs))
+                        self._changes.component_made(component.name, instances[-1])
+                    self._changes.share_equal()
+                    self._serve(position, component, instances[-1], list(component.inputs))
                 self._workers.assign(component.name)
             except MemoryError:
                 raise

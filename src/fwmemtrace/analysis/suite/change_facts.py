@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...records import SuiteChange, SuiteMove
+from ...records import SuiteArrays, SuiteChange, SuiteMove
 from ...results.suite import Action, SuiteFact
 from .evidence import fact
 from .import_levers import SERVICE
@@ -39,4 +39,15 @@ def edit_facts(change: SuiteChange, moves: Mapping[str, SuiteMove]) -> list[Suit
         return []
     facts = [fact("own line", names=[change.subject, move.statement])]
     facts.append(fact("moves into", names=move.into) if move.into else fact("not used there"))
+    return facts
+
+
+def twin_facts(arrays: SuiteArrays | None) -> list[SuiteFact]:
+    """Returns which tensors and arrays are held more than once."""
+    if arrays is None or not arrays.twins:
+        return []
+    facts = [fact("equal tensors", counts=[len(arrays.twins)])]
+    for twin in arrays.twins:
+        names, counts = [twin.library, twin.dtype, *twin.names], [twin.copies, *twin.shape]
+        facts.append(fact("equal tensor", twin.bytes, names=names, counts=counts))
     return facts

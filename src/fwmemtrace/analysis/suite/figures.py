@@ -5,14 +5,14 @@ What a process needs includes the private memory of those that it started, as it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ... import results
 from ...paths import read
 from ...results.suite import Spread
 from .reading import SuiteProcess
 from .spreads import spread
-from .stages import AFTER_GC, AFTER_TRIM, AGAIN, IMPORT, STAGES
+from .stages import AFTER_GC, AFTER_TRIM, AGAIN, IMPORT, INIT, SHARED, STAGES
 
 
 def row_of(process: SuiteProcess, path: str) -> results.PhaseRow | None:
@@ -66,8 +66,20 @@ def whole_peak(process: SuiteProcess) -> int | None:
     start = start_of(process)
     if start is None or process.report is None:
         return None
-    rows = [row.resident for row in process.report.phases if row.path and row.resident is not None]
-    return max((row.peak_bytes for row in rows), default=start) - start + workers_bytes(process)
+    return max(_peaks(process.report.phases), default=start) - start + workers_bytes(process)
+
+
+def _peaks(rows: Sequence[results.PhaseRow]) -> Iterator[int]:
+    """Yields the peaks of all phases; where equal arrays were shared, as if no second copy had been loaded."""
+    freed = {
+        read(row.path)[:-1]: min(row.resident.delta_bytes, 0)
+        for row in rows
+        if row.name == SHARED and row.resident is not None
+    }
+    for row in rows:
+        names = read(row.path)
+        if row.path and row.resident is not None and row.name != SHARED and names not in freed:
+            yield row.resident.peak_bytes + (freed.get(names[:-1], 0) if row.name == INIT else 0)
 
 
 def service_held(process: SuiteProcess, measure: str) -> int | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ...records import SuiteArrays
 from ...results.suite import SuiteLever
+from .change_facts import twin_facts
 from .evidence import WORTH_A_ROW, ComponentEvidence, fact, lever_if_worthwhile, spread_fact
 from .figures import resident, retained, row_of
 from .spreads import saving, spread
@@ -60,13 +61,6 @@ def _equal_tensors(one: ComponentEvidence, arrays: SuiteArrays) -> Iterator[Suit
     if not arrays.twins:
         return
     extra = sum(twin.extra_bytes for twin in arrays.twins)
-    facts = [fact("equal tensors", counts=[len(arrays.twins)])]
-    facts += [
-        fact(
-            "equal tensor", twin.bytes, names=[twin.library, twin.dtype, *twin.names], counts=[twin.copies, *twin.shape]
-        )
-        for twin in arrays.twins
-    ]
     yield from lever_if_worthwhile(
         one,
         "share equal tensors",
@@ -75,7 +69,7 @@ def _equal_tensors(one: ComponentEvidence, arrays: SuiteArrays) -> Iterator[Suit
         high=extra,
         basis="computed",
         phase=INIT,
-        evidence=facts,
+        evidence=twin_facts(arrays),
     )
 
 

@@ -25,7 +25,7 @@ from ...results.suite import (
     SuiteStep,
 )
 from .agreement import agreement_facts
-from .change_facts import action_of, component_of, edit_facts
+from .change_facts import action_of, component_of, edit_facts, twin_facts
 from .evidence import WORTH_A_ROW, width
 from .figures import outermost_ledgers, resident, service_figure
 from .model_levers import model_change, model_facts
@@ -137,6 +137,11 @@ def make_plan(
         (model.component, model_change(model, way).subject): model_facts(model, way)
         for model in models
         for way in model.ways[1:]
+    }
+    agreements |= {
+        (component_of(change), change.subject): twin_facts(runs.processes["", best].own.arrays)
+        for change in best
+        if change.kind == "share"
     }
     by_itself = {component.name: _alone(runs.bare, component, models, least_agreement) for component in components}
     return SuitePlan(

@@ -6,6 +6,7 @@ from ...paths import read
 
 IMPORT, INIT, FIRST, BATCH, AFTER_GC = "import", "init", "first request", "batch", "after gc"
 AFTER_TRIM, AGAIN = "after trim", "batch again"  # only in the runs with the light probes
+SHARED = "equal arrays shared"  # after init: until then there are two copies
 REQUEST = "request"  # each request of the batch
 
 STAGES = (IMPORT, INIT, FIRST, BATCH, AFTER_GC)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ...records import SuiteChange
 from ...results.suite import Spread, SuiteAgreement, SuiteFact, SuiteLever
 from .agreement import agreement, agreement_facts, all_equal
-from .change_facts import action_of, edit_facts
+from .change_facts import action_of, edit_facts, twin_facts
 from .evidence import (
     WORTH_A_ROW,
     WORTH_SHARE,
@@ -119,7 +119,11 @@ def _service_lever(
         after_bytes=after.median_bytes,
         basis="measured",
         phase=AFTER_GC,
-        evidence=[spread_fact("before", before), spread_fact("after", after)],
+        evidence=[
+            *twin_facts(one.changed[change][-1].own.arrays),
+            spread_fact("before", before),
+            spread_fact("after", after),
+        ],
         in_service_bytes=before.median_bytes - after.median_bytes,
         in_service_peak_bytes=(
             None if peaks[0] is None or peaks[1] is None else peaks[0].median_bytes - peaks[1].median_bytes
