@@ -317,8 +317,6 @@ def test_a_warning_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_an_attack_is_withstood(name: str) -> None:
-    if name == "native_kills":
-        pytest.importorskip("memray")
     done = subprocess.run(
         [sys.executable, "-m", "stress", "--small", name],
         cwd=ROOT,
@@ -328,6 +326,8 @@ def test_an_attack_is_withstood(name: str) -> None:
         timeout=300,
         check=False,
     )
+    if "NOT RUN" in done.stdout:
+        pytest.skip(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
