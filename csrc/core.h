@@ -14,7 +14,7 @@
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
-#define CORE_INTERFACE 1  // as in core/__init__.py: to be counted up in both where a change needs a new build
+#define CORE_INTERFACE 2  // as in core/__init__.py: to be counted up in both where a change needs a new build
 
 #define COLD __attribute__((cold, noinline))
 
@@ -129,6 +129,25 @@ void tables_restore(const Block *block);
 void tables_unmapped(uint64_t low, uint64_t high);
 void tables_lock(void);
 void tables_unlock(void);
+
+// The live samples of a site. The frames stay where they are until the sampler stops.
+typedef struct {
+    uint32_t site;  // 0 for the sum of all sites
+    double live, variance;
+    uint64_t samples;
+    const uint64_t *frames;
+    uint32_t frame_count;
+} LiveSite;
+
+typedef struct {
+    const char *name, *file;
+    uint16_t name_length, file_length;
+    int line;  // 0 if it has none
+} FrameText;
+
+// Finds the sites with the most live bytes, the largest first, and the sum of all; allocates nothing.
+size_t tables_largest(LiveSite *found, size_t most, LiveSite *all);
+bool tables_frame(uint64_t frame, FrameText *text);  // false if its code is not known
 
 #define FILTER_BITS 17
 extern uint64_t block_filter[(1u << FILTER_BITS) / 64];

@@ -6,6 +6,8 @@
 #include <structmember.h>
 #include <string.h>
 
+#define MOST_LARGEST 64  // sites
+
 static bool is_on;
 
 static PyObject *heap_check(PyObject *module, PyObject *nothing) {
@@ -138,12 +140,52 @@ static PyObject *heap_context_value(PyObject *module, PyObject *variable) {
     return Py_NewRef(value);
 }
 
+static PyObject *frames_of(const LiveSite *site) {
+    PyObject *frames = PyList_New(0);
+    for (uint32_t at = 0; frames && at < site->frame_count; at++) {
+        FrameText text;
+        if (!tables_frame(site->frames[at], &text)) continue;
+        PyObject *name = PyUnicode_DecodeUTF8(text.name, text.name_length, "replace");
+        PyObject *file = PyUnicode_DecodeUTF8(text.file, text.file_length, "replace");
+        PyObject *frame = name && file ? Py_BuildValue("OOi", name, file, text.line) : NULL;
+        Py_XDECREF(name);
+        Py_XDECREF(file);
+        if (!frame || PyList_Append(frames, frame)) Py_CLEAR(frames);
+        Py_XDECREF(frame);
+    }
+    return frames;
+}
+
+static PyObject *live_site(const LiveSite *site) {
+    PyObject *frames = frames_of(site);
+    return frames ? Py_BuildValue("ddKN", site->live, site->variance, (unsigned long long)site->samples, frames) : NULL;
+}
+
+static PyObject *heap_largest(PyObject *module, PyObject *nothing) {
+    (void)module, (void)nothing;
+    LiveSite found[MOST_LARGEST], all = {0};
+    bool inside = current_thread.inside;
+    current_thread.inside = true;
+    size_t count = is_on ? tables_largest(found, MOST_LARGEST, &all) : 0;
+    current_thread.inside = inside;
+    double mean = is_on ? sampler_mean() : 0;
+    PyObject *sites = PyList_New(0);
+    for (size_t at = 0; sites && at < count; at++) {
+        PyObject *site = live_site(&found[at]);
+        if (!site || PyList_Append(sites, site)) Py_CLEAR(sites);
+        Py_XDECREF(site);
+    }
+    if (!sites) return NULL;
+    return Py_BuildValue("dNN", mean, live_site(&all), sites);
+}
+
 static PyMethodDef methods[] = {
     {"heap_check", heap_check, METH_NOARGS, "Return why the heap cannot be sampled here, None if it can."},
     {"heap_start", heap_start, METH_VARARGS, "Start to sample; return the errno with which the file failed, or 0."},
     {"heap_stop", heap_stop, METH_NOARGS, "Stop, and return the tables."},
     {"heap_after_fork", heap_after_fork, METH_NOARGS, "Make a forked child ready for a start of its own."},
     {"heap_phase", heap_phase, METH_VARARGS, "Add a phase below another one; return its number."},
+    {"heap_largest", heap_largest, METH_NOARGS, "Return the mean, the sum of the live samples, and the largest sites."},
     {"heap_begin", heap_begin, METH_O, "Make a phase the calling thread's, and count a call of it."},
     {"heap_switch", heap_switch, METH_O, "Make a phase the calling thread's."},
     {"heap_watch", heap_watch, METH_VARARGS, "Take phases from a context variable's spans, if it can be read; else False."},

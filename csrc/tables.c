@@ -374,3 +374,73 @@ void tables_unmapped(uint64_t low, uint64_t high) {
     }
     tables_unlock();
 }
+
+static void count_sample(LiveSite *sum, const Block *block) {
+    sum->variance += block->variance;
+    sum->samples++;
+}
+
+size_t tables_largest(LiveSite *found, size_t most, LiveSite *all) {
+    size_t count = 0;
+    *all = (LiveSite){0};
+    tables_lock();
+    for (size_t bucket = 0; ready && bucket < SITE_BUCKETS; bucket++) {
+        for (uint32_t at = site_buckets[bucket]; at;) {
+            const Site *site = file_at(at);
+            all->live += site->live;
+            if (site->live >= 1 && (count < most || site->live > found[count - 1].live)) {
+                if (count < most) count++;
+                size_t place = count - 1;
+                for (; place && found[place - 1].live < site->live; place--) found[place] = found[place - 1];
+                found[place] = (LiveSite){
+                    .site = at, .live = site->live, .frames = site->frames, .frame_count = site->frame_count};
+            }
+            at = site->next;
+        }
+    }
+    for (uint32_t row = 0; ready && row < rows_used; row++) {
+        const Block *block = row_at(row);
+        if (!block->address) continue;
+        count_sample(all, block);
+        for (size_t place = 0; place < count; place++)
+            if (found[place].site == block->site) count_sample(&found[place], block);
+    }
+    tables_unlock();
+    return count;
+}
+
+// The line of an instruction, by the location table of Python 3.11 and later, as capture/heap_file.py reads it.
+static int line_of(const Code *code, int32_t instruction) {
+    const uint8_t *table = (const uint8_t *)code->text + code->name_length + code->file_length;
+    int line = code->first_line;
+    int64_t end = 0;
+    if (instruction < 0) return line;
+    for (uint32_t at = 0, next; at < code->table_length; at = next) {
+        for (next = at + 1; next < code->table_length && table[next] < 128;) next++;
+        uint32_t form = table[at] >> 3 & 15;
+        if (form >= 10 && form < 13) {
+            line += (int)form - 10;
+        } else if (form == 13 || form == 14) {
+            uint32_t value = 0, shift = 0;
+            for (uint32_t byte = at + 1; byte < next && shift < 32; byte++, shift += 6) {
+                value |= (uint32_t)(table[byte] & 63) << shift;
+                if (!(table[byte] & 64)) break;
+            }
+            line += value & 1 ? -(int)(value >> 1) : (int)(value >> 1);
+        }
+        end += (table[at] & 7) + 1;
+        if (instruction < end * 2) return form == 15 ? 0 : line;
+    }
+    return code->first_line;
+}
+
+bool tables_frame(uint64_t frame, FrameText *text) {
+    const Code *code = file_at((uint32_t)(frame >> 32));
+    if (!(frame >> 32) || code->head.kind != ENTRY_CODE) return false;
+    *text = (FrameText){.name = code->text,
+                        .file = code->text + code->name_length,
+                        .name_length = code->name_length,
+                        .file_length = code->file_length,
+                        .line = line_of(code, (int32_t)frame)};
+    return true;
+}

@@ -1,4 +1,4 @@
-"""`python -m stress [--small] [--number N] [name ...]`; exit status 1 if a trial was not withstood."""
+"""`python -m stress [--small] [--number N] [name ...]`; exit status 1 if a trial failed or could not run."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _run(name: str, *, small: bool, number: int | None) -> int:
     trial = importlib.import_module(f"stress.{name}")
     outcome = trial.run(number or (trial.SMALL if small else trial.FULL))
     print(outcome.line(name), flush=True)
-    return 1 if outcome.faults else 0
+    return 0 if outcome.withstood else 1
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ Each program is run where its tool is installed.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from typing import NamedTuple
 
 import fwmemtrace
 from fwmemtrace.recording.child_environment import untraced_environment
-from stress.outcome import Outcome
+from stress.outcome import Outcome, lack_of
 
 FULL, SMALL = 200, 20
 _AT_ONCE = 2  # programs
@@ -162,8 +161,9 @@ _TOOLS = {
 
 def run(number: int) -> Outcome:
     """Let each program make that many calls."""
-    outcome = Outcome(number)
-    tried = [name for name, tool in _TOOLS.items() if all(map(importlib.util.find_spec, tool.needs))]
+    lacks = {name: lack_of(tool.needs) for name, tool in _TOOLS.items()}
+    tried = [name for name, lack in lacks.items() if not lack]
+    outcome = Outcome(number * len(tried), left_out=[f"{name} ({lack})" for name, lack in lacks.items() if lack])
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for name, (calls, failure) in zip(tried, pool.map(lambda name: _try(name, number), tried), strict=True):
             outcome.expect(not failure, f"{name}: {failure}")

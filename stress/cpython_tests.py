@@ -6,10 +6,9 @@ import os
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
 
 import fwmemtrace
-from stress.outcome import Outcome
+from stress.outcome import Outcome, lack_of, not_run
 
 # The quickest first; `--number` says how many.
 _TESTS = (
@@ -33,10 +32,9 @@ _START = (
 
 def run(number: int) -> Outcome:
     """Run that many test files under the sampler. One that fails is run without it, too."""
+    if lack := lack_of(["test"]) or lack_of(["test.libregrtest"]):
+        return not_run(f"{lack}, which this Python came without")
     outcome = Outcome(number)
-    if find_spec("test") is None or find_spec("test.libregrtest") is None:
-        outcome.figures["left out, because this Python has no tests"] = number
-        return outcome
     as_before = 0
     for name in _TESTS[:number]:
         trace = os.path.abspath(f"{name}.bin")

@@ -16,7 +16,7 @@ from pathlib import Path
 import fwmemtrace
 from fwmemtrace.system.cgroup import memory_groups
 from stress.limit_kills import expect_cause
-from stress.outcome import Outcome
+from stress.outcome import Outcome, not_run
 
 FULL, SMALL = 50, 2
 _ROOM = 100_000_000, 300_000_000
@@ -48,12 +48,13 @@ def run(number: int) -> Outcome:
         room = random.randint(*_ROOM)
         group = _make_group(room)
         if group is None:
-            outcome.figures["groups"] = 0
-            return outcome
+            return not_run("no control group can be made")
         try:
             _try(outcome, f"group-{attack}.bin", group, room)
         finally:
             group.rmdir()
+    if not outcome.faults and not outcome.figures.get("killed"):
+        return not_run("the kernel does not enforce the limit of a control group")
     return outcome
 
 

@@ -7,14 +7,12 @@ Both are loaded in turns, and the median over all pairs of turns counts. The mac
 from __future__ import annotations
 
 import os
-import sys
-from importlib.util import find_spec
 from statistics import median
 
 from benchmarks.services import SERVE, Service
 
 import fwmemtrace
-from stress.outcome import Outcome
+from stress.outcome import Outcome, lack_of, not_run
 
 FULL, SMALL = 12, 2
 
@@ -52,10 +50,9 @@ if len(sys.argv) > 1:
 
 def run(number: int) -> Outcome:
     """Load both services in that many pairs of turns, each first in every other one."""
+    if lack := lack_of(_NEEDS):
+        return not_run(lack)
     outcome = Outcome(number)
-    if missing := [need for need in _NEEDS if find_spec(need) is None]:
-        print(f"overhead is left out: it needs {' and '.join(missing)}", file=sys.stderr)
-        return outcome
     clock: list[float] = []
     processor: list[float] = []
     traced, plain = Service(_SERVICE + SERVE, os.path.abspath("overhead.bin")), Service(_SERVICE + SERVE)

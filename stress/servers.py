@@ -8,7 +8,6 @@ Of gunicorn, uvicorn and gevent, those that are installed.
 from __future__ import annotations
 
 import http.client
-import importlib.util
 import os
 import signal
 import socket
@@ -19,7 +18,7 @@ import time
 from pathlib import Path
 
 import fwmemtrace
-from stress.outcome import Outcome
+from stress.outcome import Outcome, lack_of
 
 FULL, SMALL = 800, 80
 _CLIENTS = 8
@@ -61,15 +60,18 @@ async def asgi(scope, receive, send):
 
 def run(number: int) -> Outcome:
     """Send that many requests to each server."""
-    outcome = Outcome(number)
+    outcome = Outcome(0)
     Path("stress_app.py").write_text(_APP, encoding="utf-8")
     for name, (modules, command) in _SERVERS.items():
-        if all(importlib.util.find_spec(module) for module in modules):
-            for mode in ("", "production"):
-                served, traced, processes = _try(name, command, number, mode)
-                outcome.expect(served == traced, f"{name} {mode}: {served} served, {traced} traced")
-                outcome.expect(served >= number, f"{name} {mode}: {served} of {number} were served")
-                outcome.figures[f"processes of {name}"] = processes
+        if lack := lack_of(modules):
+            outcome.left_out.append(f"{name} ({lack})")
+            continue
+        for mode in ("", "production"):
+            outcome.attacks += number
+            served, traced, processes = _try(name, command, number, mode)
+            outcome.expect(served == traced, f"{name} {mode}: {served} served, {traced} traced")
+            outcome.expect(served >= number, f"{name} {mode}: {served} of {number} were served")
+            outcome.figures[f"processes of {name}"] = processes
     return outcome
 
 

@@ -81,7 +81,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Where only one part of a room is open to another one.
 ONLY: dict[tuple[str, str], set[str]] = {
     ("probes", "tracefile"): {"tracefile.layout"},
-    ("probes", "capture"): {"capture.markers"},
+    ("probes", "capture"): {"capture.markers", "capture.intervals"},
     ("capture", "tracefile"): {"tracefile.layout"},
     ("sinks", "tracefile"): {"tracefile.layout", "tracefile.encode", "tracefile.first_record"},
     ("analysis", "capture"): {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import sys
 from contextvars import Context, ContextVar
 from importlib.util import find_spec
@@ -12,6 +13,7 @@ import pytest
 
 import fwmemtrace
 from fwmemtrace import core, results
+from fwmemtrace.units import parse_bytes
 
 MB = 1_000_000
 
@@ -347,3 +349,65 @@ def test_a_program_that_closes_every_descriptor_keeps_its_own_files_as_they_are(
         assert [os.fstat(number).st_size for number in own] == [0] * 600
     """)
     assert (tmp_path / "own 0").stat().st_size == 0
+
+
+@pytest.mark.slow
+def test_a_snapshot_names_the_stacks_that_hold_the_most(run_program, tmp_path):
+    run_program("""
+        import fwmemtrace
+        from fwmemtrace import phase
+
+        def keep(): return [bytearray(100_000) for _ in range(300)]
+        def load(): return [
+            bytearray(50_000)
+            for _ in range(200)
+        ]
+
+        with fwmemtrace.session("trace.bin", probes=["heap"], sample_bytes="64KiB", interval=0):
+            with phase("a"):
+                kept = keep()
+                with phase("b"):
+                    loaded = load()
+                    fwmemtrace.snapshot("both")
+                del kept
+                fwmemtrace.snapshot("one")
+    """)
+    trace = fwmemtrace.read(tmp_path / "trace.bin")
+    both, one = (note for note in trace.summary().trace.notes if note.startswith("snapshot: live heap"))
+    assert re.search(r"by keep\.?\S* \(<string>:5\)", both)
+    assert re.search(r"by load\.?\S* \(<string>:7\)", both)
+    assert both.index("by keep") < both.index("by load")
+    assert "by keep" not in one
+    assert "by load" in one
+    live, low, high = map(parse_bytes, re.search(r": (\S+ MB) \((\S+ MB) to (\S+ MB)\)", both).groups())
+    assert low < live < high
+    assert within(live, 40 * MB, 0.15)
+    for text in (trace.report("text", width=1000), trace.report("html")):
+        assert "live heap, by its samples" in text
+
+
+@pytest.mark.slow
+def test_the_largest_sites_have_the_same_lines_and_bytes_as_the_tables(run_program):
+    run_program("""
+        from fwmemtrace import core
+        from fwmemtrace.capture.heap_file import HeapFile
+
+        core, _ = core.load()
+        assert core.heap_largest() == (0.0, (0.0, 0.0, 0, []), [])
+        core.heap_start(None, 2048, 1, False)
+        import argparse, asyncio, ast, decimal, difflib, json, tarfile, unittest
+        trees = [ast.parse(open(module.__file__).read()) for module in (argparse, decimal, difflib, json, tarfile)]
+        mean, (live, variance, samples, _), sites = core.heap_largest()
+        file = HeapFile(core.heap_stop(), "tables")
+        stacks = {}
+        for site in file.sites.values():
+            stacks.setdefault(tuple(file.stack(site)), set()).add(site.live)
+        assert len(sites) == 64
+        assert [site[0] for site in sites] == sorted((site[0] for site in sites), reverse=True)
+        for site in sites[:40]:
+            assert tuple(site[3]) in stacks, site
+        assert sum(site[0] in stacks[tuple(site[3])] for site in sites) > 32  # the list of them is in the tables, too
+        assert abs(live - sum(block.weight for block in file.blocks)) < 0.05 * live
+        assert 0.9 * len(file.blocks) < samples < 1.1 * len(file.blocks)
+        assert core.heap_largest()[0] == 0
+    """)

@@ -24,5 +24,7 @@ def test_a_trial_is_withstood(compiled, name):
         timeout=300,
         check=False,
     )
+    if "NOT RUN" in done.stdout:
+        pytest.skip(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "withstood" in done.stdout

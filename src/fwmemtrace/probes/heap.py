@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 from sys import modules
+from time import perf_counter_ns
 from typing import Any, ClassVar
 
 from ..core import load
 from ..errors import ProbeUnavailable
 from ..paths import encodable
-from ..records import CaptureChunk
+from ..records import CaptureChunk, Note
 from ..tracefile.layout import HEAP_SUFFIX
 from ..tracing.phases import MOST_PATHS
 from ..tracing.span import Span, current
 from .base import Probe, ProbeContext
+from .live_heap import describe
 from .native.task_switches import TaskSwitches
 
 _PIECE = 1024 * 1024
@@ -81,6 +83,13 @@ class HeapProbe(Probe):
         while span is not None and not span.wants(self.name):
             span = span.parent
         self._switch(0 if span is None else self._number(span))
+
+    def snapshot(self, reason: str) -> None:
+        if self._core is not None:
+            mean, total, sites = self._core.heap_largest()
+            if mean:
+                text = describe(mean, total, sites)
+                self._context.emit(Note(perf_counter_ns(), "snapshot", self._context.redact(text)))
 
     def after_fork(self, context: ProbeContext) -> None:
         if self._core is not None:

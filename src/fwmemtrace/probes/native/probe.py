@@ -23,6 +23,7 @@ from .maps_watch import MapsWatch
 from .marker_writer import MarkerWriter
 from .private_capture import create_private, redacted_arguments
 from .task_switches import TaskSwitches
+from .thread_names import make_fit
 
 try:  # built in, and not in `sys.modules` where `python -X tracemalloc` has started it
     import _tracemalloc
@@ -83,6 +84,7 @@ class NativeProbe(Probe):
             self._tracker = tracker
             self._capture = path
             self._profile = profile
+            make_fit()
         if _tracemalloc is not None and _tracemalloc.is_tracing():
             self._context.note("tracemalloc is on: what its own tables allocate is part of these figures")
         self._begin_markers()
