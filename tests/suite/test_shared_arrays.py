@@ -72,3 +72,13 @@ def test_equal_arrays_of_several_components_are_one_way_to_the_budget(tmp_path, 
     facts = {fact["kind"]: fact for fact in lever["evidence"]}
     assert facts["equal tensor"]["bytes"] == [20 * MB]
     assert [step["action"] for step in done.suite["plan"]["steps"]] == ["share equal tensors"]
+
+
+def test_components_with_arrays_of_one_type_that_differ_get_no_lever(tmp_path):
+    pytest.importorskip("numpy")
+    arguments = ("--repeat", "1", "--budget", "10MB", "--skip", "native,python,arenas")
+    done = run_suite(f"{PLANTED / 'equal_arrays.py'}:different", tmp_path / "s.bin", *arguments)
+    assert done.status == 1, done.errors
+    assert [lever["lever"] for lever in done.suite["matrix"] if lever["applicable"]] == []
+    assert "share equal tensors" not in [lever["action"] for lever in done.suite["matrix"]]
+    assert done.suite["plan"]["steps"] == []

@@ -94,8 +94,8 @@ class Changes:
         return record
 
     def shared(self) -> SuiteArrays | None:
-        """Return what was shared among the components; None for nothing."""
-        return SuiteArrays([], self._twins) if self._twins else None
+        """Return what was shared among the components; None if that was not asked for."""
+        return SuiteArrays([], self._twins) if self._share else None
 
     def _subjects(self, kind: str) -> list[str]:
         return [change.subject for change in self._changes if change.kind == kind]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import ctypes
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from hashlib import blake2b
 from itertools import chain
 
 from ..heap.array_names import names_of_arrays
 from ..heap.storages import Storage
 from ..records import SuiteTwin
+
+try:
+    from _blake2 import blake2b  # hashlib would load OpenSSL, which components load themselves
+except ImportError:
+    from hashlib import blake2b
 
 SMALLEST = 256 * 1024  # bytes; smaller storages are not compared
 _SAMPLE = 4096

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..analysis.suite.model_levers import worth_planning
-from ..analysis.suite.reading import SuiteProcess
+from ..analysis.suite.reading import SuiteProcess, shares_nothing
 from ..recording.session import Session
 from ..records import SuiteChange
 from .candidates import allocator_changes, batch_that_shows, expected_savings, sharing_changes
@@ -159,7 +159,8 @@ class Schedule:
         )
         if not planned:
             return
-        worked = {change for one in done if one.run.outcome == "ok" for change in one.run.changes}
+        useful = [one for one in done if one.run.outcome == "ok" and not shares_nothing(one)]
+        worked = {change for one in useful for change in one.run.changes}
         changes = [
             *(change for change in variants if change in worked),
             *(change for change in found if change.component in ("", *names.values())),

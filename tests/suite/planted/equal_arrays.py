@@ -29,3 +29,18 @@ components = [
     Component("table", Table, ask, ["a"], batch=2),
     Component("mapped", lambda: load("r"), ask, ["a"], batch=2),
 ]
+
+
+def random():
+    import numpy
+
+    return numpy.random.default_rng(5).random(2_500_000)
+
+
+def counted():
+    import numpy
+
+    return numpy.arange(2_500_000, dtype="float64")
+
+
+different = [Component("random", random, ask, ["a"], batch=2), Component("counted", counted, ask, ["a"], batch=2)]

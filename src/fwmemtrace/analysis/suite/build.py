@@ -12,7 +12,7 @@ from .figures import workers_bytes
 from .matrix import decision_matrix
 from .plan import Measure, make_plan, service_runs
 from .profile import component_profile
-from .reading import SuiteProcess
+from .reading import SuiteProcess, shares_nothing
 from .sharing import imported_packages, share
 
 
@@ -112,7 +112,9 @@ def _changed(processes: Sequence[SuiteProcess]) -> dict[SuiteChange, list[SuiteP
     changed: dict[SuiteChange, list[SuiteProcess]] = {}
     for process in processes:
         run = process.run
-        if run.purpose in ("together", "plan") and run.outcome == "ok" and len(process.changes) == 1:
+        if run.purpose not in ("together", "plan") or run.outcome != "ok" or shares_nothing(process):
+            continue
+        if len(process.changes) == 1:
             changed.setdefault(process.changes[0], []).append(process)
     return changed
 

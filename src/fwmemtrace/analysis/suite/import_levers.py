@@ -86,9 +86,11 @@ def _unused_import(one: ComponentEvidence, unused: UnusedImport) -> Iterator[Sui
         if low <= one.noise:
             return
         facts.append(fact("deferred", counts=[len(measured)]))
+    elif _had_no_effect(one, unused.root):
+        return
     else:
         low = high = unused.bytes
-        facts += _why_not_deferred(one, unused.root)
+        facts = [*_why_not_deferred(one, unused.root), *facts]  # what matters most comes first
     in_service, in_service_peak = one.in_service(SuiteChange("defer import", "", unused.root))
     yield from lever_if_worthwhile(
         one,
@@ -128,6 +130,15 @@ def _uses(modules: frozenset[str], root: str) -> bool:
 def _stayed_deferred(process: SuiteProcess, root: str) -> bool:
     deferred = process.own.deferred
     return deferred is not None and root in deferred.put_off and root not in deferred.loaded
+
+
+def _had_no_effect(one: ComponentEvidence, root: str) -> bool:
+    """Tells whether an import stayed where it was though it was to be deferred, as one that code in C makes.
+
+    The program's own statements are tried by moving them.
+    """
+    tried = [process.own.deferred for process in one.of("deferred") if process.own.deferred is not None]
+    return any(root in one.asked for one in tried) and not any(root in {*one.put_off, *one.loaded} for one in tried)
 
 
 def _why_not_deferred(one: ComponentEvidence, root: str) -> list[SuiteFact]:

@@ -131,3 +131,9 @@ class SuiteProcess:
         if not run.changes and run.purpose == "together" and run.variant:
             return [SuiteChange("variant", run.component, run.variant)]
         return run.changes
+
+
+def shares_nothing(process: SuiteProcess) -> bool:
+    """Tells whether a process was to share equal arrays, and found none."""
+    stock = process.own.arrays
+    return stock is not None and not stock.twins and any(change.kind == "share" for change in process.changes)
