@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+import fwmemtrace
+
+from .conftest import PLANTED, run_suite
+
 pytestmark = pytest.mark.slow
 
 
@@ -45,3 +49,18 @@ def test_the_kind_of_memory_limit_is_reported(failures):
     ends = {"cgroup": "the kernel killed it at its control group's limit", "RLIMIT_AS": "MemoryError"}
     message = failures.component("needs too much")["failures"][0]["message"]
     assert message.startswith(ends[failures.suite["limited_by"]])
+
+
+def test_a_component_that_fails_only_beside_another_makes_no_promise(tmp_path):
+    arguments = ("--repeat", "1", "--quick", "--budget", "1GB")
+    done = run_suite(f"{PLANTED / 'failures.py'}:beside", tmp_path / "s.bin", *arguments)
+    assert {one["outcome"] for one in done.suite["components"]} == {"ok"}
+    assert done.suite["service"] is None
+    (failure,) = done.suite["failures"]
+    assert "two/init: RuntimeError: the port is taken" in failure["message"]
+    assert {part["name"]: part["failed"] for part in done.suite["sharing"]["order"]} == {"one": False, "two": True}
+    text = " ".join(fwmemtrace.read(done.trace).report("text", width=80).split())
+    assert "With all components in one process, two failed; it holds " in text
+    assert "is within the budget of 1.00 GB; all components in one process failed." in text
+    assert "the service, all components in one process: raised an exception" in text
+    assert "is shared" not in text

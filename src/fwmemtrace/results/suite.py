@@ -90,5 +90,6 @@ class Suite(SuiteResult, kw_only=True):
     service: Spread | None = None  # peak of all components in one process, a bare interpreter included
     against: SuiteComparison | None = None  # with `--against`: what has changed since an earlier run
     budget: SuiteBudget | None = None  # None without a budget
+    failures: list[SuiteFailure] = []  # processes of all components, as they are, that failed
     models: list[SuiteModel] = []  # with `--try-models`: the torch models that components call
     plan: SuitePlan | None = None  # None without a budget, or if the service is within it

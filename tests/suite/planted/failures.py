@@ -48,3 +48,19 @@ components = [
     "no_such_module:component",
     Component("last", dict, ask, ["a"], variants={"broken": lambda: 1 / 0}),
 ]
+
+# Each works by itself, and the second does not beside the first.
+started: list[str] = []
+
+
+def start(name):
+    def init():
+        started.append(name)
+        if len(started) > 1:
+            raise RuntimeError("the port is taken")
+        return bytearray(b"x") * 5_000_000
+
+    return init
+
+
+beside = [Component(name, start(name), lambda made, item: len(made), ["a"], batch=2) for name in ("one", "two")]

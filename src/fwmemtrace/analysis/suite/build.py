@@ -11,7 +11,7 @@ from .evidence import ComponentEvidence, used_modules
 from .figures import workers_bytes
 from .matrix import decision_matrix
 from .plan import Measure, make_plan, service_runs
-from .profile import component_profile
+from .profile import component_profile, failure_of
 from .reading import SuiteProcess, shares_nothing
 from .sharing import imported_packages, share
 
@@ -87,6 +87,11 @@ def build(
         matrix=decision_matrix(evidence, budget.need_bytes if budget is not None else 0, tried, begin.least_agreement),
         service=now,
         budget=budget,
+        failures=[
+            failure_of(process)
+            for process in own.get("", [])
+            if process.run.purpose == "together" and process.run.outcome != "ok" and not process.changes
+        ],
         models=tried,
         plan=make_plan(service, budget, components, by_place, tried, begin.least_agreement),
     )

@@ -48,7 +48,9 @@ def component_profile(member: SuiteMember, processes: Sequence[SuiteProcess]) ->
         profile.outcome = NOT_RUN
         return profile
     profile.failures = [
-        _failure(process) for process in processes if process.run.outcome != "ok" and process.run.purpose not in _TRIALS
+        failure_of(process)
+        for process in processes
+        if process.run.outcome != "ok" and process.run.purpose not in _TRIALS
     ]
     profile.pids = _pids(processes)
     light = [process for process in processes if process.run.purpose == "resident"]
@@ -72,7 +74,8 @@ def component_profile(member: SuiteMember, processes: Sequence[SuiteProcess]) ->
     return profile
 
 
-def _failure(process: SuiteProcess) -> SuiteFailure:
+def failure_of(process: SuiteProcess) -> SuiteFailure:
+    """Returns how a process failed."""
     run = process.run
     return SuiteFailure(
         purpose=run.purpose, variant=run.variant, outcome=run.outcome, phase=run.phase, message=run.message

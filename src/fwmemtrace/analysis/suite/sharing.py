@@ -10,7 +10,7 @@ from ...results.suite import SuiteComponent, SuiteShare, SuiteShared, SuiteShari
 from .figures import resident, retained, start_of, whole_peak, workers_bytes
 from .reading import SuiteProcess
 from .spreads import middle
-from .stages import AFTER_GC, IMPORT, in_a_stage
+from .stages import AFTER_GC, BATCH, IMPORT, in_a_stage
 
 _WORTH_A_ROW = 500_000
 
@@ -48,7 +48,7 @@ def share(
                 alone_bytes=0 if component.held is None else component.held.median_bytes,
                 marginal_bytes=(0 if row is None else row.delta_bytes) + _workers_bytes(together, component.name),
                 shared_bytes=sum(size for name, size in packages[position].items() if name in before),
-                failed=row is None or component.outcome != "ok",
+                failed=component.outcome != "ok" or resident(together, write((component.name, BATCH))) is None,
             )
         )
     first = resident(together, IMPORT)

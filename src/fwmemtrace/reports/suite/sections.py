@@ -43,7 +43,7 @@ def suite_sections(suite: Suite, *, top: int = 5, verbose: bool = False) -> list
         sections.append(Section("timeline", "Timeline of snapshots", [snapshots(measured)]))
         sections.append(Section("components", "Component profiles", profile))
         sections += [component_section(number, component, top) for number, component in enumerate(measured)]
-    if failed := failures(suite.components):
+    if failed := failures(suite):
         sections.append(Section("failures", "Failures", [Listing("failures", failed)]))
     if suite.sharing is not None and len(suite.sharing.order) > 1:
         sections.append(_sharing(suite, top))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ...analysis.suite.import_levers import SERVICE
 from ...analysis.suite.matrix import advised, service_saving
 from ...analysis.suite.profile import NOT_RUN
 from ...results.suite import (
@@ -67,8 +68,7 @@ def summary_sentences(suite: Suite) -> list[Sentence]:
     if suite.sharing is not None and len(suite.sharing.order) > 1:
         sentences.append(sharing_sentence(suite.sharing))
     if suite.budget is not None:
-        together = suite.service is not None or len(suite.components) < 2
-        sentences.append(_budget_sentence(suite.budget, suite.bare_bytes, failed, together=together))
+        sentences.append(_budget_sentence(suite, suite.budget, failed))
     if suite.against is not None and suite.against.service.change_bytes is not None:
         sentences.append(_since(suite.against))
     levers = advised(suite)
@@ -105,6 +105,9 @@ def failed_components(suite: Suite) -> list[str]:
 
 def sharing_sentence(sharing: SuiteSharing) -> Sentence:
     """Returns all components in one process against the sum of each by itself."""
+    if failed := [[Code(part.name)] for part in sharing.order if part.failed]:
+        held = Bytes(sharing.together_bytes)
+        return ["With all components in one process, ", *enumerate_words(failed), " failed; it holds ", held, "."]
     words: Words = [
         "Both" if len(sharing.order) == 2 else f"All {len(sharing.order)}",
         " components in one process hold ",
@@ -132,9 +135,10 @@ def growth_sentence(component: SuiteComponent) -> Sentence:
     return ["RSS is flat over ", *requests, "."]
 
 
-def failures(components: Sequence[SuiteComponent]) -> list[Sentence]:
+def failures(suite: Suite) -> list[Sentence]:
     """Returns a sentence for each process that failed."""
-    return [_failure(component.name, failure) for component in components for failure in component.failures]
+    own = [_failure(component.name, failure) for component in suite.components for failure in component.failures]
+    return [*own, *(_failure(SERVICE, failure) for failure in suite.failures)]
 
 
 def recommendations(suite: Suite) -> list[Sentence]:
@@ -202,8 +206,9 @@ def _since(against: SuiteComparison) -> Sentence:
     return [*words, "fallen" if change < 0 else "risen", " by ", Bytes(abs(change)), "."]
 
 
-def _budget_sentence(budget: SuiteBudget, bare: int, failed: Sequence[str], *, together: bool) -> Sentence:
-    limit = Bytes(budget.limit_bytes)
+def _budget_sentence(suite: Suite, budget: SuiteBudget, failed: Sequence[str]) -> Sentence:
+    limit, bare = Bytes(budget.limit_bytes), suite.bare_bytes
+    together = suite.service is not None or len(suite.components) < 2
     service: Words = [*service_words(failed), ", "] if failed else []
     if not together:
         service = ["the largest component by itself, "]
@@ -214,7 +219,7 @@ def _budget_sentence(budget: SuiteBudget, bare: int, failed: Sequence[str], *, t
         return ["The peak of ", *peak, ", exceeds the budget of ", limit, " by ", Bytes(budget.need_bytes), "."]
     words: Words = ["The peak of ", *peak, ", is within the budget of ", limit]
     if not together:
-        return [*words, "; all components in one process were not measured."]
+        return [*words, "; all components in one process ", "failed." if suite.failures else "were not measured."]
     if failed:
         names = enumerate_words([[Code(name)] for name in failed])
         return [*words, "; ", *names, " failed and ", "is" if len(failed) == 1 else "are", " not counted."]
