@@ -248,6 +248,8 @@ class Session:
 
     def leave_to_parent(self) -> None:
         """In a forked child: give the session up. The parent goes on with it, and this process is not traced."""
+        if self._stopped:
+            return
         self._stopped = True
         self._ended(self)
         active.install(None)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..analysis.suite.batch_growth import batch_growth
-from ..analysis.suite.figures import row_of, service_figure
+from ..analysis.suite.figures import row_of, service_figure, service_held
 from ..analysis.suite.reading import SuiteProcess
 from ..analysis.suite.stages import AFTER_TRIM, BATCH, in_a_stage
 from ..analysis.suite.unused import unused_imports
@@ -22,6 +22,8 @@ from .protocol import SuiteEntry
 WORTH_A_TRIAL = 2_000_000  # bytes of an unused import, or of free memory in the allocator, that justify a process
 PART_WORTH_A_TRIAL = 10_000_000  # the same for a part of a package that is used
 VARIABLES = ("MALLOC_ARENA_MAX=1", "MALLOC_TRIM_THRESHOLD_=131072")
+_SEEMS_SAVED = 500_000  # bytes: half of what is worth a row
+_FIGURES, _MEASURES = (service_held, service_figure), ("rss", "unevictable")
 _LATE = 0.1  # of the growth over a batch
 _BATCH_S = 2.0  # for a batch that shows no growth
 _JEMALLOC = ("/usr/lib/*/libjemalloc.so.2", "/usr/lib*/libjemalloc.so.2", "/usr/local/lib/libjemalloc.so.2")
@@ -107,6 +109,14 @@ def trimmed_bytes(light: SuiteProcess) -> int:
         for phase in light.report.phases
         if phase.path == AFTER_TRIM and phase.resident is not None
     )
+
+
+def saves(light: SuiteProcess, tried: SuiteProcess) -> bool:
+    """Tells whether a change seems to save memory, so that its spread is worth further runs."""
+    if tried.run.outcome != "ok":
+        return False
+    figures = [(figure(light, measure), figure(tried, measure)) for figure in _FIGURES for measure in _MEASURES]
+    return any(now is not None and after is not None and now - after >= _SEEMS_SAVED for now, after in figures)
 
 
 def options(uses: Iterable[SuiteProcess | None]) -> list[SuiteChange]:

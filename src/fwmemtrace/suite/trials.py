@@ -21,6 +21,7 @@ from .candidates import (
     lines_saved,
     options,
     own_lines,
+    saves,
     trimmed_bytes,
     unused_roots,
     used_modules,
@@ -95,11 +96,9 @@ class Trials:
                         "trial",
                         variant=change.subject,
                         changes=[change],
-                        repetition=number,
                         answers=True,
                     )
                     for change in bounds
-                    for number in range(self._repeat)
                 ]
                 self._bounds += bounds
             if "arenas" not in self._skip and trimmed_bytes(one) >= WORTH_A_TRIAL:
@@ -115,6 +114,15 @@ class Trials:
                 wanted.append(_defer(position, name, roots[position]))
         edits = self._moved_with(variants) if "trial" not in self._skip else {}
         done = self._passes.run([*wanted, *edits])
+        with_edits = done[len(wanted) :]
+        done += self._passes.run(
+            [
+                replace(one, repetition=repetition)
+                for one, process in zip(wanted, done, strict=False)
+                if one.purpose == "trial" and saves(light[one.positions[0]], process)
+                for repetition in range(1, self._repeat)
+            ]
+        )
         for process in done:
             if process.run.purpose == "trial" and process.run.outcome != "ok" and len(process.run.changes) == 1:
                 self._broken.update(process.run.changes)
@@ -123,7 +131,7 @@ class Trials:
             found = agreement(answers.get(process.run.component), process.own.answers)
             if any(change.kind == BOUND for change in process.run.changes) and not all_equal(found):
                 self._broken.update(process.run.changes)  # what it forgets was not only a cache
-        for lines, process in zip(edits.values(), done[len(wanted) :], strict=True):
+        for lines, process in zip(edits.values(), with_edits, strict=True):
             for line, size in lines_saved(lines, process):
                 self._add_move(line, size)
         tried = {one.run.component: one for one in done if one.run.purpose == "deferred"}
@@ -178,10 +186,7 @@ class Trials:
         for line in lines:
             self._add_move(line, line.bytes)
         for change in (*(line.change for line in lines), *settings):
-            for repetition in range(self._repeat):
-                yield component_pass(
-                    position, name, "trial", variant=change.subject, changes=[change], repetition=repetition
-                )
+            yield component_pass(position, name, "trial", variant=change.subject, changes=[change])
 
     def _moved_with(self, variants: Mapping[Pass, SuiteProcess]) -> dict[Pass, list[OwnLine]]:
         """Returns for each variant a pass that also moves what it imports: the variant may not use all of it.
