@@ -132,11 +132,11 @@ void tables_unlock(void);
 
 // The live samples of a site. The frames stay where they are until the sampler stops.
 typedef struct {
-    uint32_t site;  // 0 for the sum of all sites
     double live, variance;
     uint64_t samples;
     const uint64_t *frames;
     uint32_t frame_count;
+    uint32_t site;  // 0 for the sum of all sites
 } LiveSite;
 
 typedef struct {

@@ -40,8 +40,8 @@ def is_the_programs(error: BaseException) -> bool:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Tell whether an error says that the process lacks something now, such as descriptors, and may have it later."""
-    return isinstance(error, OSError) and error.errno in _PASSING
+    """Tell whether an error says that the process lacks memory, descriptors or the like now, and may have it later."""
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _PASSING)
 
 
 def _is_handler(frame: FrameType) -> bool:

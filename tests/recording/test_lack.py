@@ -14,7 +14,7 @@ import pytest
 import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.probes.base import Probe, ProbeContext
-from fwmemtrace.records import Note, SessionEnd, Snapshot
+from fwmemtrace.records import Note, PhaseBegin, Record, SessionEnd, Snapshot
 from fwmemtrace.sinks import MemorySink
 from fwmemtrace.tracing.span import Span
 from programs import run_program
@@ -22,9 +22,12 @@ from programs import run_program
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 
 
-class _LacksDescriptors(Probe):
+class _Lacking(Probe):
     name = "lacking"
-    calls = 0
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.calls = 0
 
     def start(self, context: ProbeContext) -> None:
         pass
@@ -32,22 +35,47 @@ class _LacksDescriptors(Probe):
     def phase_began(self, span: Span) -> None:
         self.calls += 1
         if self.calls < 3:
-            raise OSError(errno.EMFILE, "Too many open files")
+            raise self.error
 
 
-def test_a_probe_goes_on_when_there_are_descriptors_again() -> None:
-    sink, probe = MemorySink(), _LacksDescriptors()
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many open files"), MemoryError("no room")])
+def test_a_probe_goes_on_when_there_is_enough_again(error: Exception) -> None:
+    sink, probe = MemorySink(), _Lacking(error)
     with fwmemtrace.session(sink, probes=[probe], interval=0):
         for _ in range(5):
             with phase("a"):
                 pass
     assert probe.calls == 5
     notes = [record.message for record in sink.records if isinstance(record, Note)]
-    assert [note for note in notes if "lacking" in note] == [
-        "the probe 'lacking' raised OSError(24, 'Too many open files'), and goes on"
-    ]
+    assert [note for note in notes if "lacking" in note] == [f"the probe 'lacking' raised {error!r}, and goes on"]
     (end,) = (record for record in sink.records if isinstance(record, SessionEnd))
     assert end.errors == {"lacking": 2}
+
+
+class _Full(MemorySink):
+    """Has no memory for some records."""
+
+    room = True
+    refused = 0
+
+    def write(self, record: Record) -> None:
+        if not self.room:
+            self.refused += 1
+            raise MemoryError
+        super().write(record)
+
+
+def test_a_sink_without_memory_loses_what_it_had_none_for_and_no_more() -> None:
+    sink = _Full()
+    with fwmemtrace.session(sink, interval=0) as session:
+        for number in range(6):
+            sink.room = number % 2 == 0
+            with phase(f"phase {number}"):
+                pass
+        sink.room = True
+    begun = [record.name for record in sink.records if isinstance(record, PhaseBegin)]
+    assert begun == ["phase 0", "phase 2", "phase 4"]
+    assert session.lost_records == sink.refused >= 6
 
 
 @linux

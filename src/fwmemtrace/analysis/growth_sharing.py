@@ -45,12 +45,13 @@ class _Sums:
 class _Open:
     """An open call of a phase."""
 
-    __slots__ = ("inner", "parent", "path")
+    __slots__ = ("ended", "inner", "parent", "path")
 
     def __init__(self, path: PhasePath, parent: _Open | None) -> None:
         self.path = path
         self.parent = parent
         self.inner = 0  # open calls directly inside
+        self.ended = False
 
 
 class OverlapSharing:
@@ -63,6 +64,7 @@ class OverlapSharing:
     def __init__(self) -> None:
         self.own: dict[PhasePath, float] = {}
         self._open: dict[int, _Open] = {}
+        self._running: dict[PhasePath, int] = {}  # how many innermost open calls each path has
         self._groups: dict[WindowGroup, _Sums] = {}
         self._shared: dict[PhasePath, dict[WindowGroup, None]] = {}
         self._last: tuple[Edge, int, int] | None = None  # the latest edge, its time, and RSS at it
@@ -70,10 +72,16 @@ class OverlapSharing:
     def begin(self, span: int, parent: int, path: PhasePath, time_ns: int, rss: int) -> None:
         """Add the beginning of a call."""
         self._window(("begin", path), time_ns, rss)
+        known = self._open.pop(span, None)
+        if known is not None:  # in a damaged trace
+            self._forget(known)
         around = self._open.get(parent)
         if around is not None:
             around.inner += 1
-        self._open[span] = _Open(path, around)
+            if around.inner == 1:
+                self._rests(around)
+        opened = self._open[span] = _Open(path, around)
+        self._runs(opened)
 
     def end(self, span: int, time_ns: int, rss: int) -> bool:
         """Add the end of a call, and return whether its beginning is known."""
@@ -82,13 +90,18 @@ class OverlapSharing:
             return False
         self._window(("end", ended.path), time_ns, rss)
         del self._open[span]
-        if ended.parent is not None:
-            ended.parent.inner -= 1
+        self._forget(ended)
+        parent = ended.parent
+        if parent is not None:
+            parent.inner -= 1
+            if not parent.inner and not parent.ended:
+                self._runs(parent)
         return True
 
     def close(self) -> None:
         """Forget calls that are open: the session ended, or the process did."""
         self._open.clear()
+        self._running.clear()
         self._last = None
 
     def shared(self, path: PhasePath) -> dict[WindowGroup, float]:
@@ -124,11 +137,23 @@ class OverlapSharing:
             if len(group.running) > 1
         }
 
+    def _forget(self, call: _Open) -> None:
+        call.ended = True
+        if not call.inner:
+            self._rests(call)
+
+    def _runs(self, call: _Open) -> None:
+        self._running[call.path] = self._running.get(call.path, 0) + 1
+
+    def _rests(self, call: _Open) -> None:
+        self._running[call.path] -= 1
+        if not self._running[call.path]:
+            del self._running[call.path]
+
     def _window(self, edge: Edge, time_ns: int, rss: int) -> None:
         if self._last is not None and self._open:
             after, began_ns, before = self._last
-            running = frozenset(call.path for call in self._open.values() if not call.inner)
-            self._add(WindowGroup(after, edge, running), time_ns - began_ns, rss - before)
+            self._add(WindowGroup(after, edge, frozenset(self._running)), time_ns - began_ns, rss - before)
         self._last = edge, time_ns, rss
 
     def _add(self, group: WindowGroup, time_ns: int, change: float) -> None:

@@ -115,7 +115,11 @@ class HeapProbe(Probe):
             piece = contents[offset : offset + _PIECE]
             self._context.emit(CaptureChunk(self.name, offset, len(contents), piece))
         if self._path is not None and self._context.delivered():
-            os.unlink(self._path)
+            try:
+                os.unlink(self._path)
+            except OSError as error:
+                if not isinstance(error, FileNotFoundError):  # the program has removed it itself
+                    self._context.note(f"{self._path} cannot be removed ({error.strerror}); the trace has its contents")
 
     def _number(self, span: Span) -> int:
         """Return the sampler's number for the path of a span. Paths beyond the limit count toward the one around."""

@@ -185,7 +185,7 @@ class PhaseRecorder:
         A program at its recursion limit has no room for these calls either, nor has one that is out of memory or
         descriptors: then only this edge is lost.
         """
-        if not self._over and not isinstance(error, (RecursionError, MemoryError)) and not is_passing(error):
+        if not self._over and not isinstance(error, RecursionError) and not is_passing(error):
             self._end_recording()
             self._on_failure(error)
 

@@ -48,7 +48,7 @@ class SinkGuard:
             self._write(record)
         except RecordError as error:
             self._leave_out(error)
-        except RecursionError:  # the program is at its recursion limit, where no sink could do better
+        except (RecursionError, MemoryError):  # the program is at its limit, where no sink could do better
             self._lost += 1
         except Exception as error:
             if is_the_programs(error):
