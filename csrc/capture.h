@@ -94,6 +94,31 @@ bool peak_unmap(Peak *peak, uint64_t address, uint64_t size);
 bool peak_touches(const Peak *peak, uint64_t address, uint64_t size);  // whether any byte is mapped
 void peak_clear(Peak *peak);
 
+// ---- capture_maps.c: where libraries were
+
+typedef struct {
+    uint64_t start, end, base;  // an address less the base is the address that the library's file has
+    uint32_t library;
+} MapSegment;
+
+typedef struct {
+    char **libraries;  // their paths
+    size_t library_count, latest;
+    MapSegment *segments;  // by generation, and within one by start
+    size_t segment_count;
+    size_t *generations;  // the first segment of each; the first generation is number 1
+    size_t generation_count;
+    uint64_t base;  // of the latest library
+} Maps;
+
+// False if there is no memory.
+bool maps_begin(Maps *maps);
+bool maps_library(Maps *maps, const char *path, uint64_t base);
+bool maps_segment(Maps *maps, uint64_t address, uint64_t size);
+void maps_end(Maps *maps);
+const MapSegment *maps_find(const Maps *maps, uint64_t generation, uint64_t address);  // NULL if nothing was there
+void maps_free(Maps *maps);
+
 // ---- capture_parser.c: the records
 
 enum { PYMALLOC_FREE = 1, FREE = 5, MALLOC = 6, MMAP = 14, MUNMAP = 15 };
@@ -140,7 +165,9 @@ typedef struct {
     NativeFrame *natives;
     size_t native_count, native_capacity;
     uint64_t instruction;
-    Bytes preface;  // the header and all records of code and libraries
+    Maps maps;
+    Bytes preface;       // the header and all records of code
+    size_t header_size;  // how much of it is the header
     bool again;     // on the second way through, when all of these are known
 } Parser;
 
@@ -151,7 +178,7 @@ void parser_end(Parser *parser);
 // Whether a stack ends in a function that leaves markers, and which of `markers`.
 bool parser_marker(const Parser *parser, uint32_t stack, size_t *place);
 
-// ---- capture_outline.c: a capture of some stacks only, which memray resolves
+// ---- capture_outline.c: a capture of some Python stacks only, which memray resolves
 
 typedef struct {
     uint32_t *numbers;
@@ -161,17 +188,14 @@ typedef struct {
 typedef struct {
     const Parser *parser;
     Bytes bytes;
-    uint32_t *stacks, *natives;  // numbers there by the numbers in the whole capture, 0 for what is not there
-    uint32_t stack_count, native_count;
+    uint32_t *stacks;  // numbers there by the numbers in the whole capture, 0 for what is not there
+    uint32_t stack_count;
     Numbers path;  // the stack that has been written last
     size_t depth;
-    Numbers missing;
-    uint64_t instruction, native;  // as last written
 } Outline;
 
 bool outline_begin(Outline *outline, const Parser *parser);
 uint32_t outline_stack(Outline *outline, uint32_t stack);     // returns its number there
-uint32_t outline_native(Outline *outline, uint64_t native);
 void outline_end(Outline *outline, bool has_records);
 void outline_free(Outline *outline);
 
@@ -180,6 +204,7 @@ void outline_free(Outline *outline);
 typedef struct {
     PyObject_HEAD
     PyObject *path;  // as bytes
+    PyObject *libraries;  // the paths of the libraries in its maps, by number
     Parser parser;
     unsigned long long records, handed_out;
     PyObject *thread, *zero, *one;  // numbers that many records share

@@ -1,5 +1,5 @@
-// Writes a capture in memray's format that has none of another one's allocations, and of its stacks those that somebody wants
-// to see. memray reads it in no time, and then resolves these stacks. It numbers a stack when it first sees it, and so the
+// Writes a capture in memray's format that has none of another one's allocations, no C and C++ frames, and of its Python stacks
+// those that somebody wants to see. memray reads it in no time, and then resolves these stacks. It numbers a stack when it first sees it, and so the
 // numbers of the stacks are not those of the whole capture, unless all are wanted.
 #include "capture.h"
 
@@ -36,13 +36,12 @@ static void add_signed(Outline *outline, uint64_t number) {  // in two's complem
 bool outline_begin(Outline *outline, const Parser *parser) {
     *outline = (Outline){.parser = parser};
     outline->stacks = calloc(parser->tree.count + 1, sizeof *outline->stacks);
-    outline->natives = calloc(parser->native_count + 1, sizeof *outline->natives);
     bytes_add(&outline->bytes, parser->preface.bytes, parser->preface.size);
     if (parser->thread_count) {  // any thread will do
         add_byte(outline, 12);
         bytes_add(&outline->bytes, &parser->threads->thread, sizeof parser->threads->thread);
     }
-    return outline->stacks && outline->natives;
+    return outline->stacks;
 }
 
 static bool has_room(Outline *outline, Numbers *numbers, size_t count) {
@@ -99,28 +98,6 @@ uint32_t outline_stack(Outline *outline, uint32_t stack) {
     return outline->stacks[stack];
 }
 
-uint32_t outline_native(Outline *outline, uint64_t native) {
-    const Parser *parser = outline->parser;
-    if (!native || native > parser->native_count) return 0;
-    size_t missing = 0;
-    for (uint64_t at = native; at && !outline->natives[at]; at = parser->natives[at - 1].caller) {
-        if (!has_room(outline, &outline->missing, missing + 1)) return 0;
-        outline->missing.numbers[missing++] = (uint32_t)at;
-    }
-    while (missing) {
-        uint32_t at = outline->missing.numbers[--missing];
-        const NativeFrame *frame = &parser->natives[at - 1];
-        uint64_t caller = frame->caller ? outline->natives[frame->caller] : 0;
-        add_byte(outline, 5);
-        add_signed(outline, frame->instruction - outline->instruction);
-        add_signed(outline, caller - outline->native);
-        outline->instruction = frame->instruction;
-        outline->native = caller;
-        outline->natives[at] = ++outline->native_count;
-    }
-    return outline->natives[native];
-}
-
 void outline_end(Outline *outline, bool has_records) {
     if (has_records) {
         add_byte(outline, 128u | 15 << 3 | MALLOC);
@@ -134,8 +111,6 @@ void outline_end(Outline *outline, bool has_records) {
 void outline_free(Outline *outline) {
     free(outline->bytes.bytes);
     free(outline->stacks);
-    free(outline->natives);
     free(outline->path.numbers);
-    free(outline->missing.numbers);
     *outline = (Outline){0};
 }

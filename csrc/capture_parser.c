@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum {
-    TRAILER = 1, MEMORY = 2, NATIVE_FRAME = 5, MAPS_BEGIN = 6, LIBRARY = 7, SEGMENT = 8,
+    UNUSED = 0, TRAILER = 1, MEMORY = 2, NATIVE_FRAME = 5, MAPS_BEGIN = 6, LIBRARY = 7, SEGMENT = 8,
     THREAD_NAME = 10, THREAD_SWITCH = 12, CODE = 14, POP = 16, OBJECT = 32, PUSH = 64, ALLOCATION = 128,
 };
 
@@ -195,17 +195,21 @@ static Outcome object(Parser *parser, Cursor *cursor, unsigned int flags) {
     return CAPTURE_OK;
 }
 
-static Outcome library(Cursor *cursor) {
-    uint64_t segments, size;
+// Reads it for the maps if there are any to keep it in: first without, to see that all of it is at hand.
+static Outcome library(Cursor *cursor, Maps *maps) {
+    const char *path = (const char *)cursor->at;
+    uint64_t segments, base, address, size;
     TRY(skip_text(cursor));
     TRY(take_number(cursor, &segments));
-    TRY(skip(cursor, 8));
+    TRY(take(cursor, &base, sizeof base));
+    if (maps && !maps_library(maps, path, base)) return CAPTURE_NO_MEMORY;
     for (; segments; segments--) {
         uint8_t kind;
         TRY(take(cursor, &kind, 1));
         if (kind != SEGMENT) return CAPTURE_ODD;
-        TRY(skip(cursor, 8));
+        TRY(take(cursor, &address, sizeof address));
         TRY(take_number(cursor, &size));
+        if (maps && !maps_segment(maps, address, size)) return CAPTURE_NO_MEMORY;
     }
     return CAPTURE_OK;
 }
@@ -267,6 +271,7 @@ static Outcome other_record(Parser *parser, Cursor *cursor, unsigned int kind) {
     if (kind & OBJECT) return object(parser, cursor, kind & 31);
     if (kind & POP) return pop(parser, (kind & 15) + 1);
     switch (kind) {
+        case UNUSED:  // memray makes its file larger before it writes there
         case TRAILER:
             return CAPTURE_END;
         case THREAD_SWITCH:
@@ -282,11 +287,13 @@ static Outcome other_record(Parser *parser, Cursor *cursor, unsigned int kind) {
             break;
         case MAPS_BEGIN:
             parser->generation++;
-            break;
-        case LIBRARY:
+            return parser->again || maps_begin(&parser->maps) ? CAPTURE_OK : CAPTURE_NO_MEMORY;
+        case LIBRARY: {
+            Cursor whole = *cursor;
             if (!parser->generation) return CAPTURE_ODD;
-            TRY(library(cursor));
-            break;
+            TRY(library(cursor, NULL));
+            return parser->again ? CAPTURE_OK : library(&whole, &parser->maps);
+        }
         case CODE:
             TRY(code(parser, cursor));
             break;
@@ -297,10 +304,17 @@ static Outcome other_record(Parser *parser, Cursor *cursor, unsigned int kind) {
     return CAPTURE_OK;
 }
 
-// Bytes that follow are not there yet, or never.
+// Within the header.
 static Outcome more(Parser *parser) {
     Outcome outcome = stream_refill(&parser->stream);
     return outcome == CAPTURE_END ? CAPTURE_ODD : outcome;
+}
+
+// Among records. A capture of a process that was killed ends anywhere, and the last record may be there in part; memray's
+// reader ends before that too. Such a capture is never compressed.
+static Outcome further(Parser *parser) {
+    Outcome outcome = stream_refill(&parser->stream);
+    return outcome == CAPTURE_END && parser->stream.compressed ? CAPTURE_ODD : outcome;
 }
 
 Outcome parser_next(Parser *parser, Allocation *found) {
@@ -308,14 +322,14 @@ Outcome parser_next(Parser *parser, Allocation *found) {
     for (;;) {
         Cursor cursor = {stream->bytes + stream->at, stream->bytes + stream->end};
         if (UNLIKELY(cursor.at == cursor.end)) {
-            TRY(more(parser));
+            TRY(further(parser));
             continue;
         }
         unsigned int kind = *cursor.at++;
         Outcome outcome =
             kind & ALLOCATION ? allocation(parser, &cursor, kind & 127, found) : other_record(parser, &cursor, kind);
         if (UNLIKELY(outcome == CAPTURE_SHORT)) {
-            TRY(more(parser));
+            TRY(further(parser));
             continue;
         }
         TRY(outcome);
@@ -342,7 +356,10 @@ Outcome parser_begin(Parser *parser, const char *path) {
         }
         TRY(outcome);
         size_t size = (size_t)(cursor.at - stream->bytes) - stream->at;
-        if (!parser->again) bytes_add(&parser->preface, stream->bytes + stream->at, size);
+        if (!parser->again) {
+            bytes_add(&parser->preface, stream->bytes + stream->at, size);
+            parser->header_size = size;
+        }
         stream->at += size;
         return CAPTURE_OK;
     }
@@ -358,6 +375,7 @@ void parser_end(Parser *parser) {
     free(parser->markers);
     frame_tree_free(&parser->tree);
     free(parser->natives);
+    maps_free(&parser->maps);
     free(parser->preface.bytes);
     *parser = (Parser){.stream = {.fd = -1}};
 }

@@ -28,8 +28,21 @@ static Outcome look_through(CaptureParser *self) {
         if (++self->records % BETWEEN_SIGNALS == 0 && PyErr_CheckSignals()) outcome = CAPTURE_ODD;
     }
     if (outcome == CAPTURE_END && self->parser.preface.failed) outcome = CAPTURE_NO_MEMORY;
+    maps_end(&self->parser.maps);
     stream_close(&self->parser.stream);
     return outcome;
+}
+
+static bool read_libraries(CaptureParser *self) {
+    const Maps *maps = &self->parser.maps;
+    self->libraries = PyList_New(0);
+    for (size_t library = 0; self->libraries && library < maps->library_count; library++) {
+        PyObject *path = PyUnicode_DecodeFSDefault(maps->libraries[library]);
+        bool added = path && !PyList_Append(self->libraries, path);
+        Py_XDECREF(path);
+        if (!added) return false;
+    }
+    return self->libraries;
 }
 
 static void forget(CaptureParser *self) {
@@ -52,6 +65,7 @@ static PyObject *new(PyTypeObject *type, PyObject *arguments, PyObject *keywords
     self->thread = Py_NewRef(self->zero);
     for (long allocator = 0; allocator <= MUNMAP; allocator++) self->allocators[allocator] = PyLong_FromLong(allocator);
     Outcome outcome = look_through(self);
+    if (outcome == CAPTURE_END && !read_libraries(self)) outcome = CAPTURE_NO_MEMORY;
     if (outcome == CAPTURE_END) outcome = parser_begin(&self->parser, PyBytes_AS_STRING(path));
     if (outcome == CAPTURE_OK) return (PyObject *)self;
     raise_outcome(outcome);
@@ -62,6 +76,7 @@ static PyObject *new(PyTypeObject *type, PyObject *arguments, PyObject *keywords
 static void dealloc(CaptureParser *self) {
     forget(self);
     Py_XDECREF(self->path);
+    Py_XDECREF(self->libraries);
     Py_XDECREF(self->zero);
     Py_XDECREF(self->one);
     Py_XDECREF(self->thread);
@@ -121,18 +136,18 @@ static PyObject *next_records(CaptureParser *self, PyObject *argument) {
     return records;
 }
 
-// Writes the stack of a key, as `native_records.StackKey` has them; returns its key in the outline.
+// Writes the Python stack of a key, as `native_records.StackKey` has them; returns its number in the outline.
 static PyObject *add_key(Outline *outline, PyObject *key) {
     unsigned int stack, generation;
     unsigned long long native;
     if (PyTuple_Check(key)) {
         if (!PyArg_ParseTuple(key, "IKI", &stack, &native, &generation)) return NULL;
-        native = outline_native(outline, native);
-        return Py_BuildValue("(IKI)", outline_stack(outline, stack), native, generation);
+    } else {
+        unsigned long number = PyLong_AsUnsignedLong(key);
+        if (number == (unsigned long)-1 && PyErr_Occurred()) return NULL;
+        stack = (unsigned int)number;
     }
-    unsigned long number = PyLong_AsUnsignedLong(key);
-    if (number == (unsigned long)-1 && PyErr_Occurred()) return NULL;
-    return PyLong_FromUnsignedLong(outline_stack(outline, (uint32_t)number));
+    return PyLong_FromUnsignedLong(outline_stack(outline, stack));
 }
 
 static bool add_keys(Outline *outline, PyObject *keys, PyObject *numbers) {
@@ -155,7 +170,6 @@ static PyObject *outline_of(CaptureParser *self, PyObject *keys) {
     bool done = numbers && outline_begin(&outline, &self->parser);
     if (done && keys == Py_None) {
         for (size_t stack = 1; stack < self->parser.tree.count; stack++) outline_stack(&outline, (uint32_t)stack);
-        for (size_t native = 1; native <= self->parser.native_count; native++) outline_native(&outline, native);
     } else if (done) {
         done = add_keys(&outline, keys, numbers);
     }
@@ -168,6 +182,99 @@ static PyObject *outline_of(CaptureParser *self, PyObject *keys) {
     return result;
 }
 
+static bool add_frame(PyObject *frames, const Maps *maps, uint64_t generation, uint64_t instruction) {
+    const MapSegment *segment = maps_find(maps, generation, instruction);
+    if (!segment) return true;
+    PyObject *frame = Py_BuildValue("(IK)", segment->library, instruction - 1 - segment->base);
+    bool added = frame && !PyList_Append(frames, frame);
+    Py_XDECREF(frame);
+    return added;
+}
+
+static PyObject *native_frames(CaptureParser *self, PyObject *arguments) {
+    const Parser *parser = &self->parser;
+    unsigned long long native, generation;
+    Py_ssize_t most;
+    if (!PyArg_ParseTuple(arguments, "KKn", &native, &generation, &most)) return NULL;
+    PyObject *frames = PyList_New(0);
+    while (frames && native && native <= parser->native_count && most-- > 0) {
+        const NativeFrame *frame = &parser->natives[native - 1];
+        if (!add_frame(frames, &parser->maps, generation, frame->instruction)) Py_CLEAR(frames);
+        native = frame->caller;
+    }
+    return frames;
+}
+
+static PyObject *entry_frames(CaptureParser *self, PyObject *argument) {
+    const FrameTree *tree = &self->parser.tree;
+    unsigned long stack = PyLong_AsUnsignedLong(argument);
+    if (stack == (unsigned long)-1 && PyErr_Occurred()) return NULL;
+    Bytes flags = {0};
+    for (; stack && stack < tree->count; stack = tree->nodes[stack].parent)
+        bytes_add(&flags, &(uint8_t){tree->nodes[stack].entry != 0}, 1);
+    PyObject *result = flags.failed ? PyErr_NoMemory() : PyBytes_FromStringAndSize((char *)flags.bytes, (Py_ssize_t)flags.size);
+    free(flags.bytes);
+    return result;
+}
+
+static int by_number(const void *one, const void *other) {
+    uint64_t first = *(const uint64_t *)one, second = *(const uint64_t *)other;
+    return (first > second) - (first < second);
+}
+
+// Adds the number of a segment's library and the address there of each instruction that was in the segment.
+static bool add_addresses(PyObject *found, const MapSegment *segment, const uint64_t *instructions, size_t count) {
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (instructions[middle] < segment->start) low = middle + 1;
+        else high = middle;
+    }
+    for (; low < count && instructions[low] < segment->end; low++) {
+        PyObject *place = Py_BuildValue("(IK)", segment->library, instructions[low] - 1 - segment->base);
+        bool added = place && !PySet_Add(found, place);
+        Py_XDECREF(place);
+        if (!added) return false;
+    }
+    return true;
+}
+
+// Whether the generation before had the same segment. Mostly it had.
+static bool was_there(const Maps *maps, size_t generation, const MapSegment *segment) {
+    const MapSegment *before = maps_find(maps, generation - 1, segment->start);
+    return before && before->start == segment->start && before->end == segment->end && before->base == segment->base &&
+           before->library == segment->library;
+}
+
+static PyObject *native_addresses(CaptureParser *self, PyObject *nothing) {
+    (void)nothing;
+    const Parser *parser = &self->parser;
+    const Maps *maps = &parser->maps;
+    uint64_t *instructions = malloc((parser->native_count + 1) * sizeof *instructions);
+    if (!instructions) return PyErr_NoMemory();
+    for (size_t native = 0; native < parser->native_count; native++)
+        instructions[native] = parser->natives[native].instruction;
+    if (parser->native_count) qsort(instructions, parser->native_count, sizeof *instructions, by_number);
+    size_t count = 0;
+    for (size_t native = 0; native < parser->native_count; native++)
+        if (!count || instructions[count - 1] != instructions[native]) instructions[count++] = instructions[native];
+    PyObject *found = PySet_New(NULL);
+    size_t generation = 0;
+    for (size_t at = 0; found && at < maps->segment_count; at++) {
+        while (generation < maps->generation_count && maps->generations[generation] <= at) generation++;
+        const MapSegment *segment = &maps->segments[at];
+        if (was_there(maps, generation, segment)) continue;
+        if (!add_addresses(found, segment, instructions, count)) Py_CLEAR(found);
+    }
+    free(instructions);
+    return found;
+}
+
+static PyObject *header(CaptureParser *self, PyObject *nothing) {
+    (void)nothing;
+    return PyBytes_FromStringAndSize((char *)self->parser.preface.bytes, (Py_ssize_t)self->parser.header_size);
+}
+
 static PyObject *close_parser(CaptureParser *self, PyObject *nothing) {
     (void)nothing;
     forget(self);
@@ -178,13 +285,22 @@ static PyObject *close_parser(CaptureParser *self, PyObject *nothing) {
 static PyMethodDef methods[] = {
     {"next", (PyCFunction)next_records, METH_O, "Return the next records, at most so many; none at the end."},
     {"outline", (PyCFunction)outline_of, METH_O,
-     "Return a capture of the stacks of some keys, and the keys there by the keys here; of all, with the same keys, if None."},
+     "Return a capture of the Python stacks of some keys, and their numbers there by the keys; of all, with the same numbers, "
+     "if None."},
+    {"header", (PyCFunction)header, METH_NOARGS, "Return the capture's header, without what follows it."},
+    {"native_frames", (PyCFunction)native_frames, METH_VARARGS,
+     "Return library and address there of the innermost frames of a native stack in a generation, at most so many."},
+    {"native_addresses", (PyCFunction)native_addresses, METH_NOARGS,
+     "Return library and address there of all native frames, by all maps."},
+    {"entry_frames", (PyCFunction)entry_frames, METH_O,
+     "Return for each frame of a Python stack, innermost first, whether a call of the interpreter's loop began with it."},
     {"close", (PyCFunction)close_parser, METH_NOARGS, "Close the file, and free what is known of it."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyMemberDef members[] = {
     {"records", T_ULONGLONG, offsetof(CaptureParser, records), READONLY, "How many records there are."},
+    {"libraries", T_OBJECT, offsetof(CaptureParser, libraries), READONLY, "The paths of the libraries in its maps."},
     {NULL, 0, 0, 0, NULL},
 };
 

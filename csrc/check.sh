@@ -17,7 +17,7 @@ cd "$copy"
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:intercept_tls_get_addr=0
 LD_PRELOAD="$(cc -print-file-name=libasan.so) $(cc -print-file-name=libubsan.so)" PYTHONPATH="$copy/src" \
     "$python" -X faulthandler -m pytest -q -p no:cacheprovider -k 'not preloaded and not withstood' \
-    tests/core tests/capture/test_compiled_fold.py
+    tests/core tests/symbols tests/capture/test_compiled_fold.py
 
 if command -v clang-tidy > /dev/null; then
     include="$("$python" -c 'import sysconfig; print(sysconfig.get_paths()["include"])')"

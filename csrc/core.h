@@ -230,3 +230,7 @@ void slots_unlock(void);
 
 // ---- fork.c
 int fork_handlers_register(void);
+
+// ---- symbol_table.c: names of functions, for whoever reads
+
+extern PyTypeObject symbol_table_type;

@@ -206,6 +206,7 @@ PyMODINIT_FUNC PyInit__compiled(void) {
     PyObject *module = PyModule_Create(&definition);
     PyTypeObject *types[] = {
         &capture_parser_type, &level_type, &tally_type, &run_type, &site_type, &site_table_type, &fold_type,
+        &symbol_table_type,
 #ifdef HAS_EDGES
         &trace_window_type, &phase_peaks_type, &phase_edges_type,
 #endif

@@ -26,6 +26,8 @@ from fwmemtrace.reports import Options
 from fwmemtrace.reports.difference import difference_document
 from fwmemtrace.reports.share import shareable
 from fwmemtrace.reports.terminal import write_text
+from fwmemtrace.symbols.debug_files import debug_file_of
+from fwmemtrace.symbols.elf_file import ElfFile
 from fwmemtrace.system import elf
 from fwmemtrace.tracefile.decode import FrameDecoder
 from fwmemtrace.tracefile.follow import FollowedFile
@@ -78,7 +80,9 @@ def libraries(data: bytes) -> None:
     elf._zeroed.cache_clear()
     elf.zeroed_bytes(str(path), 4096)
     elf.build_of(str(path))
-    elf.jump_slot(str(path), "f")
+    library = ElfFile(str(path))
+    library.has_lines()
+    debug_file_of(str(path), library)
 
 
 def texts(data: bytes) -> None:

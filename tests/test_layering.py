@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # in the traced process
     "tracing": {"errors", "paths", "values", "redaction"},
     "system": {"errors", "records"},
+    "symbols": {"core", "system"},
     "heap": {"errors", "records", "system"},
     "probes": GROUND - {"_version"} | {"config", "tracing", "system", "heap", "core", "capture", "tracefile"},
     "sinks": {"lazy", "errors", "records", "system", "core", "tracefile", "values"},
@@ -50,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # in any process, later
     "tracefile": {"errors", "foreign_errors", "records", "paths", "values"},
     "results": {"paths"},
-    "capture": {"core", "errors", "paths", "packages", "system", "tracefile", "results"},
+    "capture": {"core", "errors", "paths", "packages", "symbols", "system", "tracefile", "results"},
     "analysis": {"errors", "records", "paths", "packages", "values", "results", "capture"},
     "reports": GROUND - {"_version", "records"} | {"results", "analysis", "capture"},
     "exporters": {
@@ -118,6 +119,11 @@ LAYERS: dict[str, list[set[str]]] = {
         },
         {"system.counter_slack", "system.elf_symbols", "system.meters"},
     ],
+    "symbols": [
+        {"symbols.demangle", "symbols.elf_file"},
+        {"symbols.debug_files"},
+        {"symbols.library"},
+    ],
     "heap": [
         {"heap.accelerators", "heap.local_variables", "heap.referents", "heap.tensor_names"},
         {"heap.storages"},
@@ -151,18 +157,18 @@ LAYERS: dict[str, list[set[str]]] = {
             "capture.stall",
             "capture.library_names",
             "capture.short_names",
-            "capture.symbol_hook",
             "capture.counters",
             "capture.intervals",
         },
         {
             "capture.level",
-            "capture.frame_resolver",
+            "capture.debug_lines",
+            "capture.hybrid",
             "capture.own_frames",
             "capture.heap_file",
             "capture.compiled_records",
         },
-        {"capture.tally"},
+        {"capture.tally", "capture.native_frames"},
         {"capture.runs", "capture.stacks", "capture.capture_file"},
         {"capture.mapped", "capture.heap_rows"},
         {"capture.thread_phases"},

@@ -12,11 +12,13 @@ import msgspec
 import pytest
 
 import fwmemtrace
+from fwmemtrace import core
 from fwmemtrace.capture.by_phase import read_capture, samples_of
 from fwmemtrace.paths import write
 from fwmemtrace.trace import capture_of
 
 memray = pytest.importorskip("memray")
+NEEDS_CORE = pytest.mark.skipif(core.load()[0] is None, reason="only the compiled core's parser has the capture's maps")
 MARKER_FILE = "<fwmemtrace>"
 ARENA = 1 << 20  # what the interpreter maps when its small objects need more room
 FIGURES = ("allocated_bytes", "allocations", "live_bytes", "at_peak_bytes", "file_backed_bytes")

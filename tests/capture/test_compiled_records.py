@@ -8,11 +8,13 @@ from operator import attrgetter
 from pathlib import Path
 
 import pytest
+from msgspec.structs import asdict, replace
 
 from fwmemtrace import core
 from fwmemtrace.capture import capture_file, reader_processes
 from fwmemtrace.capture.by_phase import LocalCapture
 from fwmemtrace.capture.compiled_records import parser_for
+from fwmemtrace.capture.frames import UNKNOWN
 from fwmemtrace.capture.messages import Request
 
 memray = pytest.importorskip("memray")
@@ -89,8 +91,21 @@ def assert_equal(path, monkeypatch):
     assert_some_stacks_are_as_among_all(path, dict(zip(sorted(keys), found[2], strict=True)))
     assert found[0].memray_peak_bytes == reader.metadata.peak_memory
     monkeypatch.setattr(capture_file, "parser_for", lambda path: None)
-    assert found == contents(path, sorted(keys))
+    other = contents(path, sorted(keys))
+    assert found == other or without_libraries(found) == without_libraries(other)
+    assert found == other or any(native for _, native, _ in keys)
     monkeypatch.undo()
+
+
+def without_libraries(found):
+    """Leave out what depends on the libraries of frames, which memray's reader does not say."""
+    summary, resident, stacks, *rest = found
+    figures = {
+        path: {name: value for name, value in asdict(row).items() if name not in ("top", "by_library", "at_peak")}
+        for path, row in summary.rows.items()
+    }
+    named = [[frame[:3] for frame in stack if frame[0] != UNKNOWN] for stack in stacks]
+    return replace(summary, rows={}, notes=[]), figures, resident, named, *rest
 
 
 def assert_some_stacks_are_as_among_all(path, stacks):
@@ -100,7 +115,7 @@ def assert_some_stacks_are_as_among_all(path, stacks):
             some = dict(list(stacks.items())[::step])
             capture.file.prepare(list(some))
             assert some == {key: stack_of(capture.file, key) for key in some}
-            assert capture.file._keys is not None, "all were read"
+            assert capture.file._numbers is not None, "all were read"
 
 
 def stack_of(file, key):
@@ -133,13 +148,18 @@ def test_both_readers_agree_about_a_process_and_its_fork(tmp_path, monkeypatch):
         assert_equal(path, monkeypatch)
 
 
-def test_a_killed_process_is_read_by_memray(tmp_path):
+@pytest.mark.parametrize("native", [False, True])
+def test_both_readers_agree_about_a_killed_process(tmp_path, monkeypatch, native):
     path = tmp_path / "capture.bin"
-    run(path, ending="kill")
-    assert parser_for(path) is None
-    with LocalCapture(path) as capture:
-        capture.read()
-        assert capture.summary().totals.allocations > 10_000
+    run(path, native, ending="kill")
+    assert parser_for(path).records > 10_000
+    assert_equal(path, monkeypatch)
+    # And wherever the file ends.
+    whole = path.read_bytes().rstrip(b"\0")
+    for taken in range(1, 40, 7):
+        path.write_bytes(whole[:-taken])
+        read = [FIELDS(record) for record in memray.FileReader(str(path)).get_allocation_records()]
+        assert parser_for(path).next(len(read) + 1) == read
 
 
 def test_without_the_core_memray_reads(tmp_path, monkeypatch):

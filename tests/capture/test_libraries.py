@@ -15,6 +15,8 @@ from fwmemtrace.probes.native.mapped_libraries import MappedLibraries
 from fwmemtrace.records import MappedLibrary
 from fwmemtrace.system.elf import build_of
 
+from .conftest import NEEDS_CORE
+
 memray = pytest.importorskip("memray")
 
 
@@ -96,6 +98,7 @@ def test_the_trace_has_the_builds(traced):
     assert any("_memray" in name for name in found)
 
 
+@NEEDS_CORE
 def test_the_same_builds_give_names(traced):
     path, _ = traced
     assert notes(path) == []
@@ -104,6 +107,7 @@ def test_the_same_builds_give_names(traced):
 
 
 @pytest.mark.slow
+@NEEDS_CORE
 def test_another_build_gives_no_names(traced):
     path, library = traced
     with replaced(library, b"another build"):
@@ -138,6 +142,7 @@ def test_a_library_that_is_gone_leaves_other_names(traced):
 
 
 @pytest.mark.slow
+@NEEDS_CORE
 def test_a_library_that_is_back_has_its_names_again(tmp_path):
     """Whoever read the trace before keeps no symbols: those of an older build would be wrong."""
     path, library = trace_with_library(tmp_path)

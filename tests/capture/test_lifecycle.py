@@ -24,7 +24,7 @@ from fwmemtrace.sinks.memory import MemorySink
 from fwmemtrace.sinks.trace_file import TraceFileSink
 from fwmemtrace.trace import capture_of
 
-from .conftest import arenas, assert_conserved, by_text, summaries, summary_of
+from .conftest import NEEDS_CORE, arenas, assert_conserved, by_text, summaries, summary_of
 
 memray = pytest.importorskip("memray")
 MemoryAllocator = pytest.importorskip("memray._test").MemoryAllocator
@@ -371,6 +371,7 @@ with phase("load"):
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+@NEEDS_CORE
 def test_a_capture_whose_library_is_gone(run, tmp_path):
     (tmp_path / "grab.c").write_text("#include <stdlib.h>\nvoid *grab_it(size_t n) { return malloc(n); }\n")
     library = tmp_path / "libgrab.so"

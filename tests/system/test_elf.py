@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fwmemtrace.system import elf
 
@@ -78,63 +76,6 @@ def test_builds_without_an_id_are_identified_by_their_size(broken):
     assert elf.build_of(str(broken / "cut")) == "7 bytes"
     assert elf.build_of(str(broken / "missing")) is None
     assert elf.build_of(str(broken)) is None
-
-
-def library_with_a_slot(read_only=0):
-    """A library whose only jump slot, at 0x5010, is for its function "work" at 0x4321."""
-    parts = {
-        "dynamic": struct.pack("=qQqQqQqQqQ", 5, 0x1000, 6, 0x1020, 23, 0x1050, 2, 24, 0, 0),
-        "strings": b"\0other\0work\0".ljust(0x20, b"\0"),
-        "symbols": bytes(24) + struct.pack("=IBBHQQ", 7, 0x12, 0, 1, 0x4321, 8),
-        "slots": struct.pack("=QQq", 0x5010, 1 << 32 | 7, 0),
-    }
-    segments = [(1, 4, 0x200, 0x1000, 0, 0x68, 0x68, 0x1000), (2, 6, 0x100, 0x6000, 0, 80, 80, 8)]
-    segments.append((0x6474E552, 4, 0, 0x5000, 0, 0, read_only, 1))
-    head = b"\x7fELF\x02" + bytes(11)
-    head += struct.pack("=HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, len(segments), 0, 0, 0)
-    head += b"".join(struct.pack("=IIQQQQQQ", *segment) for segment in segments)
-    return (
-        head.ljust(0x100, b"\0")
-        + parts["dynamic"].ljust(0x100, b"\0")
-        + parts["strings"]
-        + parts["symbols"]
-        + parts["slots"]
-    )
-
-
-def test_where_a_library_calls_its_own_function(tmp_path):
-    library = tmp_path / "lib.so"
-    library.write_bytes(library_with_a_slot())
-    assert elf.jump_slot(str(library), "work") == (0x5010, 0x4321)
-    assert elf.jump_slot(str(library), "other") is None
-    assert elf.jump_slot(str(library), "wor") is None
-
-
-def test_a_slot_that_the_loader_makes_read_only_does_not_count(tmp_path):
-    library = tmp_path / "lib.so"
-    library.write_bytes(library_with_a_slot(read_only=0x10))
-    assert elf.jump_slot(str(library), "work") == (0x5010, 0x4321)
-    library.write_bytes(library_with_a_slot(read_only=0x18))
-    assert elf.jump_slot(str(library), "work") is None
-
-
-def test_other_files_have_no_slots(broken):
-    (broken / "empty").touch()
-    for name in ("text", "missing", "cut", "empty", "."):
-        assert elf.jump_slot(str(broken / name), "work") is None
-
-
-@given(damage=st.dictionaries(st.integers(0, 0x268), st.integers(0, 255), max_size=12), length=st.integers(0, 0x268))
-def test_a_damaged_library_raises_no_error(tmp_path_factory, damage, length):
-    contents = bytearray(library_with_a_slot())
-    for place, byte in damage.items():
-        contents[place % len(contents)] = byte
-    library = tmp_path_factory.getbasetemp() / "damaged.so"
-    library.write_bytes(contents[: length or None])
-    found = elf.jump_slot(str(library), "work")
-    assert found is None or found[1]
-    elf.zeroed_bytes(str(library), 0x3000)
-    elf.build_of(str(library))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads ELF symbols")

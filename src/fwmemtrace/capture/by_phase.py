@@ -107,9 +107,6 @@ class LocalCapture:
     def summary(self, top: int = 10) -> CaptureSummary:
         """Return what was read so far by phase.
 
-        Native frames that only counted toward a library in an earlier summary have no lines, and no inlined functions,
-        in a later one.
-
         Args:
             top: how many stacks to resolve for each phase.
         """
@@ -147,11 +144,7 @@ class LocalCapture:
         return samples(self._fold, self._readable)
 
     def largest_stacks(self, most: int) -> LargestStacks:
-        """Return the stacks with the largest shares of their phases, as of what was read so far.
-
-        Their frames have lines and inlined functions, whatever a summary did before.
-        """
-        self.file.forget_names()
+        """Return the stacks with the largest shares of their phases, as of what was read so far."""
         with CollectorPaused():
             return largest_stacks(self._fold, self._readable, self.file.prepare, most)
 

@@ -7,6 +7,7 @@ imported here, when a capture is opened, and nowhere else on the reading side.
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 from operator import attrgetter
@@ -16,10 +17,10 @@ from typing import Any, TypeAlias
 from ..errors import CaptureError
 from . import markers
 from .compiled_records import outline_of, parser_for
-from .frame_resolver import FrameResolver, libraries_without_symbols
-from .frames import HybridFrame, PythonFrame
+from .frames import UNKNOWN, HybridFrame, PythonFrame
+from .hybrid import hybrid_stack
+from .native_frames import NativeFrames
 from .native_records import NativeRecord, StackKey
-from .symbol_hook import with_libraries
 
 Progress: TypeAlias = Callable[[int, int], None]  # records of a capture that were read, and all records
 
@@ -47,8 +48,9 @@ class CaptureFile:
             are not those of the capture.
 
     Attributes:
-        native: whether C and C++ frames distinguish stacks, and are resolved: the capture has them, and
-            wrong names can be kept out of them.
+        native: whether C and C++ frames distinguish stacks, and are resolved: the capture has them, and wrong names can
+            be kept out of them. They cannot where the interpreter is another build, because its names say where
+            Python's frames belong; nor where any library is, and memray names the frames without their libraries.
         records: number of records, allocations and frees.
         own_thread: memray's number of the thread that started the tracker.
         unresolved: how many of the resolved stacks have native frames without a symbol.
@@ -97,8 +99,8 @@ class CaptureFile:
         if self.native:
             set_log_level: Any = vars(memray)["set_log_level"]  # public, but not in its stubs
             set_log_level(_ERRORS_ONLY)  # unresolved symbols are counted here, and reported once
-            self._frames = FrameResolver(other_builds)
-            self.native = self._frames.usable
+            self.native = not any(map(_has_loop, other_builds)) if self.parser else not other_builds
+        self._natives = NativeFrames(self.parser, other_builds) if self.native and self.parser else None
         self.records: int = metadata.total_allocations if self.parser is None else self.parser.records
         self.own_thread: int = metadata.main_thread_id
         self.peak_bytes: int = metadata.peak_memory if self.parser is None else 0
@@ -109,7 +111,7 @@ class CaptureFile:
         self.unresolved = 0
         self.without_symbols: set[str] = set()
         self._lens: Any = None
-        self._keys: dict[StackKey, StackKey] | None = {}  # those that the lens knows, and what it knows them by
+        self._numbers: dict[StackKey, int] | None = {}  # of the stacks that the lens knows; None if it knows all
 
     def __enter__(self) -> CaptureFile:
         return self
@@ -134,21 +136,8 @@ class CaptureFile:
 
     def prepare(self, keys: Collection[StackKey]) -> None:
         """Make ready to resolve these stacks. Any other one takes longer: the first needs all stacks to be read."""
-        if self.parser is not None and self._keys is not None and not self._keys.keys() >= set(keys):
+        if self.parser is not None and self._numbers is not None and not self._numbers.keys() >= set(keys):
             self._read_stacks(keys)
-
-    def forget_names(self) -> None:
-        """Resolve from here on as if nothing had been resolved: memray keeps names as it first resolved them."""
-        if self.parser is not None:
-            self._keys = {}
-            return
-        from memray import FileReader
-
-        reader = FileReader(str(self._path))
-        for self._lens in reader.get_allocation_records():
-            pass  # a reader knows the stacks of the records that it has read
-        self._reader.close()
-        self._reader = reader
 
     def _read_stacks(self, keys: Collection[StackKey] | None) -> None:
         reader = self._reader_of(keys)
@@ -163,7 +152,7 @@ class CaptureFile:
         assert self.parser is not None
         with outline_of(self.parser, keys) as (path, found):
             reader = FileReader(path)
-        self._keys = None if keys is None else found
+        self._numbers = None if keys is None else found
         return reader
 
     def resident(self) -> list[int]:
@@ -188,35 +177,48 @@ class CaptureFile:
     def hybrid_stack(self, key: StackKey) -> list[HybridFrame]:
         """Return the frames of a stack, C and C++ ones in their places among Python's, innermost first."""
         lens = self._at(key)
-        with with_libraries():
-            native = lens.native_stack_trace()
-            hybrid = lens.hybrid_stack_trace()
-        missing = libraries_without_symbols(native)
-        if key[1] and (missing or not native):
+        stack, native, generation = key if isinstance(key, tuple) else (key, 0, 0)
+        if self._natives is None or self.parser is None:
+            natives = list(map(_by_memray, lens.native_stack_trace()))
+            frames = list(map(_by_memray, lens.hybrid_stack_trace()))
+        else:
+            natives = self._natives.with_lines(native, generation)
+            frames = hybrid_stack(lens.stack_trace(), self.parser.entry_frames(stack), natives)
+        missing = [library for function, _, _, library in natives if function == UNKNOWN]
+        if native and (missing or not natives):
             self.unresolved += 1
             self.without_symbols.update(path for path in missing if path is not None)
-        return self._frames.resolve(hybrid)
+        return [frame for frame in frames if frame[0] != UNKNOWN or frame[3] is not None]
 
     def native_stack(self, key: StackKey, depth: int) -> list[HybridFrame]:
-        """Return a stack's innermost C and C++ frames, at most `depth`, without inlined functions.
+        """Return a stack's innermost C and C++ frames, at most `depth`: fast, for stacks that are not shown.
 
-        This is fast, for stacks that are not shown. memray keeps what it resolved: where `hybrid_stack` resolves the
-        same frames afterwards, they have no lines.
+        With a parser they have no lines, and no inlined functions.
         """
-        with with_libraries(lines=False):
-            return self._frames.resolve(self._at(key).native_stack_trace(depth))
+        if self._natives is None:
+            return list(map(_by_memray, self._at(key).native_stack_trace(depth)))
+        return self._natives.named(key[1], key[2], depth)
 
     def _at(self, key: StackKey) -> Any:
         # A record finds its stack in its reader by the numbers that it consists of. So one record, initialised again
         # with other numbers, finds any stack, and none has to be kept for each.
-        if self.parser is not None and self._keys is not None:
-            if key not in self._keys:
-                self._read_stacks(None)
-            else:
-                key = self._keys[key]
         stack, native, generation = key if isinstance(key, tuple) else (key, 0, 0)
+        if self.parser is not None:
+            native = generation = 0
+            if self._numbers is not None and key not in self._numbers:
+                self._read_stacks(None)
+            stack = stack if self._numbers is None else self._numbers[key]
         self._lens.__init__((0, 0, 0, 6, stack, 1, native, generation))
         return self._lens
+
+
+def _has_loop(path: str) -> bool:
+    return os.path.basename(path).startswith(("python", "libpython"))
+
+
+def _by_memray(frame: PythonFrame) -> HybridFrame:
+    function, file, line = frame
+    return function, "" if file == UNKNOWN else file, line, None
 
 
 def _tuples_of(first: Any) -> Callable[[list[Any]], list[NativeRecord]]:

@@ -14,7 +14,7 @@ from .native_records import StackKey
 if TYPE_CHECKING:
     from ..core._compiled import CaptureParser
 
-_Keys: TypeAlias = dict[StackKey, StackKey]
+_Numbers: TypeAlias = dict[StackKey, int]
 
 
 def parser_for(path: Path) -> CaptureParser | None:
@@ -34,17 +34,17 @@ def parser_for(path: Path) -> CaptureParser | None:
 
 
 @contextmanager
-def outline_of(parser: CaptureParser, keys: Iterable[StackKey] | None) -> Iterator[tuple[str, _Keys]]:
-    """Yield the path of a capture without allocations, from which memray resolves the stacks of these keys.
+def outline_of(parser: CaptureParser, keys: Iterable[StackKey] | None) -> Iterator[tuple[str, _Numbers]]:
+    """Yield the path of a capture without allocations, from which memray resolves the Python stacks of these keys.
 
     It is a file in memory that is gone once nobody has it open.
 
     Args:
         parser: of the whole capture.
-        keys: of the stacks; None for all, which then have the same keys there.
+        keys: of the stacks; None for all, which then have the same numbers there.
 
     Yields:
-        The path, and by key of the whole capture the key there.
+        The path, and the number of the stack there by its key in the whole capture.
     """
     outline, numbers = parser.outline(keys)
     with open(os.memfd_create("outline"), "wb") as file:

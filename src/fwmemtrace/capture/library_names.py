@@ -1,6 +1,6 @@
 """Names the library of a C or C++ frame as people call it: "libtorch_cpu.so", "numpy", "CPython".
 
-The path of the library tells, where memray does (see capture/symbol_hook.py). Elsewhere namespaces and prefixes of
+The path of the library tells, where it is known (see capture/native_frames.py). Elsewhere namespaces and prefixes of
 symbols do, and the source paths of CPython and glibc; a frame that none of them fits has no library.
 """
 

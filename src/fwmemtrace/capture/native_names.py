@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
-from functools import cache, lru_cache
 
+from ..symbols.demangle import demangled
 from ..system.elf import build_of
 from ..system.elf_symbols import FunctionNames
 from .frames import UNKNOWN, HybridFrame
 from .heap_file import HeapFile, HeapLibrary
 
 _LOOP = "_PyEval_EvalFrameDefault"
-_CACHED = 65_536
 
 
 class NativeNames:
@@ -49,7 +47,7 @@ class NativeNames:
             return None
         names = self._names_of(library)
         name = None if names is None else names.name_at(address - 1 - library.start)  # the call, not what follows it
-        return _demangled(name) if name else UNKNOWN, "", 0, library.path
+        return demangled(name) if name else UNKNOWN, "", 0, library.path
 
     def _names_of(self, library: HeapLibrary) -> FunctionNames | None:
         if library.path not in self._names:
@@ -62,34 +60,3 @@ def _is_same_build(library: HeapLibrary) -> bool:
         return True
     build = build_of(library.path)
     return build is not None and build.startswith(library.build.to_bytes(4, sys.byteorder).hex())
-
-
-@lru_cache(_CACHED)
-def _demangled(symbol: str) -> str:
-    """Return the name of a function of C++ as its source has it, where the C++ library is installed."""
-    demangler = _demangler()
-    if not symbol.startswith("_Z") or demangler is None:
-        return symbol
-    demangle, free = demangler
-    status = ctypes.c_int()
-    text = demangle(symbol.encode(), None, None, ctypes.byref(status))
-    if not text:
-        return symbol
-    try:
-        return ctypes.string_at(text).decode(errors="replace")
-    finally:
-        free(text)
-
-
-@cache
-def _demangler() -> tuple[ctypes._NamedFuncPointer, ctypes._NamedFuncPointer] | None:
-    try:
-        demangle = ctypes.CDLL("libstdc++.so.6").__cxa_demangle
-        free = ctypes.CDLL(None).free
-    except (OSError, AttributeError, TypeError):  # TypeError: on Windows
-        return None
-    demangle.argtypes = (ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-    demangle.restype = ctypes.c_void_p
-    free.argtypes = (ctypes.c_void_p,)
-    free.restype = None
-    return demangle, free

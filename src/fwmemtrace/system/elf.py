@@ -1,4 +1,4 @@
-"""Reads a shared library's ELF headers: its zeroed data, its build, and where it calls a function of its own."""
+"""Reads a shared library's ELF headers: its zeroed data, its build, and its first address."""
 
 from __future__ import annotations
 
@@ -11,20 +11,15 @@ from .proc import PAGE_SIZE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mmap import mmap
     from typing import BinaryIO
 
 _NEVER_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_LOAD, _DYNAMIC, _NOTE, _RELRO = 1, 2, 4, 0x6474E552  # PT_LOAD, PT_DYNAMIC, PT_NOTE, PT_GNU_RELRO
+_LOAD, _NOTE = 1, 4  # PT_LOAD, PT_NOTE
 _BUILD_ID = 3  # NT_GNU_BUILD_ID
 _HEADER = struct.Struct("=16xHHIQQQIHHHHHH")  # Elf64_Ehdr after e_ident
 _SEGMENT = struct.Struct("=IIQQQQQQ")  # Elf64_Phdr
 _NOTE_HEAD = struct.Struct("=III")  # Elf64_Nhdr: lengths of name and contents, type
 _NOTES_AT_MOST = 64 * 1024
-_ENTRY = struct.Struct("=qQ")  # Elf64_Dyn
-_SLOTS_SIZE, _STRINGS, _SYMBOLS, _SLOTS = 2, 5, 6, 23  # DT_PLTRELSZ, DT_STRTAB, DT_SYMTAB, DT_JMPREL
-_SLOT = struct.Struct("=QQq")  # Elf64_Rela
-_SYMBOL = struct.Struct("=IBBHQQ")  # Elf64_Sym
 
 
 def zeroed_bytes(path: str, end: int) -> int:
@@ -90,52 +85,6 @@ def build_of(path: str) -> str | None:
             return f"{length} bytes"
     except OSError:
         return None
-
-
-def jump_slot(path: str, function: str) -> tuple[int, int] | None:
-    """Find the table slot through which a library calls one of its own functions, so that the call can be redirected.
-
-    Such calls go through a table (.got.plt) into which the dynamic loader writes the function's address.
-
-    Args:
-        path: a 64-bit ELF file in this machine's byte order.
-        function: the name of a function that the library itself defines.
-
-    Returns:
-        The addresses of the slot and of the function, in bytes from where the library is loaded. None if there is no
-        such slot, or the loader makes it read-only once it is filled.
-    """
-    from mmap import ACCESS_READ, mmap
-
-    try:
-        with open_library(path) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as contents:
-            segments = _segments(file)
-            slot, address = _jump_slot(contents, segments, function.encode())
-    except (OSError, ValueError, LookupError, OverflowError, struct.error):  # ValueError: an empty file
-        return None
-    fixed = [(start, start + size) for kind, _, _, start, _, _, size, _ in segments if kind == _RELRO]
-    return None if any(start <= slot < end for start, end in fixed) else (slot, address)
-
-
-def _jump_slot(contents: mmap, segments: list[tuple[int, ...]], name: bytes) -> tuple[int, int]:
-    """Find the slot in the file's contents; LookupError or struct.error if there is none."""
-
-    def offset_of(address: int) -> int:
-        for kind, _, offset, start, _, size, _, _ in segments:
-            if kind == _LOAD and start <= address < start + size:
-                return offset + address - start
-        raise LookupError(address)
-
-    offset, size = next(((row[2], row[5]) for row in segments if row[0] == _DYNAMIC), (0, 0))
-    table = dict(_ENTRY.iter_unpack(contents[offset : offset + size // _ENTRY.size * _ENTRY.size]))
-    strings, symbols, slots = (offset_of(table[kind]) for kind in (_STRINGS, _SYMBOLS, _SLOTS))
-    wanted = name + b"\0"
-    for start in range(slots, slots + table[_SLOTS_SIZE], _SLOT.size):
-        slot, info, _ = _SLOT.unpack_from(contents, start)
-        text, _, _, _, address, _ = _SYMBOL.unpack_from(contents, symbols + (info >> 32) * _SYMBOL.size)
-        if address and contents[strings + text : strings + text + len(wanted)] == wanted:
-            return slot, address
-    raise LookupError(name)
 
 
 def first_address(file: BinaryIO) -> int:
