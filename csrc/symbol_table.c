@@ -79,7 +79,7 @@ static const char *name_of(const SymbolTable *self, const Elf64_Sym *symbol, siz
     return *length ? name : NULL;
 }
 
-// How good a name is among several of one function: an exported one is known best, and the plainest of them.
+// How good a name is among several of one function: an exported one is known best, and of equally good ones the shortest.
 static unsigned int worth(const Elf64_Sym *symbol, const char *name) {
     unsigned int binding = ELF64_ST_BIND(symbol->st_info);
     return (binding == STB_GLOBAL) * 4u + (binding != STB_LOCAL) * 4u + (*name != '_') * 1u;
@@ -104,10 +104,12 @@ static PyObject *name_at(SymbolTable *self, PyObject *argument) {
         Elf64_Sym symbol = symbol_at(self, place->symbol);
         size_t length = 0;
         const char *name = address - symbol.st_value < symbol.st_size ? name_of(self, &symbol, &length) : NULL;
-        if (!name || (best && worth(&symbol, name) < best_worth)) continue;
+        if (!name) continue;
+        unsigned int found_worth = worth(&symbol, name);
+        if (best && (found_worth < best_worth || (found_worth == best_worth && length >= best_length))) continue;
         best = name;
         best_length = length;
-        best_worth = worth(&symbol, name);
+        best_worth = found_worth;
         start = place->start;
     }
     if (!best) Py_RETURN_NONE;

@@ -47,11 +47,12 @@ def test_the_function_at_an_address_is_the_nearest_one_that_reaches_it(functions
     assert found == (f"f{max(starts)}".encode() if starts else None)
 
 
-def test_of_several_names_the_exported_one_without_underscores_is_taken():
+def test_of_several_names_the_exported_one_without_underscores_is_taken_then_the_shortest():
     names = [("_local", 16, 8, LOCAL), ("weak", 16, 8, WEAK), ("_exported", 16, 8, GLOBAL), ("exported", 16, 8, GLOBAL)]
     for order in (names, names[::-1]):
         assert table(order).name_at(20) == b"exported"
         assert table([each for each in order if each[3] != GLOBAL]).name_at(20) == b"weak"
+        assert table([*order, ("a", 16, 8, GLOBAL)]).name_at(20) == b"a"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
