@@ -98,6 +98,8 @@ uint32_t file_commit(void *entry);              // readers see it from now on; r
 void *file_at(uint32_t offset);                 // the entry at an offset that `file_commit` returned
 FileHeader *file_header(void);
 bool file_has(const void *entry);
+bool file_lost_at(const void *address);         // puts memory in the place of a file that has no page at the address
+bool file_is_lost(void);
 void file_leave(void);                          // lets go of the file; pointers into it stay harmless
 
 // ---- tables.c: live samples, by phase and stack
@@ -204,6 +206,10 @@ size_t native_stack(uint64_t *frames, size_t most);  // return addresses, innerm
 void context_watch(PyObject *variable, PyTypeObject *span_type, Py_ssize_t phase_offset, Py_ssize_t outer_offset);
 bool context_phase(uint32_t *phase);     // false if nothing is watched, or this is no thread of Python's
 PyObject *context_value(PyObject *key);  // a borrowed reference; NULL if the context has no such variable
+
+// ---- trace_window.c: what is mapped, and truncated by somebody else
+
+bool bus_errors_handle(void);  // false if somebody else handles SIGBUS by now, who might not leave ours to us
 
 // ---- hooks.c, slots.c: how calls get here
 

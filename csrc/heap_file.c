@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -20,6 +21,7 @@ static uint64_t reserved;  // bytes that can be written to
 static int descriptor = -1;
 static dev_t device;  // of the file; with the next, tells whether the descriptor is still ours
 static ino_t inode;
+static volatile sig_atomic_t is_lost;  // somebody else has truncated the file
 
 FileHeader *file_header(void) { return (FileHeader *)base; }
 
@@ -89,6 +91,7 @@ static int map_memory(void) {
 
 int file_open(const char *path) {
     end = reserved = 0;
+    is_lost = 0;
     int error = map_memory();
     if (error) return error;
     if (path) error = map_file(path);
@@ -128,6 +131,16 @@ uint32_t file_commit(void *entry) {
     __atomic_store_n(&file_header()->used, after, __ATOMIC_RELEASE);
     return (uint32_t)(((char *)entry - base) / 8);
 }
+
+// Called in the handler of SIGBUS. All of the file is replaced: what is left of it would not fit together.
+bool file_lost_at(const void *address) {
+    if (!base || (const char *)address < base || (const char *)address >= base + FILE_LIMIT) return false;
+    is_lost = 1;
+    tables_end();
+    return !map_memory();
+}
+
+bool file_is_lost(void) { return is_lost; }
 
 void file_leave(void) {
     if (!base) return;

@@ -39,6 +39,9 @@ static PyObject *heap_start(PyObject *module, PyObject *arguments) {
         } else {
             FileHeader *header = file_header();
             header->mean = header->first_mean = mean;
+#ifdef HAS_EDGES
+            if (encoded) bus_errors_handle();
+#endif
             tables_begin();
             sampler_begin(mean, seed, native);
             if (hooks_install()) {
@@ -68,7 +71,8 @@ static PyObject *heap_stop(PyObject *module, PyObject *nothing) {
     tables_end();
     tables_unlock();
     file_header()->closed = 1;
-    PyObject *contents = PyBytes_FromStringAndSize((const char *)file_header(), (Py_ssize_t)file_header()->used);
+    Py_ssize_t size = file_is_lost() ? 0 : (Py_ssize_t)file_header()->used;
+    PyObject *contents = PyBytes_FromStringAndSize((const char *)file_header(), size);
     tables_lock();
     file_leave();
     tables_unlock();

@@ -360,7 +360,7 @@ void tables_unmapped(uint64_t low, uint64_t high) {
         uint64_t from = block->address, to = from + block->size;
         if (!from || block->kind != BLOCK_MAPPING || to <= low || from >= high) continue;
         Block part;
-        take(from, &part);
+        if (!take(from, &part)) continue;
         file_header()->freed++;
         uint64_t before = low > from ? low - from : 0, after = to > high ? to - high : 0;
         if (before + after == 0) continue;

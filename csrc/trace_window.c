@@ -53,14 +53,17 @@ static void on_bus_error(int number, siginfo_t *info, void *context) {
             return;  // the instruction is run again
         }
     }
+    if (info->si_code > 0 && file_lost_at(info->si_addr)) {
+        errno = saved;
+        return;
+    }
     // Not ours: it is left to whoever it was left to before, when it comes again.
     sigaction(number, &earlier, NULL);
     if (info->si_code <= 0) raise(number);  // it was sent, and would not come again
     errno = saved;
 }
 
-// False if somebody else handles SIGBUS by now, who might not leave ours to us.
-static bool handle_bus_errors(void) {
+bool bus_errors_handle(void) {
     static bool is_installed;
     struct sigaction present;
     if (is_installed) return !sigaction(SIGBUS, NULL, &present) && present.sa_sigaction == on_bus_error;
@@ -178,7 +181,7 @@ static PyObject *map_end(TraceWindow *self, PyObject *arguments) {
     }
     if (!is_ours(self)) return PyLong_FromLong(ECHILD);
     if (self->is_lost) return PyLong_FromLong(ESTALE);
-    if (!handle_bus_errors()) return PyLong_FromLong(ENOTSUP);
+    if (!bus_errors_handle()) return PyLong_FromLong(ENOTSUP);
     return PyLong_FromLong(map(self, number, (dev_t)device, (ino_t)inode, end, (size_t)size));
 }
 

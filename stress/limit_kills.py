@@ -53,9 +53,14 @@ def run(number: int) -> Outcome:
         text = textwrap.dedent(_PROGRAM).format(path=path, room=room, size=size, pause=pause, end=end)
         with open("program.py", "w") as file:
             file.write(text)
-        subprocess.run([sys.executable, "program.py"], stderr=subprocess.DEVNULL, check=False)
+        subprocess.run([sys.executable, "program.py"], env=_environment(), stderr=subprocess.DEVNULL, check=False)
         _check(outcome, path, f"{path}: room {room}, size {size}, pause {pause}, {end}", room)
     return outcome
+
+
+def _environment() -> dict[str, str]:
+    # The arena of another thread takes 64 MiB of the address space or more, of which hardly any is used.
+    return {**os.environ, "MALLOC_ARENA_MAX": "1"}
 
 
 def _check(outcome: Outcome, path: str, what: str, room: int) -> None:

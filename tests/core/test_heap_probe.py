@@ -411,3 +411,39 @@ def test_the_largest_sites_have_the_same_lines_and_bytes_as_the_tables(run_progr
         assert 0.9 * len(file.blocks) < samples < 1.1 * len(file.blocks)
         assert core.heap_largest()[0] == 0
     """)
+
+
+@pytest.mark.slow
+def test_a_program_goes_on_when_another_one_truncates_the_file_of_the_tables(run_program, tmp_path):
+    run_program("""
+        import os, threading
+        import fwmemtrace
+        from fwmemtrace import phase
+
+        fwmemtrace.start("trace.bin", probes=["heap"], sample_bytes="4KiB", interval=0)
+        truncated = threading.Event()
+
+        def work():
+            kept = [bytearray(10_000) for _ in range(500)]
+            truncated.wait()
+            for _ in range(2000):
+                with phase("after"):
+                    kept.pop(0)
+                    kept.append(bytearray(10_000))
+
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        os.truncate("trace.bin.heap", 0)
+        truncated.set()
+        for thread in threads:
+            thread.join()
+        fwmemtrace.snapshot()
+        fwmemtrace.stop()
+        with fwmemtrace.session("next.bin", probes=["heap"], sample_bytes="4KiB", interval=0), phase("again"):
+            kept = bytearray(1_000_000)
+    """)
+    trace = fwmemtrace.read(tmp_path / "trace.bin")
+    assert trace["after"].calls == 6000
+    assert any("was truncated by another program: the sampled heap is lost" in n for n in trace.summary().trace.notes)
+    assert heap_of(tmp_path / "next.bin", "again").live_bytes >= MB

@@ -104,6 +104,33 @@ def test_a_signal_handler_that_raises_when_the_clock_is_read_costs_no_edge_and_d
     assert sum(record.calls for record in records.records if isinstance(record, UnmeasuredCalls)) == counted
 
 
+def test_the_thread_that_ticks_writes_the_counts_while_it_runs() -> None:
+    now = 0
+    sink = MemorySink()
+    recorder = SamplingRecorder(_Measuring(), sink.write, 0.0, lambda: now)  # type: ignore[arg-type]
+
+    def counts() -> int:
+        return sum(record.calls for record in sink.records if isinstance(record, UnmeasuredCalls))
+
+    def run(calls: int) -> None:
+        for _ in range(calls):
+            recorder.end(recorder.begin(phase("request")), ValueError)
+
+    run(21)  # these are measured
+    recorder.tick()
+    now += 90_000_000
+    run(3)
+    assert counts() == 0  # a signal handler might raise in the middle
+    recorder.tick()
+    assert counts() == 3
+    now += 10_000_000_000  # the other thread does not run any more
+    run(5)  # the first of these is measured, too
+    assert counts() == 4
+    recorder.finish()
+    assert counts() == 7
+    assert sum(record.errors["ValueError"] for record in sink.records if isinstance(record, UnmeasuredCalls)) == 7
+
+
 def test_threads_and_tasks_are_counted_each_in_its_own_phase() -> None:
     async def work(name: str) -> None:
         for _ in range(100):

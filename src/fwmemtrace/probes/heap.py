@@ -87,13 +87,14 @@ class HeapProbe(Probe):
     def snapshot(self, reason: str) -> None:
         if self._core is not None:
             mean, total, sites = self._core.heap_largest()
-            if mean:
+            if total[2]:  # samples
                 text = describe(mean, total, sites)
                 self._context.emit(Note(perf_counter_ns(), "snapshot", self._context.redact(text)))
 
     def after_fork(self, context: ProbeContext) -> None:
-        if self._core is not None:
-            self._core.heap_after_fork()
+        core, self._core = self._core, None
+        if core is not None:
+            core.heap_after_fork()
         if self._tasks is not None:
             self._tasks.stop()
         self.start(context)
@@ -111,6 +112,8 @@ class HeapProbe(Probe):
         if core is None:
             return
         contents = core.heap_stop()
+        if not contents:
+            self._context.note(f"{self._path} was truncated by another program: the sampled heap is lost")
         for offset in range(0, len(contents), _PIECE):
             piece = contents[offset : offset + _PIECE]
             self._context.emit(CaptureChunk(self.name, offset, len(contents), piece))

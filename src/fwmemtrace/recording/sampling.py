@@ -30,6 +30,7 @@ _FLUSH_NS = 1_000_000_000
 _FIRST_FLUSH_NS = 20_000_000
 _LONGEST_FLUSH_S = 1.0
 _IDLE_NS = 30_000_000
+_TICKS_NS = 100_000_000  # longest pause between two ticks, for the thread that ticks to be relied on
 _FLUSHES = 20  # of a session that is as old as this many pauses between them
 _ADVANCE_NS = 5_000_000  # time that edges may take on top, as when the session has just begun
 _EDGES = 2  # the end of a phase costs as much as its begin, which is measured
@@ -86,6 +87,7 @@ class SamplingRecorder:
         self._next_flush_ns = self._began_ns + _FIRST_FLUSH_NS
         self._spent_ns = self._latest_ns = self._written_ns = 0
         self._told = False
+        self._ticked_ns: int | None = None
         self._flushing = allocate_lock()
 
     def begin(self, phase: NamedPhase, /) -> Span:
@@ -149,7 +151,8 @@ class SamplingRecorder:
         if span.tracer is not self:
             self.inner.end(span, error)
             return
-        # Calls first, at which a signal handler may raise: then the call is counted when the phase is ended again.
+        # Calls first, at which a signal handler may raise: then the call is counted when the phase is ended again. The
+        # counting below calls nothing, so the thread that writes the counts comes before it or after it.
         now = self._clock()
         name = None if error is None else type_name(error)
         if span.closed:
@@ -159,23 +162,29 @@ class SamplingRecorder:
         node.calls += 1
         node.wall_ns += now - span.peak_index
         if name is not None:
-            node.errors[name] = node.errors.get(name, 0) + 1
+            errors = node.errors
+            errors[name] = errors[name] + 1 if name in errors else 1
         leave(span)
         self._latest_ns = now
-        if now >= self._next_flush_ns:
-            # A worker may be killed soon after it has begun.
-            self._next_flush_ns = now + min(max((now - self._began_ns) // _FLUSHES, _FIRST_FLUSH_NS), _FLUSH_NS)
-            self._flush()
+        # The thread that ticks does it, if there is one: what a signal handler raises in the middle of it loses counts.
+        if now >= self._next_flush_ns and (self._ticked_ns is None or now - self._ticked_ns > _TICKS_NS):
+            self._flush_at(now)
 
     def tick(self) -> None:
-        """Write what was counted once no phase has ended for a moment: a server that was told to stop is killed soon.
+        """Write what was counted if it is time to, or if no phase has ended for a moment.
 
-        Called every few milliseconds, in another thread.
+        A server that was told to stop is killed soon. Called every few milliseconds, in another thread.
         """
+        now = self._ticked_ns = self._clock()
         latest = self._latest_ns
-        if latest != self._written_ns and self._clock() - latest >= _IDLE_NS:
+        if latest != self._written_ns and (now - latest >= _IDLE_NS or now >= self._next_flush_ns):
             self._written_ns = latest
-            self._flush()
+            self._flush_at(now)
+
+    def _flush_at(self, now: int) -> None:
+        # A worker may be killed soon after it has begun.
+        self._next_flush_ns = now + min(max((now - self._began_ns) // _FLUSHES, _FIRST_FLUSH_NS), _FLUSH_NS)
+        self._flush()
 
     def annotate(self, span: Span, attributes: dict[str, Attribute], /) -> None:
         """A phase that is only counted gets attributes, of which nothing is recorded."""
