@@ -46,6 +46,7 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"
         f"--credentials {SECRET}",
         f"-p {SECRET}",
         f"--pw {SECRET}",
+        f"--otp {SECRET}",
         f"-u user:{SECRET}",
         f"-c 'mysql --password {SECRET} -u root'",
         f"-H 'Cookie: a=b; session={SECRET}'",

@@ -24,7 +24,7 @@ def _words_of(text: str) -> frozenset[str]:
 
 
 _SECRET = _words_of(
-    "apikey auth authorization bearer cookie credential credentials jwt key passcode passphrase passwd password "
+    "apikey auth authorization bearer cookie credential credentials jwt key passcode passphrase otp passwd password "
     "psk pw pwd secret secrets token"
 )
 _SECRET_ENDS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "credentials")

@@ -6,7 +6,9 @@ import errno
 import os
 import signal
 import sys
+import time
 import tracemalloc
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,8 @@ import pytest
 import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.probes.base import Probe, ProbeContext
-from fwmemtrace.records import Note, PhaseBegin, Record, SessionEnd, Snapshot
+from fwmemtrace.probes.resident.points import Points
+from fwmemtrace.records import Note, PhaseBegin, Record, Sample, SessionEnd, Snapshot
 from fwmemtrace.sinks import MemorySink
 from fwmemtrace.tracing.span import Span
 from programs import run_program
@@ -76,6 +79,24 @@ def test_a_sink_without_memory_loses_what_it_had_none_for_and_no_more() -> None:
     begun = [record.name for record in sink.records if isinstance(record, PhaseBegin)]
     assert begun == ["phase 0", "phase 2", "phase 4"]
     assert session.lost_records == sink.refused >= 6
+
+
+def test_the_timeline_goes_on_when_there_is_enough_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    take, calls = Points.take, count()
+
+    def without_memory(points: Points, rss: int, now_ns: int) -> bool:
+        if next(calls) < 3:
+            raise MemoryError
+        return take(points, rss, now_ns)
+
+    monkeypatch.setattr(Points, "take", without_memory)
+    sink = MemorySink()
+    with fwmemtrace.session(sink, interval=0.001):
+        deadline = time.monotonic() + 30
+        while not any(isinstance(record, Sample) for record in list(sink.records)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert next(calls) > 3
+    assert any(isinstance(record, Sample) for record in sink.records)
 
 
 @linux

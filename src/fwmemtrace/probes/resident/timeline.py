@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from time import perf_counter_ns, thread_time_ns
 
+from ...foreign_errors import is_passing
 from ...records import Sample
 from ...system.held_reads import HeldReads
 from ...system.own_thread import OwnThread
@@ -87,11 +88,18 @@ class Timeline:
         self._thread = OwnThread(self._run)
 
     def _run(self) -> None:
-        try:
-            self._sample()
-        except Exception as error:  # a thread must not print its traceback into the program's output
-            self._work.over()
-            self._context.note(f"the timeline was switched off: reading memory raised {error!r}")
+        while True:
+            try:
+                self._sample()
+                return
+            except Exception as error:  # a thread must not print its traceback into the program's output
+                self._work.end()
+                if not is_passing(error):
+                    self._work.over()
+                    self._context.note(f"the timeline was switched off: reading memory raised {error!r}")
+                    return
+            if self._stopped.acquire(timeout=_SPARING_S):
+                return
 
     def _sample(self) -> None:
         group_rss, group_ns = 0, perf_counter_ns()
