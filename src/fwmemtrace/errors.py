@@ -5,11 +5,17 @@ A message is one line that the command line can print as it is: what is wrong, w
 
 from __future__ import annotations
 
+import sys
+from os.path import dirname
+
 from .values import visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_OURS = dirname(__file__)
 
 
 class FwmemtraceError(Exception):
@@ -57,11 +63,14 @@ class SuiteError(FwmemtraceError, ValueError):
 
 
 def warn(message: str) -> None:
-    """Show a warning, without raising in the traced program where warnings are errors."""
+    """Show a warning at the program's line, without raising in the traced program where warnings are errors."""
     import warnings
 
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
+        level, frame = level + 1, frame.f_back
     try:
-        warnings.warn(f"fwmemtrace: {visible(message)}", RuntimeWarning, stacklevel=3)
+        warnings.warn(f"fwmemtrace: {visible(message)}", RuntimeWarning, stacklevel=level)
     except Exception:  # warnings may be errors, or standard error closed
         pass
 

@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -78,14 +79,15 @@ def run(arguments: argparse.Namespace) -> int:
         return run_deep(arguments)
     load = load_module if arguments.module else load_code if arguments.code else load_script
     program = load(arguments.program)
-    tracing = session(
-        arguments.output,
-        probes=_probes(arguments),
-        overwrite=arguments.force,
-        interval=None if arguments.interval is None else parse_duration(arguments.interval),
-        native_traces=arguments.native_traces,
-        short_calls=None if _SHORT_CALLS in os.environ else True,
-    )
+    with _warnings_as_lines():
+        tracing = session(
+            arguments.output,
+            probes=_probes(arguments),
+            overwrite=arguments.force,
+            interval=None if arguments.interval is None else parse_duration(arguments.interval),
+            native_traces=arguments.native_traces,
+            short_calls=None if _SHORT_CALLS in os.environ else True,
+        )
     folder = _current_folder()  # the program may go elsewhere
     try:
         with _stopped_by_sigterm(tracing):
@@ -102,6 +104,15 @@ def run(arguments: argparse.Namespace) -> int:
 
         tell_place(tracing.path, folder, reported=arguments.report)
     return status
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Print warnings without a line of code: here it would be one of ours."""
+    with warnings.catch_warnings(record=True) as caught:
+        yield
+    for each in caught:
+        print(each.message, file=sys.stderr)
 
 
 def _current_folder() -> str | None:

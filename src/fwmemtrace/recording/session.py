@@ -212,7 +212,7 @@ class Session:
         asked, first = getattr(sink, "asked", None), getattr(sink, "first_path", None)
         if asked is None or asked == first:
             return
-        message = f"{asked} exists already and is kept: this trace is {first}; overwrite=True would replace it"
+        message = f"{asked} exists already and is kept: this trace is {first}; overwrite=True, or `run -f`, replaces it"
         self._sink.emit(Note(perf_counter_ns(), "session", message))
         if asked not in _told:
             _told.add(asked)
