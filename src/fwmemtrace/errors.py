@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _OURS = dirname(__file__)
+_MOST_LISTED, _LONGEST_LISTED = 20, 80  # names in a message, and characters of each
 
 
 class FwmemtraceError(Exception):
@@ -90,6 +91,11 @@ def unknown_name(kind: str, name: str, known: Sequence[str], where: str = "") ->
     import difflib  # only once something is wrong: it is big
 
     close = difflib.get_close_matches(name, known, n=1)
-    advice = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(known)}"
+    listed = [*map(_cut, known[:_MOST_LISTED]), *([f"{len(known) - _MOST_LISTED} more"] * (len(known) > _MOST_LISTED))]
+    advice = f"did you mean {_cut(close[0])!r}?" if close else f"choose from {', '.join(listed)}"
     place = f" in {where}" if where else ""
-    return f"unknown {kind} {name!r}{place}; {advice}"
+    return f"unknown {kind} {_cut(name)!r}{place}; {advice}"
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST_LISTED else f"{name[: _LONGEST_LISTED - 1]}…"

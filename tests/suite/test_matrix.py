@@ -230,7 +230,10 @@ def test_a_variant_with_a_higher_peak_does_not_help_with_a_budget():
 
 def test_a_component_with_a_slash_in_its_name_is_measured_in_the_service():
     together = process("together", 700 * MB, name="")
-    together.report.phases.append(phase(r"GET \/check", START, START + 600 * MB))
+    together.report.phases += [
+        phase(r"GET \/check", START, START + 600 * MB),
+        phase(r"GET \/check/batch", START + 500 * MB, START + 600 * MB),
+    ]
     suite = matrix(process("resident", 500 * MB, name="GET /check"), together)
     (part,) = suite.sharing.order
     assert (part.name, part.marginal_bytes, part.failed) == ("GET /check", 600 * MB, False)

@@ -156,6 +156,6 @@ def test_weights_that_two_components_load_are_shared(tmp_path):
     done = run_suite(PLANTED / "loaded_twice.py", tmp_path / "s.bin", "--budget", "10MB", "--repeat", "1", *skipped)
     lever = next(lever for lever in done.suite["matrix"] if lever["action"] == "share equal tensors")
     assert (lever["component"], lever["basis"]) == ("the service", "measured")
-    assert is_about(lever["in_service_bytes"], 64 * MB)
+    assert lever["in_service_bytes"] == pytest.approx(64 * MB, rel=0.1)  # finding them takes some memory too
     assert not done.suite["plan"]["within_budget"]
     assert "torch" in [package["package"] for package in done.suite["plan"]["packages"][:1]]

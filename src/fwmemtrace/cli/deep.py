@@ -17,6 +17,7 @@ from ..errors import SettingsError
 from ..recording.workers import free_path
 from ..trace import read
 from ..trace.deep import LABEL, deep_path
+from ..values import visible
 from .output import tell_place
 from .report import print_report
 from .termination import orderly_termination
@@ -45,7 +46,8 @@ def run_deep(arguments: argparse.Namespace) -> int:
         if _last_write(trace) == before or status == _INTERRUPTED:  # there is no trace of this run
             return status
         if trace != asked:
-            print(f"fwmemtrace: {asked} exists already and is kept: this trace is {trace}", file=sys.stderr)
+            message = f"{asked} exists already and is kept: this trace is {trace}; `run -f` replaces it"
+            print(f"fwmemtrace: {visible(message)}", file=sys.stderr)
         _run_again(trace, program)
         print_report([str(trace)])
         if not arguments.quiet:

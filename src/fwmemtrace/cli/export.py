@@ -10,6 +10,7 @@ from .. import plugins
 from ..errors import FwmemtraceError, SettingsError
 from ..exporters.base import Exporter
 from ..trace import read
+from ..values import visible
 
 _EXPORTERS = "fwmemtrace.exporters"
 _SUFFIXES = {
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise
         raise FwmemtraceError(f"{output} cannot be written ({error.strerror}); give another path with -o") from error
     if not arguments.output:
-        print(output)
+        print(visible(str(output)))
     return 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FwmemtraceError
+from ..values import visible
 from . import output
 
 _INTERVAL_S = 5.0
@@ -56,7 +57,7 @@ def _add(arguments: argparse.Namespace) -> int:
 
     def skip(path: Path, error: Exception) -> None:
         skipped.append(path)
-        print(f"fwmemtrace: skipped: {error}", file=sys.stderr)
+        print(f"fwmemtrace: skipped: {visible(str(error))}", file=sys.stderr)
 
     processes = list(traces.rows(traces.processes_of(found, skip), skip))
     added = dataset.add(processes)

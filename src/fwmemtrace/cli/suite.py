@@ -173,7 +173,7 @@ def run(arguments: argparse.Namespace) -> int:
         with suppress(OSError):  # the terminal may be gone
             if runner.started:
                 message = f"fwmemtrace: interrupted; see the results so far with fwmemtrace report {trace}"
-                print(f"\n{message}", file=sys.stderr)
+                print(f"\n{visible(message)}", file=sys.stderr)
                 _report(arguments, trace, renderer, earlier)
         raise
     finally:
@@ -208,7 +208,7 @@ def _report(
         kept = str(trace.with_name("report.md"))
         markdown: Report = plugins.load("fwmemtrace.reports", "markdown")()
         out.write(markdown.render(report, out.options(kept, arguments.top, verbose=arguments.verbose)), kept)
-        print(f"fwmemtrace: wrote {kept}", file=sys.stderr)
+        print(f"fwmemtrace: wrote {visible(kept)}", file=sys.stderr)
     out.write(renderer.render(report, out.options(None, arguments.top, verbose=arguments.verbose)), None)
     return report
 
