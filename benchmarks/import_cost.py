@@ -17,7 +17,7 @@ _SESSION = (
     """
 import sys
 import fwmemtrace
-fwmemtrace.start(sys.argv[1])
+fwmemtrace.start(sys.argv[1], overwrite=True)
 for number in range(100):
     with fwmemtrace.phase("request", number=number):
         pass
