@@ -134,13 +134,14 @@ class Timeline:
         return int(self._files.read("statm", 64).split(None, 2)[1]) * PAGE_SIZE
 
     def _next_pause(self, pause: float, *, rose: bool, waited: bool) -> float:
+        longest = self._interval_ns / 1e9
+        if not self._budget.affords():
+            return min(max(_SPARING_S, pause * _LONGER), longest)
         pause = (_AT_ONCE_S if waited else _RISING_S) if rose else pause * _LONGER
         # Half of the budget is for times when RSS rises.
-        if pause > _STEADY_S and self._budget.affords(0.5):
-            pause = _STEADY_S
-        elif pause > _STEADY_S or not self._budget.affords():
-            pause = _SPARING_S
-        return min(pause, self._interval_ns / 1e9)
+        if pause > _STEADY_S:
+            pause = _STEADY_S if self._budget.affords(0.5) else _SPARING_S
+        return min(pause, longest)
 
     def stop(self) -> None:
         """Stop sampling; the changes of RSS since the last look are recorded."""
