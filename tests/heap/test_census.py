@@ -312,3 +312,17 @@ def test_growth_of_one_object_a_call_is_told_from_none(tmp_path):
     assert by_name["keeps nothing"].verdict == "flat"
     assert by_name["keeps one float"].verdict == "growing"
     assert 0.9 < by_name["keeps one float"].slope_bytes_per_call < 1.1
+
+
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+def test_a_storage_of_torch_s_counts_private_memory_once(torch, tmp_path):
+    size = 1_000_000
+    path = tmp_path / "weights"
+    path.write_bytes(bytes(4 * size))
+    mapped, private = torch.UntypedStorage.from_file(str(path), False, 4 * size), torch.UntypedStorage(size)
+    elsewhere = torch.empty(size, device="meta").untyped_storage()
+    typed = torch.storage.TypedStorage(wrap_storage=private, dtype=torch.uint8, _internal=True)
+    counted = census_of([mapped, private, elsewhere, typed])
+    count, bytes_ = counted[type_name(torch.UntypedStorage)]
+    assert (count, bytes_ // 1000) == (3, size // 1000)
+    assert counted[type_name(type(typed))] < (1, 1000)

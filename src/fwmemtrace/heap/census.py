@@ -2,8 +2,9 @@
 
 The objects are what the garbage collector tracks, except frames, and the untracked objects that those lead to (numbers,
 strings, bytes, arrays, and tuples or dicts of nothing else), each once. Sizes are `sys.getsizeof`: the object itself
-with the collector's header, without what it refers to. pympler's `muppy.get_objects()` finds the same, but for what
-only untracked objects refer to: the values of a dict of strings, the array below a view.
+with the collector's header, without what it refers to; a storage of torch's has the private memory that it looks at.
+pympler's `muppy.get_objects()` finds the same, but for what only untracked objects refer to: the values of a dict of
+strings, the array below a view.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple, TypeAlias
 from ..system.garbage_collector import pause_collector, resume_collector
 from .referents import referents
 from .storages import library_of
+from .torch_storages import storage_types, surplus_of
 
 _HAVE_GC = 1 << 14  # Py_TPFLAGS_HAVE_GC: containers, though the collector may leave an object of theirs alone
 _DEEPEST = 10  # untracked containers inside each other
@@ -103,7 +105,7 @@ def _is_container(kind: type) -> bool:
 
 
 def census_of(*groups: Iterable[Any]) -> Census:
-    """Count objects by type, except frames. The groups are iterated twice, and must share no object."""
+    """Count objects by type, except frames. The groups are iterated several times, and must share no object."""
     types = chain.from_iterable(map(type, group) for group in groups)
     try:
         sizes = chain.from_iterable(map(getsizeof, group, repeat(0)) for group in groups)
@@ -118,6 +120,10 @@ def census_of(*groups: Iterable[Any]) -> Census:
         known_count, known_bytes = by_type.get(kind, (0, 0))
         by_type[kind] = (known_count + count, known_bytes + count * size)
     by_type.pop(FrameType, None)
+    for kind in storage_types() & by_type.keys():
+        count, size = by_type[kind]
+        surplus = surplus_of(thing for thing in chain.from_iterable(groups) if type(thing) is kind)
+        by_type[kind] = count, max(0, size - surplus)
     census: Census = {}
     for kind, (count, size) in by_type.items():
         name = type_name(kind)

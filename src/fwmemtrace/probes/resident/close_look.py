@@ -67,7 +67,8 @@ class CloseLook:
         ended: dict[Stack, int] = {}  # by threads that were too short to be seen
         if found:
             for thread in found.keys() - rises.keys() - sys._current_frames().keys():
-                ended |= found[thread]
+                for stack, size in found[thread].items():
+                    ended[stack] = ended.get(stack, 0) + size
         charged = {}
         for thread, (stack, size) in rises.items():
             if not stack:
