@@ -16,7 +16,7 @@ _IMPORT = """
 import json, sys, time
 import fwmemtrace
 if len(sys.argv) > 1:
-    fwmemtrace.start(sys.argv[1], probes=["imports"], interval=0)
+    fwmemtrace.start(sys.argv[1], probes=["imports"], interval=0, overwrite=True)
 began = time.thread_time()
 import torch, sentence_transformers
 print(json.dumps({"ns": (time.thread_time() - began) * 1e9}))
@@ -27,7 +27,8 @@ import json, os, sys, time
 began = time.thread_time()
 import fwmemtrace
 from fwmemtrace import phase
-session = fwmemtrace.start(sys.argv[1], probes=["resident", "imports", "mappings"]) if len(sys.argv) > 1 else None
+probes = ["resident", "imports", "mappings"]
+session = fwmemtrace.start(sys.argv[1], probes=probes, overwrite=True) if len(sys.argv) > 1 else None
 with phase("import"):
     import torch, sentence_transformers
 with phase("load"):

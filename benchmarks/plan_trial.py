@@ -148,7 +148,7 @@ class Copy:
     def peak(self) -> int:
         """Return the peak RSS of the service in bytes, as `fwmemtrace run` measures it."""
         trace = self._folder / "run.bin"
-        command = [sys.executable, "-m", "fwmemtrace", "run", "-o", str(trace), "service.py"]
+        command = [sys.executable, "-m", "fwmemtrace", "run", "-fqo", str(trace), "service.py"]
         subprocess.run(command, cwd=self._folder, check=True, env={**os.environ, **self._variables})
         (process, *_) = fwmemtrace.read(trace).summary().trace.processes
         trace.unlink()

@@ -45,7 +45,7 @@ program, interval, trace = sys.argv[1], sys.argv[2], sys.argv[3]
 sys.argv[:] = [program]
 began, clock = time.process_time_ns(), time.perf_counter_ns()
 session = fwmemtrace.start(
-    trace, probes=["resident", "imports"], interval=interval, exact_peak=False, short_calls=True
+    trace, probes=["resident", "imports"], interval=interval, exact_peak=False, short_calls=True, overwrite=True
 )
 runpy.run_path(program, run_name="__main__")
 session.stop()
@@ -123,7 +123,7 @@ def compare(program: Path, folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def _traced(program: Path, trace: Path) -> list[Record]:
-    command = [sys.executable, "-m", "fwmemtrace", "run", "-o", str(trace), str(program)]
+    command = [sys.executable, "-m", "fwmemtrace", "run", "-fqo", str(trace), str(program)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return list(fwmemtrace.read(trace))
 
