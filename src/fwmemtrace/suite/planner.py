@@ -29,12 +29,14 @@ class Service:
         changes: the changes to try.
         combined: sets of changes that the suite file names.
         expected: bytes that changes may save, as far as that is known from each component alone.
+        held: bytes that each component holds by itself.
     """
 
     names: Mapping[int, str]
     changes: list[SuiteChange]
     combined: dict[str, list[SuiteChange]] = field(default_factory=dict)
     expected: dict[SuiteChange, int] = field(default_factory=dict)
+    held: Mapping[str, int] = field(default_factory=dict)
 
 
 class Planner:
@@ -92,9 +94,9 @@ class Planner:
             return
         several = len(self._service.names) > 1
         chosen, reached = self._search("", self._seconds * (1 - _SPLIT_SHARE) if several else self._seconds)
-        self._order(chosen)
         if not reached and several:
             self._splits(chosen)
+        self._order(chosen)
 
     def _search(self, without: str, seconds: float) -> tuple[frozenset[SuiteChange], bool]:
         """Returns the best set of changes for the service without one of its components, and whether it is enough."""
@@ -181,7 +183,8 @@ class Planner:
     def _splits(self, chosen: frozenset[SuiteChange]) -> None:
         """Measures the service without each component in turn, and looks for a plan without the one that costs most."""
         figures: dict[str, int] = {}
-        for without in self._service.names.values():
+        held = self._service.held
+        for without in sorted(self._service.names.values(), key=lambda name: -held.get(name, 0)):
             kept = frozenset(change for change in chosen if change.component != without)
             figure = self._figures(without, [kept], self._until)[0]
             if figure is not None:

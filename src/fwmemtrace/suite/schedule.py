@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..analysis.suite.figures import retained
 from ..analysis.suite.model_levers import worth_planning
 from ..analysis.suite.reading import SuiteProcess, shares_nothing
 from ..recording.session import Session
@@ -171,9 +172,11 @@ class Schedule:
             name: [SuiteChange(VARIANT, component, variant) for component, variant in parts.items()]
             for name, parts in combined.items()
         }
+        spreads = {name: retained([light[at]]) for at, name in names.items()}
+        held = {name: spread.median_bytes for name, spread in spreads.items() if spread is not None}
         planner = Planner(
             self._passes,
-            Service(names, changes, named, dict(expected)),
+            Service(names, changes, named, dict(expected), held),
             limit=settings.budget,
             bare=self._bare,
             measure=settings.measure,
