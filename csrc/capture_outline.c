@@ -1,6 +1,6 @@
-// Writes a capture in memray's format that has none of another one's allocations, no C and C++ frames, and of its Python stacks
-// those that somebody wants to see. memray reads it in no time, and then resolves these stacks. It numbers a stack when it first sees it, and so the
-// numbers of the stacks are not those of the whole capture, unless all are wanted.
+// Writes a capture in memray's format that has none of another one's allocations, no C and C++ frames, and of its Python
+// stacks those that somebody wants to see. memray reads it in no time, and then resolves these stacks. It numbers a stack when
+// it first sees it, and so the numbers of the stacks are not those of the whole capture, unless all are wanted.
 #include "capture.h"
 
 #include <stdlib.h>

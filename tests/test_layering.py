@@ -21,6 +21,7 @@ GROUND = {
     "paths",
     "packages",
     "values",
+    "varint",
     "redaction",
 }
 
@@ -36,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
     "packages": set(),
     "values": {"paths"},
+    "varint": set(),
     "redaction": {"errors", "values"},
     "units": {"errors"},
     "plugins": {"errors"},
@@ -51,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # in any process, later
     "tracefile": {"errors", "foreign_errors", "records", "paths", "values"},
     "results": {"paths"},
-    "capture": {"core", "errors", "paths", "packages", "symbols", "system", "tracefile", "results"},
+    "capture": {"core", "errors", "paths", "packages", "symbols", "system", "tracefile", "results", "varint"},
     "analysis": {"errors", "records", "paths", "packages", "values", "results", "capture"},
     "reports": GROUND - {"_version", "records"} | {"results", "analysis", "capture"},
     "exporters": {
@@ -62,6 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "units",
         "paths",
         "values",
+        "varint",
         "results",
         "analysis",
         "plugins",

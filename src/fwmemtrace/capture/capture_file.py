@@ -79,7 +79,6 @@ class CaptureFile:
             raise CaptureError(f"{path}: no such file")
         if not path.is_file():
             raise CaptureError(f"{path} is a folder, not a memray capture")
-        self._path = path
         self.parser = parser_for(path)
         try:
             self._reader: Any = memray.FileReader(str(path)) if self.parser is None else self._reader_of([])

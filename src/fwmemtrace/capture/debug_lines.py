@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
+from ..varint import varint
 from .frames import PythonFrame
 
 # Records and their fields as in csrc/capture_parser.c.
@@ -55,15 +56,15 @@ def _capture(header: bytes, places: list[tuple[str, int]]) -> bytes:
     written = bytearray(header)
     written.append(_MAPS_BEGIN)
     for path, base in bases.items():
-        written += bytes([_LIBRARY]) + os.fsencode(path) + b"\0" + _number(1) + _word(base)
-        written += bytes([_SEGMENT]) + _word(0) + _number(_ROOM)
+        written += bytes([_LIBRARY]) + os.fsencode(path) + b"\0" + varint(1) + _word(base)
+        written += bytes([_SEGMENT]) + _word(0) + varint(_ROOM)
     latest = 0
     for path, address in places:
         instruction = bases[path] + address + 1  # as a return address: behind the call
         written += bytes([_NATIVE_FRAME]) + _signed(instruction - latest) + _signed(0)
         latest = instruction
     written += bytes([_THREAD]) + _word(1)
-    written += bytes([_ALLOCATION]) + _signed(1) + _signed(0) + _number(1)
+    written += bytes([_ALLOCATION]) + _signed(1) + _signed(0) + varint(1)
     written.append(_TRAILER)
     return bytes(written)
 
@@ -73,13 +74,4 @@ def _word(number: int) -> bytes:
 
 
 def _signed(number: int) -> bytes:
-    return _number(number << 1 if number >= 0 else (-number << 1) - 1)
-
-
-def _number(number: int) -> bytes:
-    written = bytearray()
-    while number > 127:
-        written.append(number & 127 | 128)
-        number >>= 7
-    written.append(number)
-    return bytes(written)
+    return varint(number << 1 if number >= 0 else (-number << 1) - 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 UNKNOWN = "<unknown>"  # as memray calls what it does not know
+LOOP = "_PyEval_EvalFrameDefault"  # the interpreter's, whatever the compiler has added to the name
 
 PythonFrame: TypeAlias = tuple[str, str, int]  # function, file, line
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .frames import HybridFrame, PythonFrame
+from .frames import LOOP, HybridFrame, PythonFrame
 
-# The interpreter's loop, whatever the compiler has added; since Python 3.14 each instruction may be a function.
-_LOOP, _INSTRUCTION = "_PyEval_EvalFrameDefault", "_TAIL_CALL_"
+_INSTRUCTION = "_TAIL_CALL_"  # since Python 3.14 each instruction of the loop may be a function
 
 
 def hybrid_stack(
@@ -30,7 +29,7 @@ def hybrid_stack(
     frames: list[HybridFrame] = []
     left = len(python)
     for frame in reversed(native):
-        if not left or not (_LOOP in frame[0] or frame[0].startswith(_INSTRUCTION)):
+        if not left or not (LOOP in frame[0] or frame[0].startswith(_INSTRUCTION)):
             frames.append(frame)
             continue
         while left:

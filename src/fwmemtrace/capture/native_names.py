@@ -7,10 +7,8 @@ import sys
 from ..symbols.demangle import demangled
 from ..system.elf import build_of
 from ..system.elf_symbols import FunctionNames
-from .frames import UNKNOWN, HybridFrame
+from .frames import LOOP, UNKNOWN, HybridFrame
 from .heap_file import HeapFile, HeapLibrary
-
-_LOOP = "_PyEval_EvalFrameDefault"
 
 
 class NativeNames:
@@ -36,7 +34,7 @@ class NativeNames:
             frame = self._frames[address]
             if frame is None:
                 continue
-            if frame[0].startswith(_LOOP):  # a part of it that the compiler has moved
+            if frame[0].startswith(LOOP):  # a part of it that the compiler has moved
                 break
             frames.append(frame)
         return frames

@@ -10,13 +10,12 @@ from typing import NamedTuple
 
 from .. import results
 from ..packages import package_of
-from .frames import UNKNOWN, HybridFrame, PythonFrame
+from .frames import LOOP, UNKNOWN, HybridFrame, PythonFrame
 from .library_names import ARENAS, is_general, library_by_name, library_of
 from .own_frames import is_ours, is_program_code
 from .short_names import short_name
 
 IMPORT: HybridFrame = ("<import>", "<frozen importlib>", 0, None)
-_PYTHON_FRAME = "_PyEval_EvalFrameDefault"
 _CACHED = 4096  # names: the same functions are in most stacks
 _FRAMES = 65_536
 
@@ -89,10 +88,7 @@ def readable_frames(python: Iterable[PythonFrame], hybrid: Iterable[HybridFrame]
         shown = [_python_frame(*frame) for frame in python]
     else:
         known = set(python)
-        shown = [
-            _python_frame(*frame[:3]) if frame[3] is None and frame[:3] in known else _native_frame(*frame)
-            for frame in hybrid
-        ]
+        shown = [_python_frame(*frame[:3]) if _is_python(frame, known) else _native_frame(*frame) for frame in hybrid]
     for frame in shown:
         if frame is not None and not (frames and frames[-1] == frame and frame[0] in (IMPORT[0], UNKNOWN)):
             frames.append(frame)
@@ -133,7 +129,7 @@ def requesting_library(native: Iterable[HybridFrame]) -> str | None:
     allocator: str | None = None
     nameless = False  # whether a frame of an unknown library was passed
     for function, file, _, path in native:
-        if _PYTHON_FRAME in function:
+        if LOOP in function:
             break
         name = short_name(function)
         if _ARENA.match(name):

@@ -6,12 +6,10 @@ import struct
 from mmap import ACCESS_READ, mmap
 from typing import NamedTuple, TypeAlias
 
-from ..system.elf import open_library
+from ..system.elf import HEADER, SECTION, open_library
 
 Contents: TypeAlias = memoryview | bytes
 
-_HEADER = struct.Struct("=16xHHIQQQIHHHHHH")  # Elf64_Ehdr after e_ident
-_SECTION = struct.Struct("=IIQQQQIIQQ")  # Elf64_Shdr
 _NO_BITS = 8  # SHT_NOBITS
 _MOST_NAME = 256
 _MOST_SECTIONS = 100_000
@@ -46,10 +44,10 @@ class ElfFile:
         view = self._view
         if bytes(view[:5]) != b"\x7fELF\x02":
             return
-        _, _, _, _, _, table, _, _, _, _, size, count, names_at = _HEADER.unpack_from(view)
-        if size != _SECTION.size or count > _MOST_SECTIONS or table + size * count > len(view):
+        _, _, _, _, _, table, _, _, _, _, size, count, names_at = HEADER.unpack_from(view)
+        if size != SECTION.size or count > _MOST_SECTIONS or table + size * count > len(view):
             return
-        rows = list(_SECTION.iter_unpack(view[table : table + size * count]))
+        rows = list(SECTION.iter_unpack(view[table : table + size * count]))
         self._numbered = [_Section(row[1], row[4], row[5], row[6]) for row in rows]
         if names_at >= len(rows):
             return

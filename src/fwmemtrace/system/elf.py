@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _NEVER_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _LOAD, _NOTE = 1, 4  # PT_LOAD, PT_NOTE
 _BUILD_ID = 3  # NT_GNU_BUILD_ID
-_HEADER = struct.Struct("=16xHHIQQQIHHHHHH")  # Elf64_Ehdr after e_ident
+HEADER = struct.Struct("=16xHHIQQQIHHHHHH")  # Elf64_Ehdr after e_ident
+SECTION = struct.Struct("=IIQQQQIIQQ")  # Elf64_Shdr
 _SEGMENT = struct.Struct("=IIQQQQQQ")  # Elf64_Phdr
 _NOTE_HEAD = struct.Struct("=III")  # Elf64_Nhdr: lengths of name and contents, type
 _NOTES_AT_MOST = 64 * 1024
@@ -98,7 +99,7 @@ def _segments(file: BinaryIO) -> list[tuple[int, ...]]:
     if head[:5] != b"\x7fELF\x02":
         return []
     try:
-        _, _, _, _, table, _, _, _, size, count, _, _, _ = _HEADER.unpack_from(head)
+        _, _, _, _, table, _, _, _, size, count, _, _, _ = HEADER.unpack_from(head)
         if size != _SEGMENT.size or table >= os.fstat(file.fileno()).st_size:
             return []
         file.seek(table)

@@ -8,14 +8,12 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from mmap import ACCESS_READ, mmap
 
-from .elf import first_address, open_library
+from .elf import HEADER, SECTION, first_address, open_library
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-_HEADER = struct.Struct("=16xHHIQQQIHHHHHH")  # Elf64_Ehdr after e_ident
-_SECTION = struct.Struct("=IIQQQQIIQQ")  # Elf64_Shdr
 _SYMBOL = struct.Struct("=IBBHQQ")  # Elf64_Sym
 _SYMTAB, _DYNSYM = 2, 11  # SHT_SYMTAB, SHT_DYNSYM
 _FUNCTIONS = (2, 10)  # STT_FUNC, STT_GNU_IFUNC
@@ -71,10 +69,10 @@ def _functions(contents: mmap) -> Iterator[tuple[int, int, int]]:
     """
     if contents[:5] != b"\x7fELF\x02":
         return
-    _, _, _, _, _, table, _, _, _, _, size, count, _ = _HEADER.unpack_from(contents)
-    if size != _SECTION.size:
+    _, _, _, _, _, table, _, _, _, _, size, count, _ = HEADER.unpack_from(contents)
+    if size != SECTION.size:
         return
-    sections = list(_SECTION.iter_unpack(contents[table : table + size * count]))
+    sections = list(SECTION.iter_unpack(contents[table : table + size * count]))
     tables = {row[1]: row for row in sections}
     symbols = tables.get(_SYMTAB) or tables.get(_DYNSYM)
     if symbols is None or symbols[6] >= len(sections):
@@ -97,12 +95,12 @@ def find_symbol(path: str, name: bytes) -> int | None:
     """
     try:
         with open_library(path) as file:
-            head = file.read(_HEADER.size)
+            head = file.read(HEADER.size)
             if head[:5] != b"\x7fELF\x02":
                 return None
-            _, _, _, _, _, table, _, _, _, _, size, count, _ = _HEADER.unpack(head)
+            _, _, _, _, _, table, _, _, _, _, size, count, _ = HEADER.unpack(head)
             file.seek(table)
-            sections = list(_SECTION.iter_unpack(file.read(_SECTION.size * count))) if size == _SECTION.size else []
+            sections = list(SECTION.iter_unpack(file.read(SECTION.size * count))) if size == SECTION.size else []
             tables = {row[1]: row for row in sections}
             symbols = tables.get(_SYMTAB) or tables.get(_DYNSYM)
             if symbols is None or symbols[6] >= len(sections):

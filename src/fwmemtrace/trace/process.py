@@ -181,11 +181,10 @@ class TracedProcess:
 
     def _state(self) -> _FileState:
         """Return figures that change when one of the files does that a report is of."""
-        paths = *self.file.paths, capture_beside(self.file), heap_beside(self.file)
-        return tuple(figure for path in paths for figure in _state_of(path))
+        return _state_of(*self.file.paths, capture_beside(self.file), heap_beside(self.file))
 
     def _file_state(self) -> _FileState:
-        return tuple(figure for path in self.file.paths for figure in _state_of(path))
+        return _state_of(*self.file.paths)
 
     def _capture_results(
         self, state: _FileState, top: int, progress: Progress | None, *, details: bool
@@ -232,10 +231,13 @@ def find_phase(processes: Iterable[TracedProcess], path: str | paths.PhasePath) 
     raise KeyError(f"no phase {wanted!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
 
 
-def _state_of(path: Path) -> _FileState:
-    """Return figures that change when a file is written to or replaced; none if there is no file."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return ()
-    return stat.st_dev, stat.st_ino, reserved_from(path), stat.st_mtime_ns
+def _state_of(*paths: Path) -> _FileState:
+    """Return figures that change when one of the files is written to or replaced; none for one that is missing."""
+    figures: list[int] = []
+    for path in paths:
+        try:
+            stat = path.stat()
+        except OSError:
+            continue
+        figures += (stat.st_dev, stat.st_ino, reserved_from(path), stat.st_mtime_ns)
+    return tuple(figures)

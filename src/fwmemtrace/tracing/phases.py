@@ -103,11 +103,7 @@ class Phase:
         if self._open:
             span = None
             try:
-                span = current.get()
-                if span in self._open:  # as nearly always
-                    self._open.remove(span)
-                else:
-                    span = self._take_span(self._open)
+                span = self._take_span(self._open)
                 if span is not None:
                     span.tracer.end(span, kind)
             except BaseException as error:  # a signal handler's: the block is over, and so is the phase

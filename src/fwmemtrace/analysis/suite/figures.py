@@ -46,9 +46,9 @@ def start_of(process: SuiteProcess) -> int | None:
     return row.resident.before_bytes if row is not None and row.resident is not None else None
 
 
-def workers_bytes(process: SuiteProcess) -> int:
-    """Returns the private memory of the processes that a process started."""
-    return sum(workers.private_bytes for workers in process.own.workers)
+def workers_bytes(process: SuiteProcess, component: str | None = None) -> int:
+    """Returns the private memory of the processes that a process started, or that one of its components did."""
+    return sum(one.private_bytes for one in process.own.workers if component in (None, one.component))
 
 
 def retained(processes: Sequence[SuiteProcess]) -> Spread | None:

@@ -27,7 +27,7 @@ from ...results.suite import (
 from .agreement import agreement_facts
 from .change_facts import action_of, component_of, edit_facts, twin_facts
 from .evidence import WORTH_A_ROW, width
-from .figures import outermost_ledgers, resident, service_figure
+from .figures import outermost_ledgers, resident, service_figure, workers_bytes
 from .model_levers import model_change, model_facts
 from .reading import SuiteProcess
 from .spreads import spread
@@ -283,8 +283,8 @@ def _parts(process: SuiteProcess, components: Sequence[SuiteComponent]) -> list[
         rss = resident(process, write((component.name,)))
         if rss is None:
             continue
-        own = sum(workers.private_bytes for workers in process.own.workers if workers.component == component.name)
-        parts.append(SuitePart(component=component.name, bytes=shared + rss.delta_bytes + own))
+        own = rss.delta_bytes + workers_bytes(process, component.name)
+        parts.append(SuitePart(component=component.name, bytes=shared + own))
         shared = 0
     return parts
 

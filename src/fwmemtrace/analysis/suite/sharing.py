@@ -46,7 +46,7 @@ def share(
             SuiteShare(
                 name=component.name,
                 alone_bytes=0 if component.held is None else component.held.median_bytes,
-                marginal_bytes=(0 if row is None else row.delta_bytes) + _workers_bytes(together, component.name),
+                marginal_bytes=(0 if row is None else row.delta_bytes) + workers_bytes(together, component.name),
                 shared_bytes=sum(size for name, size in packages[position].items() if name in before),
                 failed=component.outcome != "ok" or resident(together, write((component.name, BATCH))) is None,
             )
@@ -63,10 +63,6 @@ def share(
         together_peak_bytes=median_low([whole_peak(run) or 0 for run in whole or started]),
         shared=_shared(components, packages),
     )
-
-
-def _workers_bytes(process: SuiteProcess, component: str) -> int:
-    return sum(workers.private_bytes for workers in process.own.workers if workers.component == component)
 
 
 def imported_packages(process: SuiteProcess | None) -> dict[str, int]:

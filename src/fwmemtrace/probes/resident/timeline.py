@@ -136,16 +136,13 @@ class Timeline:
         return int(self._files.read("statm", 64).split(None, 2)[1]) * PAGE_SIZE
 
     def _next_pause(self, pause: float, *, rose: bool, waited: bool) -> float:
-        longest, before = self._interval_ns / 1e9, pause
-        pause = (_AT_ONCE_S if waited else _RISING_S) if rose else pause * _LONGER
-        # Half of the budget is for times when RSS rises.
-        if pause > _STEADY_S and self._budget.affords(0.5):
-            pause = _STEADY_S
-        elif self._keeps_to_share and not self._budget.affords():
-            pause = max(_SPARING_S, before * _LONGER)
-        elif pause > _STEADY_S or not self._budget.affords():
-            pause = _SPARING_S
-        return min(pause, longest)
+        longer = pause * _LONGER
+        pause = (_AT_ONCE_S if waited else _RISING_S) if rose else longer
+        if not self._budget.affords():
+            pause = max(_SPARING_S, longer) if self._keeps_to_share else _SPARING_S
+        elif pause > _STEADY_S:  # half of the budget is for times when RSS rises
+            pause = _STEADY_S if self._budget.affords(0.5) else _SPARING_S
+        return min(pause, self._interval_ns / 1e9)
 
     def stop(self) -> None:
         """Stop sampling; the changes of RSS since the last look are recorded."""
