@@ -1,6 +1,6 @@
 // The extension module `fwmemtrace.core._compiled`: what Python can ask of the core.
 #include "capture.h"
-#include "edges.h"
+#include "rss_watch.h"
 
 #include <errno.h>
 #include <structmember.h>
@@ -213,6 +213,9 @@ PyMODINIT_FUNC PyInit__compiled(void) {
         &symbol_table_type,
 #ifdef HAS_EDGES
         &trace_window_type, &phase_peaks_type, &phase_edges_type,
+#endif
+#ifdef HAS_RSS_WATCH
+        &rss_watch_type,
 #endif
     };
 #ifdef HAS_EDGES

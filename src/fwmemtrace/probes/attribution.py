@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+
+_MOST_CHANGES = 10_000
 
 
 class Accounted:
@@ -29,10 +32,11 @@ class Accounted:
 class Attribution:
     """What a session's probes account for, of all that RSS has changed by. Each session has one."""
 
-    __slots__ = ("_source",)
+    __slots__ = ("_changes", "_source")
 
     def __init__(self) -> None:
         self._source: Callable[[], Accounted] | None = None
+        self._changes: deque[tuple[int, Accounted]] | None = None
 
     def ask(self, source: Callable[[], Accounted]) -> None:
         """From now on, ask this function for what is accounted for."""
@@ -41,3 +45,19 @@ class Attribution:
     def now(self) -> Accounted:
         """Return what is accounted for at this moment. RSS has to be read right afterwards."""
         return Accounted(0) if self._source is None else self._source()
+
+    def follow(self) -> None:
+        """Keep changes from now on, for `take_changes`."""
+        self._changes = deque(maxlen=_MOST_CHANGES)
+
+    def changed(self, time_ns: int) -> None:
+        """Take note that something else is accounted for from this moment on."""
+        if self._changes is not None:
+            self._changes.append((time_ns, self.now()))
+
+    def take_changes(self) -> list[tuple[int, Accounted]]:
+        """Return what has changed since the last call, with the times in nanoseconds, the earliest first."""
+        changes = []
+        while self._changes:
+            changes.append(self._changes.popleft())
+        return changes

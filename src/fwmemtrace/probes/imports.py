@@ -163,6 +163,7 @@ class ImportsProbe(Probe):
                             waiting.repeated = True
                 stack.append(opened)
                 opened.began_ns = perf_counter_ns()
+                self._context.attribution.changed(opened.began_ns)
             return opened
         except Exception as error:
             self._switch_off(error)
@@ -185,6 +186,7 @@ class ImportsProbe(Probe):
                         pass
                 if not stack:
                     del self._open[thread]
+                self._context.attribution.changed(now)
                 if opened.repeated and error is None:
                     if opened.parent is not None:
                         opened.parent.own_bytes += opened.own_bytes

@@ -118,15 +118,24 @@ class HeldReads:
         Raises:
             OSError: if there is no such file, or it is that of a thread that has ended.
         """
-        file = self._files.get(name)
-        if file is None or not is_ours(file):  # a program may close all descriptors, as daemons do when they start
-            self.drop(name)
-            file = self._files[name] = self._open(name)
+        file = self.number(name)
         try:
             return self._pread(file, size)
         except OSError:
             self.drop(name)
             raise
+
+    def number(self, name: str) -> int:
+        """Return the descriptor of a file, which is opened if need be.
+
+        Raises:
+            OSError: if it cannot be.
+        """
+        file = self._files.get(name)
+        if file is None or not is_ours(file):  # a program may close all descriptors, as daemons do when they start
+            self.drop(name)
+            file = self._files[name] = self._open(name)
+        return file
 
     def drop(self, name: str) -> None:
         """Close a file, if it is open."""

@@ -30,7 +30,9 @@ _EXPLAINED = 0.5  # of a rise: with less, a thread has not made it, but one that
 _FADING = 0.9  # of what earlier watches found, at each one: programs change
 _MOST_PLACES, _MOST_MAKERS = 1024, 256
 
-_Place: TypeAlias = tuple[CodeType, int]  # code of the innermost frame, and an instruction or a negative line
+# Where a thread is seen: the functions that run and their calls of each other, as a hash, and in the innermost one an
+# instruction or a negative line. A library's function is another place for each of its callers.
+_Place: TypeAlias = tuple[int, int]
 
 
 class CloseLook:
@@ -53,13 +55,14 @@ class CloseLook:
         self._was_on = False  # at the look before
         self._settled = True  # whether the budget has paid for the latest watch
 
-    def makers(self, rises: Mapping[int, tuple[Stack, int]]) -> dict[int, Stack]:
+    def makers(self, rises: Mapping[int, tuple[Stack, int]], time_ns: int) -> dict[int, Stack]:
         """Return the stacks to charge with rises.
 
         Runs in the timeline's thread.
 
         Args:
             rises: for each thread, where it was seen, and by how many bytes it made RSS rise.
+            time_ns: when that was.
         """
         watch, was_on = self._watch, self._was_on
         self._was_on = watch is not None and watch.is_on
@@ -74,9 +77,11 @@ class CloseLook:
             if not stack:
                 charged[thread] = stack
                 continue
-            makers = self._makers_at(stack.codes[0], stack.instructions[0])
+            makers = self._makers_at(stack)
             makers.risen += size
-            if self._call.lasts(thread):  # it makes RSS rise itself, whoever did so before the thread came here
+            if self._call.lasts(
+                thread, time_ns
+            ):  # it makes RSS rise itself, whoever did so before the thread came here
                 makers.learn({stack: size})
                 charged[thread] = stack
                 continue
@@ -126,15 +131,21 @@ class CloseLook:
             if not self._asked_for[1].known:
                 self._switching.begin(_FINER_LOOKS)
 
-    def _makers_at(self, code: CodeType, instruction: int) -> _Makers:
+    def _makers_at(self, stack: Stack) -> _Makers:
         """Return the makers of a line: while the thread is watched, it stands at other instructions of the line."""
-        makers = self._places.get((code, instruction))
+        calls, instruction = hash((stack.codes, stack.instructions[1:])), stack.instructions[0]
+        makers = self._places.get((calls, instruction))
         if makers is None:
             if len(self._places) >= _MOST_PLACES:
                 self._places.clear()
-            makers = self._places.setdefault((code, -line_of(code, instruction)), _Makers())
-            self._places[code, instruction] = makers
+            makers = self._places.setdefault((calls, -line_of(stack.codes[0], instruction)), _Makers())
+            self._places[calls, instruction] = makers
         return makers
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the program is watched, or about to be."""
+        return not self._settled or self._switching.is_on
 
     def looks_often(self) -> bool:
         """Tell at each look, with a rise or not, whether the next one should come soon."""

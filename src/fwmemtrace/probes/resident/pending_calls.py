@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import cache
+from time import perf_counter_ns
 
 _pending: list[PendingCall] = []  # those that the interpreter still has to make
 
@@ -51,15 +52,18 @@ class LastingCall:
 
     def __init__(self) -> None:
         self._pending: PendingCall | None = None
+        self._since_ns = 0
 
     def mark(self) -> None:
         """The moment is now, unless an earlier call lasts."""
         if self._pending is None or not self._pending.waits:
+            self._since_ns = perf_counter_ns()
             self._pending = call_in_main_thread(_do_nothing)
 
-    def lasts(self, thread: int) -> bool:
-        """Return whether this is the main thread, in the call that it was in when it was marked."""
-        return self._pending is not None and self._pending.waits and thread == threading.main_thread().ident
+    def lasts(self, thread: int, time_ns: int) -> bool:
+        """Return whether this is the main thread, at this time already in the call that it was in when it was marked."""
+        is_main = thread == threading.main_thread().ident
+        return is_main and time_ns > self._since_ns and self._pending is not None and self._pending.waits
 
 
 def _do_nothing() -> None:

@@ -41,6 +41,22 @@ class Threads(Protocol):
         """Return each thread's share of the rise."""
 
 
+class OneThread:
+    """The only thread of Python's that ran, and its stack."""
+
+    def __init__(self, thread: int, stack: Stack) -> None:
+        self._thread, self._stack = thread, stack
+
+    def advance(self) -> None:
+        pass
+
+    def stacks(self) -> Mapping[int, Stack]:
+        return {self._thread: self._stack}
+
+    def shares(self) -> Mapping[int, float]:
+        return {self._thread: 1.0}
+
+
 class RiseSampler:
     """Turns readings of RSS into records of who made it change.
 
@@ -49,7 +65,7 @@ class RiseSampler:
         rss: the first reading, in bytes.
         accounted: returns what others account for (imports).
         threads: finds the threads that ran.
-        makers: given where threads were seen and by how much they made RSS rise, returns the stacks to charge with it.
+        makers: given where threads were seen, by how much they made RSS rise, and when, returns the stacks to charge.
         faults: returns the page faults of a forked process, which copies pages of its parent.
     """
 
@@ -59,7 +75,7 @@ class RiseSampler:
         rss: int,
         accounted: Callable[[], Accounted],
         threads: Threads,
-        makers: Callable[[Mapping[int, tuple[Stack, int]]], dict[int, Stack]] | None = None,
+        makers: Callable[[Mapping[int, tuple[Stack, int]], int], dict[int, Stack]] | None = None,
         faults: Callable[[], int] | None = None,
     ) -> None:
         self._read_faults = faults
@@ -77,31 +93,36 @@ class RiseSampler:
         # Rises that one of two functions of a thread made: with the stacks of both.
         self._doubtful: dict[int, tuple[RssChange, Stack, Stack]] = {}
 
-    def look(self, rss: int, time_ns: int) -> bool:
+    def look(self, rss: int, time_ns: int, accounted: Accounted | None = None, threads: Threads | None = None) -> bool:
         """Take in a reading of RSS; runs in the thread of the timeline.
 
         Args:
-            rss: in bytes, read at this moment.
+            rss: in bytes.
             time_ns: when it was read.
+            accounted: what others accounted for when it was read; as of now by default.
+            threads: those that ran when it was read; as of now by default.
 
         Returns:
             Whether RSS is rising, so that the next look should come soon.
         """
-        level = rss - self._accounted().bytes_at(rss)
-        self._threads.advance()
+        level = rss - (self._accounted() if accounted is None else accounted).bytes_at(rss)
+        if threads is None:
+            threads = self._threads
+        threads.advance()
         change = level - self._level
         copied = 0 if self._read_faults is None else self._copied(self._read_faults(), change)
         rising = change >= _SMALLEST_CHANGE
         if copied:
             self._emit_copied(time_ns, copied)
         if rising or self._doubtful:
-            self._seen = self._threads.stacks()
-        parts = self._parts(change) if rising else {}
+            self._seen = threads.stacks()
+        parts = _parts(threads.shares(), change) if rising else {}
         if self._doubtful:
             self._settle(parts)
         charged: Mapping[int, Stack] = {}
         if self._makers is not None and parts:
-            charged = self._makers({thread: (self._seen.get(thread, NO_STACK), part) for thread, part in parts.items()})
+            seen = {thread: (self._seen.get(thread, NO_STACK), part) for thread, part in parts.items()}
+            charged = self._makers(seen, time_ns)
         before, self._previous = self._previous, {}
         for thread, part in parts.items():
             stack = self._seen.get(thread, NO_STACK)
@@ -146,18 +167,6 @@ class RiseSampler:
             self._emit(RssChange(time_ns, rss, level - self._level, 0, 0))
             self._level = level
 
-    def _parts(self, change: int) -> dict[int, int]:
-        """Divide a rise among threads; the parts add up to it."""
-        shares = self._threads.shares()
-        largest = max(shares, key=lambda thread: shares[thread])
-        parts = {
-            thread: int(change * share)
-            for thread, share in shares.items()
-            if share >= _SMALLEST_SHARE and thread != largest
-        }
-        parts[largest] = change - sum(parts.values())
-        return parts
-
     def _settle(self, rising: Mapping[int, int]) -> None:
         """Decide on doubtful rises: a function that still runs and adds nothing more has not made one."""
         doubtful, self._doubtful = self._doubtful, {}
@@ -184,3 +193,15 @@ class RiseSampler:
 
 def _same_function(one: Stack, other: Stack) -> bool:
     return bool(one) and bool(other) and one.codes[0] is other.codes[0]
+
+
+def _parts(shares: Mapping[int, float], change: int) -> dict[int, int]:
+    """Divide a rise among threads; the parts add up to it."""
+    largest = max(shares, key=lambda thread: shares[thread])
+    parts = {
+        thread: int(change * share)
+        for thread, share in shares.items()
+        if share >= _SMALLEST_SHARE and thread != largest
+    }
+    parts[largest] = change - sum(parts.values())
+    return parts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter_ns, thread_time_ns
 
 from ...foreign_errors import is_passing
@@ -14,8 +14,9 @@ from ...system.proc import PAGE_SIZE
 from ..base import ProbeContext
 from ..exclusion import BackgroundWork
 from .close_look import CloseLook
+from .pauses import PlainPauses, Reading, pauses_for
 from .points import Points
-from .rises import RiseSampler
+from .rises import OneThread, RiseSampler
 from .running_threads import RunningThreads
 
 TYPE_CHECKING = False
@@ -31,6 +32,8 @@ _GROUP_POINT_GROWTH = 8_000_000
 # Python gives way after 5 ms anyway (sys.getswitchinterval); then the wait for it is the pause.
 _RISING_S, _STEADY_S, _SPARING_S = 0.001, 0.01, 0.02
 _AT_ONCE_S = 0.0001
+_LONGEST_S = 0.05  # with the core, which looks more often
+_MOST_READINGS = 256
 _WAITED_NS = 2_000_000
 _LONGER = 2
 _SHARE = 0.01  # of the time, at most, for the processor time of this thread
@@ -68,10 +71,11 @@ class Timeline:
         self._points = Points(self._interval_ns, adapts=self._keeps_to_share)
         self._budget = context.governor.for_probe(_SHARE, advance_ns=_ADVANCE_NS)
         self._files = HeldReads()
-        self._rss = self._held_rss if context.meter.page_faults() >= 0 else context.meter.rss
+        has_proc = context.meter.page_faults() >= 0
+        self._rss = self._held_rss if has_proc else context.meter.rss
         accounted = context.attribution.now
         self._close_look: CloseLook | None = None
-        if context.settings.short_calls and context.meter.page_faults() >= 0:  # where there is /proc
+        if context.settings.short_calls and has_proc:
             budget = context.governor.for_probe(_CLOSE_LOOK_SHARE, advance_ns=_CLOSE_LOOK_ADVANCE_NS)
             self._close_look = CloseLook(accounted, budget)
         self._rises = RiseSampler(
@@ -82,8 +86,11 @@ class Timeline:
             self._close_look.makers if self._close_look is not None else None,
             self._meter.page_faults if forked else None,
         )
-        self._stopped = threading.Lock()  # released to stop; an Event's wait takes five times as long
-        self._stopped.acquire()
+        # A fork copies pages without RSS changing, so a forked process has to be looked at.
+        self._pauses = pauses_for(self._files) if has_proc and not forked else PlainPauses()
+        self._main = threading.main_thread().ident or 0
+        self._accounted_before = accounted()
+        context.attribution.follow()
         self._turn = threading.Lock()  # held during each look
         self._over = False
         self._work = BackgroundWork(self)
@@ -100,27 +107,31 @@ class Timeline:
                     self._work.over()
                     self._context.note(f"the timeline was switched off: reading memory raised {error!r}")
                     return
-            if self._stopped.acquire(timeout=_SPARING_S):
+            if self._pauses.rest(_SPARING_S, _SPARING_S, 0, 1) is None:
                 return
 
     def _sample(self) -> None:
         group_rss, group_ns = 0, perf_counter_ns()
-        pause, spent = _RISING_S, thread_time_ns()
-        while not self._stopped.acquire(timeout=pause):
+        pause, rss, spent = _RISING_S, self._rss(), thread_time_ns()
+        longest, most = min(self._interval_ns / 1e9, _LONGEST_S), _MOST_READINGS
+        while (readings := self._pauses.rest(pause, longest, rss, most)) is not None:
             with self._turn:
                 if self._over:
                     return
                 if not self._work.begin():
                     pause = _STEADY_S
                     continue
+                rose = self._take_in(readings)
                 began = perf_counter_ns()
                 rss = self._rss()
                 self._context.tick()
                 if self._triggers is not None:
                     self._triggers.look(rss, began)
-                rose = self._rises.look(rss, began)
-                if self._close_look is not None and self._close_look.looks_often():
-                    rose = True
+                rose = self._rises.look(rss, began) or rose
+                if self._close_look is not None:
+                    rose = self._close_look.looks_often() or rose
+                    # What a watch finds belongs to one look.
+                    most = 0 if self._close_look.is_under_way else _MOST_READINGS
                 if self._points.take(rss, began):
                     self._emit(Sample(began, rss, self._meter.vms()))
                     if began - group_ns >= _GROUP_POINT_NS or rss - group_rss >= _GROUP_POINT_GROWTH:
@@ -131,6 +142,21 @@ class Timeline:
                 pause = self._next_pause(pause, rose=rose, waited=perf_counter_ns() - began >= _WAITED_NS)
                 self._work.end()
 
+    def _take_in(self, readings: Sequence[Reading]) -> bool:
+        """Take in what was read during a pause, each reading with what was accounted for at its time."""
+        changes, at = self._context.attribution.take_changes(), 0
+        rose = False
+        for reading in readings:
+            while at < len(changes) and changes[at][0] <= reading.time_ns:
+                self._accounted_before = changes[at][1]
+                at += 1
+            if reading.stack:
+                threads = OneThread(self._main, reading.stack)
+                rose = self._rises.look(reading.rss, reading.time_ns, self._accounted_before, threads) or rose
+        if changes:
+            self._accounted_before = changes[-1][1]
+        return rose
+
     def _held_rss(self) -> int:
         """Return RSS, before another thread runs on."""
         return int(self._files.read("statm", 64).split(None, 2)[1]) * PAGE_SIZE
@@ -139,7 +165,7 @@ class Timeline:
         longer = pause * _LONGER
         pause = (_AT_ONCE_S if waited else _RISING_S) if rose else longer
         if not self._budget.affords():
-            pause = max(_SPARING_S, longer) if self._keeps_to_share else _SPARING_S
+            pause = max(_SPARING_S, longer) if self._keeps_to_share else self._pauses.sparing_s
         elif pause > _STEADY_S:  # half of the budget is for times when RSS rises
             pause = _STEADY_S if self._budget.affords(0.5) else _SPARING_S
         return min(pause, self._interval_ns / 1e9)
@@ -149,7 +175,7 @@ class Timeline:
         self._work.over()
         if self._close_look is not None:
             self._close_look.stop()
-        self._stopped.release()
+        self._pauses.stop()
         if self._turn.acquire(timeout=1.0):  # the thread itself may need many turns to end, where others compute
             self._over = True
             try:

@@ -1,0 +1,43 @@
+// What the files of the watch for rises of RSS share.
+#pragma once
+
+#include "edges.h"
+
+#if defined(HAS_EDGES) && PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030E0000
+#define HAS_RSS_WATCH 1
+#endif
+
+// ---- other_stack.c: the Python frames of another thread
+
+#define MOST_OTHER_FRAMES 100  // the innermost ones; recursion may be deeper
+
+typedef struct {
+    uintptr_t address, code, instruction;
+} OtherFrame;
+
+// What identifies a code object, and where its parts were when it was read.
+typedef struct {
+    uintptr_t code, name, file, lines;
+    int first_line;
+    uintptr_t first_instruction, first_traceable, end;
+} CodeHead;
+
+bool read_memory(uintptr_t address, void *copy, size_t size);  // of this process; false if it is not mapped
+size_t other_stack(const PyThreadState *thread, OtherFrame *frames, size_t most);  // innermost first; 0: cannot be read
+bool other_code(uintptr_t code, CodeHead *head);                                   // false if it is no code object
+
+// ---- code_copies.c: code objects by value
+
+typedef struct CodeCopies CodeCopies;
+
+CodeCopies *code_copies_new(void);
+void code_copies_free(CodeCopies *copies);
+void code_copies_clear_if_full(CodeCopies *copies);
+// Returns the number of a code object, counted from 1; 0 if it cannot be read or there is no room.
+uint32_t code_copies_number(CodeCopies *copies, const OtherFrame *frame, int32_t *instruction);
+// Returns a list of tuples: name, file, first line, table of lines; and how many were taken before.
+PyObject *code_copies_take_new(CodeCopies *copies, uint32_t *known);
+
+// ---- rss_watch.c
+
+extern PyTypeObject rss_watch_type;
