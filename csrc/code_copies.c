@@ -123,7 +123,7 @@ PyObject *code_copies_take_new(CodeCopies *copies, uint32_t *known) {
     PyObject *list = PyList_New(0);
     for (; list && copies->taken < copies->count; copies->taken++) {
         Copy *copy = &copies->copies[copies->taken];
-        PyObject *code = Py_BuildValue("NNiy#", text_of(&copy->name), text_of(&copy->file), copy->head.first_line,
+        PyObject *code = Py_BuildValue("nNNiy#", (Py_ssize_t)copy->head.code, text_of(&copy->name), text_of(&copy->file), copy->head.first_line,
                                        copy->table, (Py_ssize_t)copy->table_size);
         if (!code || PyList_Append(list, code)) Py_CLEAR(list);
         Py_XDECREF(code);

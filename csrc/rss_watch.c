@@ -1,4 +1,4 @@
-// `RssWatch`: waits for RSS to change, without the interpreter's lock, and notes which Python code runs when it has risen.
+// `RssWatch`: waits for RSS to change, without the interpreter's lock, and notes what threads run when it has risen.
 //
 // A thread that asks for the interpreter's lock gets it up to 5 ms later, when other code may run. And where nothing
 // happens, the program is not disturbed.
@@ -10,11 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <structmember.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_SAMPLES = 256, ROOM = 8192 };
+enum { MOST_SAMPLES = 256, MOST_SAMPLED_THREADS = 8, ROOM = 8192 };
+#define RAN_NS 20000  // processor time since the sample before; a thread that is merely woken up takes less
 // The kernel counts RSS in batches of pages per thread; smaller changes are left for later.
 #define SMALLEST_CHANGE (128 * 1024)
 // What may be lost if the program is killed now.
@@ -26,26 +28,41 @@ typedef struct {
 } SampledFrame;
 
 typedef struct {
-    int64_t time_ns;
-    int64_t rss;
-    uint32_t first, count;  // frames; none where RSS has fallen, or they cannot be read
+    unsigned long identifier, native_id;
+    int64_t processor_ns;
+    ThreadState kernel;
+    uint32_t first, count;  // frames; none if they cannot be read
+} ThreadSample;
+
+typedef struct {
+    int64_t time_ns, rss, faults;
+    uint32_t first, count;  // threads that ran
+    bool is_alone;          // there was one thread only, whose time was not asked for
 } RssSample;
 
 typedef struct {
+    unsigned long native_id;
+    int file;  // its `stat` in /proc/self/task
+} ThreadFile;
+
+typedef struct {
     PyObject_HEAD
-    unsigned long thread;  // the identifier of the thread whose stack is taken
     long page_size;
     uint32_t stopped;
     CodeCopies *copies;
     RssSample *samples;
+    ThreadSample *threads;
     SampledFrame *frames;
-    uint32_t sample_count, frame_count;
+    uint32_t sample_count, thread_count, frame_count;
+    OtherThread known[MOST_THREADS];  // at the latest sample
+    size_t known_count;
 } RssWatch;
 
 typedef struct {
-    PyThreadState *watched;
     PyInterpreterState *interpreter;
     int file;  // /proc/self/statm
+    ThreadFile files[MOST_THREADS];
+    Py_ssize_t file_count;
     int64_t level, pause_ns, longest_pause_ns, limit_ns;
     uint32_t most_samples;
 } Wait;
@@ -67,37 +84,61 @@ static int64_t read_rss(const RssWatch *self, int file) {
     return second ? strtoll(second, NULL, 10) * self->page_size : -1;
 }
 
-static PyThreadState *find_thread(PyInterpreterState *interpreter, unsigned long identifier) {
-    PyThreadState *state = PyInterpreterState_ThreadHead(interpreter);
-    while (state && state->thread_id != identifier) state = PyThreadState_Next(state);
-    return state;
-}
-
-// Whether there are other threads of Python's than the watched one and this one.
-static bool has_others(PyInterpreterState *interpreter) {
-    const PyThreadState *state = PyInterpreterState_ThreadHead(interpreter);
-    int count = 0;
-    while (state && ++count <= 2)
-        if (!read_memory((uintptr_t)state + offsetof(PyThreadState, next), &state, sizeof state)) return true;
-    return count > 2;
-}
-
-static void note_stack(RssWatch *self, const PyThreadState *thread, RssSample *sample) {
+static void note_stack(RssWatch *self, const PyThreadState *state, ThreadSample *thread) {
     OtherFrame found[MOST_OTHER_FRAMES];
-    size_t count = other_stack(thread, found, MOST_OTHER_FRAMES);
+    size_t count = other_stack(state, found, MOST_OTHER_FRAMES);
     SampledFrame *frames = self->frames + self->frame_count;
     for (size_t at = 0; at < count; at++) {
         frames[at].code = code_copies_number(self->copies, &found[at], &frames[at].instruction);
         if (!frames[at].code) return;
     }
-    const RssSample *before = sample == self->samples ? NULL : sample - 1;
-    sample->count = (uint32_t)count;
-    if (before && before->count == count && !memcmp(self->frames + before->first, frames, count * sizeof *frames)) {
-        sample->first = before->first;
-        return;
+    thread->first = self->frame_count;
+    thread->count = (uint32_t)count;
+    const ThreadSample *before = thread == self->threads ? NULL : thread - 1;
+    if (before && before->count == count && !memcmp(self->frames + before->first, frames, count * sizeof *frames))
+        thread->first = before->first;
+    else
+        self->frame_count += (uint32_t)count;
+}
+
+// Returns the processor time of a thread at the sample before; 0 if it was not there.
+static int64_t time_before(const RssWatch *self, unsigned long native_id) {
+    for (size_t at = 0; at < self->known_count; at++)
+        if (self->known[at].native_id == native_id) return self->known[at].processor_ns;
+    return 0;
+}
+
+static ThreadState state_of(const Wait *wait, unsigned long native_id) {
+    for (Py_ssize_t at = 0; at < wait->file_count; at++)
+        if (wait->files[at].native_id == native_id) return thread_state(wait->files[at].file);
+    return (ThreadState){-1, false};
+}
+
+// Notes the threads that ran since the sample before; a single one is taken without asking. False: there are too many.
+static bool note_threads(RssWatch *self, const Wait *wait, RssSample *sample) {
+    OtherThread threads[MOST_THREADS];
+    size_t count = other_threads(wait->interpreter, threads, MOST_THREADS);
+    if (count > MOST_THREADS) return false;
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    sample->faults = usage.ru_minflt + usage.ru_majflt;
+    sample->first = self->thread_count;
+    for (size_t at = 0; at < count && sample->count < MOST_SAMPLED_THREADS; at++) {
+        OtherThread *other = &threads[at];
+        if (count > 1) {
+            other->processor_ns = processor_time_ns(other->native_id);
+            if (other->processor_ns - time_before(self, other->native_id) < RAN_NS) continue;
+        }
+        ThreadSample *thread = &self->threads[self->thread_count++];
+        *thread = (ThreadSample){other->identifier, other->native_id, other->processor_ns,
+                                 state_of(wait, other->native_id), 0, 0};
+        note_stack(self, other->state, thread);
+        sample->count++;
     }
-    sample->first = self->frame_count;
-    self->frame_count += (uint32_t)count;
+    sample->is_alone = count == 1;
+    memcpy(self->known, threads, count * sizeof *threads);
+    self->known_count = count;
+    return true;
 }
 
 // Sleeps until the time has passed or somebody calls `stop`.
@@ -122,26 +163,23 @@ static bool watch(RssWatch *self, const Wait *wait) {
         pause = wait->pause_ns;
         if (!wait->most_samples) return true;
         RssSample *sample = &self->samples[self->sample_count++];
-        *sample = (RssSample){now_ns(), rss, 0, 0};
-        if (rss > level) {
-            if (has_others(wait->interpreter)) {  // which of them did it is for the caller to find out
-                self->sample_count--;
-                return true;
-            }
-            note_stack(self, wait->watched, sample);
+        *sample = (RssSample){.time_ns = now_ns(), .rss = rss};
+        if (!note_threads(self, wait, sample)) {  // the caller takes longer, but has no limit
+            self->sample_count--;
+            return true;
         }
         level = rss;
         if (rss - wait->level >= MUCH || self->sample_count >= wait->most_samples ||
-            self->frame_count + MOST_OTHER_FRAMES > ROOM)
+            self->frame_count + MOST_SAMPLED_THREADS * MOST_OTHER_FRAMES > ROOM)
             return true;
     }
     return true;
 }
 
-static PyObject *stack_of(const RssWatch *self, const RssSample *sample) {
-    PyObject *codes = PyTuple_New(sample->count), *instructions = PyTuple_New(sample->count);
-    for (uint32_t at = 0; codes && instructions && at < sample->count; at++) {
-        const SampledFrame *frame = &self->frames[sample->first + at];
+static PyObject *stack_of(const RssWatch *self, const ThreadSample *thread) {
+    PyObject *codes = PyTuple_New(thread->count), *instructions = PyTuple_New(thread->count);
+    for (uint32_t at = 0; codes && instructions && at < thread->count; at++) {
+        const SampledFrame *frame = &self->frames[thread->first + at];
         PyObject *code = PyLong_FromUnsignedLong(frame->code), *instruction = PyLong_FromLong(frame->instruction);
         if (!code || !instruction) {
             Py_XDECREF(code);
@@ -158,19 +196,31 @@ static PyObject *stack_of(const RssWatch *self, const RssSample *sample) {
     return NULL;
 }
 
-static PyObject *found(RssWatch *self) {
-    PyObject *list = PyList_New(0), *stack = NULL;
-    for (uint32_t at = 0; list && at < self->sample_count; at++) {
-        const RssSample *sample = &self->samples[at];
-        if (!stack || sample->first != sample[-1].first || sample->count != sample[-1].count) {
-            Py_XDECREF(stack);
-            stack = stack_of(self, sample);
-        }
-        PyObject *row = stack ? Py_BuildValue("LLO", sample->time_ns, sample->rss, stack) : NULL;
+static PyObject *threads_of(const RssWatch *self, const RssSample *sample) {
+    PyObject *list = PyList_New(0);
+    for (uint32_t at = 0; list && at < sample->count; at++) {
+        const ThreadSample *thread = &self->threads[sample->first + at];
+        PyObject *stack = stack_of(self, thread);
+        PyObject *row = stack ? Py_BuildValue("kkLLNN", thread->identifier, thread->native_id, thread->processor_ns,
+                                              thread->kernel.faults, PyBool_FromLong(thread->kernel.runs), stack)
+                              : NULL;
         if (!row || PyList_Append(list, row)) Py_CLEAR(list);
         Py_XDECREF(row);
     }
-    Py_XDECREF(stack);
+    return list;
+}
+
+static PyObject *found(RssWatch *self) {
+    PyObject *list = PyList_New(0);
+    for (uint32_t at = 0; list && at < self->sample_count; at++) {
+        const RssSample *sample = &self->samples[at];
+        PyObject *threads = threads_of(self, sample);
+        PyObject *row = threads ? Py_BuildValue("LLLNO", sample->time_ns, sample->rss, sample->faults, threads,
+                                                sample->is_alone ? Py_True : Py_False)
+                                : NULL;
+        if (!row || PyList_Append(list, row)) Py_CLEAR(list);
+        Py_XDECREF(row);
+    }
     uint32_t known;
     PyObject *codes = list ? code_copies_take_new(self->copies, &known) : NULL;
     if (codes) return Py_BuildValue("NNI", list, codes, known);
@@ -178,21 +228,28 @@ static PyObject *found(RssWatch *self) {
     return NULL;
 }
 
+static bool take_files(Wait *wait, PyObject *files) {
+    for (Py_ssize_t at = 0; at < PyList_GET_SIZE(files) && at < MOST_THREADS; at++, wait->file_count++)
+        if (!PyArg_ParseTuple(PyList_GET_ITEM(files, at), "ki", &wait->files[at].native_id, &wait->files[at].file))
+            return false;
+    return true;
+}
+
 static PyObject *wait_for_change(RssWatch *self, PyObject *arguments) {
-    Wait wait;
+    Wait wait = {.interpreter = PyInterpreterState_Get()};
     long long level, pause, longest, limit;
     unsigned int most;
-    if (!PyArg_ParseTuple(arguments, "iLLLLI", &wait.file, &level, &pause, &longest, &limit, &most)) return NULL;
-    wait.interpreter = PyInterpreterState_Get();
-    wait.watched = find_thread(wait.interpreter, self->thread);
+    PyObject *files;
+    if (!PyArg_ParseTuple(arguments, "iO!LLLLI", &wait.file, &PyList_Type, &files, &level, &pause, &longest, &limit, &most))
+        return NULL;
+    if (!take_files(&wait, files)) return NULL;
     wait.level = level;
     wait.pause_ns = pause;
     wait.longest_pause_ns = longest;
     wait.limit_ns = limit;
     wait.most_samples = most < MOST_SAMPLES ? most : MOST_SAMPLES;
-    self->sample_count = self->frame_count = 0;
+    self->sample_count = self->thread_count = self->frame_count = 0;
     code_copies_clear_if_full(self->copies);
-    if (!wait.watched) Py_RETURN_NONE;
     bool readable;
     Py_BEGIN_ALLOW_THREADS
     readable = watch(self, &wait);
@@ -211,22 +268,22 @@ static PyObject *stop(RssWatch *self, PyObject *nothing) {
 static void dealloc(RssWatch *self) {
     code_copies_free(self->copies);
     free(self->samples);
+    free(self->threads);
     free(self->frames);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
 static PyObject *new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
-    static char *names[] = {"thread", NULL};
-    unsigned long thread;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "k", names, &thread)) return NULL;
+    static char *names[] = {NULL};
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "", names)) return NULL;
     RssWatch *self = (RssWatch *)type->tp_alloc(type, 0);
     if (!self) return NULL;
-    self->thread = thread;
     self->page_size = sysconf(_SC_PAGESIZE);
     self->copies = code_copies_new();
     self->samples = malloc(MOST_SAMPLES * sizeof *self->samples);
+    self->threads = malloc(MOST_SAMPLES * MOST_SAMPLED_THREADS * sizeof *self->threads);
     self->frames = malloc(ROOM * sizeof *self->frames);
-    if (self->copies && self->samples && self->frames) return (PyObject *)self;
+    if (self->copies && self->samples && self->threads && self->frames) return (PyObject *)self;
     Py_DECREF(self);
     return PyErr_NoMemory();
 }
@@ -246,7 +303,7 @@ static PyMethodDef methods[] = {
 PyTypeObject rss_watch_type = {
     .ob_base = PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "fwmemtrace.core._compiled.RssWatch",
-    .tp_doc = "Waits for RSS to change, and samples the stack of a thread when it has risen.",
+    .tp_doc = "Waits for RSS to change, and samples the stacks of the threads that ran when it has risen.",
     .tp_basicsize = sizeof(RssWatch),
     .tp_flags = Py_TPFLAGS_DEFAULT,
     .tp_new = new,

@@ -26,6 +26,27 @@ bool read_memory(uintptr_t address, void *copy, size_t size);  // of this proces
 size_t other_stack(const PyThreadState *thread, OtherFrame *frames, size_t most);  // innermost first; 0: cannot be read
 bool other_code(uintptr_t code, CodeHead *head);                                   // false if it is no code object
 
+// ---- other_threads.c
+
+#define MOST_THREADS 64
+
+typedef struct {
+    const PyThreadState *state;
+    unsigned long identifier, native_id;
+    int64_t processor_ns;
+} OtherThread;
+
+// Lists the threads of Python's beside this one; more than `most` if there are more.
+size_t other_threads(PyInterpreterState *interpreter, OtherThread *threads, size_t most);
+int64_t processor_time_ns(unsigned long native_id);  // -1 if the thread has ended
+
+typedef struct {
+    int64_t faults;  // -1 if nothing is known
+    bool runs;       // or is ready to: it does not wait
+} ThreadState;
+
+ThreadState thread_state(int file);  // of the thread whose `stat` the file is
+
 // ---- code_copies.c: code objects by value
 
 typedef struct CodeCopies CodeCopies;
@@ -35,7 +56,7 @@ void code_copies_free(CodeCopies *copies);
 void code_copies_clear_if_full(CodeCopies *copies);
 // Returns the number of a code object, counted from 1; 0 if it cannot be read or there is no room.
 uint32_t code_copies_number(CodeCopies *copies, const OtherFrame *frame, int32_t *instruction);
-// Returns a list of tuples: name, file, first line, table of lines; and how many were taken before.
+// Returns a list of tuples: address, name, file, first line, table of lines; and how many were taken before.
 PyObject *code_copies_take_new(CodeCopies *copies, uint32_t *known);
 
 // ---- rss_watch.c

@@ -110,13 +110,24 @@ class SymbolTable:
     def __init__(self, symbols: bytes | memoryview, names: bytes | memoryview, /) -> None: ...
     def name_at(self, address: int, /) -> bytes | None: ...
 
+# Of a thread: identifier, native identifier, processor time, page faults or -1, whether it runs, and the stack: numbers
+# of codes counted from 1, and instructions.
+ThreadSample: TypeAlias = tuple[int, int, int, int, bool, tuple[tuple[int, ...], tuple[int, ...]]]
+# The time, RSS, page faults of the process, and the threads that ran; whether there was only one.
+RssSample: TypeAlias = tuple[int, int, int, list[ThreadSample], bool]
+
 class RssWatch:
     stopped: int
-    def __init__(self, thread: int) -> None: ...
+    def __init__(self) -> None: ...
     def wait(
-        self, file: int, rss: int, step_ns: int, longest_step_ns: int, limit_ns: int, most: int, /
-    ) -> (
-        tuple[list[tuple[int, int, tuple[tuple[int, ...], tuple[int, ...]]]], list[tuple[str, str, int, bytes]], int]
-        | None
-    ): ...
+        self,
+        file: int,
+        thread_files: list[tuple[int, int]],
+        rss: int,
+        step_ns: int,
+        longest_step_ns: int,
+        limit_ns: int,
+        most: int,
+        /,
+    ) -> tuple[list[RssSample], list[tuple[int, str, str, int, bytes]], int] | None: ...
     def stop(self) -> None: ...

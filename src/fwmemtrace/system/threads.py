@@ -37,7 +37,7 @@ def page_faults(native_id: int, files: HeldReads) -> int | None:
     """
     try:
         # The name is in parentheses and may hold any character.
-        fields = files.read(_file_of(native_id)).rpartition(b")")[2].split()
+        fields = files.read(_name_of(native_id)).rpartition(b")")[2].split()
         return int(fields[_MINOR_FAULTS]) + int(fields[_MAJOR_FAULTS])
     except (OSError, IndexError):
         return None
@@ -51,6 +51,19 @@ def count_threads() -> int:
         return 0
 
 
+def file_of(native_id: int, files: HeldReads) -> int:
+    """Return the descriptor of the file that `page_faults` reads.
+
+    Args:
+        native_id: see `threading.Thread.native_id`.
+        files: what `page_faults` was given.
+
+    Raises:
+        OSError: if the thread has ended.
+    """
+    return files.number(_name_of(native_id))
+
+
 def forget(native_id: int, files: HeldReads) -> None:
     """Close the file of a thread that has ended.
 
@@ -58,8 +71,8 @@ def forget(native_id: int, files: HeldReads) -> None:
         native_id: see `threading.Thread.native_id`.
         files: what `page_faults` was given.
     """
-    files.drop(_file_of(native_id))
+    files.drop(_name_of(native_id))
 
 
-def _file_of(native_id: int) -> str:
+def _name_of(native_id: int) -> str:
     return f"task/{native_id}/stat"

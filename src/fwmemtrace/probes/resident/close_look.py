@@ -50,18 +50,20 @@ class CloseLook:
         self._watch: Watch | None = None
         self._switching = ShortSwitchInterval()
         self._call = LastingCall()
+        self._waited_at: dict[int, tuple[CodeType, _Makers]] = {}  # by thread, when RSS had risen
         self._asked_for = 0, _Makers()  # the thread and place that the latest watch is for
         self._asked_code: CodeType | None = None  # the code of that place
         self._was_on = False  # at the look before
         self._settled = True  # whether the budget has paid for the latest watch
 
-    def makers(self, rises: Mapping[int, tuple[Stack, int]], time_ns: int) -> dict[int, Stack]:
+    def makers(self, rises: Mapping[int, tuple[Stack, int, bool]], time_ns: int) -> dict[int, Stack]:
         """Return the stacks to charge with rises.
 
         Runs in the timeline's thread.
 
         Args:
-            rises: for each thread, where it was seen, and by how many bytes it made RSS rise.
+            rises: for each thread, where it was seen, by how many bytes it made RSS rise, and whether it is known to
+                run there.
             time_ns: when that was.
         """
         watch, was_on = self._watch, self._was_on
@@ -73,12 +75,14 @@ class CloseLook:
                 for stack, size in found[thread].items():
                     ended[stack] = ended.get(stack, 0) + size
         charged = {}
-        for thread, (stack, size) in rises.items():
-            if not stack:
+        for thread, (stack, size, runs) in rises.items():
+            if not stack or runs:
+                self._learn_from(thread, stack, size)
                 charged[thread] = stack
                 continue
             makers = self._makers_at(stack)
             makers.risen += size
+            self._waited_at[thread] = stack.codes[0], makers
             if self._call.lasts(
                 thread, time_ns
             ):  # it makes RSS rise itself, whoever did so before the thread came here
@@ -104,6 +108,12 @@ class CloseLook:
                 self._call.mark()
         self._settle()
         return charged
+
+    def _learn_from(self, thread: int, stack: Stack, size: int) -> None:
+        """A thread makes RSS rise: what it does so for the next time that its rise is seen only while it waits."""
+        code, makers = self._waited_at.get(thread, (None, None))
+        if makers is not None and any(called_by is code for called_by in stack.codes[1:]):
+            makers.learn({stack: size})
 
     def _consider(self, thread: int, code: CodeType, makers: _Makers) -> None:
         """Have the program watched, if this may show who made RSS rise."""

@@ -1,22 +1,23 @@
 """The pauses between two looks at RSS, and what is seen of it meanwhile.
 
 With the compiled core a pause is spent without the interpreter's lock: the core reads RSS in short steps and samples
-the stack of the main thread when it has risen. That costs a tenth of a look from here, and comes at the moment itself.
+the stacks of the threads that ran when it has risen. That costs a tenth of a look from here, and is exact in time.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import NamedTuple, Protocol
 
 from ... import core
 from ...system.held_reads import HeldReads
-from .running_threads import Stack
+from .running_threads import ThreadReading, without_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import CodeType
+    from collections.abc import Callable, Sequence
+    from types import CodeType, FrameType
 
     from ...core._compiled import RssWatch
 
@@ -31,12 +32,21 @@ class Reading(NamedTuple):
     Attributes:
         time_ns: of `perf_counter_ns`.
         rss: in bytes.
-        stack: what the main thread ran; empty if RSS has fallen, or it could not be read.
+        faults: the page faults of the process so far.
+        threads: those that ran.
+        is_alone: whether there was one thread only.
     """
 
     time_ns: int
     rss: int
-    stack: Stack
+    faults: int
+    threads: list[ThreadReading]
+    is_alone: bool
+
+    @property
+    def has_stacks(self) -> bool:
+        """Whether the stacks of all these threads could be read."""
+        return all(thread.stack for thread in self.threads)
 
 
 class Pauses(Protocol):
@@ -85,22 +95,30 @@ class WatchedPauses:
     """Has the core look at RSS during the pauses.
 
     Args:
-        watch: the core's, for the main thread.
+        watch: the core's.
         files: has /proc/self/statm open.
+        thread_files: returns the files that tell the page faults of threads, by native identifier.
     """
 
     sparing_s = 0.005
 
-    def __init__(self, watch: RssWatch, files: HeldReads) -> None:
+    def __init__(self, watch: RssWatch, files: HeldReads, thread_files: Callable[[], list[tuple[int, int]]]) -> None:
         self._watch = watch
         self._files = files
+        self._thread_files = thread_files
         self._plain = PlainPauses()
         self._codes: list[CodeType] = []
 
     def rest(self, pause_s: float, longest_s: float, rss: int, most: int) -> Sequence[Reading] | None:
         step_ns = int(pause_s * _NS)
         found = self._watch.wait(
-            self._files.number("statm"), rss, step_ns, max(step_ns, _LONGEST_STEP_NS), int(longest_s * _NS), most
+            self._files.number("statm"),
+            self._thread_files(),
+            rss,
+            step_ns,
+            max(step_ns, _LONGEST_STEP_NS),
+            int(longest_s * _NS),
+            most,
         )
         if found is None:  # the program has closed the file, which is opened again by the next look
             return self._plain.rest(pause_s, longest_s, rss, most)
@@ -108,27 +126,58 @@ class WatchedPauses:
             return None
         samples, new_codes, known = found
         del self._codes[known:]
-        self._codes += [
-            _TEMPLATE.replace(co_name=name, co_qualname=name, co_filename=file, co_firstlineno=line, co_linetable=table)
-            for name, file, line, table in new_codes
-        ]
-        codes = self._codes
+        if new_codes:
+            self._add(new_codes)
         return [
-            Reading(time_ns, now, Stack(tuple([codes[number - 1] for number in numbers]), instructions))
-            for time_ns, now, (numbers, instructions) in samples
+            Reading(time_ns, now, faults, [self._thread(*thread) for thread in threads], is_alone)
+            for time_ns, now, faults, threads, is_alone in samples
         ]
+
+    def _add(self, new_codes: list[tuple[int, str, str, int, bytes]]) -> None:
+        running = _running_codes()
+        for address, name, file, line, table in new_codes:
+            code = running.get(address)
+            if code is None or (code.co_qualname, code.co_filename, code.co_firstlineno) != (name, file, line):
+                code = _TEMPLATE.replace(
+                    co_name=name, co_qualname=name, co_filename=file, co_firstlineno=line, co_linetable=table
+                )
+            self._codes.append(code)
+
+    def _thread(
+        self,
+        ident: int,
+        native_id: int,
+        processor_ns: int,
+        faults: int,
+        runs: bool,
+        stack: tuple[tuple[int, ...], tuple[int, ...]],
+    ) -> ThreadReading:
+        numbers, instructions = stack
+        codes = tuple([self._codes[number - 1] for number in numbers])
+        return ThreadReading(ident, native_id, processor_ns, faults, runs, without_ours(codes, instructions))
 
     def stop(self) -> None:
         self._watch.stop()
         self._plain.stop()
 
 
-def pauses_for(files: HeldReads) -> Pauses:
+def _running_codes() -> dict[int, CodeType]:
+    """Return the code objects of all frames by their addresses: a copy of one of them would not be the same object."""
+    codes: dict[int, CodeType] = {}
+    for innermost in sys._current_frames().values():
+        frame: FrameType | None = innermost
+        while frame is not None:
+            codes[id(frame.f_code)] = frame.f_code
+            frame = frame.f_back
+    return codes
+
+
+def pauses_for(files: HeldReads, thread_files: Callable[[], list[tuple[int, int]]]) -> Pauses:
     """Return pauses of the best kind that there is here.
 
     Args:
         files: those of the thread that rests.
+        thread_files: returns the files that tell the page faults of threads, by native identifier.
     """
     make = getattr(core.load()[0], "RssWatch", None)
-    main = threading.main_thread().ident
-    return PlainPauses() if make is None or main is None else WatchedPauses(make(main), files)
+    return PlainPauses() if make is None else WatchedPauses(make(), files, thread_files)

@@ -61,7 +61,7 @@ class LastingCall:
             self._pending = call_in_main_thread(_do_nothing)
 
     def lasts(self, thread: int, time_ns: int) -> bool:
-        """Return whether this is the main thread, at this time already in the call that it was in when it was marked."""
+        """Return whether this is the main thread, in the call that it was in when it was marked, before this time."""
         is_main = thread == threading.main_thread().ident
         return is_main and time_ns > self._since_ns and self._pending is not None and self._pending.waits
 

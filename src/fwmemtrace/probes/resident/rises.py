@@ -40,21 +40,8 @@ class Threads(Protocol):
     def shares(self) -> Mapping[int, float]:
         """Return each thread's share of the rise."""
 
-
-class OneThread:
-    """The only thread of Python's that ran, and its stack."""
-
-    def __init__(self, thread: int, stack: Stack) -> None:
-        self._thread, self._stack = thread, stack
-
-    def advance(self) -> None:
-        pass
-
-    def stacks(self) -> Mapping[int, Stack]:
-        return {self._thread: self._stack}
-
-    def shares(self) -> Mapping[int, float]:
-        return {self._thread: 1.0}
+    def runs(self, thread: int) -> bool:
+        """Return whether a thread is known to run, so that it is where RSS rises."""
 
 
 class RiseSampler:
@@ -65,7 +52,8 @@ class RiseSampler:
         rss: the first reading, in bytes.
         accounted: returns what others account for (imports).
         threads: finds the threads that ran.
-        makers: given where threads were seen, by how much they made RSS rise, and when, returns the stacks to charge.
+        makers: given where threads were seen, by how much they made RSS rise, whether they run, and when all that was,
+            returns the stacks to charge.
         faults: returns the page faults of a forked process, which copies pages of its parent.
     """
 
@@ -75,7 +63,7 @@ class RiseSampler:
         rss: int,
         accounted: Callable[[], Accounted],
         threads: Threads,
-        makers: Callable[[Mapping[int, tuple[Stack, int]], int], dict[int, Stack]] | None = None,
+        makers: Callable[[Mapping[int, tuple[Stack, int, bool]], int], dict[int, Stack]] | None = None,
         faults: Callable[[], int] | None = None,
     ) -> None:
         self._read_faults = faults
@@ -121,7 +109,9 @@ class RiseSampler:
             self._settle(parts)
         charged: Mapping[int, Stack] = {}
         if self._makers is not None and parts:
-            seen = {thread: (self._seen.get(thread, NO_STACK), part) for thread, part in parts.items()}
+            seen = {
+                thread: (self._seen.get(thread, NO_STACK), part, threads.runs(thread)) for thread, part in parts.items()
+            }
             charged = self._makers(seen, time_ns)
         before, self._previous = self._previous, {}
         for thread, part in parts.items():

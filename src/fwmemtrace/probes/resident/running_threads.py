@@ -10,15 +10,15 @@ from __future__ import annotations
 import _thread
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from os.path import dirname
-from types import CodeType, FrameType
+from types import CodeType, FrameType, MappingProxyType
 from typing import NamedTuple
 
 from ...packages import package_of
 from ...system.held_reads import HeldReads
-from ...system.threads import forget, page_faults, processor_time_ns
+from ...system.threads import file_of, forget, page_faults, processor_time_ns
 
 _DEEPEST = 100  # frames of a stack, the innermost ones; recursion may be deeper
 _MOST_CANDIDATES = 8
@@ -59,6 +59,27 @@ class Stack(NamedTuple):
 
 
 NO_STACK = Stack((), ())
+_NOTHING_KNOWN: Mapping[int, Stack] = MappingProxyType({})
+
+
+class ThreadReading(NamedTuple):
+    """What was read of a thread while it ran.
+
+    Attributes:
+        ident: Python's identifier.
+        native_id: the kernel's.
+        processor_ns: its processor time since it began, in nanoseconds.
+        faults: its page faults since it began; -1 if they are not known.
+        runs: whether it is known to run, or to be ready to; others may wait for something.
+        stack: what it ran; empty if that could not be read.
+    """
+
+    ident: int
+    native_id: int
+    processor_ns: int
+    faults: int
+    runs: bool
+    stack: Stack
 
 
 class RunningThreads:
@@ -123,24 +144,71 @@ class RunningThreads:
         for thread in self._order.keys() - native.keys():
             del self._order[thread]
 
-    def stacks(self) -> dict[int, Stack]:
+    def advance_to(self, readings: list[ThreadReading], all_faults: int, *, is_alone: bool) -> None:
+        """Take note of who ran since the last call, by what was read at a moment since then.
+
+        Args:
+            readings: of the threads that ran.
+            all_faults: the page faults of the process.
+            is_alone: whether there was one thread only, whose processor time was not read.
+        """
+        self._all_new, self._all_before = all_faults - self._all_before, all_faults
+        self._new_faults = {}
+        if is_alone:
+            self._processor_ns, self._ran, self._was_alone = {}, [readings[0].ident], True
+            return
+        self._was_alone = False
+        took = {one.ident: one.processor_ns - self._processor_ns.get(one.native_id, 0) for one in readings}
+        readings = [one for one in readings if took[one.ident] >= _RAN_NS]
+        readings.sort(key=lambda one: -took[one.ident])
+        self._ran = [one.ident for one in readings]
+        unknown = []
+        for one in readings:
+            self._processor_ns[one.native_id] = one.processor_ns
+            if one.faults >= 0 and one.native_id in self._faults:
+                self._new_faults[one.ident] = one.faults - self._faults[one.native_id]
+                self._faults[one.native_id] = one.faults
+            else:
+                unknown.append(one.ident)
+        rest = max(0, self._all_new - sum(self._new_faults.values()))
+        whole = sum(took[thread] for thread in unknown)
+        for thread in unknown:
+            self._new_faults[thread] = rest * took[thread] // whole
+        for thread in reversed(self._ran):
+            self._order.pop(thread, None)
+            self._order[thread] = None
+
+    def files(self) -> list[tuple[int, int]]:
+        """Return the native identifiers of threads, the main one and those that ran, and their files; see `file_of`."""
+        found = []
+        main = threading.main_thread().native_id
+        for number in {*self._faults, main} if main is not None else self._faults:
+            try:
+                found.append((number, file_of(number, self._files)))
+            except OSError:  # it has ended
+                pass
+        return found
+
+    def stacks(self, known: Mapping[int, Stack] = _NOTHING_KNOWN) -> dict[int, Stack]:
         """Return the stacks of the threads that may have made RSS rise before the last `advance`, by their identifiers.
 
         The thread that had the interpreter's lock has just released it, so the stacks are those of this moment.
+
+        Args:
+            known: those of threads that were read before.
         """
         frames = sys._current_frames()
         frames.pop(threading.get_ident(), None)
-        self._ran = [thread for thread in self._ran if thread in frames]
+        self._ran = [thread for thread in self._ran if thread in frames or thread in known]
         waiting = (thread for thread in reversed(self._order) if thread not in self._ran and thread in frames)
         self._waits = next((thread for thread in waiting if not _idle(frames[thread])), None)
         if not self._ran and self._waits is None:
             self._ran = [*frames][:1]
         chosen = self._ran if self._waits is None else [*self._ran, self._waits]
+        stacks = {thread: known[thread] if thread in known else stack_of(frames[thread]) for thread in chosen}
         return {
-            thread: stack_of(frames[thread])
-            if thread == self._main
-            else self._with_waiter(stack_of(frames[thread]), frames)
-            for thread in chosen
+            thread: stack if thread == self._main else self._with_waiter(stack, frames)
+            for thread, stack in stacks.items()
         }
 
     def _with_waiter(self, stack: Stack, frames: dict[int, FrameType]) -> Stack:
@@ -168,6 +236,10 @@ class RunningThreads:
             return {alone: 1.0}
         return {thread: weight / total for thread, weight in weights.items() if weight}
 
+    def runs(self, thread: int) -> bool:
+        """Return whether a thread is known to run, which is not known of any here: they wait for the interpreter."""
+        return False
+
 
 def stack_of(innermost: FrameType) -> Stack:
     """Return the stack of a thread, by its innermost frame."""
@@ -181,7 +253,15 @@ def stack_of(innermost: FrameType) -> Stack:
         codes.append(frame.f_code)
         instructions.append(frame.f_lasti)
         frame = frame.f_back
-    return Stack(tuple(codes), tuple(instructions))
+    return without_ours(tuple(codes), tuple(instructions))
+
+
+def without_ours(codes: tuple[CodeType, ...], instructions: tuple[int, ...]) -> Stack:
+    """Return a stack without the innermost frames that are the tracer's, such as those of `Watch`."""
+    first = 0
+    while first < len(codes) and codes[first].co_filename.startswith(_OURS):
+        first += 1
+    return Stack(codes[first:], instructions[first:]) if 0 < first < len(codes) else Stack(codes, instructions)
 
 
 def line_of(code: CodeType, instruction: int) -> int:

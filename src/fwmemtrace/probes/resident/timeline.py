@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns, thread_time_ns
 
 from ...foreign_errors import is_passing
@@ -16,8 +16,8 @@ from ..exclusion import BackgroundWork
 from .close_look import CloseLook
 from .pauses import PlainPauses, Reading, pauses_for
 from .points import Points
-from .rises import OneThread, RiseSampler
-from .running_threads import RunningThreads
+from .rises import RiseSampler
+from .running_threads import RunningThreads, Stack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,17 +78,17 @@ class Timeline:
         if context.settings.short_calls and has_proc:
             budget = context.governor.for_probe(_CLOSE_LOOK_SHARE, advance_ns=_CLOSE_LOOK_ADVANCE_NS)
             self._close_look = CloseLook(accounted, budget)
+        self._running = RunningThreads(self._files, self._meter.page_faults)
         self._rises = RiseSampler(
             context.emit,
             self._rss(),
             accounted,
-            RunningThreads(self._files, self._meter.page_faults),
+            self._running,
             self._close_look.makers if self._close_look is not None else None,
             self._meter.page_faults if forked else None,
         )
         # A fork copies pages without RSS changing, so a forked process has to be looked at.
-        self._pauses = pauses_for(self._files) if has_proc and not forked else PlainPauses()
-        self._main = threading.main_thread().ident or 0
+        self._pauses = pauses_for(self._files, self._running.files) if has_proc and not forked else PlainPauses()
         self._accounted_before = accounted()
         context.attribution.follow()
         self._turn = threading.Lock()  # held during each look
@@ -150,8 +150,8 @@ class Timeline:
             while at < len(changes) and changes[at][0] <= reading.time_ns:
                 self._accounted_before = changes[at][1]
                 at += 1
-            if reading.stack:
-                threads = OneThread(self._main, reading.stack)
+            if reading.has_stacks:
+                threads = _ReadThreads(self._running, reading)
                 rose = self._rises.look(reading.rss, reading.time_ns, self._accounted_before, threads) or rose
         if changes:
             self._accounted_before = changes[-1][1]
@@ -191,3 +191,22 @@ class Timeline:
         if self._close_look is not None:
             self._close_look.stop()
         self._files.close()
+
+
+class _ReadThreads:
+    """The threads that ran before a reading of a pause."""
+
+    def __init__(self, running: RunningThreads, reading: Reading) -> None:
+        self._running, self._reading = running, reading
+
+    def advance(self) -> None:
+        self._running.advance_to(self._reading.threads, self._reading.faults, is_alone=self._reading.is_alone)
+
+    def stacks(self) -> Mapping[int, Stack]:
+        return self._running.stacks({thread.ident: thread.stack for thread in self._reading.threads})
+
+    def shares(self) -> Mapping[int, float]:
+        return self._running.shares()
+
+    def runs(self, thread: int) -> bool:
+        return any(one.runs for one in self._reading.threads if one.ident == thread)
