@@ -14,7 +14,7 @@
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
-#define CORE_INTERFACE 3  // as in core/__init__.py: to be counted up in both where a change needs a new build
+#define CORE_INTERFACE 4  // as in core/__init__.py: to be counted up in both where a change needs a new build
 
 #define COLD __attribute__((cold, noinline))
 

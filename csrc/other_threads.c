@@ -9,6 +9,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#define Py_BUILD_CORE 1
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpragmas"
+#pragma GCC diagnostic ignored "-Wpedantic"
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#pragma GCC diagnostic ignored "-Wcast-qual"
+#undef _PyGC_FINALIZED
+#include "internal/pycore_interp.h"
+#pragma GCC diagnostic pop
+#undef Py_BUILD_CORE
+
 enum { PER_THREAD_SCHED = 6, MOST_WALKED = 2 * MOST_THREADS };
 
 size_t other_threads(PyInterpreterState *interpreter, OtherThread *threads, size_t most) {
@@ -26,6 +38,8 @@ size_t other_threads(PyInterpreterState *interpreter, OtherThread *threads, size
     }
     return count;
 }
+
+uint64_t threads_begun(const PyInterpreterState *interpreter) { return interpreter->threads.next_unique_id; }
 
 int64_t processor_time_ns(unsigned long native_id) {
     // MAKE_THREAD_CPUCLOCK in linux/posix-timers.h

@@ -36,6 +36,7 @@ typedef struct {
 
 typedef struct {
     int64_t time_ns, rss, faults;
+    uint64_t begun;
     uint32_t first, count;  // threads that ran
     bool is_alone;          // there was one thread only, whose time was not asked for
 } RssSample;
@@ -122,6 +123,7 @@ static bool note_threads(RssWatch *self, const Wait *wait, RssSample *sample) {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     sample->faults = usage.ru_minflt + usage.ru_majflt;
+    sample->begun = threads_begun(wait->interpreter);
     sample->first = self->thread_count;
     for (size_t at = 0; at < count && sample->count < MOST_SAMPLED_THREADS; at++) {
         OtherThread *other = &threads[at];
@@ -215,8 +217,8 @@ static PyObject *found(RssWatch *self) {
     for (uint32_t at = 0; list && at < self->sample_count; at++) {
         const RssSample *sample = &self->samples[at];
         PyObject *threads = threads_of(self, sample);
-        PyObject *row = threads ? Py_BuildValue("LLLNO", sample->time_ns, sample->rss, sample->faults, threads,
-                                                sample->is_alone ? Py_True : Py_False)
+        PyObject *row = threads ? Py_BuildValue("LLLKNO", sample->time_ns, sample->rss, sample->faults,
+                                                (unsigned long long)sample->begun, threads, sample->is_alone ? Py_True : Py_False)
                                 : NULL;
         if (!row || PyList_Append(list, row)) Py_CLEAR(list);
         Py_XDECREF(row);

@@ -38,6 +38,7 @@ typedef struct {
 
 // Lists the threads of Python's beside this one; more than `most` if there are more.
 size_t other_threads(PyInterpreterState *interpreter, OtherThread *threads, size_t most);
+uint64_t threads_begun(const PyInterpreterState *interpreter);  // how many threads of Python's there have been
 int64_t processor_time_ns(unsigned long native_id);  // -1 if the thread has ended
 
 typedef struct {

@@ -113,8 +113,9 @@ class SymbolTable:
 # Of a thread: identifier, native identifier, processor time, page faults or -1, whether it runs, and the stack: numbers
 # of codes counted from 1, and instructions.
 ThreadSample: TypeAlias = tuple[int, int, int, int, bool, tuple[tuple[int, ...], tuple[int, ...]]]
-# The time, RSS, page faults of the process, and the threads that ran; whether there was only one.
-RssSample: TypeAlias = tuple[int, int, int, list[ThreadSample], bool]
+# The time, RSS, page faults of the process, how many threads there have been, those that ran, and whether there was
+# only one.
+RssSample: TypeAlias = tuple[int, int, int, int, list[ThreadSample], bool]
 
 class RssWatch:
     stopped: int

@@ -9,6 +9,7 @@ RSS rise, in the same proportions.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from types import CodeType
 from typing import TypeAlias
@@ -16,6 +17,7 @@ from typing import TypeAlias
 from ..attribution import Accounted
 from ..governor import TimeBudget
 from .pending_calls import LastingCall
+from .rises import Rise
 from .running_threads import Stack, line_of
 from .switch_interval import ShortSwitchInterval
 from .watch import Watch
@@ -50,20 +52,22 @@ class CloseLook:
         self._watch: Watch | None = None
         self._switching = ShortSwitchInterval()
         self._call = LastingCall()
+        self._main = threading.main_thread().ident
+        self._ended = _Makers()  # threads but the main one, of which others are made while these last
+        self._ran_in: dict[int, CodeType | None] = {}  # by thread, at the look before, if it ran
         self._waited_at: dict[int, tuple[CodeType, _Makers]] = {}  # by thread, when RSS had risen
         self._asked_for = 0, _Makers()  # the thread and place that the latest watch is for
         self._asked_code: CodeType | None = None  # the code of that place
         self._was_on = False  # at the look before
         self._settled = True  # whether the budget has paid for the latest watch
 
-    def makers(self, rises: Mapping[int, tuple[Stack, int, bool]], time_ns: int) -> dict[int, Stack]:
+    def makers(self, rises: Mapping[int, Rise], time_ns: int) -> dict[int, Stack]:
         """Return the stacks to charge with rises.
 
         Runs in the timeline's thread.
 
         Args:
-            rises: for each thread, where it was seen, by how many bytes it made RSS rise, and whether it is known to
-                run there.
+            rises: of threads, by their identifiers.
             time_ns: when that was.
         """
         watch, was_on = self._watch, self._was_on
@@ -75,17 +79,24 @@ class CloseLook:
                 for stack, size in found[thread].items():
                     ended[stack] = ended.get(stack, 0) + size
         charged = {}
-        for thread, (stack, size, runs) in rises.items():
-            if not stack or runs:
-                self._learn_from(thread, stack, size)
-                charged[thread] = stack
+        for thread, (stack, size, runs, is_left_alone) in rises.items():
+            if is_left_alone and self._ended.known:
+                charged[thread] = self._ended.charge(stack, size)
                 continue
+            if not stack or (runs and not self._waits_in(thread, stack.codes[0])):
+                charged[thread] = self._while_it_runs(thread, stack, size)
+                continue
+            self._ran_in.pop(thread, None)
             makers = self._makers_at(stack)
             makers.risen += size
-            self._waited_at[thread] = stack.codes[0], makers
-            if self._call.lasts(
-                thread, time_ns
-            ):  # it makes RSS rise itself, whoever did so before the thread came here
+            caller = self._caller_of(thread, stack)
+            if caller is None:
+                self._waited_at[thread] = stack.codes[0], makers
+            elif not caller.is_watched:
+                caller.learn({stack: size})
+            if thread != self._main:
+                self._ended.learn({stack: size})
+            if self._call.lasts(thread, time_ns):  # it makes RSS rise, whoever did so before the thread came here
                 makers.learn({stack: size})
                 charged[thread] = stack
                 continue
@@ -94,6 +105,7 @@ class CloseLook:
             made = found.get(thread, {})
             if sum(made.values()) < _EXPLAINED * size:
                 made = {**ended, **made}
+            was_seen = bool(made)
             rest = size - sum(made.values())
             if was_on and self._was_on and rest > 0:  # made by the call that is under way
                 made = {**made, stack: made.get(stack, 0) + rest}
@@ -102,6 +114,7 @@ class CloseLook:
             for_thread, asked_for = self._asked_for
             for learning in {makers, asked_for} if thread == for_thread else {makers}:
                 learning.learn(made)
+                learning.is_watched = learning.is_watched or was_seen
             self._consider(thread, stack.codes[0], makers)
             charged[thread] = makers.charge(stack, size)
             if makers.known:
@@ -109,11 +122,33 @@ class CloseLook:
         self._settle()
         return charged
 
-    def _learn_from(self, thread: int, stack: Stack, size: int) -> None:
-        """A thread makes RSS rise: what it does so for the next time that its rise is seen only while it waits."""
-        code, makers = self._waited_at.get(thread, (None, None))
-        if makers is not None and any(called_by is code for called_by in stack.codes[1:]):
-            makers.learn({stack: size})
+    def _while_it_runs(self, thread: int, stack: Stack, size: int) -> Stack:
+        """Return the stack to charge with a rise of a thread that was seen while it ran.
+
+        One that was there at the look before as well has made RSS rise there. Else it may have been somewhere else in
+        between, which a watch knows better. What is learnt helps the next time that the thread is seen only when it
+        waits.
+        """
+        code = stack.codes[0] if stack else None
+        before, self._ran_in[thread] = self._ran_in.get(thread), code
+        makers = self._caller_of(thread, stack)
+        if makers is not None:
+            if makers.is_watched and code is not before:
+                return makers.charge(stack, size)
+            if not makers.is_watched:
+                makers.learn({stack: size})
+        if thread != self._main:
+            self._ended.learn({stack: size})
+        return stack
+
+    def _waits_in(self, thread: int, code: CodeType) -> bool:
+        """Return whether this is the function in which a thread waited last: it may be about to wait again."""
+        return thread in self._waited_at and self._waited_at[thread][0] is code
+
+    def _caller_of(self, thread: int, stack: Stack) -> _Makers | None:
+        """Return the makers of where the thread waited last, if what it does now was called by the function there."""
+        waited_in, makers = self._waited_at.get(thread, (None, None))
+        return makers if any(caller is waited_in for caller in stack.codes[1:]) else None
 
     def _consider(self, thread: int, code: CodeType, makers: _Makers) -> None:
         """Have the program watched, if this may show who made RSS rise."""
@@ -172,9 +207,10 @@ class CloseLook:
 class _Makers:
     """Who makes RSS rise before a thread is seen at one place."""
 
-    __slots__ = ("_charged", "_made", "_settled", "risen")
+    __slots__ = ("_charged", "_made", "_settled", "is_watched", "risen")
 
     def __init__(self) -> None:
+        self.is_watched = False  # whether a watch has found them
         self.risen = 0  # in bytes, all in all
         self._settled = 0  # the same when watching last showed who
         self._made: dict[Stack, float] = {}

@@ -33,6 +33,7 @@ class Reading(NamedTuple):
         time_ns: of `perf_counter_ns`.
         rss: in bytes.
         faults: the page faults of the process so far.
+        begun: how many threads of Python's there have been.
         threads: those that ran.
         is_alone: whether there was one thread only.
     """
@@ -40,6 +41,7 @@ class Reading(NamedTuple):
     time_ns: int
     rss: int
     faults: int
+    begun: int
     threads: list[ThreadReading]
     is_alone: bool
 
@@ -129,8 +131,8 @@ class WatchedPauses:
         if new_codes:
             self._add(new_codes)
         return [
-            Reading(time_ns, now, faults, [self._thread(*thread) for thread in threads], is_alone)
-            for time_ns, now, faults, threads, is_alone in samples
+            Reading(time_ns, now, faults, begun, [self._thread(*thread) for thread in threads], is_alone)
+            for time_ns, now, faults, begun, threads, is_alone in samples
         ]
 
     def _add(self, new_codes: list[tuple[int, str, str, int, bytes]]) -> None:

@@ -12,7 +12,7 @@ subtracted from each rise.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ...records import PagesCopied, Record, RssChange, SampledStack
 from ...system.proc import PAGE_SIZE
@@ -26,6 +26,22 @@ _SMALLEST_SHARE = 0.05  # of a rise; a thread with less goes with the others
 _END_OF_A_RISE = 8
 # A program that generates code must not fill its memory with our table.
 _MOST_STACKS = 4096
+
+
+class Rise(NamedTuple):
+    """A thread's part of a rise of RSS.
+
+    Attributes:
+        stack: where the thread was seen.
+        size: in bytes.
+        runs: whether it is known to run there, and not to wait.
+        is_left_alone: whether threads that have ended made RSS rise, and this is the only one left.
+    """
+
+    stack: Stack
+    size: int
+    runs: bool
+    is_left_alone: bool
 
 
 class Threads(Protocol):
@@ -43,6 +59,9 @@ class Threads(Protocol):
     def runs(self, thread: int) -> bool:
         """Return whether a thread is known to run, so that it is where RSS rises."""
 
+    def is_left_alone(self, thread: int) -> bool:
+        """Return whether threads that have ended made RSS rise, not this one, which is the only one left."""
+
 
 class RiseSampler:
     """Turns readings of RSS into records of who made it change.
@@ -52,8 +71,7 @@ class RiseSampler:
         rss: the first reading, in bytes.
         accounted: returns what others account for (imports).
         threads: finds the threads that ran.
-        makers: given where threads were seen, by how much they made RSS rise, whether they run, and when all that was,
-            returns the stacks to charge.
+        makers: given the rises of threads and their time, returns the stacks to charge.
         faults: returns the page faults of a forked process, which copies pages of its parent.
     """
 
@@ -63,7 +81,7 @@ class RiseSampler:
         rss: int,
         accounted: Callable[[], Accounted],
         threads: Threads,
-        makers: Callable[[Mapping[int, tuple[Stack, int, bool]], int], dict[int, Stack]] | None = None,
+        makers: Callable[[Mapping[int, Rise], int], dict[int, Stack]] | None = None,
         faults: Callable[[], int] | None = None,
     ) -> None:
         self._read_faults = faults
@@ -110,7 +128,10 @@ class RiseSampler:
         charged: Mapping[int, Stack] = {}
         if self._makers is not None and parts:
             seen = {
-                thread: (self._seen.get(thread, NO_STACK), part, threads.runs(thread)) for thread, part in parts.items()
+                thread: Rise(
+                    self._seen.get(thread, NO_STACK), part, threads.runs(thread), threads.is_left_alone(thread)
+                )
+                for thread, part in parts.items()
             }
             charged = self._makers(seen, time_ns)
         before, self._previous = self._previous, {}

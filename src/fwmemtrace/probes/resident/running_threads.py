@@ -24,6 +24,7 @@ _DEEPEST = 100  # frames of a stack, the innermost ones; recursion may be deeper
 _MOST_CANDIDATES = 8
 # Of all page faults: with fewer, the two figures merely differ in what they count.
 _NATIVE_SHARE = 0.2
+_OWN_SHARE = 0.5  # of the page faults: with fewer, a thread has not made RSS rise, but others that have ended
 _RAN_NS = 20_000  # processor time since the look before; a thread that is merely woken up takes less
 _STANDARD_LIBRARY, _OURS = dirname(threading.__file__), dirname(dirname(dirname(__file__)))
 _RESUME = (lambda: None).__code__.co_code[0]  # the first instruction of every function
@@ -95,6 +96,9 @@ class RunningThreads:
         self._all_faults = all_faults
         self._all_before = self._all_new = 0
         self._was_alone = False  # at the look before: whether the main thread was the only one
+        # At the latest reading: page faults of the main thread and of all, and how many threads there had been.
+        self._main_faults = -1, 0, 0
+        self._is_left_alone = False
         self._main = threading.main_thread().ident or 0
         # By native identifier: the other one is soon that of another thread.
         self._processor_ns: dict[int, int] = {}
@@ -106,6 +110,7 @@ class RunningThreads:
 
     def advance(self) -> None:
         """Take note of who ran since the last call."""
+        self._is_left_alone = False
         self._new_faults, self._all_new = {}, 0
         if _thread._count() == 1:  # the one that looks; the main thread is not counted
             self._processor_ns, self._ran = {}, [self._main]
@@ -144,17 +149,25 @@ class RunningThreads:
         for thread in self._order.keys() - native.keys():
             del self._order[thread]
 
-    def advance_to(self, readings: list[ThreadReading], all_faults: int, *, is_alone: bool) -> None:
+    def advance_to(self, readings: list[ThreadReading], all_faults: int, begun: int, *, is_alone: bool) -> None:
         """Take note of who ran since the last call, by what was read at a moment since then.
 
         Args:
             readings: of the threads that ran.
             all_faults: the page faults of the process.
+            begun: how many threads of Python's there have been.
             is_alone: whether there was one thread only, whose processor time was not read.
         """
         self._all_new, self._all_before = all_faults - self._all_before, all_faults
         self._new_faults = {}
+        self._is_left_alone = False
+        main_before, all_before, begun_before = self._main_faults
+        main_faults = next((one.faults for one in readings if one.ident == self._main), main_before)
+        # If there are others now, they may have ended at the next call.
+        self._main_faults = main_faults, all_faults, begun if is_alone else 0
         if is_alone:
+            if min(main_faults, main_before) >= 0 and begun != begun_before:
+                self._is_left_alone = main_faults - main_before < _OWN_SHARE * (all_faults - all_before)
             self._processor_ns, self._ran, self._was_alone = {}, [readings[0].ident], True
             return
         self._was_alone = False
@@ -239,6 +252,10 @@ class RunningThreads:
     def runs(self, thread: int) -> bool:
         """Return whether a thread is known to run, which is not known of any here: they wait for the interpreter."""
         return False
+
+    def is_left_alone(self, thread: int) -> bool:
+        """Return whether a thread is the only one, and others that have ended had most of the page faults before."""
+        return self._is_left_alone and thread == self._main
 
 
 def stack_of(innermost: FrameType) -> Stack:

@@ -200,7 +200,8 @@ class _ReadThreads:
         self._running, self._reading = running, reading
 
     def advance(self) -> None:
-        self._running.advance_to(self._reading.threads, self._reading.faults, is_alone=self._reading.is_alone)
+        one = self._reading
+        self._running.advance_to(one.threads, one.faults, one.begun, is_alone=one.is_alone)
 
     def stacks(self) -> Mapping[int, Stack]:
         return self._running.stacks({thread.ident: thread.stack for thread in self._reading.threads})
@@ -210,3 +211,6 @@ class _ReadThreads:
 
     def runs(self, thread: int) -> bool:
         return any(one.runs for one in self._reading.threads if one.ident == thread)
+
+    def is_left_alone(self, thread: int) -> bool:
+        return self._running.is_left_alone(thread)
