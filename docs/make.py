@@ -13,7 +13,7 @@ import json
 import re
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -256,7 +256,7 @@ def settings_page() -> str:
     meanings = dict(re.findall(r"(?ms)^    (\w+): (.*?)(?=^    \w+: |\Z)", inspect.cleandoc(Settings.__doc__ or "")))
     rows = ["| setting | default | meaning |", "| --- | --- | --- |"]
     for field in msgspec.structs.fields(Settings):
-        default = _DEFAULTS.get(field.name, repr(field.default))
+        default = _DEFAULTS.get(field.name, repr(getattr(Settings(), field.name)))
         rows.append(f"| `{field.name}` | `{default}` | {' '.join(meanings[field.name].split())} |")
     return _SETTINGS + "\n".join(rows) + "\n"
 
@@ -288,16 +288,23 @@ def command_line_page() -> str:
     subparsers = parser.add_subparsers()
     for command in cli.COMMANDS:
         importlib.import_module(f"{cli.__name__}.{command}").add(subparsers)
-        chosen = subparsers.choices[command]
-        rows = ["| argument | meaning |", "| --- | --- |"]
-        rows += [
-            f"| {_argument(action)} | {action.help or ''} |"
-            for action in chosen._actions
-            if "--help" not in action.option_strings
-        ]
-        table = "\n".join(rows) + "\n" if len(rows) > 2 else ""
-        parts.append(f"## {command}\n\n{chosen.description}\n\n{table}")
+        parts += _command(command, subparsers.choices[command], "##")
     return "\n".join(parts)
+
+
+def _command(name: str, parser: argparse.ArgumentParser, heading: str) -> Iterator[str]:
+    """A section for a command with its arguments, and one for each of its own commands."""
+    rows: list[str] = []
+    inner: dict[str, argparse.ArgumentParser] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            inner = action.choices
+        elif "--help" not in action.option_strings:
+            rows.append(f"| {_argument(action)} | {(action.help or '').replace('%%', '%')} |\n")
+    table = "| argument | meaning |\n| --- | --- |\n" + "".join(rows) if rows else ""
+    yield f"{heading} {name}\n\n{parser.description}\n" + (f"\n{table}" if table else "")
+    for command, own in inner.items():
+        yield from _command(f"{name} {command}", own, f"{heading}#")
 
 
 _COMMAND_LINE = """\

@@ -46,7 +46,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         metavar="PATH=SIZE",
         help="limit for the growth of RSS per call of a phase, such as request=10kB; can be repeated",
     )
-    parser.add_argument("--against", metavar="BASELINE", help="an earlier trace, which memory must not exceed")
+    parser.add_argument("--against", metavar="BASELINE", help="an earlier trace, whose figures must not be exceeded")
     parser.add_argument(
         "--tolerance",
         metavar="PERCENT|SIZE",

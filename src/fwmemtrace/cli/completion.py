@@ -14,7 +14,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     """Register the command."""
     parser = subparsers.add_parser(
         "completion",
-        help="print a script for completion in a shell",
+        help="print a completion script for a shell",
         description="Print a script that completes commands and options in a shell; needs the extra `completion`. For "
         "bash: fwmemtrace completion bash > ~/.local/share/bash-completion/completions/fwmemtrace",
     )
