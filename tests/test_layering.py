@@ -124,7 +124,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "symbols": [
         {"symbols.demangle", "symbols.elf_file"},
-        {"symbols.debug_files"},
+        {"symbols.debug_files", "symbols.symbol_table"},
         {"symbols.library"},
     ],
     "heap": [
