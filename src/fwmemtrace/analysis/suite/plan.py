@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
 
-from ...paths import write
 from ...records import SuiteChange, SuiteMove
 from ...results.suite import (
     Spread,
@@ -27,11 +26,12 @@ from ...results.suite import (
 from .agreement import agreement_facts
 from .change_facts import action_of, component_of, edit_facts, twin_facts
 from .evidence import WORTH_A_ROW, width
-from .figures import outermost_ledgers, resident, service_figure, workers_bytes
+from .figures import added_bytes, outermost_ledgers, service_figure
 from .model_levers import model_change, model_facts
+from .packages import imported_packages
 from .reading import SuiteProcess
 from .spreads import spread
-from .stages import IMPORT, imported_by_program
+from .stages import imported_by_program
 
 ChangeSet = frozenset[SuiteChange]
 Measure = Literal["rss", "unevictable"]
@@ -143,6 +143,7 @@ def make_plan(
         for change in best
         if change.kind == "share"
     }
+    added = added_bytes(runs.processes["", best], [component.name for component in components])
     by_itself = {component.name: _alone(runs.bare, component, models, least_agreement) for component in components}
     return SuitePlan(
         measure=runs.measure,
@@ -159,7 +160,7 @@ def make_plan(
         splits=[] if within else _splits(runs, budget.limit_bytes, noise, by_itself, moves, agreements),
         sets_measured=len(runs.figures),
         failed=failed,
-        parts=_parts(runs.processes["", best], components),
+        parts=[SuitePart(component=name, bytes=size) for name, size in added.items()],
     )
 
 
@@ -274,33 +275,9 @@ def _remains(process: SuiteProcess) -> list[SuiteHolder]:
     return sorted((row for row in rows if row.bytes >= WORTH_A_ROW), key=lambda row: -row.bytes)[:_ROWS]
 
 
-def _parts(process: SuiteProcess, components: Sequence[SuiteComponent]) -> list[SuitePart]:
-    """Returns what each component adds; the import of the suite file counts for the first."""
-    first = resident(process, IMPORT)
-    shared = 0 if first is None else first.delta_bytes
-    parts = []
-    for component in components:
-        rss = resident(process, write((component.name,)))
-        if rss is None:
-            continue
-        own = rss.delta_bytes + workers_bytes(process, component.name)
-        parts.append(SuitePart(component=component.name, bytes=shared + own))
-        shared = 0
-    return parts
-
-
 def _packages(process: SuiteProcess) -> list[SuitePackage]:
-    packages: dict[str, SuitePackage] = {}
-    imports = process.report.imports if process.report is not None else None
-    for row in imports or ():
-        if not imported_by_program(row.phase):
-            continue
-        name = row.module.partition(".")[0]
-        package = packages.setdefault(name, SuitePackage(package=name, bytes=0, modules=0))
-        package.bytes += row.own_bytes
-        package.modules += 1
-    large = (package for package in packages.values() if package.bytes >= WORTH_A_ROW)
-    return sorted(large, key=lambda package: -package.bytes)[:_ROWS]
+    packages = imported_packages(process, imported_by_program) or []
+    return [package for package in packages if package.bytes >= WORTH_A_ROW][:_ROWS]
 
 
 def service_runs(processes: Iterable[SuiteProcess], bare: int, measure: Measure) -> ServiceRuns:
