@@ -300,7 +300,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"fleet.answers"},
     ],
     "trace": [
-        {"trace.capture", "trace.deep", "trace.frames", "trace.heap", "trace.sources"},
+        {"trace.capture", "trace.deep", "trace.data_frames", "trace.heap", "trace.sources"},
         {"trace.process"},
         {"trace.details"},
         {"trace.trace"},

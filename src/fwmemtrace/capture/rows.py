@@ -11,7 +11,7 @@ import msgspec
 
 from .. import results
 from ..paths import PhasePath, is_inside, write
-from .fold import PhaseFold
+from .fold import FoldState
 from .largest import LargestStacks
 from .native_records import StackKey
 from .stacks import ReadableStack
@@ -70,7 +70,7 @@ class _Chosen(NamedTuple):
 
 
 def build_rows(
-    fold: PhaseFold,
+    fold: FoldState,
     top: int,
     resolve: Resolve,
     package_at: Callable[[StackKey], str] = lambda key: "",
@@ -146,7 +146,7 @@ def add_up(rows: Iterable[results.NativeTotals], peak_bytes: int) -> results.Nat
 
 
 def _totals(
-    fold: PhaseFold, totals_of: dict[PhasePath, tuple[SiteTotals, SiteTotals]]
+    fold: FoldState, totals_of: dict[PhasePath, tuple[SiteTotals, SiteTotals]]
 ) -> tuple[dict[PhasePath, results.NativeTotals], dict[PhasePath, results.NativeTotals]]:
     """Return each phase's totals: its own, and with the phases inside it."""
     tallies = fold.phases.tallies

@@ -13,7 +13,7 @@ from ..results.check import CheckReport
 from ..trace import read
 from ..units import parse_share_or_bytes
 from . import output as out
-from .limits import limits_of
+from .budgets import budgets_of
 from .runs import run_of_trace
 
 _EXAMPLES = """examples:
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what is exceeded; the status is 1 if anything is."""
     if arguments.output_format not in OUTPUT_FORMATS:
         raise SettingsError(unknown_name("output format", arguments.output_format, list(OUTPUT_FORMATS)))
-    limits = limits_of(arguments)
+    limits = budgets_of(arguments)
     if arguments.tolerance is not None and arguments.against is None:
         raise SettingsError("--tolerance without a baseline; give one with --against")
     tolerance = parse_share_or_bytes(arguments.tolerance or "5%")

@@ -21,7 +21,7 @@ from ..reports.base import DetailedReport, Options, Report
 from ..reports.notebook import notebook_html
 from ..tracefile.reader import TraceFile, open_trace_file
 from ..units import parse_bytes
-from . import frames
+from . import data_frames
 from .capture import Progress
 from .deep import further_runs
 from .details import details_of
@@ -209,7 +209,7 @@ class Trace:
         Raises:
             FwmemtraceError: if pyarrow is not installed.
         """
-        return frames.to_arrow(self.tables())
+        return data_frames.to_arrow(self.tables())
 
     def to_pandas(self) -> dict[str, pandas.DataFrame]:
         """Return the tables by name as data frames of pandas.
@@ -217,7 +217,7 @@ class Trace:
         Raises:
             FwmemtraceError: if pandas is not installed.
         """
-        return frames.to_pandas(self.tables())
+        return data_frames.to_pandas(self.tables())
 
     def to_polars(self) -> dict[str, polars.DataFrame]:
         """Return the tables by name as data frames of polars.
@@ -225,7 +225,7 @@ class Trace:
         Raises:
             FwmemtraceError: if polars is not installed.
         """
-        return frames.to_polars(self.tables())
+        return data_frames.to_polars(self.tables())
 
     def capture(self) -> AbstractContextManager[Path]:
         """Provide the first process's memray capture as a file; see `TracedProcess.capture`.

@@ -10,8 +10,8 @@ from .frames import LOOP, UNKNOWN, HybridFrame
 from .heap_file import HeapFile, HeapLibrary
 
 
-class NativeNames:
-    """Names of functions, by the symbol tables of their libraries.
+class HeapFrames:
+    """Turns return addresses into frames, named by the symbol tables of their libraries.
 
     A library that is another build here than in the traced process, or is not here, has no names.
 
@@ -24,7 +24,7 @@ class NativeNames:
         self._symbols: dict[str, LibrarySymbols | None] = {}
         self._frames: dict[int, HybridFrame | None] = {}
 
-    def frames(self, addresses: tuple[int, ...]) -> list[HybridFrame]:
+    def of_addresses(self, addresses: tuple[int, ...]) -> list[HybridFrame]:
         """Return the frames of return addresses, innermost first, up to the interpreter's loop."""
         frames = []
         for address in addresses:
