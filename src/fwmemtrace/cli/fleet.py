@@ -79,7 +79,7 @@ def _add(arguments: argparse.Namespace) -> int:
     processes = list(traces.rows(traces.processes_of(found, skip), skip))
     added = dataset.add(processes)
     known = len(processes) - added
-    print(f"{_count(added, 'process', 'es')} added, {known} known already, {_count(len(skipped), 'file')} skipped")
+    print(f"{_count(added, 'process', 'es')} added, {known} already known, {_count(len(skipped), 'file')} skipped")
     if arguments.compact:
         print(f"{_count(dataset.compact(), 'file')} fewer after compaction")
     if not processes:

@@ -75,7 +75,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(arguments: argparse.Namespace) -> int:
     """Print or write the report."""
     if arguments.traces and arguments.native is not None:
-        raise FwmemtraceError("both a trace and --native; give either trace.bin or --native CAPTURE")
+        raise FwmemtraceError("a trace and --native exclude each other; leave one out")
     for name in ("top", "depth"):
         value = getattr(arguments, name)
         if value is not None and value < 1:

@@ -130,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.init is not None:
         return _init(arguments)
     if arguments.spec is None:
-        raise SettingsError("give a suite file, or --init PACKAGE to have one proposed")
+        raise SettingsError("missing suite; give its file, or --init PACKAGE to print a new one")
     if arguments.repeat < 1:
         raise SettingsError(f"--repeat {arguments.repeat}: must be at least 1")
     if not 0 <= arguments.min_agreement <= 1:

@@ -59,7 +59,7 @@ def open_fleet(dataset: Dataset, engine: str = "duckdb", session: Any = None) ->
 
             yield _fleet(snapshot, read)
     else:
-        raise DatasetError(f"unknown engine {engine!r}; there are {' and '.join(ENGINES)}")
+        raise DatasetError(f"unknown engine {engine!r}; choose {' or '.join(ENGINES)}")
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def _spark(session: Any) -> Iterator[tuple[Any, Any]]:
                 .getOrCreate()
             )
         except Exception as error:  # PySpark raises its own error for a missing Java
-            raise DatasetError(f"Spark does not start: {error}; it needs Java 17 or newer") from error
+            raise DatasetError(f"Spark cannot start: {error}; it needs Java 17 or newer") from error
     try:
         yield ibis.pyspark.connect(spark), spark
     finally:

@@ -52,12 +52,12 @@ class HeapProbe(Probe):
             settings = context.settings
             error = core.heap_start(self._path, settings.sample_bytes, seed, settings.native_traces)
         except (RuntimeError, MemoryError) as problem:
-            raise ProbeUnavailable(f"the sampler does not start: {problem}") from problem
+            raise ProbeUnavailable(f"the sampler cannot start: {problem}") from problem
         self._core = core
         if error:
             self._context.note(
-                f"{self._path} cannot be mapped ({os.strerror(error)}): the sampled heap is written at a clean stop "
-                "only, and a kill loses it"
+                f"{self._path} cannot be mapped ({os.strerror(error)}): the sampled heap is written only at a clean "
+                "stop, and a kill loses it"
             )
             self._path = None
         self._phases: dict[tuple[int, str], int] = {}

@@ -76,7 +76,7 @@ class NativeProbe(Probe):
         except Exception as error:
             os.unlink(path)
             if not isinstance(error, RuntimeError) or "active" not in str(error):
-                raise ProbeUnavailable(f"memray's tracker does not start: {error}") from error
+                raise ProbeUnavailable(f"memray's tracker cannot start: {error}") from error
             self._context.note(
                 "a memray tracker was running already: its capture has the phases, and this trace has none"
             )
@@ -100,7 +100,7 @@ class NativeProbe(Probe):
             libraries = MappedLibraries(self._context.emit) if self._context.settings.native_traces else None
             self._maps = MapsWatch(self._markers, self._context.meter, libraries)
         except OSError as error:
-            self._context.note(f"mapped files cannot be told apart from memory: {error}")
+            self._context.note(f"mapped files cannot be distinguished from memory: {error}")
         self._markers.switch(current.get())
 
     def phase_began(self, span: Span) -> None:
