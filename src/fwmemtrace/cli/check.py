@@ -14,7 +14,7 @@ from ..trace import read
 from ..units import parse_share_or_bytes
 from . import output as out
 from .budgets import budgets_of
-from .runs import run_of_trace
+from .compared_run import run_of_trace
 
 _EXAMPLES = """examples:
   fwmemtrace check --budget 300MB --phase main/init=200MB --growth main/request=10kB

@@ -18,11 +18,11 @@ from ...system.allocators import read_malloc_in_use
 from ...tracefile.layout import CAPTURE_SUFFIX
 from ...tracing.span import Span, current
 from ..base import Probe, ProbeContext
+from ..task_switches import TaskSwitches
 from .mapped_libraries import MappedLibraries
 from .maps_watch import MapsWatch
 from .marker_writer import MarkerWriter
 from .private_capture import create_private, redacted_arguments
-from .task_switches import TaskSwitches
 from .thread_names import make_fit
 
 try:  # built in, and not in `sys.modules` where `python -X tracemalloc` has started it
@@ -128,11 +128,8 @@ class NativeProbe(Probe):
     def stop(self) -> None:
         if self._tasks is not None:
             self._tasks.stop()
-            if (loop := self._tasks.foreign_loop) is not None:
-                self._context.note(
-                    f"task switches of the event loop {loop} are not visible: what a task allocates counts toward the "
-                    "phase that began or ended last in its thread"
-                )
+            if (unseen := self._tasks.unseen()) is not None:
+                self._context.note(unseen)
             self._tasks = None
         if self._maps is not None:
             self._maps.stop()
