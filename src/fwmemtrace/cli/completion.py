@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..errors import FwmemtraceError, SettingsError, unknown_name
+from ..errors import SettingsError, missing_package, unknown_name
 from . import full_parser
 
 _SHELLS = ("bash", "zsh", "tcsh", "fish")
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         import shtab
     except ImportError as error:
-        raise FwmemtraceError("shtab is not installed; pip install 'fwmemtrace[completion]'") from error
+        raise missing_package("completion", "shtab", "completion") from error
     shells = shtab.SUPPORTED_SHELLS
     if arguments.shell not in shells:
         raise SettingsError(unknown_name("shell", arguments.shell, shells))

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..errors import FwmemtraceError
+from ..errors import FwmemtraceError, missing_package
 from ..values import visible
 from . import output
 
@@ -126,7 +126,7 @@ def _import(module: str) -> Any:
     try:
         return import_module(f"fwmemtrace.fleet.{module}")
     except ImportError as error:
-        raise FwmemtraceError(f"fleet needs {error.name}; install fwmemtrace[fleet]") from error
+        raise missing_package("fleet", error.name or module, "fleet") from error
 
 
 def _count(number: int, noun: str, ending: str = "s") -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..errors import FwmemtraceError
+from ..errors import FwmemtraceError, missing_package
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,6 +32,6 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from .top_app import TopApp
     except ImportError as error:
-        raise FwmemtraceError("textual is not installed; pip install 'fwmemtrace[top]'") from error
+        raise missing_package("top", "textual", "top") from error
     TopApp(live, arguments.interval).run()
     return 0

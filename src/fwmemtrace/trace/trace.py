@@ -207,7 +207,7 @@ class Trace:
         """Return the tables by name as Arrow tables; docs/exporting.md lists them.
 
         Raises:
-            FwmemtraceError: if pyarrow is not installed.
+            MissingPackageError: if pyarrow is not installed.
         """
         return data_frames.to_arrow(self.tables())
 
@@ -215,7 +215,7 @@ class Trace:
         """Return the tables by name as data frames of pandas.
 
         Raises:
-            FwmemtraceError: if pandas is not installed.
+            MissingPackageError: if pandas is not installed.
         """
         return data_frames.to_pandas(self.tables())
 
@@ -223,7 +223,7 @@ class Trace:
         """Return the tables by name as data frames of polars.
 
         Raises:
-            FwmemtraceError: if polars is not installed.
+            MissingPackageError: if polars is not installed.
         """
         return data_frames.to_polars(self.tables())
 
