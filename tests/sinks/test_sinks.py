@@ -224,5 +224,5 @@ def test_a_sink_named_by_an_entry_point_of_another_package(tmp_path: Path, monke
 def test_a_sink_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match="cannot be written"):
         JsonLinesSink(tmp_path / "no" / "folder.jsonl")
-    with pytest.raises(SinkError, match="the sink 'memory' cannot be created"):
+    with pytest.raises(SinkError, match="the sink 'memory' cannot be made"):
         fwmemtrace.session(tmp_path / "x", sink="memory")

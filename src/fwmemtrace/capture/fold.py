@@ -19,7 +19,7 @@ from .tally import ALLOCATED, COUNT, Site, new_site
 from .thread_phases import RunEnded, ThreadPhases
 
 
-class FoldState(Protocol):
+class PhaseFold(Protocol):
     """What a fold has found so far; see `CaptureFold`."""
 
     @property

@@ -10,7 +10,7 @@ import msgspec
 
 from .. import results
 from ..paths import PhasePath
-from .fold import FoldState
+from .fold import PhaseFold
 from .frames import HybridFrame
 from .native_records import StackKey
 from .tally import ALLOCATED, COUNT, KEY, LIVE, Site, SiteTotals, Tally
@@ -76,7 +76,7 @@ class _Phase:
 
 
 def largest_stacks(
-    fold: FoldState,
+    fold: PhaseFold,
     frames_of: Callable[[StackKey], Iterable[HybridFrame]],
     prepare: Callable[[list[StackKey]], None],
     most: int,

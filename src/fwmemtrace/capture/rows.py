@@ -11,7 +11,7 @@ import msgspec
 
 from .. import results
 from ..paths import PhasePath, is_inside, write
-from .fold import FoldState
+from .fold import PhaseFold
 from .largest import LargestStacks
 from .native_records import StackKey
 from .stacks import ReadableStack
@@ -54,7 +54,7 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
 
 
 class _Chosen(NamedTuple):
-    """The sites of one phase that its row is made of.
+    """The sites of one phase, from which its row is made.
 
     Attributes:
         top: those with the most live bytes.
@@ -70,14 +70,14 @@ class _Chosen(NamedTuple):
 
 
 def build_rows(
-    fold: FoldState,
+    fold: PhaseFold,
     top: int,
     resolve: Resolve,
     package_at: Callable[[StackKey], str] = lambda key: "",
     library_at: Callable[[StackKey], str] | None = None,
     prepare: Callable[[list[StackKey]], None] = lambda keys: None,
 ) -> dict[PhasePath, results.Native]:
-    """Return the rows of what was read so far; the fold can go on, and be asked again.
+    """Return the rows of what was read so far; the fold can continue, and be asked again.
 
     Args:
         fold: the capture's figures.
@@ -146,7 +146,7 @@ def add_up(rows: Iterable[results.NativeTotals], peak_bytes: int) -> results.Nat
 
 
 def _totals(
-    fold: FoldState, totals_of: dict[PhasePath, tuple[SiteTotals, SiteTotals]]
+    fold: PhaseFold, totals_of: dict[PhasePath, tuple[SiteTotals, SiteTotals]]
 ) -> tuple[dict[PhasePath, results.NativeTotals], dict[PhasePath, results.NativeTotals]]:
     """Return each phase's totals: its own, and with the phases inside it."""
     tallies = fold.phases.tallies

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from .. import results
 from ..paths import PhasePath
-from .fold import FoldState
+from .fold import PhaseFold
 from .frames import HybridFrame
 from .native_records import StackKey
 from .tally import ALLOCATED, COUNT, KEY, LIVE, Site
@@ -59,7 +59,7 @@ class StackSample:
         return self._resolve(self.key)
 
 
-def samples(fold: FoldState, frames_of: Callable[[StackKey], Iterable[HybridFrame]]) -> Iterator[StackSample]:
+def samples(fold: PhaseFold, frames_of: Callable[[StackKey], Iterable[HybridFrame]]) -> Iterator[StackSample]:
     """Yield the samples of what was read so far, phase by phase.
 
     Args:

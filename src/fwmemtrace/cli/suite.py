@@ -229,7 +229,7 @@ def _skipped(names: str | None, *, quick: bool) -> set[str]:
 def _place(spec: str, output: str | None, report_dir: str | None) -> Path:
     """Return the path of a new trace; in a folder for reports, a new folder is made, named by date and suite.
 
-    The file or folder is made at once, so that a suite that starts at the same time takes another one.
+    The file or folder is created immediately, so that a suite that starts at the same time takes another one.
     """
     if report_dir is None:
         asked = Path(output or "suite.bin").absolute()

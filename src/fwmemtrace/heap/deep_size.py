@@ -118,7 +118,7 @@ def _buffers(thing: Any, library: str) -> Iterator[tuple[tuple[str, int], int]]:
 
 
 def _content(thing: Any, library: str) -> list[Any]:
-    """Return the objects that an object refers to, besides its buffers."""
+    """Return the objects that an object refers to, except its buffers."""
     if library == "torch":
         try:
             gradient = gradient_of(thing)

@@ -52,7 +52,7 @@ class HeapProbe(Probe):
             settings = context.settings
             error = core.heap_start(self._path, settings.sample_bytes, seed, settings.native_traces)
         except (RuntimeError, MemoryError) as problem:
-            raise ProbeUnavailable(f"the sampler cannot start: {problem}") from problem
+            raise ProbeUnavailable(f"the sampler does not start: {problem}") from problem
         self._core = core
         if error:
             self._context.note(

@@ -83,5 +83,5 @@ def make_sink(settings: Settings, family: str = "") -> Sink:
     except (SinkError, SettingsError):
         raise
     except Exception as error:
-        raise SinkError(f"the sink {settings.sink!r} cannot be created: {error!r}") from error
+        raise SinkError(f"the sink {settings.sink!r} cannot be made: {error!r}") from error
     return sink

@@ -124,7 +124,7 @@ class Session:
         """Write a record of the caller's own into the trace; never raises."""
         self._sink.emit(record)
 
-    def snapshot(self, reason: str = "on demand") -> None:
+    def snapshot(self, reason: str = "asked for") -> None:
         """Write into the trace where all threads are and what the Python heap consists of; never raises.
 
         Args:

@@ -126,7 +126,7 @@ def stop() -> None:
     _on.stop()
 
 
-def snapshot(reason: str = "on demand") -> None:
+def snapshot(reason: str = "asked for") -> None:
     """Write into the trace where all threads are and what the Python heap consists of. Without a session, do nothing.
 
     Args:

@@ -178,7 +178,7 @@ class TraceParts:
         try:
             return self._create()
         except OSError as error:
-            raise SinkError(f"{self._path} cannot continue in a new part: {error.strerror}") from error
+            raise SinkError(f"{self._path} cannot go on in a new part: {error.strerror}") from error
 
     def began(self, path: str, size: int) -> None:
         """From now on, records go to the next part, which has this size; drop the oldest as far as there is no room."""

@@ -1,4 +1,4 @@
-"""Flat tables as Arrow tables and data frames. Each library is imported by whoever asks for its own."""
+"""Flat tables as Arrow tables and data frames. Each library is imported only when its tables are asked for."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from .deep import further_runs
 from .details import details_of
 from .process import DEFAULT_TOP, TracedProcess, find_phase
 
-# Its process id; behind that one's, the id of a process that it forked itself, or a number where ids repeat.
+# The worker's process id, then perhaps that of a process that it forked itself, or a number where ids repeat.
 _WORKERS_NUMBER = re.compile(r"\d+([.-]\d+)*")
 if TYPE_CHECKING:
     import pandas
@@ -63,7 +63,7 @@ class Trace:
             yield from process.records
 
     def __len__(self) -> int:
-        """Return the number of records, as many as iterating gives."""
+        """Return the number of records that iterating yields."""
         return sum(process.analysis().records for process in self.processes)
 
     def __getitem__(self, path: str | PhasePath) -> results.PhaseRow:

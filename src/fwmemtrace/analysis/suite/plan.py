@@ -143,7 +143,6 @@ def make_plan(
         for change in best
         if change.kind == "share"
     }
-    added = added_bytes(runs.processes["", best], [component.name for component in components])
     by_itself = {component.name: _alone(runs.bare, component, models, least_agreement) for component in components}
     return SuitePlan(
         measure=runs.measure,
@@ -160,7 +159,7 @@ def make_plan(
         splits=[] if within else _splits(runs, budget.limit_bytes, noise, by_itself, moves, agreements),
         sets_measured=len(runs.figures),
         failed=failed,
-        parts=[SuitePart(component=name, bytes=size) for name, size in added.items()],
+        parts=_parts(runs.processes["", best], components),
     )
 
 
@@ -273,6 +272,11 @@ def _remains(process: SuiteProcess) -> list[SuiteHolder]:
         sizes["worker processes", workers.component] += workers.private_bytes
     rows = [SuiteHolder(category=category, owner=owner, bytes=size) for (category, owner), size in sizes.items()]
     return sorted((row for row in rows if row.bytes >= WORTH_A_ROW), key=lambda row: -row.bytes)[:_ROWS]
+
+
+def _parts(process: SuiteProcess, components: Sequence[SuiteComponent]) -> list[SuitePart]:
+    added = added_bytes(process, [component.name for component in components])
+    return [SuitePart(component=name, bytes=size) for name, size in added.items()]
 
 
 def _packages(process: SuiteProcess) -> list[SuitePackage]:
