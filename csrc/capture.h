@@ -23,6 +23,16 @@ Outcome stream_open(Stream *stream, const char *path);
 Outcome stream_refill(Stream *stream);
 void stream_close(Stream *stream);
 
+// ---- bytes.c: bytes that grow
+
+typedef struct {
+    uint8_t *bytes;
+    size_t size, capacity;
+    bool failed;  // there was no memory for some
+} Bytes;
+
+void bytes_add(Bytes *bytes, const void *more, size_t size);
+
 // ---- number_map.c: a map of 64-bit numbers
 
 typedef struct {
@@ -139,14 +149,6 @@ typedef struct {
 typedef struct {
     uint64_t instruction, caller;  // the caller's number is smaller, or 0 for none
 } NativeFrame;
-
-typedef struct {
-    uint8_t *bytes;
-    size_t size, capacity;
-    bool failed;
-} Bytes;
-
-void bytes_add(Bytes *bytes, const void *more, size_t size);
 
 typedef struct {
     Stream stream;

@@ -1,6 +1,6 @@
 // A fork copies the tables' addresses, not the thread that writes them. The child lets go of its parent's tables before
 // it runs anything else, and starts its own when the session follows it.
-#include "core.h"
+#include "heap.h"
 
 #include <pthread.h>
 

@@ -3,7 +3,7 @@
 //
 // Space is reserved before it is written to, window by window, so a full disk is an error here and never a SIGBUS.
 // The address range is mapped for good: after the file is let go, late writers reach memory that nobody reads.
-#include "core.h"
+#include "heap.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // The functions that stand in for the allocators. Each counts, and hands what is a sample to the slow path.
 //
 // A block leaves the tables before its address can be given to another thread. A failed call counts for nothing.
-#include "core.h"
+#include "heap.h"
 
 #include <dlfcn.h>
 #include <errno.h>

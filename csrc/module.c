@@ -1,5 +1,6 @@
 // The extension module `fwmemtrace.core._compiled`: what Python can ask of the core.
 #include "capture.h"
+#include "heap.h"
 #include "rss_watch.h"
 
 #include <errno.h>
@@ -39,9 +40,7 @@ static PyObject *heap_start(PyObject *module, PyObject *arguments) {
         } else {
             FileHeader *header = file_header();
             header->mean = header->first_mean = mean;
-#ifdef HAS_EDGES
-            if (encoded) bus_errors_handle();
-#endif
+            if (encoded) bus_errors_handle(file_lost_at);
             tables_begin();
             sampler_begin(mean, seed, native);
             if (hooks_install()) {

@@ -6,7 +6,7 @@
 // return address is kept, as most come again and again. On aarch64 compilers do keep frame pointers.
 //
 // All of it is guarded by the lock of the tables. Nothing beyond the stack and the libraries' own tables is read.
-#include "core.h"
+#include "heap.h"
 
 #include <pthread.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // The Python frames of the calling thread, read by value: no reference counts, with or without the GIL. No other thread
 // changes them. The layouts are those of the headers that this was compiled with, and are checked when it is loaded.
-#include "core.h"
+#include "heap.h"
 
 #include <string.h>
 

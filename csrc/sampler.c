@@ -1,7 +1,7 @@
 // Which allocation is a sample. Each thread draws the number of bytes to the next sample from an exponential
 // distribution, so every byte has the same chance, and a block of `s` bytes is one with 1 - exp(-s / mean).
 // The countdown is a counter too: what a thread has allocated is exact, and is charged to its phase at every edge.
-#include "core.h"
+#include "heap.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 // Leads the calls of every library to the hooks, through the slots that the loader fills for each function a library
 // imports. Code is never changed. A slot's old value is kept and put back. A slot that another tool has filled is left
 // to it. No hook is ever unloaded, so a call that is inside one may finish whenever it likes.
-#include "core.h"
+#include "heap.h"
 
 #include <dlfcn.h>
 #include <elf.h>

@@ -2,7 +2,7 @@
 //
 // A site is a stack in a phase. Its bytes at the phase's peak are kept without a copy of the table at every peak:
 // `at_peak` is set when the site first changes after a peak, and until then its live bytes are those of the peak.
-#include "core.h"
+#include "heap.h"
 
 #include <math.h>
 #include <pthread.h>

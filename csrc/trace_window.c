@@ -1,8 +1,8 @@
 // `TraceWindow`: the end of a trace file, mapped, so that a frame is there without a system call, whatever kills the
 // process. The space of a window is reserved before it is mapped: a full disk is an error then and never a SIGBUS.
 //
-// There is one way left to a SIGBUS: somebody else truncates the file. Then the handler in here puts memory in the
-// place of the window, the frame ends up in that, and the window takes no more.
+// One way to a SIGBUS remains: another program truncates the file. Then `window_lost_at` puts memory in the place of the
+// window, the frame ends up in that, and the window takes no more.
 #include "edges.h"
 
 #ifdef HAS_EDGES
@@ -38,39 +38,14 @@ typedef struct {
 } Copying;
 
 static __thread volatile Copying copying __attribute__((tls_model("initial-exec")));
-static struct sigaction earlier;  // what was to be done on a SIGBUS before
 
-static void on_bus_error(int number, siginfo_t *info, void *context) {
-    (void)context;
-    int saved = errno;
+static bool window_lost_at(const void *address) {
     char *low = copying.low;
-    uintptr_t address = (uintptr_t)info->si_addr;
-    if (low && info->si_code > 0 && address >= (uintptr_t)low && address < (uintptr_t)low + copying.size) {
-        int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-        if (mmap(low, copying.size, PROT_READ | PROT_WRITE, flags, -1, 0) != MAP_FAILED) {
-            copying.failed = 1;
-            errno = saved;
-            return;  // the instruction is run again
-        }
-    }
-    if (info->si_code > 0 && file_lost_at(info->si_addr)) {
-        errno = saved;
-        return;
-    }
-    // Not ours: it is left to whoever it was left to before, when it comes again.
-    sigaction(number, &earlier, NULL);
-    if (info->si_code <= 0) raise(number);  // it was sent, and would not come again
-    errno = saved;
-}
-
-bool bus_errors_handle(void) {
-    static bool is_installed;
-    struct sigaction present;
-    if (is_installed) return !sigaction(SIGBUS, NULL, &present) && present.sa_sigaction == on_bus_error;
-    struct sigaction ours = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_ONSTACK};
-    sigemptyset(&ours.sa_mask);
-    is_installed = !sigaction(SIGBUS, NULL, &earlier) && !sigaction(SIGBUS, &ours, NULL);
-    return is_installed;
+    if (!low || (uintptr_t)address < (uintptr_t)low || (uintptr_t)address >= (uintptr_t)low + copying.size) return false;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    if (mmap(low, copying.size, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED) return false;
+    copying.failed = 1;
+    return true;
 }
 
 // ---- windows
@@ -181,7 +156,7 @@ static PyObject *map_end(TraceWindow *self, PyObject *arguments) {
     }
     if (!is_ours(self)) return PyLong_FromLong(ECHILD);
     if (self->is_lost) return PyLong_FromLong(ESTALE);
-    if (!bus_errors_handle()) return PyLong_FromLong(ENOTSUP);
+    if (!bus_errors_handle(window_lost_at)) return PyLong_FromLong(ENOTSUP);
     return PyLong_FromLong(map(self, number, (dev_t)device, (ino_t)inode, end, (size_t)size));
 }
 

@@ -13,7 +13,7 @@ import json
 import re
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -99,9 +99,9 @@ for 0.
 
 
 _FRAMES = """\
-A trace file is a header, followed by frames to its end. It is only ever appended to, one whole frame
-after the other, each of which is with the kernel at once: a process that is killed leaves every record that it had
-written. All numbers are little-endian.
+A trace file is a header followed by frames. It is only ever appended to, one whole frame at a time, and each frame is
+handed to the kernel immediately: a process that is killed leaves every record that it had written. All numbers are
+little-endian.
 
 {header}
 
@@ -111,8 +111,8 @@ A reader takes every frame whose checksum is right. Where one is wrong, it searc
 counts the bytes between as damaged. A payload length over {max_payload} bytes is damage. Frames of an unknown kind
 are skipped: a newer version may have written them.
 
-Behind the last frame there may be up to {reserved} bytes that are reserved for the next ones. They are zero, but for a
-frame that a kill has left unfinished: its length is written last. Neither is damage.
+After the last frame there may be up to {reserved} bytes reserved for the next ones. They are zero, except for a frame
+that a kill has left unfinished: its length is written last. Neither is damage.
 
 A payload is one MessagePack array with the fields of the record, in the order of the tables below. Records of a newer
 version may have more fields, which a reader ignores; records of an older version may have fewer, and the defaults
@@ -123,17 +123,17 @@ All sizes are in bytes. Names that end in `_ns` are nanoseconds, on the monotoni
 
 A process with the `native` probe writes memray's capture next to its trace, under the name of the trace with
 `{suffix}` appended. When the session is stopped, the capture is moved into the trace as records of the kind
-`CaptureChunk`; after a crash it is still next to it. The tables of the probe `heap` are treated in the same way, with
-`{heap_suffix}` appended.
+`CaptureChunk`; after a crash it remains next to the trace. The tables of the probe `heap` are treated the same way,
+with `{heap_suffix}` appended.
 
-Where the size of a trace is limited (`max_trace_size`), it goes on in further files, its parts:
+Where the size of a trace is limited (`max_trace_size`), it continues in further files, its parts:
 `trace.bin{part_suffix}2` and so on. Each is a trace file of the same process whose first record is a `TracePart`. The
-first part and the newest are kept, and the oldest of the others are removed, so numbers may be missing. A reader goes
-on with a part if its `TracePart` names the session of the first part. A number in a name only gives the order:
-`TracePart` has the number that counts.
+first part and the newest ones are kept, and the oldest of the others are removed, so numbers may be missing. A reader
+continues with a part if its `TracePart` names the session of the first part. The number in a file's name only gives the
+order; the number in `TracePart` is authoritative.
 
-A worker process writes its own trace, `trace.<pid>.bin` next to
-`trace.bin`, with the same `session_id` and in the same format.
+A worker process writes its own trace, `trace.<pid>.bin` next to `trace.bin`, with the same `session_id` and in the same
+format.
 
 For example, this is the header written by process 4242, and a phase `init` that begins in it:
 
@@ -154,7 +154,7 @@ def trace_format_page() -> str:
             ("format version", f"{layout.FORMAT_VERSION}"),
             ("byte-order mark", f"`{layout.BYTE_ORDER_MARK:#06x}`"),
             ("pid", "of the writing process"),
-            ("lost records", "for which there was no room so far; updated at least twice a second while there is none"),
+            ("lost records", "records lost so far for want of space; updated twice a second while there is none"),
         ],
     )
     frame = _layout(
@@ -226,7 +226,7 @@ def _record_tables() -> list[str]:
         sections.append((kind or 0, f"{title}{doc}\n\n" + "\n".join(rows) + "\n"))
     parts = [text for kind, text in sorted(sections, key=lambda section: section[0]) if kind]
     inner = [text for kind, text in sections if not kind]
-    return [*parts, "## Rows inside records\n\nEach is an array of its fields, too.\n", *inner]
+    return [*parts, "## Rows inside records\n\nEach is an array of its fields too.\n", *inner]
 
 
 def _tables(module: ModuleType) -> list[str]:
@@ -256,7 +256,7 @@ def settings_page() -> str:
     meanings = dict(re.findall(r"(?ms)^    (\w+): (.*?)(?=^    \w+: |\Z)", inspect.cleandoc(Settings.__doc__ or "")))
     rows = ["| setting | default | meaning |", "| --- | --- | --- |"]
     for field in msgspec.structs.fields(Settings):
-        default = _DEFAULTS.get(field.name, repr(field.default))
+        default = _DEFAULTS.get(field.name, repr(getattr(Settings(), field.name)))
         rows.append(f"| `{field.name}` | `{default}` | {' '.join(meanings[field.name].split())} |")
     return _SETTINGS + "\n".join(rows) + "\n"
 
@@ -288,16 +288,23 @@ def command_line_page() -> str:
     subparsers = parser.add_subparsers()
     for command in cli.COMMANDS:
         importlib.import_module(f"{cli.__name__}.{command}").add(subparsers)
-        chosen = subparsers.choices[command]
-        rows = ["| argument | meaning |", "| --- | --- |"]
-        rows += [
-            f"| {_argument(action)} | {action.help or ''} |"
-            for action in chosen._actions
-            if "--help" not in action.option_strings
-        ]
-        table = "\n".join(rows) + "\n" if len(rows) > 2 else ""
-        parts.append(f"## {command}\n\n{chosen.description}\n\n{table}")
+        parts += _command(command, subparsers.choices[command], "##")
     return "\n".join(parts)
+
+
+def _command(name: str, parser: argparse.ArgumentParser, heading: str) -> Iterator[str]:
+    """A section for a command with its arguments, and one for each of its own commands."""
+    rows: list[str] = []
+    inner: dict[str, argparse.ArgumentParser] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            inner = action.choices
+        elif "--help" not in action.option_strings:
+            rows.append(f"| {_argument(action)} | {(action.help or '').replace('%%', '%')} |\n")
+    table = "| argument | meaning |\n| --- | --- |\n" + "".join(rows) if rows else ""
+    yield f"{heading} {name}\n\n{parser.description}\n" + (f"\n{table}" if table else "")
+    for command, own in inner.items():
+        yield from _command(f"{name} {command}", own, f"{heading}#")
 
 
 _COMMAND_LINE = """\

@@ -17,7 +17,7 @@ from types import MappingProxyType
 import fwmemtrace
 from fwmemtrace.analysis.diff import compare
 from fwmemtrace.capture import markers
-from fwmemtrace.cli.runs import run_of_trace
+from fwmemtrace.cli.compared_run import run_of_trace
 from fwmemtrace.errors import FwmemtraceError
 from fwmemtrace.exporters.dot import DotExporter
 from fwmemtrace.paths import read, write

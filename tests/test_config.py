@@ -8,6 +8,7 @@ import pytest
 
 from fwmemtrace import config
 from fwmemtrace.errors import SettingsError
+from fwmemtrace.recording.arguments import SessionArguments
 from fwmemtrace.units import format_bytes, format_duration, parse_bytes, parse_duration
 
 
@@ -182,3 +183,7 @@ def test_durations_are_formatted_in_a_fitting_unit() -> None:
 def test_a_pod_names_itself(tmp_path: Path, environ: dict[str, str], instance: str, labels: dict[str, str]) -> None:
     loaded = config.load({}, environ, tmp_path)
     assert (loaded.instance, loaded.labels) == (instance, labels)
+
+
+def test_type_checkers_know_every_setting() -> None:
+    assert {*SessionArguments.__annotations__, "target"} == set(config.Settings.__struct_fields__)

@@ -124,7 +124,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "symbols": [
         {"symbols.demangle", "symbols.elf_file"},
-        {"symbols.debug_files"},
+        {"symbols.debug_files", "symbols.symbol_table"},
         {"symbols.library"},
     ],
     "heap": [
@@ -300,7 +300,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"fleet.answers"},
     ],
     "trace": [
-        {"trace.capture", "trace.deep", "trace.frames", "trace.heap", "trace.sources"},
+        {"trace.capture", "trace.deep", "trace.data_frames", "trace.heap", "trace.sources"},
         {"trace.process"},
         {"trace.details"},
         {"trace.trace"},

@@ -21,6 +21,7 @@ from ._version import __version__
 from .errors import (
     CaptureError,
     FwmemtraceError,
+    MissingPackageError,
     PhaseError,
     ProbeUnavailable,
     ProgramError,
@@ -54,6 +55,7 @@ else:
 __all__ = [
     "CaptureError",
     "FwmemtraceError",
+    "MissingPackageError",
     "Phase",
     "PhaseError",
     "ProbeUnavailable",

@@ -63,6 +63,21 @@ class SuiteError(FwmemtraceError, ValueError):
     """A suite cannot be imported, or its components are not valid."""
 
 
+class MissingPackageError(FwmemtraceError, ImportError):
+    """An optional package is not installed; the message names the extra that brings it."""
+
+
+def missing_package(what: str, package: str, extra: str) -> MissingPackageError:
+    """Return the error about an optional package.
+
+    Args:
+        what: what needs it.
+        package: its name.
+        extra: the extra of fwmemtrace that brings it.
+    """
+    return MissingPackageError(f"{what} needs {package}, which is not installed; pip install 'fwmemtrace[{extra}]'")
+
+
 def warn(message: str) -> None:
     """Show a warning at the program's line, without raising in the traced program where warnings are errors."""
     import warnings

@@ -66,7 +66,7 @@ def scalar(value: object) -> Scalar | None:
 
 
 def _converted(value: Any) -> Scalar | None:
-    """Ask a value of a foreign type to be a number or text; whatever it raises counts as a refusal."""
+    """Convert a value of a foreign type to a number or text; any exception means that it cannot be converted."""
     for method in _CONVERSIONS:
         try:
             found = getattr(value, method)

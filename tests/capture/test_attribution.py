@@ -13,7 +13,7 @@ import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.paths import encodable, write
 from fwmemtrace.probes.native import marker_writer
-from fwmemtrace.probes.native.task_switches import TaskSwitches
+from fwmemtrace.probes.task_switches import TaskSwitches
 
 from .conftest import arenas, summary_of
 

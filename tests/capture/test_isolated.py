@@ -74,7 +74,7 @@ def test_what_ends_the_process_is_a_clear_error(capture_path):
 
     with (
         IsolatedCapture(capture_path) as capture,
-        pytest.raises(CaptureError, match=r"ended the process .* \(SIGSEGV\)"),
+        pytest.raises(CaptureError, match=r"crashed its reader \(SIGSEGV\)"),
     ):
         capture.read(crash)
     with pytest.raises(CaptureError, match="is closed"):
@@ -101,7 +101,7 @@ def test_a_report_says_that_a_capture_ended_its_reader(trace_path, monkeypatch, 
 
     monkeypatch.setattr(isolated.IsolatedCapture, "_read", crash)
     assert main(["report", str(trace_path)]) == 0
-    assert "ended the process that read it (SIGSEGV)" in " ".join(capsys.readouterr().out.split())
+    assert "crashed its reader (SIGSEGV)" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_capture_with_a_hostile_name_is_read(capture_path, tmp_path):

@@ -139,7 +139,7 @@ def test_a_tracker_that_does_not_start_makes_the_probe_unavailable(tmp_path, mon
         __enter__ = refuse
 
     monkeypatch.setattr(memray, "Tracker", Refusing)
-    with pytest.raises(errors.ProbeUnavailable, match="does not start"):
+    with pytest.raises(errors.ProbeUnavailable, match="cannot start"):
         fwmemtrace.session(tmp_path / "trace.bin", probes=["native"], required=["native"])
 
 

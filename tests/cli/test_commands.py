@@ -306,7 +306,7 @@ def test_a_truncated_trace_is_read_and_the_report_says_so(traced: Path) -> None:
         (["report", "--min", "5"], "5: missing unit, for example 5MB"),
         (["report", "--budgt", "5MB"], "unknown option '--budgt'; did you mean '--budget'?"),
         (["check", "--nonsense"], "unknown option '--nonsense'; see fwmemtrace check --help"),
-        (["report", "trace.bin", "--native", "capture.bin"], "both a trace and --native; give either"),
+        (["report", "trace.bin", "--native", "capture.bin"], "a trace and --native exclude each other"),
         (["report", "trace.bin", "--top", "many"], "argument --top: invalid int value: 'many'; see fwmemtrace report"),
         (["check", "trace.bin"], "no limit to check; give --budget SIZE, --phase PATH=SIZE, "),
         (["check", "trace.bin", "--phase", "init"], "--phase init: not PATH=SIZE, for example init/load=200MB"),

@@ -9,7 +9,7 @@ import pytest
 
 import fwmemtrace
 from fwmemtrace.capture.frames import UNKNOWN
-from fwmemtrace.system.elf_symbols import FunctionNames
+from fwmemtrace.symbols.library import LibrarySymbols
 
 pytestmark = pytest.mark.slow
 
@@ -130,9 +130,9 @@ def test_a_library_that_replaces_another_one_is_unwound_by_its_own_tables(run_pr
 def test_names_of_a_damaged_library_are_none(planted, tmp_path):
     library = tmp_path / "libplanted.so"
     contents = library.read_bytes()
-    assert FunctionNames(str(library)).name_at(0) is None
+    assert LibrarySymbols(str(library)).name_at(0) is None
     for length in range(0, len(contents), 97):
         library.write_bytes(contents[:length])
-        names = FunctionNames(str(library))
+        names = LibrarySymbols(str(library))
         assert names.name_at(0x1120) is None or isinstance(names.name_at(0x1120), str)
-    assert FunctionNames(str(tmp_path / "absent.so")).name_at(0) is None
+    assert LibrarySymbols(str(tmp_path / "absent.so")).name_at(0) is None

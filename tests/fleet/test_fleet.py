@@ -150,8 +150,8 @@ def test_adding_again_adds_nothing_and_compacting_changes_nothing(
     dataset = tmp_path / "dataset"
     paths = sorted(traces.iterdir())
     added = [add(capsys, *paths[start : start + 17], "--into", dataset) for start in range(0, len(paths), 17)]
-    assert added[0].startswith("17 processes added, 0 known already, 0 files skipped")
-    assert "0 processes added, 51 known already" in add(capsys, traces, "--into", dataset)
+    assert added[0].startswith("17 processes added, 0 already known, 0 files skipped")
+    assert "0 processes added, 51 already known" in add(capsys, traces, "--into", dataset)
     before = ask(dataset, capsys)
     files = len(list(dataset.rglob("*.parquet")))
     from fwmemtrace.fleet.dataset import Dataset
@@ -160,7 +160,7 @@ def test_adding_again_adds_nothing_and_compacting_changes_nothing(
     assert len(list(dataset.rglob("*.parquet"))) < files
     assert ask(dataset, capsys) == before
     assert Dataset(str(dataset)).compact(1) == 0
-    assert "0 processes added, 51 known already" in add(capsys, traces, "--into", dataset)
+    assert "0 processes added, 51 already known" in add(capsys, traces, "--into", dataset)
 
 
 def test_what_a_killed_compaction_leaves_counts_once(
@@ -228,7 +228,7 @@ def test_text_and_markdown(dataset: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["report", "{tmp}/nothing"], "is no dataset of a fleet"),
+        (["report", "{tmp}/nothing"], "is not a fleet dataset, or is empty"),
         (["add", "{tmp}/nothing", "--into", "{tmp}/d"], "no such file or folder"),
         (["add", "{tmp}", "--into", "{tmp}/d"], "no trace in"),
         (["add", "{tmp}", "--into", "nosuch://d"], "nosuch"),
@@ -249,7 +249,7 @@ def test_files_that_are_no_traces_are_skipped(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "other.bin").write_bytes(b"something else")
     assert main(["fleet", "add", str(tmp_path), "--into", str(tmp_path / "dataset")]) == 0
     printed = capsys.readouterr()
-    assert printed.out.startswith("1 process added, 0 known already, 1 file skipped")
+    assert printed.out.startswith("1 process added, 0 already known, 1 file skipped")
     assert "other.bin" in printed.err
 
 

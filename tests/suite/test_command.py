@@ -224,7 +224,7 @@ def test_passes_and_components_can_be_left_out(tmp_path):
         (["small.py", "--skip", "nativ"], "--skip: unknown pass 'nativ'; did you mean 'native'?"),
         (["small.py", "--only", "smal"], "unknown component 'smal'; did you mean 'small'?"),
         (["small.py", "--against", "no/LAST"], "no: no run of a suite there; keep runs with --report-dir no"),
-        ([], "give a suite file, or --init PACKAGE to have one proposed"),
+        ([], "missing suite; give its file, or --init PACKAGE"),
         (["--init", "no_such_package"], "no module named 'no_such_package'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Functions of libraries by their symbol tables, wherever a library has these."""
+"""Functions of libraries by their symbol tables, wherever a library has these; read by the core, and without it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from fwmemtrace.symbols.debug_files import debug_file_of
 from fwmemtrace.symbols.demangle import demangled
 from fwmemtrace.symbols.elf_file import ElfFile
 from fwmemtrace.symbols.library import LibrarySymbols
+from fwmemtrace.symbols.symbol_table import SymbolTable
 
-pytestmark = pytest.mark.skipif(core.load()[0] is None, reason="the compiled core cannot be used")
+COMPILED = core.load()[0]
 NEEDS_TOOLS = pytest.mark.skipif(
     not (shutil.which("cc") and shutil.which("objcopy") and shutil.which("nm")), reason="needs a compiler and binutils"
 )
@@ -28,39 +29,64 @@ int shown(int number) { return hidden(number) + hidden(number + 1); }
 FUNCTION, GLOBAL, WEAK, LOCAL = 2, 1, 2, 0
 
 
+@pytest.fixture(params=["core", "Python"])
+def make_table(request, monkeypatch):
+    """The class of symbol tables that is used."""
+    if request.param == "Python":
+        monkeypatch.setattr(core, "load", lambda: (None, "this is a test"))
+        return SymbolTable
+    if COMPILED is None:
+        pytest.skip("the compiled core cannot be used")
+    return COMPILED.SymbolTable
+
+
 def table(symbols):
-    """Return a symbol table and its names, of (name, address, size, binding)."""
+    """Return the bytes of a symbol table and of its names, of (name, address, size, binding)."""
     names, rows = b"\0", bytes(24)
     for name, address, size, binding in symbols:
         rows += struct.pack("=IBBHQQ", len(names), binding << 4 | FUNCTION, 0, 1, address, size)
         names += name.encode() + b"\0"
-    return core.load()[0].SymbolTable(rows, names)
+    return rows, names
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.tuples(st.integers(0, 300), st.integers(1, 60)), max_size=12, unique_by=lambda pair: pair[0]),
     st.integers(0, 400),
 )
-def test_the_function_at_an_address_is_the_nearest_one_that_reaches_it(functions, address):
-    found = table([(f"f{start}", start, size, LOCAL) for start, size in functions]).name_at(address)
+def test_the_function_at_an_address_is_the_nearest_one_that_reaches_it(make_table, functions, address):
+    found = make_table(*table([(f"f{start}", start, size, LOCAL) for start, size in functions])).name_at(address)
     starts = [start for start, size in functions if start <= address < start + size]
     assert found == (f"f{max(starts)}".encode() if starts else None)
 
 
-def test_of_several_names_the_exported_one_without_underscores_is_taken_then_the_shortest():
+def test_of_several_names_the_exported_one_without_underscores_is_taken_then_the_shortest(make_table):
     names = [("_local", 16, 8, LOCAL), ("weak", 16, 8, WEAK), ("_exported", 16, 8, GLOBAL), ("exported", 16, 8, GLOBAL)]
     for order in (names, names[::-1]):
-        assert table(order).name_at(20) == b"exported"
-        assert table([each for each in order if each[3] != GLOBAL]).name_at(20) == b"weak"
-        assert table([*order, ("a", 16, 8, GLOBAL)]).name_at(20) == b"a"
+        assert make_table(*table(order)).name_at(20) == b"exported"
+        assert make_table(*table([each for each in order if each[3] != GLOBAL])).name_at(20) == b"weak"
+        assert make_table(*table([*order, ("a", 16, 8, GLOBAL)])).name_at(20) == b"a"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary(max_size=200), st.binary(max_size=60), st.integers(0, 2**64 - 1))
 @example(bytes(24) + struct.pack("=IBBHQQ", 2**32 - 1, 2, 0, 1, 0, 9), b"", 4)
-def test_hostile_tables_have_a_name_or_none(rows, names, address):
-    found = core.load()[0].SymbolTable(rows, names).name_at(address)
+def test_hostile_tables_have_a_name_or_none(make_table, rows, names, address):
+    found = make_table(rows, names).name_at(address)
     assert found is None or found in names
+
+
+@pytest.mark.skipif(COMPILED is None, reason="the compiled core cannot be used")
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["a", "_b", "cc", "_dd", ""]), *[st.integers(0, 40)] * 2, st.integers(0, 3)),
+        max_size=60,
+    ),
+    st.integers(0, 90),
+)
+def test_both_find_the_same_function(functions, address):
+    rows, names = table(functions)
+    assert SymbolTable(rows, names).name_at(address) == COMPILED.SymbolTable(rows, names).name_at(address)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -80,7 +106,7 @@ def test_hostile_tables_have_a_name_or_none(rows, names, address):
         st.binary(max_size=260),
     )
 )
-def test_any_file_can_be_asked(tmp_path, contents):
+def test_any_file_can_be_asked(make_table, tmp_path, contents):
     path = tmp_path / "libodd.so"
     path.write_bytes(contents)
     symbols = LibrarySymbols(str(path))
@@ -88,7 +114,7 @@ def test_any_file_can_be_asked(tmp_path, contents):
     assert symbols.has_lines in (True, False)
 
 
-def test_what_is_no_file_has_no_names(tmp_path):
+def test_what_is_no_file_has_no_names(make_table, tmp_path):
     for path in ("linux-vdso.so.1", str(tmp_path), str(tmp_path / "missing"), "/dev/zero"):
         symbols = LibrarySymbols(path)
         assert symbols.name_at(16) is None
@@ -121,7 +147,7 @@ def objcopy(*arguments):
 
 @pytest.mark.slow
 @NEEDS_TOOLS
-def test_functions_are_found_wherever_their_symbols_are(built, tmp_path):
+def test_functions_are_found_wherever_their_symbols_are(make_table, built, tmp_path):
     path, addresses = built
     whole, stripped = LibrarySymbols(str(path)), tmp_path / "stripped.so"
     assert whole.has_lines

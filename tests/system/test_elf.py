@@ -82,11 +82,13 @@ def test_builds_without_an_id_are_identified_by_their_size(broken):
 def test_a_symbol_is_where_its_function_is():
     import msgspec._core
 
-    from fwmemtrace.system.elf_symbols import FunctionNames, find_symbol
+    from fwmemtrace.symbols.library import LibrarySymbols
+    from fwmemtrace.system.elf_symbols import find_symbol
 
     path = msgspec._core.__file__
     address = find_symbol(path, b"PyInit__core")
     assert address is not None
-    assert FunctionNames(path).name_at(address) == "PyInit__core"
+    symbols = LibrarySymbols(path)
+    assert symbols.name_at(symbols.first_address + address) == "PyInit__core"
     assert find_symbol(path, b"no_such_symbol") is None
     assert find_symbol(__file__, b"PyInit__core") is None

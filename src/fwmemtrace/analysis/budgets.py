@@ -33,7 +33,7 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Limits:
+class Budgets:
     """All limits of one check.
 
     Attributes:
@@ -50,14 +50,14 @@ class Limits:
         return self.process is not None or bool(self.phases) or bool(self.growth)
 
 
-def unknown_phases(report: results.TraceReport, limits: Limits) -> list[tuple[str, Limit, str]]:
+def unknown_phases(report: results.TraceReport, limits: Budgets) -> list[tuple[str, Limit, str]]:
     """Return the limits of phases that the trace does not have: path, limit, and what to do about it."""
     known = list(dict.fromkeys(phase.path for phase in report.phases if phase.path))
     given = [*limits.phases.items(), *limits.growth.items()]
     return [(path, limit, unknown_name("phase", path, known)) for path, limit in given if path not in known]
 
 
-def check_limits(report: results.TraceReport, limits: Limits) -> tuple[list[BudgetCheck], list[str]]:
+def check_limits(report: results.TraceReport, limits: Budgets) -> tuple[list[BudgetCheck], list[str]]:
     """Check every figure that has a limit.
 
     Args:

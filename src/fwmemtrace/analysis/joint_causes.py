@@ -21,7 +21,7 @@ def find_caller(
 ) -> results.Frame | None:
     """Returns the innermost function that nearly all rises lie below, with its line, if several functions share them.
 
-    Functions that make RSS rise one after the other, as the steps of a job do, are told one by one.
+    Functions that make RSS rise one after the other, as the steps of a job do, are reported one by one.
 
     Args:
         grouped: the rises of each function of the program.

@@ -97,7 +97,7 @@ def _in_json(attributes: Attributes | None) -> Attributes:
     }
 
 
-class PhaseFold:
+class PhaseRowFold:
     """Takes the phase edges and RSS readings of one process.
 
     The RSS change of a process is split between its outermost phases and "outside any phase": while at least one
@@ -201,7 +201,7 @@ class PhaseFold:
         return totals
 
     def overhead(self, record: Overhead, call: OpenPhase | None) -> None:
-        """Add what a probe left behind at an edge of a call to every call around it."""
+        """Add what a probe left resident at an edge of a call to every call around it."""
         around = None if call is None else call.parent
         while around is not None:
             around.tracer_bytes += record.rss_bytes

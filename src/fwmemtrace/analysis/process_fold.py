@@ -30,7 +30,7 @@ from ..records import (
 from ..values import LONGEST_TEXT
 from .limits import LimitsFold
 from .open_phases import MOST_LEVELS, OTHERS, OpenPhases
-from .phase_rows import PhaseFold
+from .phase_rows import PhaseRowFold
 from .timeline import LastRise, TimelineFold
 
 _MOST_NOTES = 500
@@ -69,7 +69,7 @@ class ProcessFold:
             for kind in fold.takes:
                 self._takers.setdefault(kind, []).append(fold.add)
         self._open = OpenPhases()
-        self._phases = PhaseFold()
+        self._phases = PhaseRowFold()
         self._timeline = TimelineFold()
         self._limits = LimitsFold()
         self._memory_error_in: PhasePath | None = None
@@ -149,7 +149,7 @@ class ProcessFold:
             self._timeline.add(record.time_ns, record.rss_bytes, ending.path)
 
     def _part(self, record: TracePart) -> None:
-        """Take note of what is missing: such a record comes behind parts that were dropped, and nowhere else."""
+        """Take note of what is missing: such a record follows parts that were dropped, and comes nowhere else."""
         self.dropped_records = max(self.dropped_records, record.records - record.first_records)
 
     def _note_memory_error(self, error: str | None, path: PhasePath) -> None:

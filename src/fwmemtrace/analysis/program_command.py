@@ -48,7 +48,7 @@ def _is_script(word: str) -> bool:
 
 
 def _program(words: Sequence[str]) -> list[str]:
-    """Returns the program and its arguments, from the words behind `run`."""
+    """Returns the program and its arguments, from the words after `run`."""
     place = 0
     form: list[str] = []
     while place < len(words) and words[place].startswith("-"):

@@ -63,7 +63,7 @@ PYTHON_HEAP = (Metric("python_heap_growth", "Python heap growth", "bytes"),)
 PREFERRED = ("inuse_space", "sampled_inuse_space", "rss_rises", "python_heap_growth")
 
 
-class Sample(Protocol):
+class NativeSample(Protocol):
     """What one native stack allocated in one phase; see `capture.samples.StackSample`."""
 
     @property
@@ -118,7 +118,7 @@ class StackTable:
 def stack_table(
     report: results.TraceReport,
     pid: int,
-    samples: Iterable[Sample] | None,
+    samples: Iterable[NativeSample] | None,
     sampled: Iterable[tuple[PhasePath, results.HeapStackSample]] | None = None,
 ) -> StackTable:
     """Return all stacks of a process.
@@ -147,7 +147,7 @@ def _sampled_figures(site: results.HeapStackSample) -> tuple[int, ...]:
     return site.live_bytes, site.live_low_bytes, site.live_high_bytes, site.allocated_bytes, site.at_peak_bytes
 
 
-def _add_native(table: StackTable, samples: Iterable[Sample]) -> None:
+def _add_native(table: StackTable, samples: Iterable[NativeSample]) -> None:
     everything = list(samples)
     chosen = {
         id(sample)

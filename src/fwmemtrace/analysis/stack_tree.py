@@ -17,7 +17,7 @@ _KEPT_SHARE = 0.98  # of each metric of a phase that the stacks make up at least
 _Values = Sequence[int]
 
 
-class Sample(Protocol):
+class SizedStack(Protocol):
     """One stack with its figures. Its frames are asked for only if it is large enough."""
 
     @property
@@ -186,7 +186,7 @@ class StackTreeBuilder:
         return dict(sums)
 
 
-def stack_tree(metrics: Sequence[str], samples: Iterable[Sample]) -> results.StackTree:
+def stack_tree(metrics: Sequence[str], samples: Iterable[SizedStack]) -> results.StackTree:
     """Return the tree of samples.
 
     Args:
@@ -204,7 +204,7 @@ def stack_tree(metrics: Sequence[str], samples: Iterable[Sample]) -> results.Sta
     return builder.result()
 
 
-def worth_a_look(samples: Sequence[Sample], weighed: Iterable[int], share: float = _KEPT_SHARE) -> set[int]:
+def worth_a_look(samples: Sequence[SizedStack], weighed: Iterable[int], share: float = _KEPT_SHARE) -> set[int]:
     """Return the places of the largest samples that make up this share of the weighed metrics of each phase."""
     phases: defaultdict[str, list[int]] = defaultdict(list)
     for place, sample in enumerate(samples):

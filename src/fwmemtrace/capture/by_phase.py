@@ -23,7 +23,7 @@ from .samples import StackSample, samples
 from .stacks import ReadableStack, make_readable, package_of_stack, readable_frames, requesting_library
 from .thread_phases import RunEnded
 
-_STEPS = 100  # at most, in which the core reads a capture: between two of them progress is told
+_STEPS = 100  # at most, in which the core reads a capture: progress is reported in between
 _NAMED = 5  # how many libraries a note names
 _DEPTH = 16  # innermost C and C++ frames that decide the library: enough to see past the allocators
 

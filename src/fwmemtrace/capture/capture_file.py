@@ -91,8 +91,8 @@ class CaptureFile:
         if metadata.file_format != memray.FileFormat.ALL_ALLOCATIONS:
             self._reader.close()
             raise CaptureError(
-                f"{path} is an aggregated capture: it has sums for each stack and not the order of the allocations, "
-                "which phases need. Capture again with memray run without --aggregate, or with memray.Tracker"
+                f"{path} is an aggregated capture: without the order of the allocations it cannot be split by phase; "
+                "record it again with `memray run` without --aggregate, or with memray.Tracker"
             )
         self.native: bool = metadata.has_native_traces
         if self.native:

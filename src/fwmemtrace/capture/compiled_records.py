@@ -37,7 +37,7 @@ def parser_for(path: Path) -> CaptureParser | None:
 def outline_of(parser: CaptureParser, keys: Iterable[StackKey] | None) -> Iterator[tuple[str, _Numbers]]:
     """Yield the path of a capture without allocations, from which memray resolves the Python stacks of these keys.
 
-    It is a file in memory that is gone once nobody has it open.
+    It is a file in memory that vanishes when it is closed.
 
     Args:
         parser: of the whole capture.

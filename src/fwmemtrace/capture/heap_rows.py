@@ -10,9 +10,9 @@ from .. import results
 from ..paths import PhasePath
 from .frames import HybridFrame, PythonFrame
 from .heap_file import OBJECT, HeapBlock, HeapFile, HeapPhase, HeapSite
+from .heap_frames import HeapFrames
 from .intervals import bounds_of_share
 from .library_names import CPYTHON, library_of
-from .native_names import NativeNames
 from .stacks import make_readable, package_of_stack, requesting_library
 
 _OWN_HOOKS = "/fwmemtrace/core/_compiled."
@@ -186,8 +186,8 @@ def read_stacks(data: bytes, name: str) -> Iterator[tuple[PhasePath, results.Hea
 
 def _phases(file: HeapFile) -> Iterator[_Phase]:
     """Yield the phases that allocated."""
-    names = NativeNames(file)
-    keys = {number: _key(file, site, names) for number, site in file.sites.items()}
+    frames = HeapFrames(file)
+    keys = {number: _key(file, site, frames) for number, site in file.sites.items()}
     phases = {number: _Phase(totals, file.mean) for number, totals in file.phases.items()}
     for number, site in file.sites.items():
         phases[site.phase].place(keys[number]).add_site(site)
@@ -233,8 +233,8 @@ def _grouped(places: Iterable[_Place], scale: float, group_of: Callable[[_Place]
     return {name: round(size) for name, size in sorted(sums.items(), key=lambda item: -item[1])}
 
 
-def _key(file: HeapFile, site: HeapSite, names: NativeNames) -> _PlaceKey:
-    native = tuple(names.frames(site.native))
+def _key(file: HeapFile, site: HeapSite, frames: HeapFrames) -> _PlaceKey:
+    native = tuple(frames.of_addresses(site.native))
     library = requesting_library(native) if native else None
     return _PlaceKey(tuple(file.stack(site)), native, library or _library(file, site))
 

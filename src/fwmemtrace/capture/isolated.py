@@ -165,9 +165,7 @@ class IsolatedCapture:
 
     def _ended(self) -> NoReturn:
         how = self._give_up()
-        raise CaptureError(
-            f"{self._path} ended the process that read it ({how}): the capture is damaged, or was made to do harm"
-        )
+        raise CaptureError(f"{self._path} crashed its reader ({how}): the capture is damaged or malicious")
 
     def _give_up(self) -> str:
         process, self._process = self._process, None

@@ -1,4 +1,4 @@
-"""Reports a memray capture that has no trace beside it."""
+"""Reports a memray capture without a trace."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from .stall import Stall
 
 _CODE = "from fwmemtrace.capture.reading_process import main; main()"
 _LOOK_S = 0.5  # between two looks at a process that has not answered yet
-_WAIT_S = 1.0  # for a process that has ended, or was told to
+_WAIT_S = 1.0  # for a process that has ended, or was asked to
 
 
 class ReaderProcess:

@@ -90,7 +90,7 @@ class ReadingProcess:
     def on_open(self, request: messages.Request) -> messages.Opened:
         path = os.fsdecode(request.path)
         _limit_memory(path)
-        capture_file._BATCH = request.number  # as large as where the progress is told
+        capture_file._BATCH = request.number  # as large as where progress is reported
         self._run_paths, self._sample_paths = _Paths(), _Paths()
         run_ended = self._run_ended if request.flag else None
         self._capture = LocalCapture(path, other_builds=request.other_builds, run_ended=run_ended)

@@ -54,7 +54,7 @@ class CaptureSummary(msgspec.Struct, kw_only=True):
 
 
 class _Chosen(NamedTuple):
-    """The sites of one phase that its row is made of.
+    """The sites of one phase, from which its row is made.
 
     Attributes:
         top: those with the most live bytes.
@@ -77,7 +77,7 @@ def build_rows(
     library_at: Callable[[StackKey], str] | None = None,
     prepare: Callable[[list[StackKey]], None] = lambda keys: None,
 ) -> dict[PhasePath, results.Native]:
-    """Return the rows of what was read so far; the fold can go on, and be asked again.
+    """Return the rows of what was read so far; the fold can continue, and be asked again.
 
     Args:
         fold: the capture's figures.

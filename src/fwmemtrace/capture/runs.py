@@ -134,7 +134,7 @@ class TracedMapping:
             level.change(self, size)
 
     def gone(self) -> None:
-        """Keep the guess for good: all of it is about to be unmapped, and no reading will find it."""
+        """Make the guess final: all of it is about to be unmapped, and no reading will find it."""
         self._know()
         tally = self.run.tally
         tally.own.forget()

@@ -17,7 +17,7 @@ RunEnded: TypeAlias = Callable[[PhasePath, int, int], None]
 
 
 class ThreadPhases:
-    """Follows runs of phases as they begin, end, and go on in other threads.
+    """Follows runs of phases as they begin, end, and continue in other threads.
 
     Args:
         own_thread: memray's number of the thread that threads without a phase are counted with, until a marker names
@@ -60,7 +60,7 @@ class ThreadPhases:
         latest = run = self._threads.get(thread)
         while run is not None and not run.open:
             run = run.outer
-        if run is not latest:  # so that nobody has to pass the closed ones again, and they can be freed
+        if run is not latest:  # so that later searches skip the closed ones, which can then be freed
             if run is None:
                 del self._threads[thread]
             else:

@@ -13,8 +13,8 @@ from ..results.check import CheckReport
 from ..trace import read
 from ..units import parse_share_or_bytes
 from . import output as out
-from .limits import limits_of
-from .runs import run_of_trace
+from .budgets import budgets_of
+from .compared_run import run_of_trace
 
 _EXAMPLES = """examples:
   fwmemtrace check --budget 300MB --phase main/init=200MB --growth main/request=10kB
@@ -46,7 +46,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         metavar="PATH=SIZE",
         help="limit for the growth of RSS per call of a phase, such as request=10kB; can be repeated",
     )
-    parser.add_argument("--against", metavar="BASELINE", help="an earlier trace, which memory must not exceed")
+    parser.add_argument("--against", metavar="BASELINE", help="an earlier trace, whose figures must not be exceeded")
     parser.add_argument(
         "--tolerance",
         metavar="PERCENT|SIZE",
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what is exceeded; the status is 1 if anything is."""
     if arguments.output_format not in OUTPUT_FORMATS:
         raise SettingsError(unknown_name("output format", arguments.output_format, list(OUTPUT_FORMATS)))
-    limits = limits_of(arguments)
+    limits = budgets_of(arguments)
     if arguments.tolerance is not None and arguments.against is None:
         raise SettingsError("--tolerance without a baseline; give one with --against")
     tolerance = parse_share_or_bytes(arguments.tolerance or "5%")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..errors import FwmemtraceError, SettingsError, unknown_name
+from ..errors import SettingsError, missing_package, unknown_name
 from . import full_parser
 
 _SHELLS = ("bash", "zsh", "tcsh", "fish")
@@ -14,7 +14,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     """Register the command."""
     parser = subparsers.add_parser(
         "completion",
-        help="print a script for completion in a shell",
+        help="print a completion script for a shell",
         description="Print a script that completes commands and options in a shell; needs the extra `completion`. For "
         "bash: fwmemtrace completion bash > ~/.local/share/bash-completion/completions/fwmemtrace",
     )
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         import shtab
     except ImportError as error:
-        raise FwmemtraceError("shtab is not installed; pip install 'fwmemtrace[completion]'") from error
+        raise missing_package("completion", "shtab", "completion") from error
     shells = shtab.SUPPORTED_SHELLS
     if arguments.shell not in shells:
         raise SettingsError(unknown_name("shell", arguments.shell, shells))

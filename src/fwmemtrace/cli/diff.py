@@ -16,7 +16,7 @@ from ..results.diff import Comparison
 from ..trace import read
 from ..units import parse_share_or_bytes
 from . import output as out
-from .runs import run_of_trace
+from .compared_run import run_of_trace
 
 _FORMATS = (*FORMATS, "json")
 

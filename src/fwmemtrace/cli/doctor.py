@@ -22,7 +22,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser = subparsers.add_parser(
         "doctor",
         help="check which probes work on this machine",
-        description="Check which probes work on this machine, by starting each one, and what limits memory.",
+        description="Start each probe to check whether it works on this machine, and show what limits memory.",
     )
     parser.set_defaults(command=run)
 

@@ -44,9 +44,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "-o", "--output", metavar="FILE", help="the file or folder to write (default: named after the trace)"
     )
     parser.add_argument(
-        "--metric", metavar="NAME", help="for collapsed: what the numbers are, such as alloc_space or rss_rises"
+        "--metric", metavar="NAME", help="for collapsed: the figure to write, such as alloc_space or rss_rises"
     )
-    parser.add_argument("--table", metavar="NAME", help="for parquet and csv: the only table to write, to a file")
+    parser.add_argument("--table", metavar="NAME", help="for parquet and csv: write only this table, to a file")
     parser.set_defaults(command=run)
 
 

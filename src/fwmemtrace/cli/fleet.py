@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..errors import FwmemtraceError
+from ..errors import FwmemtraceError, missing_package
 from ..values import visible
 from . import output
 
@@ -19,32 +19,49 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     """Register the command and its three parts."""
     parser = subparsers.add_parser(
         "fleet",
-        help="traces of many hosts as one dataset",
-        description="Keep the traces of many hosts in a Parquet dataset, and ask it. Needs fwmemtrace[fleet].",
+        help="keep the traces of many hosts in one dataset",
+        description="Keep the traces of many hosts in a Parquet dataset, and query it. Needs the extra `fleet`.",
     )
     parts = parser.add_subparsers(title="commands", dest="fleet_command", required=True, metavar="COMMAND")
-    adding = parts.add_parser("add", help="add traces to a dataset", description="Add traces; known ones are skipped.")
+    adding = parts.add_parser(
+        "add",
+        help="add traces to a dataset",
+        description="Add traces to a dataset. Processes that it has already are skipped.",
+    )
     adding.add_argument("traces", nargs="+", metavar="DIR|FILE", help="trace files, or folders to search for *.bin")
     adding.add_argument(
         "--into", required=True, metavar="DATASET", help="a folder, or a URL such as s3://bucket/memory"
     )
     adding.add_argument("--compact", action="store_true", help="merge the files of days that have many")
     adding.set_defaults(command=_add)
-    report = parts.add_parser("report", help="ask a dataset all questions", description="Ask a dataset all questions.")
+    report = parts.add_parser(
+        "report",
+        help="answer the questions about a dataset",
+        description="Report what holds and retains most memory, what "
+        "grew from version to version, which replicas differ, what imports cost, and which processes near their limit.",
+    )
     report.add_argument("dataset", metavar="DATASET", help="a folder or a URL")
-    report.add_argument("--engine", default="duckdb", help="duckdb (default) or spark")
-    report.add_argument("--format", default="text", choices=("text", "markdown", "json"), help="default: text")
-    report.add_argument("-o", "--output", metavar="FILE", help="the file to write (default: standard output)")
+    report.add_argument("--engine", default="duckdb", metavar="duckdb|spark", help="the query engine (default: duckdb)")
+    report.add_argument(
+        "--format",
+        default="text",
+        choices=("text", "markdown", "json"),
+        metavar="text|markdown|json",
+        help="the output format (default: text)",
+    )
+    report.add_argument("-o", "--output", metavar="FILE", help="the file to write (default: stdout)")
     report.set_defaults(command=_report)
     watch = parts.add_parser(
         "watch",
         help="follow the traces of one machine",
         description="Show the processes whose traces are in a folder, as they grow.",
     )
-    watch.add_argument("folder", metavar="DIR", help="where the processes write their traces")
+    watch.add_argument("folder", metavar="DIR", help="the folder in which the processes write their traces")
     watch.add_argument("--into", metavar="DATASET", help="add each trace to this dataset once its process has ended")
-    watch.add_argument("--interval", type=float, default=_INTERVAL_S, metavar="SECONDS", help="default: 5")
-    watch.add_argument("--once", action="store_true", help="show the present state and exit")
+    watch.add_argument(
+        "--interval", type=float, default=_INTERVAL_S, metavar="SECONDS", help="time between updates (default: 5)"
+    )
+    watch.add_argument("--once", action="store_true", help="show the current state and exit")
     watch.set_defaults(command=_watch)
 
 
@@ -62,7 +79,7 @@ def _add(arguments: argparse.Namespace) -> int:
     processes = list(traces.rows(traces.processes_of(found, skip), skip))
     added = dataset.add(processes)
     known = len(processes) - added
-    print(f"{_count(added, 'process', 'es')} added, {known} known already, {_count(len(skipped), 'file')} skipped")
+    print(f"{_count(added, 'process', 'es')} added, {known} already known, {_count(len(skipped), 'file')} skipped")
     if arguments.compact:
         print(f"{_count(dataset.compact(), 'file')} fewer after compaction")
     if not processes:
@@ -109,7 +126,7 @@ def _import(module: str) -> Any:
     try:
         return import_module(f"fwmemtrace.fleet.{module}")
     except ImportError as error:
-        raise FwmemtraceError(f"fleet needs {error.name}; install fwmemtrace[fleet]") from error
+        raise missing_package("fleet", error.name or module, "fleet") from error
 
 
 def _count(number: int, noun: str, ending: str = "s") -> str:

@@ -22,7 +22,7 @@ _EXAMPLES = """examples:
   fwmemtrace report                                   the trace in trace.bin
   fwmemtrace report --phase main/init --min 1MB --sort change
   fwmemtrace report --format html -o memory.html
-  fwmemtrace report --follow                          again and again while the program runs"""
+  fwmemtrace report --follow                          a report every two seconds while the program runs"""
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,33 +39,35 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         metavar="trace.bin",
         help="a trace; traces of worker processes next to it are included automatically (default: trace.bin)",
     )
-    parser.add_argument("--native", metavar="CAPTURE", help="report a memray capture without a trace, by its phases")
+    parser.add_argument(
+        "--native", metavar="CAPTURE", help="report on a memray capture without a trace, split by phase"
+    )
     parser.add_argument(
         "--format", default="text", metavar="text|markdown|html|json", help="the output format (default: text)"
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="the file to write (default: stdout)")
     parser.add_argument(
-        "--top", type=int, default=5, metavar="N", help="rows of each table of top allocations (default: 5)"
+        "--top", type=int, default=5, metavar="N", help="rows in each table of top allocations (default: 5)"
     )
     parser.add_argument("--budget", metavar="SIZE", help="compare the peak with this size, such as 300MB")
     parser.add_argument(
         "--share",
         action="store_true",
-        help="leave out what others need not know: hosts, users, absolute paths, arguments, attributes",
+        help="leave out private details: hosts, users, absolute paths, arguments, attributes",
     )
     parser.add_argument("--no-source", action="store_true", help="leave source code out of the HTML report")
     parser.add_argument("--depth", type=int, metavar="N", help="levels of phases shown (default: all)")
-    parser.add_argument("--phase", metavar="PATH", help="show this phase and those inside it only")
+    parser.add_argument("--phase", metavar="PATH", help="show only this phase and those inside it")
     parser.add_argument(
         "--sort", metavar="|".join(SORT_KEYS), help="order of phases, the largest first (default: as they began)"
     )
     parser.add_argument(
-        "--min", metavar="SIZE", help="leave out phases whose RSS change and peak above their start are smaller"
+        "--min", metavar="SIZE", help="leave out phases whose RSS change and peak above their start are below this"
     )
     parser.add_argument(
         "--follow",
         action="store_true",
-        help="render it again every two seconds while the program runs; native figures come at the end",
+        help="render the report every two seconds while the program runs; native figures appear at the end",
     )
     parser.set_defaults(command=run)
 
@@ -73,7 +75,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(arguments: argparse.Namespace) -> int:
     """Print or write the report."""
     if arguments.traces and arguments.native is not None:
-        raise FwmemtraceError("both a trace and --native; give either trace.bin or --native CAPTURE")
+        raise FwmemtraceError("a trace and --native exclude each other; leave one out")
     for name in ("top", "depth"):
         value = getattr(arguments, name)
         if value is not None and value < 1:

@@ -50,7 +50,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         metavar="NAME,...",
         help=f"probes to use besides {','.join(_PROBES)}; `all` for all but python_heap",
     )
-    probes.add_argument("--only-probes", metavar="NAME,...", help="probes to use instead")
+    probes.add_argument("--only-probes", metavar="NAME,...", help="probes to use in place of these")
     parser.add_argument("--native-traces", action="store_true", default=None, help="record C and C++ stack frames")
     parser.add_argument(
         "--interval",

@@ -38,19 +38,19 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser = subparsers.add_parser(
         "suite",
         help="profile components in fresh processes",
-        description="Run each component of a suite in fresh interpreters, each for one purpose. A component that "
-        "raises, hangs or is killed becomes a line of the report; the others continue.",
+        description="Profile each component of a suite in fresh interpreters, each with one purpose. A component that "
+        "raises, hangs or is killed is listed in the report; the others continue.",
     )
     parser.add_argument(
         "spec",
         nargs="?",
         metavar="FILE.py|MODULE[:NAME]",
-        help="the suite; NAME is another list in it, or one component",
+        help="the suite; NAME is a list in it other than `components`, or one component",
     )
     parser.add_argument(
         "--init",
         metavar="PACKAGE",
-        help="print a suite file for a package, from its code and from trace.bin if that is there",
+        help="print a suite file for a package, based on its code and on trace.bin if that exists",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="the trace file to write (default: suite.bin)")
     parser.add_argument(
@@ -76,25 +76,25 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "--measure",
         choices=("rss", "unevictable"),
         default="rss",
-        help="what the budget limits: peak RSS (the default), or that without file pages that the kernel can evict",
+        help="what the budget limits: peak RSS (default), or peak RSS without file pages that the kernel can evict",
     )
     parser.add_argument(
         "--plan-time",
         default=_PLAN_TIME,
         metavar="TIME",
-        help=f"time to spend on looking for the plan (default: {_PLAN_TIME})",
+        help=f"time limit of the search for a plan (default: {_PLAN_TIME})",
     )
     parser.add_argument(
         "--try-models",
         action="store_true",
-        help="try the torch models of each component by themselves: float16, bfloat16, int8 and ONNX Runtime",
+        help="run the torch models of each component alone, as float16, bfloat16 and int8, and in ONNX Runtime",
     )
     parser.add_argument(
         "--min-agreement",
         type=float,
         default=_AGREEMENT,
         metavar="COSINE",
-        help="the cosine similarity of outputs that another way to run a model needs to become part of the plan "
+        help="the cosine similarity of outputs that another way to run a model needs to be part of the plan "
         f"(default: {_AGREEMENT})",
     )
     parser.add_argument(
@@ -106,7 +106,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     parser.add_argument("--skip", metavar="PASS,...", help=f"passes to leave out: {', '.join(PURPOSES)}")
     parser.add_argument(
-        "--only", action="append", default=[], metavar="COMPONENT", help="run this component only; can be repeated"
+        "--only", action="append", default=[], metavar="COMPONENT", help="run only this component; can be repeated"
     )
     parser.add_argument("--quick", action="store_true", help="measure RSS and look for the plan, and nothing else")
     parser.add_argument(
@@ -130,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.init is not None:
         return _init(arguments)
     if arguments.spec is None:
-        raise SettingsError("give a suite file, or --init PACKAGE to have one proposed")
+        raise SettingsError("missing suite; give its file, or --init PACKAGE to print a new one")
     if arguments.repeat < 1:
         raise SettingsError(f"--repeat {arguments.repeat}: must be at least 1")
     if not 0 <= arguments.min_agreement <= 1:
@@ -229,7 +229,7 @@ def _skipped(names: str | None, *, quick: bool) -> set[str]:
 def _place(spec: str, output: str | None, report_dir: str | None) -> Path:
     """Return the path of a new trace; in a folder for reports, a new folder is made, named by date and suite.
 
-    The file or folder is made at once, so that a suite that starts at the same time takes another one.
+    The file or folder is created immediately, so that a suite that starts at the same time takes another one.
     """
     if report_dir is None:
         asked = Path(output or "suite.bin").absolute()

@@ -18,7 +18,7 @@ _TWICE_S = 1.0  # `timeout` sends its signal to the process, and to its group: o
 
 @contextmanager
 def orderly_termination() -> Iterator[None]:
-    """Raise SystemExit where SIGTERM or SIGHUP would end this process at once; ignored signals stay ignored.
+    """Raise SystemExit where SIGTERM or SIGHUP would end this process immediately; ignored signals stay ignored.
 
     The exit status is the one that a shell reports for the signal: 143 for SIGTERM.
     """

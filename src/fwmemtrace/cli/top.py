@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..errors import FwmemtraceError
+from ..errors import FwmemtraceError, missing_package
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -12,12 +12,12 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser = subparsers.add_parser(
         "top",
         help="show a live view of a running session",
-        description="Show phases, RSS over time, what it consists of and what grows, of a session whose trace is being "
-        "written; needs the extra `top`. It reads the trace only, so it can be started and left at any time.",
+        description="Show a live view of a running session: phases, RSS over time, what it consists of, and what "
+        "grows. It only reads the trace, so it can start and quit at any time. Needs the extra `top`.",
     )
     parser.add_argument("trace", metavar="trace.bin", nargs="?", default="trace.bin", help="the trace to follow")
     parser.add_argument(
-        "--interval", type=float, default=1.0, metavar="SECONDS", help="time between looks (default: 1)"
+        "--interval", type=float, default=1.0, metavar="SECONDS", help="time between updates (default: 1)"
     )
     parser.set_defaults(command=run)
 
@@ -32,6 +32,6 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from .top_app import TopApp
     except ImportError as error:
-        raise FwmemtraceError("textual is not installed; pip install 'fwmemtrace[top]'") from error
+        raise missing_package("top", "textual", "top") from error
     TopApp(live, arguments.interval).run()
     return 0

@@ -70,7 +70,7 @@ class TopApp(App[None]):
         self._show()
 
     def action_hold(self) -> None:
-        """Stop looking, or go on."""
+        """Pause the view, or resume it."""
         self._held = not self._held
         self._look()
         self._show()

@@ -1,4 +1,4 @@
-"""Whether the value of a setting is one, and what it stands for."""
+"""Checks the values of settings, and converts them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Service, instance and labels as the process's surroundings tell them: OpenTelemetry's variables, and Kubernetes'."""
+"""Service, instance and labels from the process's environment: OpenTelemetry's variables, and Kubernetes'."""
 
 from __future__ import annotations
 

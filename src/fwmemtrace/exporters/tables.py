@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..analysis.tables import FlatTable, arrow_table
-from ..errors import FwmemtraceError, SettingsError, unknown_name
+from ..errors import SettingsError, missing_package, unknown_name
 from ..reports.visible import visible
 from .base import TraceLike
 
@@ -28,7 +28,8 @@ class TablesExporter:
         """Write the files.
 
         Raises:
-            FwmemtraceError: if there is no such table, or a library is missing.
+            SettingsError: if there is no such table.
+            MissingPackageError: if pyarrow is needed and not installed.
             OSError: if a file cannot be written.
         """
         tables = {table.name: table for table in trace.tables()}
@@ -64,7 +65,7 @@ class ParquetExporter(TablesExporter):
         try:
             from pyarrow import parquet
         except ImportError as error:
-            raise FwmemtraceError("pyarrow is not installed; pip install 'fwmemtrace[arrow]'") from error
+            raise missing_package("Parquet", "pyarrow", "arrow") from error
         return lambda table, path: parquet.write_table(arrow_table(table), path)
 
 

@@ -123,7 +123,7 @@ class Dataset:
         """
         files = {table: self.files.glob(f"{self.root}/{table}/*/*/*.parquet") for table in TABLES}
         if not files[_LAST]:
-            raise DatasetError(f"{self.path} is no dataset of a fleet: it has no processes; add some with `fleet add`")
+            raise DatasetError(f"{self.path} is not a fleet dataset, or is empty; add traces with `fleet add`")
         parts = {_part_of(path) for path in files[_LAST]}
         processes = sum(pq.ParquetFile(self.files.open(path)).metadata.num_rows for path in files[_LAST])
         return Snapshot(

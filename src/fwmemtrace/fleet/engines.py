@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import ibis
 import ibis.expr.types as ir
 
+from ..errors import missing_package
 from .dataset import Dataset, DatasetError, Snapshot
 
 ENGINES = ("duckdb", "spark")
@@ -34,7 +35,8 @@ def open_fleet(dataset: Dataset, engine: str = "duckdb", session: Any = None) ->
         session: for Spark, a session to use instead of a local one.
 
     Raises:
-        DatasetError: if the engine is unknown or not installed, or the dataset is empty.
+        DatasetError: if the engine is unknown or cannot start, or the dataset is empty.
+        MissingPackageError: if its package is not installed.
     """
     snapshot = dataset.snapshot()
     if engine == "duckdb":
@@ -59,7 +61,7 @@ def open_fleet(dataset: Dataset, engine: str = "duckdb", session: Any = None) ->
 
             yield _fleet(snapshot, read)
     else:
-        raise DatasetError(f"unknown engine {engine!r}; there are {' and '.join(ENGINES)}")
+        raise DatasetError(f"unknown engine {engine!r}; choose {' or '.join(ENGINES)}")
 
 
 @contextmanager
@@ -67,7 +69,7 @@ def _spark(session: Any) -> Iterator[tuple[Any, Any]]:
     try:
         from pyspark.sql import SparkSession
     except ImportError:
-        raise DatasetError("the engine spark needs PySpark; install fwmemtrace[spark]") from None
+        raise missing_package("the engine spark", "PySpark", "spark") from None
     spark = session
     if spark is None:
         try:
@@ -80,7 +82,7 @@ def _spark(session: Any) -> Iterator[tuple[Any, Any]]:
                 .getOrCreate()
             )
         except Exception as error:  # PySpark raises its own error for a missing Java
-            raise DatasetError(f"Spark does not start: {error}; it needs Java 17 or newer") from error
+            raise DatasetError(f"Spark cannot start: {error}; it needs Java 17 or newer") from error
     try:
         yield ibis.pyspark.connect(spark), spark
     finally:

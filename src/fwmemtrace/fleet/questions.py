@@ -1,4 +1,4 @@
-"""The questions to a fleet, each an ibis expression: the same figures whatever engine runs it.
+"""The questions to a fleet, each an ibis expression: the figures are the same on every engine.
 
 All sizes are in bytes. Quantiles of phases, of which there are many millions, are read from histograms: each is the
 largest value of its bucket of 128 KiB, which is less than the kernel's own inaccuracy. Those of processes interpolate

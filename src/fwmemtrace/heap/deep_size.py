@@ -8,7 +8,7 @@ from mmap import mmap
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
-from ..errors import FwmemtraceError
+from ..errors import missing_package
 from .referents import referents
 from .storages import base_of, gradient_of, library_of, plain_tensors, storages_of
 
@@ -17,10 +17,6 @@ _DEEPEST = 300
 _COLLECTOR_HEADER = 16  # bytes in front of an object that the garbage collector tracks
 _NOT_CONTENT = (type, ModuleType, FunctionType, BuiltinFunctionType)
 _TABLES = ("pandas", "polars", "pyarrow")
-
-
-class MissingPackageError(FwmemtraceError, ImportError):
-    """A package that this needs is not installed."""
 
 
 def deep_size(*objects: Any) -> int:
@@ -47,9 +43,7 @@ def deep_size(*objects: Any) -> int:
     try:
         from pympler import asizeof
     except ImportError as error:
-        raise MissingPackageError(
-            "deep_size needs pympler, which is not installed: pip install 'fwmemtrace[objects]'"
-        ) from error
+        raise missing_package("deep_size", "pympler", "objects") from error
 
     base: Any = asizeof.Asizer
     buffers: dict[tuple[str, int], int] = {}
@@ -124,7 +118,7 @@ def _buffers(thing: Any, library: str) -> Iterator[tuple[tuple[str, int], int]]:
 
 
 def _content(thing: Any, library: str) -> list[Any]:
-    """Return the objects that an object refers to, besides its buffers."""
+    """Return the objects that an object refers to, except its buffers."""
     if library == "torch":
         try:
             gradient = gradient_of(thing)

@@ -51,7 +51,7 @@ class OpenTelemetrySink:
         most_phases: int = 100,
     ) -> None:
         if spans not in ("new", "current", "none"):
-            raise ValueError(f"spans={spans!r}: it must be 'new', 'current' or 'none'")
+            raise ValueError(f"spans={spans!r}: must be 'new', 'current' or 'none'")
         self._kind = spans
         self._tracer = trace.get_tracer(_NAME, __version__, tracer_provider)
         self._spans: dict[int, Span] = {}

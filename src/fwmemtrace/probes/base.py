@@ -126,4 +126,4 @@ class Probe:
         self.start(context)
 
     def stop(self) -> None:
-        """Stop measuring, emit what is left, and leave nothing behind in the process."""
+        """Stop measuring, emit what is left, and remove everything from the process."""

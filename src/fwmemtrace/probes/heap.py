@@ -20,10 +20,10 @@ from ..tracing.phases import MOST_PATHS
 from ..tracing.span import Span, current
 from .base import Probe, ProbeContext
 from .live_heap import describe
-from .native.task_switches import TaskSwitches
+from .task_switches import TaskSwitches
 
 _PIECE = 1024 * 1024
-_UNSEEN_SWITCHES = ("uvloop", "greenlet")  # modules that switch tasks where nobody is told
+_UNSEEN_SWITCHES = ("uvloop", "greenlet")  # modules that switch tasks without running Python code that can be wrapped
 
 
 class HeapProbe(Probe):
@@ -56,8 +56,8 @@ class HeapProbe(Probe):
         self._core = core
         if error:
             self._context.note(
-                f"{self._path} cannot be mapped ({os.strerror(error)}): the sampled heap is written at a clean stop "
-                "only, and a kill loses it"
+                f"{self._path} cannot be mapped ({os.strerror(error)}): the sampled heap is written only at a clean "
+                "stop, and a kill loses it"
             )
             self._path = None
         self._phases: dict[tuple[int, str], int] = {}
@@ -102,11 +102,8 @@ class HeapProbe(Probe):
     def stop(self) -> None:
         if self._tasks is not None:
             self._tasks.stop()
-            if not self._reads_context and (loop := self._tasks.foreign_loop) is not None:
-                self._context.note(
-                    f"task switches of the event loop {loop} are not visible: what a task allocates counts toward the "
-                    "phase that began or ended last in its thread"
-                )
+            if not self._reads_context and (unseen := self._tasks.unseen()) is not None:
+                self._context.note(unseen)
             self._tasks = None
         core, self._core = self._core, None
         if core is None:

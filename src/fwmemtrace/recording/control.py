@@ -58,7 +58,7 @@ class SnapshotSignal:
             self._before(number, frame)
 
     def close(self) -> None:
-        """Give the signal back, unless the program has taken it meanwhile."""
+        """Restore the signal's handler, unless the program has set another one since."""
         self._snapshot = None
         if signal.getsignal(self._number) == self._handle:
             try:

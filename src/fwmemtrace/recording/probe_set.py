@@ -239,7 +239,7 @@ class ProbeSet:
             self._switch_off(probe, error)
 
     def _passed(self, probe: Probe, error: Exception) -> None:
-        """Let a probe go on that has failed for want of descriptors, or the like. The first time is noted."""
+        """Let a probe continue that failed because descriptors, memory or the like ran out. The first time is noted."""
         self._count_error(probe)
         if self.errors[probe.name] == 1:
             message = f"the probe {probe.name!r} raised {error!r}, and goes on"

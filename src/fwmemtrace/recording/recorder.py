@@ -17,7 +17,7 @@ class Recorder(Tracer, Protocol):
     """A tracer for phases that follows forks and can be stopped."""
 
     def after_fork(self, meter: Meter, /) -> None:
-        """This is a forked child process: go on with this meter, inside the phases that are open."""
+        """This is a forked child process: continue with this meter, inside the phases that are open."""
 
     def forget(self) -> None:
         """Record nothing more: this is a forked child process that is about to start another program."""

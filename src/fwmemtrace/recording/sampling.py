@@ -173,7 +173,7 @@ class SamplingRecorder:
     def tick(self) -> None:
         """Write what was counted if it is time to, or if no phase has ended for a moment.
 
-        A server that was told to stop is killed soon. Called every few milliseconds, in another thread.
+        A server that has been asked to stop is soon killed. Called every few milliseconds, in another thread.
         """
         now = self._ticked_ns = self._clock()
         latest = self._latest_ns
@@ -238,7 +238,7 @@ class SamplingRecorder:
             waiting += node.children.values()
             calls, wall_ns, errors = node.calls, node.wall_ns, node.errors
             if calls:
-                # Other threads go on counting: what they add after this reading stays.
+                # Other threads continue counting: what they add after this reading stays.
                 node.calls -= calls
                 node.wall_ns -= wall_ns
                 node.errors = {}

@@ -66,7 +66,7 @@ class SinkGuard:
             self._fail(error)
 
     def forget(self) -> None:
-        """This is a forked child that does not go on: leave what the sink has open to the parent, and drop records."""
+        """This is a forked child that is not traced: leave what the sink has open to the parent, and drop records."""
         self._write = _drop
         action = getattr(self._sink, "forget", None)
         if action is not None:

@@ -30,7 +30,7 @@ def follow_spawned_workers(variable: str) -> None:
 
 
 def forget_spawned_workers() -> None:
-    """Take back what `follow_spawned_workers` has done, unless others have changed it again meanwhile."""
+    """Undo what `follow_spawned_workers` has done, unless other code has changed it since."""
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
     spawn: Any = sys.modules.get(_SPAWN)
     original = getattr(getattr(spawn, "get_preparation_data", None), _ORIGINAL, None)
@@ -81,7 +81,7 @@ def _patch(spawn: ModuleType, variable: str) -> None:
 
 
 class _Joining:
-    """Unpickling it imports this package; where that cannot be done, the worker goes on without it."""
+    """Unpickling it imports this package; where that is impossible, the worker continues without it."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return eval, (_IMPORT, {})

@@ -20,7 +20,7 @@ class Sample(Record, frozen=True, gc=False):
 
 
 class Footprint(Record, frozen=True, gc=False):
-    """A reading of /proc/self/smaps_rollup at an edge of an outermost phase, slower to get than RSS alone."""
+    """A reading of /proc/self/smaps_rollup at an edge of an outermost phase, which takes longer than one of RSS."""
 
     kind: ClassVar[int] = 5
 

@@ -43,7 +43,7 @@ _FIGURES: list[tuple[str, _Of, bool, bool]] = [  # title, figure, whether it is 
     ("tensors without inner phases", lambda phase: phase.tensor_bytes, True, False),
 ]
 _FRAMES = 3
-_MOST_PHASES = 500  # of a process, whose tables take seconds to lay out and nobody reads
+_MOST_PHASES = 500  # of a process: larger tables take seconds to lay out, and are not read
 
 
 def difference_document(comparison: Comparison, top: int = 10) -> Document:

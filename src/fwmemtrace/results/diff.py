@@ -49,7 +49,7 @@ class PhaseChange(PhaseResult, kw_only=True):
     own_bytes: BeforeAfter  # the same with these left out
     peak_bytes: BeforeAfter  # peak RSS
     above_start_bytes: BeforeAfter  # peak RSS less RSS when the first call began
-    native_live_bytes: BeforeAfter  # native memory that it allocated itself and nobody freed
+    native_live_bytes: BeforeAfter  # native memory that it allocated itself and that was not freed
     python_heap_bytes: BeforeAfter  # change of what tracemalloc traces, phases inside it left out
     tensor_bytes: BeforeAfter  # change of live tensors, phases inside it left out
     noise_bytes: int  # a difference of `own_bytes` up to this says nothing

@@ -33,7 +33,7 @@ class NativeTotals(Result, kw_only=True):
 
     allocated_bytes: int = 0  # all allocations, mapped files included
     allocations: int = 0  # number of allocations
-    freed_bytes: int = 0  # freed while the phase ran, by whichever phase it was allocated
+    freed_bytes: int = 0  # freed while the phase ran, whichever phase had allocated it
     held_bytes: int = 0  # allocated by the phase and not freed when it ended
     live_bytes: int = 0  # allocated by the phase and not freed when the capture ended
     peak_bytes: int = 0  # the most of its own allocations that was live at once

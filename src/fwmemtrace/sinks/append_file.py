@@ -1,4 +1,4 @@
-"""A file that grows by whole writes: what every sink that writes a file is made of."""
+"""A file that grows by whole writes: the basis of every sink that writes a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes every record to several sinks, of which one that fails does not affect the others."""
+"""Writes every record to several sinks. One that fails does not affect the others."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FanOutSink:
 
     @property
     def lost(self) -> int:
-        """The number of records that its sinks have lost for want of room, of the one that lost the most."""
+        """The number of records for which there was no room, in the sink that lost the most."""
         return max((getattr(sink, "lost", 0) for sink in self._sinks), default=0)
 
     def write(self, record: Record) -> None:

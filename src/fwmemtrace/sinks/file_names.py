@@ -1,4 +1,4 @@
-"""Finds a name for a new file, so that no file is ever written over unasked."""
+"""Finds a name for a new file, so that no file is ever overwritten unless asked for."""
 
 from __future__ import annotations
 

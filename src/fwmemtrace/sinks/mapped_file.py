@@ -50,7 +50,7 @@ class MappedFile(AppendFile):
             release(self._lock)
 
     def _append_to_next(self, window: TraceWindow, whole: bytes) -> bool:
-        """Append to the window behind this one; False if the whole must be written, for which no window is left."""
+        """Append to the next window; False if the whole frame must be written, since there is no window left."""
         if window.append(whole):  # another thread has been here first
             return True
         if not window.is_ours:  # a forked child, whose session does not know it yet: the file is its parent's

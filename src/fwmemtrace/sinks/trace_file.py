@@ -26,7 +26,7 @@ _TELL_EVERY_S = 0.5
 
 
 class TraceFileSink:
-    """Writes each record as one frame, which is with the kernel at once, so a SIGKILL loses nothing.
+    """Writes each record as one frame, which reaches the kernel immediately, so a SIGKILL loses nothing.
 
     While there is no room for a record, it is lost and counted; recording goes on once there is room. The file's header
     has the number of records that were lost, and a note tells of each gap.
@@ -71,7 +71,7 @@ class TraceFileSink:
         self.first_path = self.first_path or self._file.path
         if self._behind:
             self._file.close()
-            if self._file.is_new:  # nobody's device
+            if self._file.is_new:  # not a device, which stays
                 os.unlink(self._file.path)
             raise SinkError(f"{self._file.path} cannot be written: {self._file.reason}")
 
@@ -129,7 +129,7 @@ class TraceFileSink:
         if not self._behind and parts.is_full(record, len(whole)):
             try:
                 file = parts.next_file()
-            except SinkError:  # as where the folder is gone: this part goes on, and the next one is tried later
+            except SinkError:  # the folder is gone, say: this part continues, and the next one is tried later
                 pass
             else:
                 # A signal handler may raise anywhere in here: a part is complete before anything is written to it.

@@ -41,7 +41,7 @@ def make_requests(
     seconds: float = float("inf"),
     after: Callable[[], None] | None = None,
 ) -> None:
-    """Makes so many requests, and calls `after` after each; after some seconds, no more than the least number."""
+    """Makes a number of requests, and calls `after` after each; once some seconds are up, only the least number."""
     # Only RSS at the edges of a request: anything finer would cost more than the request.
     request = phase(REQUEST, probes=("resident",))
     until = monotonic() + seconds

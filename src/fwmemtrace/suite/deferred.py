@@ -68,7 +68,7 @@ class Deferral:
 
 
 class _DeferredLoader:
-    """Makes the module at once, and runs its code when an attribute is first read."""
+    """Makes the module immediately, and runs its code when an attribute is first read."""
 
     def __init__(self, real: SourceFileLoader, loading: Callable[[], object]) -> None:
         self._real = real

@@ -49,7 +49,7 @@ class DictWatch:
         self._first = {name: keys - self._before.get(name, set()) for name, keys in self._keys().items()}
 
     def noted(self) -> list[str]:
-        """Returns the dicts with many more entries than before, of which none was taken out, with their entries."""
+        """Returns the dicts that have gained many entries and lost none, with their entries."""
         return [
             f"{name}: {len(keys):,} entries"
             for name, keys in self._keys().items()

@@ -84,7 +84,7 @@ def propose(package: str, report: TraceReport | None) -> str:
         found = [one for one in found if one.methods]
     chosen = sorted(found, key=lambda one: -one.bytes)[:_MOST]
     if not chosen:
-        raise SuiteError(f"{package} has no public class with a method, and no public function")
+        raise SuiteError(f"nothing to propose: {package} has no public function, and no public class with a method")
     names = _unique([_snake(one.name) for one in chosen])
     parts = [_HEAD.format(package=package)]
     parts += [_functions(one, name) for one, name in zip(chosen, names, strict=True)]

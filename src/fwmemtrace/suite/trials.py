@@ -110,7 +110,7 @@ class Trials:
                 ]
             roots[position] = unused_roots(one, used) if "deferred" not in self._skip else []
             if roots[position]:
-                # A library reads most of what it imports at once: one process tells what can be deferred at all.
+                # A library reads most of what it imports at once: one process shows what can be deferred at all.
                 wanted.append(_defer(position, name, roots[position]))
         edits = self._moved_with(variants) if "trial" not in self._skip else {}
         done = self._passes.run([*wanted, *edits])
@@ -210,7 +210,7 @@ class Trials:
         return packages_named(self._looked_at[line.file, line.line].statement)
 
     def _in_suite_file(self, line: OwnLine) -> bool:
-        """Tells whether a line is in the suite file, which every component imports, whoever needs what it imports."""
+        """Tells whether a line is in the suite file, whose imports every component pays for."""
         return is_suite_file(line.file, self._spec)
 
     def _can_move(self, line: OwnLine) -> bool:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import lzma
 import os
 import tempfile
+from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from .. import core
+from ..system.elf import first_address, open_library
 from .debug_files import debug_file_of
 from .demangle import demangled
 from .elf_file import Contents, ElfFile
-
-if TYPE_CHECKING:
-    from ..core._compiled import SymbolTable
+from .symbol_table import SymbolTable
 
 _SYMTAB, _DYNSYM = 2, 11  # SHT_SYMTAB, SHT_DYNSYM
 _LARGEST_MINI = 64 << 20
+
+
+class _Table(Protocol):
+    def name_at(self, address: int, /) -> bytes | None: ...
 
 
 class LibrarySymbols:
@@ -25,16 +29,13 @@ class LibrarySymbols:
 
     Args:
         path: the library. One that cannot be read has no functions.
-
-    Raises:
-        RuntimeError: without the compiled core.
     """
 
     def __init__(self, path: str) -> None:
-        compiled, reason = core.load()
-        if compiled is None:
-            raise RuntimeError(reason)
-        self._table_type: type[SymbolTable] = compiled.SymbolTable
+        compiled, _ = core.load()
+        self._make_table: Callable[[Contents, Contents], _Table] = (
+            SymbolTable if compiled is None else compiled.SymbolTable
+        )
         # A path that is not absolute is no file: the kernel's own library has one (linux-vdso.so.1).
         self._path = path if os.path.isabs(path) else os.devnull
 
@@ -55,6 +56,15 @@ class LibrarySymbols:
         return None if name is None else demangled(name.decode(errors="replace"))
 
     @cached_property
+    def first_address(self) -> int:
+        """The address of its first segment, as the library's file has it."""
+        try:
+            with open_library(self._path) as file:
+                return first_address(file)
+        except OSError:
+            return 0
+
+    @cached_property
     def _file(self) -> ElfFile:
         return ElfFile(self._path)
 
@@ -64,18 +74,18 @@ class LibrarySymbols:
         return None if path is None else ElfFile(path)
 
     @cached_property
-    def _own_table(self) -> SymbolTable:
+    def _own_table(self) -> _Table:
         symbols, names = self._file.symbols(_SYMTAB)
         if not symbols:
             symbols, names = self._file.symbols(_DYNSYM)
-        return self._table_type(symbols, names)
+        return self._make_table(symbols, names)
 
     @cached_property
-    def _further_tables(self) -> list[SymbolTable]:
+    def _further_tables(self) -> list[_Table]:
         """Symbol tables that a stripped library has elsewhere: in a file of its own, or compressed."""
-        tables = [] if self._debug_file is None else [self._table_type(*self._debug_file.symbols(_SYMTAB))]
+        tables = [] if self._debug_file is None else [self._make_table(*self._debug_file.symbols(_SYMTAB))]
         compressed = self._file.section(".gnu_debugdata")
-        return [*tables, self._table_type(*_mini_symbols(compressed))] if compressed else tables
+        return [*tables, self._make_table(*_mini_symbols(compressed))] if compressed else tables
 
 
 def _mini_symbols(compressed: Contents) -> tuple[Contents, Contents]:

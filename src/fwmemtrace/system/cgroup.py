@@ -51,7 +51,7 @@ def groups(process: str | None = None) -> list[Group]:
 
 
 def memory_groups(process: str | None = None) -> list[Group]:
-    """Return the groups around this process that count its memory, the innermost first, of whatever version.
+    """Return the groups around this process that count its memory, of either version, the innermost first.
 
     Args:
         process: the folder of a process in /proc; this one's by default.

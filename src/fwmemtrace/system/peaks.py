@@ -75,7 +75,7 @@ class PeakMeter:
         self._read = self._reset = _zero
 
     def forget(self) -> None:
-        """Drop all windows: nobody will ask about the time before the latest edge."""
+        """Drop all windows: no phase will need the time before the latest edge."""
         del self._windows[:]
 
 

@@ -15,7 +15,7 @@ class PsutilMeter:
 
         self._process = psutil.Process()
         self._largest = 0
-        # Windows keeps the high-water mark for good; elsewhere the first reading has to do.
+        # Windows never resets the high-water mark; elsewhere the first reading has to serve.
         self.peak_before = int(getattr(self._process.memory_info(), "peak_wset", self.rss()))
 
     def rss(self) -> int:

@@ -36,7 +36,7 @@ def capture_beside(file: TraceFile, tool: str = "memray") -> Path:
 
 @contextmanager
 def capture_of(file: TraceFile, tool: str = "memray") -> Iterator[Path | None]:
-    """Provide the capture that a tool made of a process, as a file for as long as the block lasts; None for no capture.
+    """Provide a tool's capture of a process, as a file for the duration of the block; None if there is none.
 
     The capture lies next to the trace file while the process runs and after a crash. An orderly stop moves it into the
     trace file.

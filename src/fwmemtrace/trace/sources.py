@@ -14,7 +14,7 @@ _AROUND = 6  # lines before and after each
 _MOST_FILES = 60
 _MOST_LINES = 120  # of each file that are referred to
 _MOST_BYTES = 2_000_000  # a larger file is no source that anybody reads
-_SUFFIX = ".py"  # whatever a trace names, no other file gets into a report
+_SUFFIX = ".py"  # no other file gets into a report, whatever a trace names
 
 
 def source_files(

@@ -21,13 +21,13 @@ from ..reports.base import DetailedReport, Options, Report
 from ..reports.notebook import notebook_html
 from ..tracefile.reader import TraceFile, open_trace_file
 from ..units import parse_bytes
-from . import frames
+from . import data_frames
 from .capture import Progress
 from .deep import further_runs
 from .details import details_of
 from .process import DEFAULT_TOP, TracedProcess, find_phase
 
-# Its process id; behind that one's, the id of a process that it forked itself, or a number where ids repeat.
+# The worker's process id, then perhaps that of a process that it forked itself, or a number where ids repeat.
 _WORKERS_NUMBER = re.compile(r"\d+([.-]\d+)*")
 if TYPE_CHECKING:
     import pandas
@@ -63,7 +63,7 @@ class Trace:
             yield from process.records
 
     def __len__(self) -> int:
-        """Return the number of records, as many as iterating gives."""
+        """Return the number of records that iterating yields."""
         return sum(process.analysis().records for process in self.processes)
 
     def __getitem__(self, path: str | PhasePath) -> results.PhaseRow:
@@ -207,25 +207,25 @@ class Trace:
         """Return the tables by name as Arrow tables; docs/exporting.md lists them.
 
         Raises:
-            FwmemtraceError: if pyarrow is not installed.
+            MissingPackageError: if pyarrow is not installed.
         """
-        return frames.to_arrow(self.tables())
+        return data_frames.to_arrow(self.tables())
 
     def to_pandas(self) -> dict[str, pandas.DataFrame]:
         """Return the tables by name as data frames of pandas.
 
         Raises:
-            FwmemtraceError: if pandas is not installed.
+            MissingPackageError: if pandas is not installed.
         """
-        return frames.to_pandas(self.tables())
+        return data_frames.to_pandas(self.tables())
 
     def to_polars(self) -> dict[str, polars.DataFrame]:
         """Return the tables by name as data frames of polars.
 
         Raises:
-            FwmemtraceError: if polars is not installed.
+            MissingPackageError: if polars is not installed.
         """
-        return frames.to_polars(self.tables())
+        return data_frames.to_polars(self.tables())
 
     def capture(self) -> AbstractContextManager[Path]:
         """Provide the first process's memray capture as a file; see `TracedProcess.capture`.

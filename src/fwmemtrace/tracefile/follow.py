@@ -18,7 +18,7 @@ _AT_ONCE = 1 << 24  # bytes
 
 
 class FollowedFile:
-    """A trace file that grows, and goes on in further parts if its size is limited.
+    """A trace file that grows, and continues in further parts if its size is limited.
 
     Args:
         file: the file.

@@ -22,7 +22,7 @@ FRAME_OVERHEAD = FRAME_HEAD.size + FRAME_CRC.size
 MAX_PAYLOAD = 16 * 2**20  # a longer length is damage; records are far smaller, and a capture comes in pieces of 1 MiB
 MAX_RESERVED = 2**20  # bytes that may follow the last frame: reserved for the next ones, which begin with their length
 HEAP_SUFFIX = ".heap"  # of the tables of the sampled heap next to a trace file
-PART_SUFFIX = ".part-"  # and a number: of the parts behind the first, where the size of a trace is limited
+PART_SUFFIX = ".part-"  # and a number: further parts of a trace whose size is limited
 CAPTURE_SUFFIX = ".memray"  # of memray's capture next to a trace file
 
 

@@ -94,7 +94,7 @@ def open_trace_file(path: Path) -> TraceFile:
         TraceFileError: if the file is missing, empty, a folder, not a trace, of a newer format, or a part of another.
     """
     if (first := first_of(path)) is not None:
-        raise TraceFileError(f"{path} is a part of {first}; read that, and all its parts are included")
+        raise TraceFileError(f"{path} is a part of {first}; read that one, which includes all its parts")
     with _open(path) as file:
         header = file.read(HEADER.size)
     if not header:
@@ -102,7 +102,7 @@ def open_trace_file(path: Path) -> TraceFile:
     if not header.startswith(MAGIC[: len(header)]):
         raise TraceFileError(f"{path} is not a fwmemtrace trace")
     if len(header) < HEADER.size:
-        raise TraceFileError(f"{path} is cut off within its header; it has no records")
+        raise TraceFileError(f"{path} is truncated within its header, so it has no records")
     _, version, mark, pid, _ = HEADER.unpack(header)
     if mark != BYTE_ORDER_MARK:
         raise TraceFileError(f"{path} has a damaged header (byte order {mark:#06x})")

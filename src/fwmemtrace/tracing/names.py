@@ -1,4 +1,4 @@
-"""Keeps secrets out of the names of phases, whoever records them: a phase gets another name before it begins."""
+"""Keeps secrets out of the names of phases, whatever records them: a phase is renamed before it begins."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ session_tracer: Tracer | None = None
 first_use: Callable[[], None] | None = None
 
 # With no session on, all `with phase(...)` of one name can share an object, and looking it up takes half the time of
-# making it. During a session each has its own, so that its exit ends the span that it began, in whatever context.
+# making it. During a session each has its own, so that its exit ends the span that it began, in any context.
 _idle: dict[str, Phase] = {}
 # Names and paths of phases that the traced process remembers, here and in the probes (see `probes.path_table`): a
 # program that makes up names, such as one for each request, must not fill its memory with them.

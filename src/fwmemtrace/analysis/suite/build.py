@@ -10,10 +10,11 @@ from ...results.suite import Spread, Suite, SuiteBudget, SuiteComponent
 from .evidence import ComponentEvidence, used_modules
 from .figures import workers_bytes
 from .matrix import decision_matrix
+from .packages import imported_packages
 from .plan import Measure, make_plan, service_runs
 from .profile import component_profile, failure_of
 from .reading import SuiteProcess, shares_nothing
-from .sharing import imported_packages, share
+from .sharing import share
 
 
 def build(
@@ -58,7 +59,7 @@ def build(
     tried = list(map(_model, models))
     used = {name: used_modules(its_processes) or frozenset() for name, its_processes in own.items()}
     imported = {
-        component.name: frozenset(imported_packages(process))
+        component.name: frozenset(row.package for row in imported_packages(process) or ())
         for component, process in zip(components, alone, strict=True)
     }
     evidence = [

@@ -1,4 +1,4 @@
-"""What a change that a trial made is to whoever makes it for good: an action, and where to do it."""
+"""What a change that a trial made means for the user: an action, and where to do it."""
 
 from __future__ import annotations
 

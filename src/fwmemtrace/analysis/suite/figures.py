@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from ... import results
-from ...paths import read
+from ...paths import read, write
 from ...results.suite import Spread
 from .reading import SuiteProcess
 from .spreads import spread
@@ -49,6 +49,26 @@ def start_of(process: SuiteProcess) -> int | None:
 def workers_bytes(process: SuiteProcess, component: str | None = None) -> int:
     """Returns the private memory of the processes that a process started, or that one of its components did."""
     return sum(one.private_bytes for one in process.own.workers if component in (None, one.component))
+
+
+def added_bytes(process: SuiteProcess, components: Sequence[str]) -> dict[str, int]:
+    """Returns what each component that ran in a process added to those before it, with its workers' private memory.
+
+    The suite file itself is imported before all of them; its import counts for the first.
+
+    Args:
+        process: a process of the service.
+        components: their names, in the order of the service.
+    """
+    first = resident(process, IMPORT)
+    before = 0 if first is None else first.delta_bytes
+    added = {}
+    for name in components:
+        rss = resident(process, write((name,)))
+        if rss is not None:
+            added[name] = before + rss.delta_bytes + workers_bytes(process, name)
+            before = 0
+    return added
 
 
 def retained(processes: Sequence[SuiteProcess]) -> Spread | None:

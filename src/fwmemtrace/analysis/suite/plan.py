@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
 
-from ...paths import write
 from ...records import SuiteChange, SuiteMove
 from ...results.suite import (
     Spread,
@@ -27,11 +26,12 @@ from ...results.suite import (
 from .agreement import agreement_facts
 from .change_facts import action_of, component_of, edit_facts, twin_facts
 from .evidence import WORTH_A_ROW, width
-from .figures import outermost_ledgers, resident, service_figure, workers_bytes
+from .figures import added_bytes, outermost_ledgers, service_figure
 from .model_levers import model_change, model_facts
+from .packages import imported_packages
 from .reading import SuiteProcess
 from .spreads import spread
-from .stages import IMPORT, imported_by_program
+from .stages import imported_by_program
 
 ChangeSet = frozenset[SuiteChange]
 Measure = Literal["rss", "unevictable"]
@@ -275,32 +275,13 @@ def _remains(process: SuiteProcess) -> list[SuiteHolder]:
 
 
 def _parts(process: SuiteProcess, components: Sequence[SuiteComponent]) -> list[SuitePart]:
-    """Returns what each component adds; the import of the suite file counts for the first."""
-    first = resident(process, IMPORT)
-    shared = 0 if first is None else first.delta_bytes
-    parts = []
-    for component in components:
-        rss = resident(process, write((component.name,)))
-        if rss is None:
-            continue
-        own = rss.delta_bytes + workers_bytes(process, component.name)
-        parts.append(SuitePart(component=component.name, bytes=shared + own))
-        shared = 0
-    return parts
+    added = added_bytes(process, [component.name for component in components])
+    return [SuitePart(component=name, bytes=size) for name, size in added.items()]
 
 
 def _packages(process: SuiteProcess) -> list[SuitePackage]:
-    packages: dict[str, SuitePackage] = {}
-    imports = process.report.imports if process.report is not None else None
-    for row in imports or ():
-        if not imported_by_program(row.phase):
-            continue
-        name = row.module.partition(".")[0]
-        package = packages.setdefault(name, SuitePackage(package=name, bytes=0, modules=0))
-        package.bytes += row.own_bytes
-        package.modules += 1
-    large = (package for package in packages.values() if package.bytes >= WORTH_A_ROW)
-    return sorted(large, key=lambda package: -package.bytes)[:_ROWS]
+    packages = imported_packages(process, imported_by_program) or []
+    return [package for package in packages if package.bytes >= WORTH_A_ROW][:_ROWS]
 
 
 def service_runs(processes: Iterable[SuiteProcess], bare: int, measure: Measure) -> ServiceRuns:

@@ -20,10 +20,11 @@ from ...results.suite import (
 from .agreement import agreement
 from .batch_growth import batch_growth
 from .figures import ledger_of, peak, resident, retained, row_of, start_of, wall_of
+from .packages import imported_packages
 from .reading import SuiteProcess
 from .sites import allocation_sites
 from .spreads import middle, saving, spread
-from .stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, STAGES, in_a_stage
+from .stages import AFTER_GC, AFTER_TRIM, AGAIN, BATCH, STAGES
 
 _TRIALS = ("deferred", "arenas", "trial", "forks")  # a failure in one of these is not the component's
 _PACKAGES = 12
@@ -114,18 +115,8 @@ def _phases(light: Sequence[SuiteProcess]) -> list[SuitePhase]:
 
 
 def _packages(light: Sequence[SuiteProcess]) -> list[SuitePackage] | None:
-    imports = next((process.report.imports for process in reversed(light) if process.report is not None), None)
-    if imports is None:
-        return None
-    packages: dict[str, SuitePackage] = {}
-    for row in imports:
-        if not in_a_stage(row.phase):
-            continue
-        name = row.module.partition(".")[0]
-        package = packages.setdefault(name, SuitePackage(package=name, bytes=0, modules=0))
-        package.bytes += row.own_bytes
-        package.modules += 1
-    return sorted(packages.values(), key=lambda package: -package.bytes)[:_PACKAGES]
+    packages = imported_packages(next((process for process in reversed(light) if process.report is not None), None))
+    return None if packages is None else packages[:_PACKAGES]
 
 
 def _arrays(processes: Sequence[SuiteProcess]) -> list[SuiteArrayTotals] | None:

@@ -7,10 +7,11 @@ from statistics import median_low
 
 from ...paths import write
 from ...results.suite import SuiteComponent, SuiteShare, SuiteShared, SuiteSharing
-from .figures import resident, retained, start_of, whole_peak, workers_bytes
+from .figures import added_bytes, resident, retained, start_of, whole_peak, workers_bytes
+from .packages import imported_packages
 from .reading import SuiteProcess
 from .spreads import middle
-from .stages import AFTER_GC, BATCH, IMPORT, in_a_stage
+from .stages import AFTER_GC, BATCH
 
 _WORTH_A_ROW = 500_000
 
@@ -35,47 +36,33 @@ def share(
     # Of several runs, the one in the middle: the decision matrix has its figure too.
     together = whole[middle([held.median_bytes for run in whole if (held := retained([run]))])] if whole else started[0]
     start, end = start_of(together) or 0, resident(together, AFTER_GC)
-    packages = [imported_packages(process) for process in alone]
+    packages = [_import_sizes(process) for process in alone]
+    added = added_bytes(together, [component.name for component in components])
     order: list[SuiteShare] = []
     for position, component in enumerate(components):
-        row = resident(together, write((component.name,)))
-        if component.held is None and row is None:
+        if component.held is None and component.name not in added:
             continue
         before: set[str] = set().union(*packages[:position])
         order.append(
             SuiteShare(
                 name=component.name,
                 alone_bytes=0 if component.held is None else component.held.median_bytes,
-                marginal_bytes=(0 if row is None else row.delta_bytes) + workers_bytes(together, component.name),
+                marginal_bytes=added.get(component.name, 0),
                 shared_bytes=sum(size for name, size in packages[position].items() if name in before),
                 failed=component.outcome != "ok" or resident(together, write((component.name, BATCH))) is None,
             )
         )
-    first = resident(together, IMPORT)
-    if order and first is not None:
-        # The suite file itself is imported before all of them; charge it to the first component.
-        order[0].marginal_bytes += first.delta_bytes
-    added = sum(part.marginal_bytes for part in order)
     return SuiteSharing(
         order=order,
         sum_of_parts_bytes=sum(part.alone_bytes for part in order),
-        together_bytes=added if end is None else end.after_bytes - start + workers_bytes(together),
+        together_bytes=sum(added.values()) if end is None else end.after_bytes - start + workers_bytes(together),
         together_peak_bytes=median_low([whole_peak(run) or 0 for run in whole or started]),
         shared=_shared(components, packages),
     )
 
 
-def imported_packages(process: SuiteProcess | None) -> dict[str, int]:
-    """Returns the top-level packages that a process imported for its component, with the RSS that each added."""
-    if process is None or process.report is None or process.report.imports is None:
-        return {}
-    sizes: dict[str, int] = {}
-    for row in process.report.imports:
-        if not in_a_stage(row.phase):
-            continue
-        name = row.module.partition(".")[0]
-        sizes[name] = sizes.get(name, 0) + row.own_bytes
-    return sizes
+def _import_sizes(process: SuiteProcess | None) -> dict[str, int]:
+    return {row.package: row.bytes for row in imported_packages(process) or ()}
 
 
 def _shared(components: Sequence[SuiteComponent], packages: Sequence[dict[str, int]]) -> list[SuiteShared]:

@@ -103,7 +103,7 @@ def is_suite_file(file: str, spec: str) -> bool:
 
 
 def _is_python_s_own(one: UnusedImport) -> bool:
-    """Tells whether the standard library imports a part of itself, which nobody can change."""
+    """Tells whether the standard library imports a part of itself, which users cannot change."""
     return bool(one.chain) and is_standard(one.root) and is_standard(one.chain[-1])
 
 

@@ -20,7 +20,7 @@ class Growth(NamedTuple):
     verdict: GrowthVerdict
 
     def exceeds(self, limit_bytes: float) -> bool:
-        """Return whether it grows, beyond noise, by more than so many bytes a call."""
+        """Return whether it grows, beyond noise, by more than a number of bytes per call."""
         return self.verdict.verdict == "growing" and self.verdict.estimate.low > limit_bytes
 
 

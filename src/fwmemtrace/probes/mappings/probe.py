@@ -49,7 +49,7 @@ class _OpenRun:
     __slots__ = ("faults", "first", "reading", "rss")
 
     def __init__(self, *, first: bool = False, reading: int = 0, rss: int = 0, faults: int = 0) -> None:
-        self.first = first  # read its end whatever it costs
+        self.first = first  # its end is read, whatever that costs
         self.reading = reading  # the earlier reading that stands for its begin, which no record says yet
         self.rss = rss
         self.faults = faults

@@ -79,7 +79,7 @@ def rows_by_owner(
 
 
 def _reserved_by_openblas(files: Iterable[str]) -> int:
-    """Return what numpy's and scipy's matrix library may have reserved: a buffer per thread, which nobody asked for."""
+    """Return what numpy's and scipy's matrix library may have reserved by itself: a buffer per thread."""
     libraries = sum(_OPENBLAS in os.path.basename(path) for path in files)
     return libraries * ((os.cpu_count() or 1) + 1) * _OPENBLAS_BUFFER
 

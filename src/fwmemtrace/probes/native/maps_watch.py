@@ -88,7 +88,7 @@ class MapsWatch:
         self._thread = OwnThread(self._run)
 
     def at_edge(self) -> None:
-        """Read if that is due. The caller leaves a marker afterwards for where the thread goes on."""
+        """Read if that is due. The caller then leaves a marker for where the thread continues."""
         if perf_counter_ns() >= self.next_reading_ns and self._lock.acquire(blocking=False):
             try:
                 self._check()

@@ -1,4 +1,4 @@
-"""Leaves markers in a memray capture: which run of which phase each thread is in, and from when on.
+"""Leaves markers in a memray capture: which run of which phase each thread is in, and since when.
 
 A marker takes about a microsecond while a tracker runs, and half of that without one. What the reader of captures takes
 each thread to be in is tracked here by the same rules, so that a marker is left only where the reader would be wrong.
@@ -161,7 +161,7 @@ class MarkerWriter:
         self.switch(current)
 
     def switch(self, span: Span | None) -> None:
-        """Leave a marker, where one is needed, that this thread goes on inside a span that began before, or in none."""
+        """Leave a marker, where one is needed, that this thread continues inside an earlier span, or in none."""
         runs = self._runs
         target = None
         while span is not None:

@@ -9,8 +9,8 @@ from itertools import count
 
 from ...tracing import active
 from ...tracing.span import Span, current, leave, new_span, set_current
+from ..task_switches import TaskSwitches
 from .marker_writer import MarkerWriter
-from .task_switches import TaskSwitches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Keeps memray's capture private: nobody else can read the file, and it has no secrets of the command line."""
+"""Keeps memray's capture private: no other user can read the file, and it has no secrets from the command line."""
 
 from __future__ import annotations
 

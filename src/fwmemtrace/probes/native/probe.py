@@ -18,11 +18,11 @@ from ...system.allocators import read_malloc_in_use
 from ...tracefile.layout import CAPTURE_SUFFIX
 from ...tracing.span import Span, current
 from ..base import Probe, ProbeContext
+from ..task_switches import TaskSwitches
 from .mapped_libraries import MappedLibraries
 from .maps_watch import MapsWatch
 from .marker_writer import MarkerWriter
 from .private_capture import create_private, redacted_arguments
-from .task_switches import TaskSwitches
 from .thread_names import make_fit
 
 try:  # built in, and not in `sys.modules` where `python -X tracemalloc` has started it
@@ -76,7 +76,7 @@ class NativeProbe(Probe):
         except Exception as error:
             os.unlink(path)
             if not isinstance(error, RuntimeError) or "active" not in str(error):
-                raise ProbeUnavailable(f"memray's tracker does not start: {error}") from error
+                raise ProbeUnavailable(f"memray's tracker cannot start: {error}") from error
             self._context.note(
                 "a memray tracker was running already: its capture has the phases, and this trace has none"
             )
@@ -100,7 +100,7 @@ class NativeProbe(Probe):
             libraries = MappedLibraries(self._context.emit) if self._context.settings.native_traces else None
             self._maps = MapsWatch(self._markers, self._context.meter, libraries)
         except OSError as error:
-            self._context.note(f"mapped files cannot be told apart from memory: {error}")
+            self._context.note(f"mapped files cannot be distinguished from memory: {error}")
         self._markers.switch(current.get())
 
     def phase_began(self, span: Span) -> None:
@@ -128,11 +128,8 @@ class NativeProbe(Probe):
     def stop(self) -> None:
         if self._tasks is not None:
             self._tasks.stop()
-            if (loop := self._tasks.foreign_loop) is not None:
-                self._context.note(
-                    f"task switches of the event loop {loop} are not visible: what a task allocates counts toward the "
-                    "phase that began or ended last in its thread"
-                )
+            if (unseen := self._tasks.unseen()) is not None:
+                self._context.note(unseen)
             self._tasks = None
         if self._maps is not None:
             self._maps.stop()

@@ -15,7 +15,7 @@ from .document import write_inline, write_sections
 _MAIN = "main"
 _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.mjs";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?function|const|let|class) (\w+)", re.MULTILINE)
-# The page may load nothing: whatever a name from the trace might smuggle in, the browser refuses.
+# The page may load nothing: the browser refuses whatever a name in the trace might smuggle in.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
 
 

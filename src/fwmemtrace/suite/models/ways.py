@@ -1,4 +1,4 @@
-"""The ways to run a model that are tried, and how a trial tells its result."""
+"""The ways to run a model that are tried, and how a trial reports its result."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..analysis.budgets import Limit, Limits
+from ..analysis.budgets import Budgets, Limit
 from ..config import pyproject_table
 from ..errors import SettingsError, unknown_name
 from ..units import parse_bytes
@@ -17,7 +17,7 @@ _TABLE = "[tool.fwmemtrace.budgets]"
 _KEYS = ("process", "phases", "growth")
 
 
-def limits_of(arguments: argparse.Namespace) -> Limits:
+def budgets_of(arguments: argparse.Namespace) -> Budgets:
     """Return all limits. One from the command line replaces the one of pyproject.toml for the same figure.
 
     Raises:
@@ -27,7 +27,7 @@ def limits_of(arguments: argparse.Namespace) -> Limits:
     process = configured.process
     if arguments.budget is not None:
         process = Limit(_size(f"--budget {arguments.budget}", arguments.budget), f"--budget {arguments.budget}")
-    return Limits(
+    return Budgets(
         process=process,
         phases={**configured.phases, **_given("--phase", arguments.phase)},
         growth={**configured.growth, **_given("--growth", arguments.growth)},
@@ -45,7 +45,7 @@ def _given(option: str, texts: Sequence[str]) -> dict[str, Limit]:
     return limits
 
 
-def _configured() -> Limits:
+def _configured() -> Budgets:
     path, table = pyproject_table(None)
     budgets = table.get("budgets", {})
     place = f"{_TABLE} of {path}"
@@ -54,7 +54,7 @@ def _configured() -> Limits:
     for key in budgets:
         if key not in _KEYS:
             raise SettingsError(unknown_name("budget", key, _KEYS, place))
-    return Limits(
+    return Budgets(
         process=_limit(path, "process", budgets["process"]) if "process" in budgets else None,
         phases=_table(path, "phases", budgets.get("phases", {})),
         growth=_table(path, "growth", budgets.get("growth", {})),

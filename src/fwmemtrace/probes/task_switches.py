@@ -10,14 +10,14 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ...tracing.span import Span, current
+from ..tracing.span import Span, current
 
 
 class TaskSwitches:
     """Wraps `asyncio.events.Handle._run`, once asyncio is imported.
 
     Args:
-        switched: called with the span that the calling thread goes on in.
+        switched: called with the span in which the calling thread continues.
     """
 
     def __init__(self, switched: Callable[[Span | None], None]) -> None:
@@ -46,10 +46,14 @@ class TaskSwitches:
         self._handle, self._original, self._wrapper = handle, original, _run
         handle._run = _run
 
-    @property
-    def foreign_loop(self) -> str | None:
-        """The name of an imported event loop whose tasks cannot be followed, None if there is none."""
-        return "uvloop" if "uvloop" in sys.modules else None
+    def unseen(self) -> str | None:
+        """Return a note about tasks that cannot be followed; None if there are none."""
+        if "uvloop" not in sys.modules:
+            return None
+        return (
+            "task switches of the event loop uvloop are not visible: what a task allocates counts toward the phase "
+            "that began or ended last in its thread"
+        )
 
     def stop(self) -> None:
         """Restore the original, unless other code has wrapped it since."""

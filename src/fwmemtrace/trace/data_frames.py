@@ -1,4 +1,4 @@
-"""Flat tables as Arrow tables and data frames. Each library is imported by whoever asks for its own."""
+"""Flat tables as Arrow tables and data frames. Each library is imported only when its tables are asked for."""
 
 from __future__ import annotations
 
@@ -6,38 +6,36 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..analysis.tables import FlatTable, arrow_table
-from ..errors import FwmemtraceError
+from ..errors import missing_package
 
 if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
 
-_EXTRA = "pip install 'fwmemtrace[{}]'"
-
 
 def to_arrow(tables: Sequence[FlatTable]) -> dict[str, pyarrow.Table]:
     """Return the tables as Arrow tables by name.
 
     Raises:
-        FwmemtraceError: if pyarrow is not installed.
+        MissingPackageError: if pyarrow is not installed.
     """
     try:
         return {table.name: arrow_table(table) for table in tables}
     except ImportError as error:
-        raise _missing("pyarrow", "arrow") from error
+        raise missing_package("to_arrow", "pyarrow", "arrow") from error
 
 
 def to_pandas(tables: Sequence[FlatTable]) -> dict[str, pandas.DataFrame]:
     """Return the tables as data frames by name; integers are of the type Int64, which knows empty cells.
 
     Raises:
-        FwmemtraceError: if pandas is not installed.
+        MissingPackageError: if pandas is not installed.
     """
     try:
         import pandas
     except ImportError as error:
-        raise _missing("pandas", "pandas") from error
+        raise missing_package("to_pandas", "pandas", "pandas") from error
     types = {"int": "Int64", "float": "Float64", "text": "object"}
     return {
         table.name: pandas.DataFrame(
@@ -51,12 +49,12 @@ def to_polars(tables: Sequence[FlatTable]) -> dict[str, polars.DataFrame]:
     """Return the tables as polars' data frames by name.
 
     Raises:
-        FwmemtraceError: if polars is not installed.
+        MissingPackageError: if polars is not installed.
     """
     try:
         import polars
     except ImportError as error:
-        raise _missing("polars", "polars") from error
+        raise missing_package("to_polars", "polars", "polars") from error
     types = {"int": polars.Int64, "float": polars.Float64, "text": polars.String}
     return {
         table.name: polars.DataFrame(
@@ -65,7 +63,3 @@ def to_polars(tables: Sequence[FlatTable]) -> dict[str, polars.DataFrame]:
         )
         for table in tables
     }
-
-
-def _missing(library: str, extra: str) -> FwmemtraceError:
-    return FwmemtraceError(f"{library} is not installed; {_EXTRA.format(extra)}")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from ..symbols.demangle import demangled
+from ..symbols.library import LibrarySymbols
 from ..system.elf import build_of
-from ..system.elf_symbols import FunctionNames
 from .frames import LOOP, UNKNOWN, HybridFrame
 from .heap_file import HeapFile, HeapLibrary
 
 
-class NativeNames:
-    """Names of functions, by the symbol tables of their libraries.
+class HeapFrames:
+    """Turns return addresses into frames, named by the symbol tables of their libraries.
 
     A library that is another build here than in the traced process, or is not here, has no names.
 
@@ -22,10 +21,10 @@ class NativeNames:
 
     def __init__(self, file: HeapFile) -> None:
         self._file = file
-        self._names: dict[str, FunctionNames | None] = {}
+        self._symbols: dict[str, LibrarySymbols | None] = {}
         self._frames: dict[int, HybridFrame | None] = {}
 
-    def frames(self, addresses: tuple[int, ...]) -> list[HybridFrame]:
+    def of_addresses(self, addresses: tuple[int, ...]) -> list[HybridFrame]:
         """Return the frames of return addresses, innermost first, up to the interpreter's loop."""
         frames = []
         for address in addresses:
@@ -43,14 +42,15 @@ class NativeNames:
         library = self._file.library_at(address)
         if library is None:
             return None
-        names = self._names_of(library)
-        name = None if names is None else names.name_at(address - 1 - library.start)  # the call, not what follows it
-        return demangled(name) if name else UNKNOWN, "", 0, library.path
+        symbols = self._symbols_of(library)
+        # What the call is in, not what follows it.
+        name = symbols and symbols.name_at(symbols.first_address + address - 1 - library.start)
+        return name or UNKNOWN, "", 0, library.path
 
-    def _names_of(self, library: HeapLibrary) -> FunctionNames | None:
-        if library.path not in self._names:
-            self._names[library.path] = FunctionNames(library.path) if _is_same_build(library) else None
-        return self._names[library.path]
+    def _symbols_of(self, library: HeapLibrary) -> LibrarySymbols | None:
+        if library.path not in self._symbols:
+            self._symbols[library.path] = LibrarySymbols(library.path) if _is_same_build(library) else None
+        return self._symbols[library.path]
 
 
 def _is_same_build(library: HeapLibrary) -> bool:
