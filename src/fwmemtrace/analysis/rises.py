@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, NamedTuple, TypeAlias
 
 from .. import results
 from ..capture.own_frames import is_ours
@@ -27,6 +28,7 @@ from .standing_rises import StandingRises
 # Without the probe `imports`, what modules take shows as rises inside the import system.
 _IMPORT_SYSTEM = "<frozen importlib"
 _MOST_THREADS = 10_000  # that are counted
+_MOST_ENDED = 1000  # phases that a rise may still belong to
 
 _MOST_FRAMES = 128  # of a stack, the innermost ones: more than are recorded, in case the trace is not ours
 
@@ -42,6 +44,16 @@ class _Rises:
     bytes: int = 0
     looks: int = 0
     threads: set[int] = field(default_factory=set)
+
+
+class _Phase(NamedTuple):
+    span: int
+    path: PhasePath
+    thread_id: int
+    began_ns: int
+
+
+_NO_PHASE = _Phase(0, OUTSIDE, 0, -1)
 
 
 class RisesFold:
@@ -68,7 +80,8 @@ class RisesFold:
     def __init__(self, is_own: Callable[[str], bool]) -> None:
         self._is_own = is_own
         self._stacks: dict[int, list[tuple[str, str, int]]] = {}
-        self._open: dict[int, tuple[int, PhasePath]] = {}  # thread and path of each open span, in the order they began
+        self._open: dict[int, _Phase] = {}  # by span
+        self._ended: deque[tuple[int, _Phase]] = deque(maxlen=_MOST_ENDED)  # by when they ended
         self._rises: dict[_Key, _Rises] = {}
         self._standing: StandingRises[_Key] = StandingRises()
         self._began_ns = 0
@@ -88,9 +101,11 @@ class RisesFold:
             self.any = True
             self._copied[record.stack] = self._copied.get(record.stack, 0) + record.bytes
         elif isinstance(record, PhaseBegin):
-            self._open[record.span] = record.thread_id, path
+            self._open[record.span] = _Phase(record.span, path, record.thread_id, record.time_ns)
         elif isinstance(record, PhaseEnd):
-            self._open.pop(record.span, None)
+            ended = self._open.pop(record.span, None)
+            if ended is not None:
+                self._ended.append((record.time_ns, ended))
         elif isinstance(record, ModuleImport):
             self._import(record.own_bytes)
         elif isinstance(record, (SessionBegin, SessionEnd)):
@@ -107,7 +122,7 @@ class RisesFold:
             self._fallen += size
             self._standing.fall(-size, before)
             return
-        call, path = self._phase_of(record.thread_id)
+        call, path = self._phase_of(record.thread_id, record.time_ns)
         key = path, record.stack
         self._standing.rise(key, call, size)
         if record.stack:
@@ -125,14 +140,24 @@ class RisesFold:
             self._fallen += size
             self._standing.fall(-size, self._last)
 
-    def _phase_of(self, thread_id: int) -> tuple[int, PhasePath]:
-        """Return the span and path of the phase that a thread is in."""
-        latest = 0, OUTSIDE
-        for span, (thread, path) in reversed(self._open.items()):
-            if thread == thread_id:
-                return span, path
-            latest = latest if latest[0] else (span, path)
-        return latest
+    def _phase_of(self, thread_id: int, time_ns: int) -> tuple[int, PhasePath]:
+        """Return the span and path of the phase that a thread was in at a moment.
+
+        Rises that are sampled without the interpreter's lock are recorded some milliseconds later.
+        """
+        latest = own = _NO_PHASE  # inner ones come after outer ones, which may have begun in the same nanosecond
+        candidates = [*self._open.values()]
+        for ended_ns, phase in reversed(self._ended):
+            if ended_ns < time_ns:
+                break
+            candidates.append(phase)
+        for phase in candidates:
+            if latest.began_ns <= phase.began_ns <= time_ns:
+                latest = phase
+            if own.began_ns <= phase.began_ns <= time_ns and phase.thread_id == thread_id:
+                own = phase
+        chosen = latest if own is _NO_PHASE else own
+        return chosen.span, chosen.path
 
     def result(self, pid: int) -> results.Rises | None:
         """Return what is known so far; None if nothing was sampled."""
