@@ -237,6 +237,12 @@ void slots_unlock(void);
 // ---- fork.c
 int fork_handlers_register(void);
 
+// ---- held_reads.c
+
+PyObject *held_open(PyObject *module, PyObject *path);
+PyObject *held_read(PyObject *module, PyObject *arguments);
+PyObject *held_close(PyObject *module, PyObject *descriptor);
+
 // ---- symbol_table.c: names of functions, for whoever reads
 
 extern PyTypeObject symbol_table_type;
