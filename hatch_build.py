@@ -29,7 +29,7 @@ MACHINE = next((name for name in ("x86_64", "aarch64") if TAG.endswith(name)), p
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX") or ".so"
 NAME = "_compiled" + SUFFIX.replace(platform.machine(), MACHINE).replace("-gnu", "-musl" if "musl" in TAG else "-gnu")
 PLACE = Path("fwmemtrace/core") / NAME
-FLAGS = ["-std=gnu11", "-O2", "-g1", "-fPIC", "-fvisibility=hidden", "-fno-semantic-interposition", "-pthread"]
+FLAGS = ["-std=gnu11", "-O3", "-g1", "-fPIC", "-fvisibility=hidden", "-fno-semantic-interposition", "-pthread"]
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 LINK = ["-shared", "-Wl,-z,now", "-Wl,-z,relro", "-lm", "-ldl"]
 

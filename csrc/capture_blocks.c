@@ -9,9 +9,9 @@ enum { HUGE_PAGE = 2 << 20 };  // blocks are all over the table, so that small p
 
 static bool is_empty(const LiveBlock *place) { return !place->run && !place->size; }
 
-static LiveBlock *find(const LiveBlocks *blocks, uint64_t address) {
+static inline LiveBlock *find(const LiveBlocks *blocks, uint64_t address) {
     size_t place = blocks_home(blocks, address);
-    while (!is_empty(&blocks->places[place]) && blocks->places[place].address != address)
+    while (blocks->places[place].address != address && !is_empty(&blocks->places[place]))
         place = (place + 1) & blocks->mask;
     return &blocks->places[place];
 }

@@ -14,7 +14,7 @@
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
-#define CORE_INTERFACE 4  // as in core/__init__.py: to be counted up in both where a change needs a new build
+#define CORE_INTERFACE 5  // as in core/__init__.py: to be counted up in both where a change needs a new build
 
 // ---- bus_errors.c: mapped files that another program truncates
 
@@ -24,6 +24,12 @@ typedef bool (*BusErrorHandler)(const void *address);
 // Leaves the bus errors in a part's mapped files to it. False if the program handles SIGBUS itself by now: its handler need
 // not call ours.
 bool bus_errors_handle(BusErrorHandler handler);
+
+// ---- held_reads.c
+
+PyObject *held_open(PyObject *module, PyObject *path);
+PyObject *held_read(PyObject *module, PyObject *arguments);
+PyObject *held_close(PyObject *module, PyObject *descriptor);
 
 // ---- symbol_table.c: names of functions
 

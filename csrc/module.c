@@ -182,6 +182,16 @@ static PyObject *heap_largest(PyObject *module, PyObject *nothing) {
     return Py_BuildValue("dNN", mean, live_site(&all), sites);
 }
 
+static PyObject *crc32(PyObject *module, PyObject *bytes) {
+    (void)module;
+    if (!PyBytes_Check(bytes)) {
+        PyErr_SetString(PyExc_TypeError, "a checksum is that of bytes");
+        return NULL;
+    }
+    size_t size = (size_t)PyBytes_GET_SIZE(bytes);
+    return PyLong_FromUnsignedLong(crc32_of((const uint8_t *)PyBytes_AS_STRING(bytes), size));
+}
+
 static PyMethodDef methods[] = {
     {"heap_check", heap_check, METH_NOARGS, "Return why the heap cannot be sampled here, None if it can."},
     {"heap_start", heap_start, METH_VARARGS, "Start to sample; return the errno with which the file failed, or 0."},
@@ -192,6 +202,10 @@ static PyMethodDef methods[] = {
     {"heap_begin", heap_begin, METH_O, "Make a phase the calling thread's, and count a call of it."},
     {"heap_switch", heap_switch, METH_O, "Make a phase the calling thread's."},
     {"heap_watch", heap_watch, METH_VARARGS, "Take phases from a context variable's spans, if it can be read; else False."},
+    {"held_open", held_open, METH_O, "Open a file for reading; the interpreter's lock is kept."},
+    {"held_read", held_read, METH_VARARGS, "Read from a descriptor at an offset; the interpreter's lock is kept."},
+    {"held_close", held_close, METH_O, "Close a descriptor; the interpreter's lock is kept."},
+    {"crc32", crc32, METH_O, "Return the checksum of bytes, as zlib.crc32 does."},
     {"context_value", heap_context_value, METH_O, "Return the value of a context variable, as the sampler reads it."},
     {NULL, NULL, 0, NULL},
 };
@@ -217,9 +231,7 @@ PyMODINIT_FUNC PyInit__compiled(void) {
         &rss_watch_type,
 #endif
     };
-#ifdef HAS_EDGES
     crc32_prepare();
-#endif
     for (size_t type = 0; module && type < sizeof types / sizeof *types; type++)
         if (PyModule_AddType(module, types[type])) Py_CLEAR(module);
     if (module && PyModule_AddIntConstant(module, "INTERFACE", CORE_INTERFACE)) Py_CLEAR(module);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <structmember.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,6 +33,8 @@ typedef struct {
     PyObject *get_window;  // NULL if the sink has no windows
     PyObject *window;      // NULL likewise
     char is_over;
+    unsigned long thread;     // that was at an edge last
+    PyObject *thread_number;  // the same; NULL before the first edge
     Statm statm;
 } PhaseEdges;
 
@@ -67,11 +70,12 @@ static bool read_digits(const char **text, uint64_t *number) {
     return *text > start && *text < start + 19;
 }
 
-// The second number of /proc/self/statm: resident pages.
+// The second number of /proc/self/statm: resident pages. The call goes to the kernel directly: the C library's makes the
+// thread cancellable first, in programs with threads.
 static bool read_statm(PhaseEdges *self, uint64_t *bytes) {
     int number = self->files ? meter_file(self->files, statm_name) : -1;
     char text[sizeof self->statm.text];
-    ssize_t length = number < 0 ? -1 : pread(number, text, sizeof text - 1, 0);
+    ssize_t length = number < 0 ? -1 : syscall(SYS_pread64, number, text, sizeof text - 1, (off_t)0);
     if (length <= 0) return false;
     if (length == self->statm.length && !memcmp(text, self->statm.text, (size_t)length)) {
         *bytes = self->statm.bytes;
@@ -134,7 +138,8 @@ static int write_begin(PhaseEdges *self, PyObject *span, PyObject *name, uint64_
         frame_add_number(&frame, number_in(span, slots.id));
         frame_add_number(&frame, parent_id);
         frame_add_text(&frame, name);
-        frame_add_number(&frame, number_in(span, slots.thread_id));
+        bool is_known = *slot(span, slots.thread_id) == self->thread_number;
+        frame_add_number(&frame, is_known ? self->thread : number_in(span, slots.thread_id));
         frame_add_number(&frame, now);
         frame_add_number(&frame, rss);
         if (attributes == Py_None) frame_add_none(&frame);
@@ -167,6 +172,18 @@ static int write_end(PhaseEdges *self, PyObject *span, uint64_t now, uint64_t rs
 
 // ---- the current span
 
+// The ident of this thread as Python's number: mostly that of the edge before.
+static PyObject *thread_number(PhaseEdges *self) {
+    unsigned long thread = PyThread_get_thread_ident();
+    if (!self->thread_number || thread != self->thread) {
+        PyObject *number = PyLong_FromUnsignedLong(thread);
+        if (!number) return NULL;
+        self->thread = thread;
+        Py_XSETREF(self->thread_number, number);
+    }
+    return Py_NewRef(self->thread_number);
+}
+
 // Whether this thread is inside `ContextVar.set` already, which must not be entered twice; see `tracing.span`.
 static bool is_changing(const PhaseEdges *self, PyObject *thread_id) {
     return PySet_GET_SIZE(self->changing) && PySet_Contains(self->changing, thread_id) != 0;
@@ -186,14 +203,14 @@ static int set_current(const PhaseEdges *self, PyObject *span, PyObject *before)
     return token ? 0 : -1;
 }
 
-static int leave(const PhaseEdges *self, PyObject *span) {
+static int leave(PhaseEdges *self, PyObject *span) {
     PyObject *value;
     if (PyContextVar_Get(self->current, Py_None, &value)) return -1;
     int result = 0;
     if (value == span) {
         PyObject *outer = *slot(span, slots.parent);
         while (outer != Py_None && is_span(self, outer) && is_closed(outer)) outer = *slot(outer, slots.parent);
-        PyObject *thread = PyLong_FromUnsignedLong(PyThread_get_thread_ident());
+        PyObject *thread = thread_number(self);
         if (!thread) result = -1;
         else if (!is_changing(self, thread)) result = set_current(self, outer, value);
         Py_XDECREF(thread);
@@ -301,7 +318,7 @@ static int become_current(PhaseEdges *self, PyObject *span) {
 }
 
 static PyObject *begin(PhaseEdges *self, PyObject *phase) {
-    PyObject *thread = PyLong_FromUnsignedLong(PyThread_get_thread_ident());
+    PyObject *thread = thread_number(self);
     PyObject *name = PyObject_GetAttr(phase, name_name);
     PyObject *span = NULL;
     if (thread && name && !self->is_over && PyUnicode_CheckExact(name) && !is_changing(self, thread))
@@ -452,6 +469,7 @@ static void dealloc(PhaseEdges *self) {
     Py_CLEAR(self->begin_record);
     Py_CLEAR(self->end_record);
     Py_CLEAR(self->window);
+    Py_CLEAR(self->thread_number);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 

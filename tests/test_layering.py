@@ -44,14 +44,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"errors", "units", "redaction"},
     # in the traced process
     "tracing": {"errors", "paths", "values", "redaction"},
-    "system": {"errors", "records"},
+    "system": {"core", "errors", "records"},
     "symbols": {"core", "system"},
     "heap": {"errors", "records", "system"},
     "probes": GROUND - {"_version"} | {"config", "tracing", "system", "heap", "core", "capture", "tracefile"},
     "sinks": {"lazy", "errors", "records", "system", "core", "tracefile", "values"},
     "recording": GROUND | {"config", "core", "plugins", "tracing", "system", "probes", "sinks"},
     # in any process, later
-    "tracefile": {"errors", "foreign_errors", "records", "paths", "values"},
+    "tracefile": {"core", "errors", "foreign_errors", "records", "paths", "values"},
     "results": {"paths"},
     "capture": {"core", "errors", "paths", "packages", "symbols", "system", "tracefile", "results", "varint"},
     "analysis": {"errors", "records", "paths", "packages", "values", "results", "capture"},
@@ -227,7 +227,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"reports.check_report", "reports.formats"},
     ],
     "tracefile": [
-        {"tracefile.layout"},
+        {"tracefile.layout", "tracefile.checksum"},
         {"tracefile.encode", "tracefile.decode"},
         {"tracefile.parts"},
         {"tracefile.reader"},

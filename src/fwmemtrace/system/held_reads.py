@@ -1,92 +1,70 @@
 """Reads files of /proc and /sys without releasing the interpreter's lock, so that several figures are of one moment.
 
 `os.open` and `os.pread` let other threads run meanwhile, and a thread that computes in Python gives way only
-5 ms later (`sys.getswitchinterval`). The C library's own functions, called through `ctypes.PyDLL`, do not. These
-files are made up by the kernel in microseconds. Nor can another thread close a descriptor that it does not own between
-two such calls.
+5 ms later (`sys.getswitchinterval`). The core's functions, and the C library's if they are called through
+`ctypes.PyDLL`, do not. These files are made up by the kernel in microseconds. Nor can another thread close a descriptor
+that it does not own between two such calls.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TypeAlias
+from functools import cache
+from typing import NamedTuple
 
+from .. import core
 from . import proc
 from .descriptors import adopt, close, is_ours, read_file
 
 _TRIES = 5
-
-_Open: TypeAlias = Callable[[str], int]
-_Read: TypeAlias = Callable[[int, int], bytes]
 _PIECE = 16 * 1024
 
 
-def _held() -> tuple[_Open, _Read]:
-    """Return functions that open a file of /proc/self and read from its start; they raise OSError."""
+class _Calls(NamedTuple):
+    """System calls that raise OSError: open for reading, pread (descriptor, size, offset), close."""
+
+    open: Callable[[str], int]
+    read: Callable[[int, int, int], bytes]
+    close: Callable[[int], object]
+
+
+@cache
+def _calls() -> _Calls | None:
+    """Return calls that hold the interpreter's lock; None if there are none here."""
+    compiled = core.load()[0]
+    if compiled is not None and hasattr(compiled, "held_open"):
+        return _Calls(compiled.held_open, compiled.held_read, compiled.held_close)
     try:
-        import ctypes
-
-        # New objects: what others get from `ctypes.pythonapi` as attributes keeps its own types.
-        opens, reads = ctypes.pythonapi["open"], ctypes.pythonapi["pread"]
-        opens.argtypes = (ctypes.c_char_p, ctypes.c_int)
-        reads.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_long)
-        reads.restype = ctypes.c_ssize_t
-        buffer = ctypes.create_string_buffer(1024)
-        flags = os.O_RDONLY | os.O_CLOEXEC
+        return _calls_of_ctypes()
     except (ImportError, OSError, TypeError, AttributeError):
-        return proc.open_file, lambda file, size: os.pread(file, size, 0)
+        return None
 
-    def open_file(name: str) -> int:
-        for _ in range(_TRIES):
-            file: int = opens(os.fsencode(proc.path_of(name)), flags)
-            if file < 0:
-                break
-            if (number := adopt(file, proc.path_of(name))) >= 0:
-                return number
-        raise OSError(f"{proc.path_of(name)} cannot be opened")
 
-    def read(file: int, size: int) -> bytes:
-        length = reads(file, buffer, min(size, len(buffer)), 0)
+def _calls_of_ctypes() -> _Calls:
+    import ctypes  # 0.3 MB that the core saves
+
+    # New objects: what others get from `ctypes.pythonapi` as attributes keeps its own types.
+    opens, reads, closes = (ctypes.pythonapi[name] for name in ("open", "pread", "close"))
+    opens.argtypes = (ctypes.c_char_p, ctypes.c_int)
+    reads.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_long)
+    reads.restype = ctypes.c_ssize_t
+    closes.argtypes = (ctypes.c_int,)
+
+    def open_file(path: str) -> int:
+        number: int = opens(os.fsencode(path), os.O_RDONLY | os.O_CLOEXEC)
+        if number < 0:
+            raise OSError(f"{path} cannot be opened")
+        return number
+
+    def read(number: int, size: int, offset: int) -> bytes:
+        buffer = ctypes.create_string_buffer(size)
+        length = reads(number, buffer, size, offset)
         if length < 0:
-            raise OSError(f"descriptor {file} cannot be read")
+            raise OSError(f"descriptor {number} cannot be read")
         return buffer.raw[:length]
 
-    return open_file, read
-
-
-def _reader() -> Callable[[str], bytes]:
-    try:
-        import ctypes
-
-        opens, reads, closes = (ctypes.pythonapi[name] for name in ("open", "pread", "close"))
-        opens.argtypes = (ctypes.c_char_p, ctypes.c_int)
-        reads.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_long)
-        reads.restype = ctypes.c_ssize_t
-        closes.argtypes = (ctypes.c_int,)
-        flags = os.O_RDONLY | os.O_CLOEXEC
-    except (ImportError, OSError, TypeError, AttributeError):
-        return read_file
-
-    def read(path: str) -> bytes:
-        file = opens(os.fsencode(path), flags)
-        if file < 0:
-            raise OSError(f"{path} cannot be opened")
-        buffer = ctypes.create_string_buffer(_PIECE)
-        found = b""
-        try:
-            while (length := reads(file, buffer, _PIECE, len(found))) > 0:
-                found += buffer.raw[:length]
-        finally:
-            closes(file)
-        if length < 0:
-            raise OSError(f"{path} cannot be read")
-        return found
-
-    return read
-
-
-_read: Callable[[str], bytes] | None = None
+    return _Calls(open_file, read, closes)
 
 
 def read_at_once(path: str) -> bytes:
@@ -95,17 +73,31 @@ def read_at_once(path: str) -> bytes:
     Raises:
         OSError: if it cannot be opened or read.
     """
-    global _read
-    if _read is None:
-        _read = _reader()
-    return _read(path)
+    calls = _calls()
+    if calls is None:
+        return read_file(path)
+    number = calls.open(path)
+    found = b""
+    try:
+        while part := calls.read(number, _PIECE, len(found)):
+            found += part
+    finally:
+        calls.close(number)
+    return found
+
+
+def _open_marked(calls: _Calls, path: str) -> int:
+    for _ in range(_TRIES):
+        if (number := adopt(calls.open(path), path)) >= 0:
+            return number
+    raise OSError(f"{path} cannot be opened")
 
 
 class HeldReads:
     """Files of /proc/self that are kept open and read from their start."""
 
     def __init__(self) -> None:
-        self._open, self._pread = _held()
+        self._calls = _calls()
         self._files: dict[str, int] = {}
 
     def read(self, name: str, size: int = 1024) -> bytes:
@@ -120,7 +112,7 @@ class HeldReads:
         """
         file = self.number(name)
         try:
-            return self._pread(file, size)
+            return os.pread(file, size, 0) if self._calls is None else self._calls.read(file, size, 0)
         except OSError:
             self.drop(name)
             raise
@@ -134,7 +126,9 @@ class HeldReads:
         file = self._files.get(name)
         if file is None or not is_ours(file):  # a program may close all descriptors, as daemons do when they start
             self.drop(name)
-            file = self._files[name] = self._open(name)
+            path = proc.path_of(name)
+            file = proc.open_file(name) if self._calls is None else _open_marked(self._calls, path)
+            self._files[name] = file
         return file
 
     def drop(self, name: str) -> None:

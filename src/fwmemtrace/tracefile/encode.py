@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from zlib import crc32
-
 import msgspec
 
 from ..errors import RecordError
 from ..foreign_errors import is_the_programs
 from ..records import Record
 from ..values import fitted
+from .checksum import crc32
 from .layout import BYTE_ORDER_MARK, FORMAT_VERSION, FRAME_CRC, FRAME_HEAD, HEADER, MAGIC, MAX_PAYLOAD
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from time import sleep
-from zlib import crc32
 
 import msgspec
 
 from ..records import SessionBegin
+from .checksum import crc32
 from .layout import FRAME_CRC, FRAME_HEAD, HEADER, MAGIC
 
 _AT_MOST = 1024 * 1024  # bytes of the first frame; command lines may be long

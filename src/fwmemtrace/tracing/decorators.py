@@ -75,7 +75,9 @@ def _wrapper_for(flags: int) -> Callable[[Any, NamedPhase], Any]:
 
 def _trace_function(function: Any, own_phase: NamedPhase) -> Any:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        tracer, span = session_tracer, None  # once: the session may stop at any time
+        if session_tracer is None:  # first, and only a look: keeping it would cost each call more
+            return function(*args, **kwargs)
+        tracer, span = session_tracer, None  # once: the session may stop at any time, even since that look
         if tracer is None:
             return function(*args, **kwargs)
         try:  # around the edges too, where a signal handler may raise
@@ -93,6 +95,8 @@ def _trace_function(function: Any, own_phase: NamedPhase) -> Any:
 
 def _trace_coroutine(function: Any, own_phase: NamedPhase) -> Any:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if session_tracer is None:
+            return await function(*args, **kwargs)
         tracer, span = session_tracer, None
         if tracer is None:
             return await function(*args, **kwargs)
