@@ -23,6 +23,7 @@ from .trials import Trials
 
 _NATIVE = ("resident", "native")
 _PYTHON = ("resident", "python_heap", "objects")
+_WORTH_IN_SERVICE = 0.005  # of what all components hold: runs of the service differ by more than a smaller saving
 _HEAVY_RATIO, _HEAVY_LEAST_S = 20, 60.0  # a heavy pass may take that many times what a light one took
 
 
@@ -143,6 +144,8 @@ class Schedule:
         if len(measured) < 2 and not planned:
             return
         names = {position: entry.name for position, entry in measured.items()}
+        spreads = {name: retained([light[at]]) for at, name in names.items()}
+        held = {name: spread.median_bytes for name, spread in spreads.items() if spread is not None}
         service = Pass(positions=tuple(measured), component="", purpose="together", probes=LIGHT)
         variants = {
             change: replace(service, component=entry.name, variant=change.subject, changes=(change,))
@@ -150,11 +153,13 @@ class Schedule:
             for change in variants_of(entry)
             if (entry.name, change.subject) not in failed
         }
+        least = _WORTH_IN_SERVICE * sum(held.values())
+        small = {change for change in variants if abs(expected.get(change, least)) < least}
         sharing = list(sharing_changes(use.values())) if settings.wants("trial") else []
         done = self._passes.run(
             [
                 *(replace(service, repetition=repetition) for repetition in range(settings.repeat)),
-                *variants.values(),
+                *(one for change, one in variants.items() if change not in small),
                 *(replace(service, variant="equal arrays shared", changes=(change,)) for change in sharing),
             ]
         )
@@ -163,7 +168,7 @@ class Schedule:
         useful = [one for one in done if one.run.outcome == "ok" and not shares_nothing(one)]
         worked = {change for one in useful for change in one.run.changes}
         changes = [
-            *(change for change in variants if change in worked),
+            *(change for change in variants if change in worked or change in small),
             *(change for change in found if change.component in ("", *names.values())),
             *(allocator_changes(list(light.values())) if settings.wants("arenas") else ()),
             *(change for change in sharing if change in worked),
@@ -172,8 +177,6 @@ class Schedule:
             name: [SuiteChange(VARIANT, component, variant) for component, variant in parts.items()]
             for name, parts in combined.items()
         }
-        spreads = {name: retained([light[at]]) for at, name in names.items()}
-        held = {name: spread.median_bytes for name, spread in spreads.items() if spread is not None}
         planner = Planner(
             self._passes,
             Service(names, changes, named, dict(expected), held),

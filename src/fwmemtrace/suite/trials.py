@@ -114,15 +114,16 @@ class Trials:
                 wanted.append(_defer(position, name, roots[position]))
         edits = self._moved_with(variants) if "trial" not in self._skip else {}
         done = self._passes.run([*wanted, *edits])
-        with_edits = done[len(wanted) :]
-        done += self._passes.run(
-            [
-                replace(one, repetition=repetition)
-                for one, process in zip(wanted, done, strict=False)
-                if one.purpose == "trial" and saves(light[one.positions[0]], process)
-                for repetition in range(1, self._repeat)
-            ]
-        )
+        tried, with_edits = [*zip(wanted, done, strict=False)], done[len(wanted) :]
+        alone = [
+            single
+            for one, process in tried
+            if one.purpose == "deferred"
+            for single in self._deferred_alone(one.positions[0], roots[one.positions[0]], process)
+        ]
+        repeated = self._repeated((pair for pair in tried if pair[0].purpose == "trial"), light)
+        later = self._passes.run([*alone, *repeated])
+        done += later
         for process in done:
             if process.run.purpose == "trial" and process.run.outcome != "ok" and len(process.run.changes) == 1:
                 self._broken.update(process.run.changes)
@@ -134,17 +135,9 @@ class Trials:
         for lines, process in zip(edits.values(), with_edits, strict=True):
             for line, size in lines_saved(lines, process):
                 self._add_move(line, size)
-        tried = {one.run.component: one for one in done if one.run.purpose == "deferred"}
-        self._deferred = self._passes.run(
-            [
-                again
-                for position, names in roots.items()
-                if measured[position].name in tried
-                for again in self._deferred_again(position, names, tried[measured[position].name])
-            ]
-        )
-        again = [*self._deferred]
-        self._deferred += [one for one in tried.values() if len(one.run.changes) == 1]
+        singles = [*zip(alone, later, strict=False), *(pair for pair in tried if _defers_one(pair[0]))]
+        again = self._passes.run(self._repeated(singles, light))
+        self._deferred = [*(process for _, process in singles), *again]
         return [*done, *again]
 
     def worked(self, uses: Iterable[SuiteProcess]) -> list[SuiteChange]:
@@ -222,20 +215,33 @@ class Trials:
             self._looked_at[key] = move
         return not self._looked_at[key].problem
 
-    def _deferred_again(self, position: int, roots: Sequence[str], trial: SuiteProcess) -> Iterator[Pass]:
+    def _deferred_alone(self, position: int, roots: Sequence[str], trial: SuiteProcess) -> Iterator[Pass]:
         """Yields the passes that defer one import each, of those that one process has shown to be possible."""
+        if len(roots) == 1:
+            return  # that process has tried it alone
         deferred = trial.own.deferred if trial.run.outcome == "ok" else None
         if deferred is not None:
             roots = [root for root in roots if root in deferred.put_off and root not in deferred.loaded]
-        first = 1 if len(trial.run.changes) == 1 else 0  # the trial was the first run already
         for root in roots[:_DEFERRED_AT_MOST]:
-            for repetition in range(first, self._repeat):
-                yield _defer(position, trial.run.component, [root], repetition)
+            yield _defer(position, trial.run.component, [root])
+
+    def _repeated(self, tried: Iterable[tuple[Pass, SuiteProcess]], light: Mapping[int, SuiteProcess]) -> list[Pass]:
+        """Returns further runs of the passes that seem to save memory."""
+        return [
+            replace(one, repetition=repetition)
+            for one, process in tried
+            if saves(light[one.positions[0]], process)
+            for repetition in range(1, self._repeat)
+        ]
 
 
 def _defer(position: int, name: str, roots: Sequence[str], repetition: int = 0) -> Pass:
     changes = [SuiteChange(DEFER, "", root) for root in roots]
     return component_pass(position, name, "deferred", repetition=repetition, variant=", ".join(roots), changes=changes)
+
+
+def _defers_one(one: Pass) -> bool:
+    return one.purpose == "deferred" and len(one.changes) == 1
 
 
 def _stayed(process: SuiteProcess) -> bool:
