@@ -179,3 +179,11 @@ def test_what_remains_by_component_adds_up_to_the_service():
         ("cache", "+10.0 MB"),
         ("taken for a while only", "+31.0 MB"),
     ]
+
+
+def test_a_search_that_was_cut_short_promises_nothing():
+    plan = plan_of(150 * MB, 50 * MB)
+    plan.searched = False
+    assert plain(plan_sentences(plan)[0]).startswith(
+        "It is not known whether the budget of 100.0 MB is in reach: so far, the best measured set of 1 change lowers"
+    )

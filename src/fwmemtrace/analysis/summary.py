@@ -134,4 +134,6 @@ def _suite(suite: SuiteRecords, inputs: Sequence[ProcessInput], budget_bytes: in
             processes.append(SuiteProcess(run, None, SuiteRecords()))
         else:
             processes.append(SuiteProcess(run, given.report, given.suite_records()))
-    return build(suite.begin, suite.members, processes, budget_bytes, suite.moves, suite.models, suite.forks)
+    return build(
+        suite.begin, suite.members, processes, budget_bytes, suite.moves, suite.models, suite.forks, end=suite.end
+    )

@@ -65,6 +65,7 @@ class SuitePlan(SuiteResult, kw_only=True):
     pairs: list[SuitePair] = []  # changes that only help together, those that save most first
     splits: list[SuiteSplit] = []  # if the budget is out of reach: the service without one component
     sets_measured: int = 0  # number of sets of changes measured
+    searched: bool = True  # whether the search for it came to its end; false after an interrupt
     failed: list[str] = []  # components that failed, which no figure includes
     parts: list[SuitePart] = []  # what each component adds with all changes, in the order of the service
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..analysis.suite.reading import SuiteProcess, SuiteRecords
-from ..errors import TraceFileError
+from ..errors import SinkError, TraceFileError
 from ..recording.session import Session
 from ..recording.workers import worker_path
 from ..records import Note, SuiteChange, SuiteRun
@@ -250,6 +250,8 @@ class Passes:
             changes=list(one.changes),
         )
         self._session.record(run)
+        if trouble := self._session.trouble or ended.unwritten:  # what runs from now on would be lost, too
+            raise SinkError(f"the traces cannot be written: {trouble}")
         process = self._read(run, path)
         if process.report is not None:
             self._largest = max([self._largest, *(one.peak_bytes for one in process.report.trace.processes)])

@@ -37,11 +37,23 @@ class Schedule:
         folder: a folder for temporary files.
         settings: what to run.
         bare: RSS of a bare interpreter, in bytes.
+        purposes: the purposes of the processes to run.
+
+    Attributes:
+        missing: those of which not all processes have run.
     """
 
     def __init__(
-        self, passes: Passes, recording: Session, spec: str, folder: Path, settings: SuiteSettings, bare: int
+        self,
+        passes: Passes,
+        recording: Session,
+        spec: str,
+        folder: Path,
+        settings: SuiteSettings,
+        bare: int,
+        purposes: Sequence[str],
     ) -> None:
+        self.missing = list(purposes)
         self._passes = passes
         self._recording = recording
         self._spec = spec
@@ -86,6 +98,7 @@ class Schedule:
             if settings.wants("variant")
         ]
         done = passes.run([*later, *watching, *trying])
+        self._have_run("resident", "use", "variant")
         failed = {(one.run.component, one.run.variant) for one in done if one.run.outcome != "ok"}
         unsteady = {name for name, variant in failed if not variant and any(_is_light(one, name) for one in done)}
         use = {position: one for position in measured for one in done if _is(one, sound[position].name, "use")}
@@ -93,6 +106,7 @@ class Schedule:
         varied = zip(trying, done[len(done) - len(trying) :], strict=True)
         working = {one: process for one, process in varied if (one.component, one.variant) not in failed}
         done += trials.run(measured, light, use, working)
+        self._have_run("trial", "deferred", "arenas")
         expected = expected_savings(light.values(), done, settings.measure)
         models: dict[SuiteChange, int] = {}
         if settings.try_models:
@@ -101,13 +115,16 @@ class Schedule:
                 passes, self._recording, self._folder, timeout=max(heavy.values(), default=0.0)
             )
             models = worth_planning(trials_of_models.run(with_torch), settings.least_agreement)
+        self._have_run("model")
         steady = {at: entry for at, entry in measured.items() if entry.name not in unsteady}
         if steady and settings.wants("together"):
             changes = [*trials.worked(use.values()), *models]
             self._service(steady, light, use, combined, failed, changes, {**expected, **models})
+        self._have_run("together", "plan")
         if settings.workers:
             names = {at: entry.name for at, entry in measured.items()}
             try_forks(passes, self._recording, self._folder, names, workers=settings.workers, timeouts=heavy)
+        self._have_run("forks")
         passes.run(
             [
                 component_pass(position, sound[position].name, purpose, probes, timeout=heavy[position])
@@ -116,6 +133,10 @@ class Schedule:
                 if settings.wants(purpose)
             ]
         )
+        self._have_run("native", "python")
+
+    def _have_run(self, *purposes: str) -> None:
+        self.missing = [purpose for purpose in self.missing if purpose not in purposes]
 
     def _expected(self, sound: Mapping[int, SuiteEntry]) -> int:
         single = sum(map(self._settings.wants, ("native", "python", "use")))
@@ -163,6 +184,7 @@ class Schedule:
                 *(replace(service, variant="equal arrays shared", changes=(change,)) for change in sharing),
             ]
         )
+        self._have_run("together")
         if not planned:
             return
         useful = [one for one in done if one.run.outcome == "ok" and not shares_nothing(one)]

@@ -87,6 +87,7 @@ class StageRunner:
                 if record is not None:
                     self._session.record(record)
             self._session.stop()
+        status.unwritten = self._session.trouble or ""
         self._write(status)
 
     def _outcome(self) -> ChildStatus:

@@ -59,6 +59,8 @@ def plan_sentences(plan: SuitePlan) -> list[Sentence]:
         best = ["no measured change lowers the ", Bytes(plan.now.median_bytes), " of ", *service]
     reached = [split for split in plan.splits if split.within_budget]
     words: Words = ["The budget of ", limit, " is out of reach: ", *best]
+    if not plan.searched:
+        words = ["It is not known whether the budget of ", limit, " is in reach: so far, ", *best]
     if reached:
         words += ["; ", *_split_words(reached[0])]
     return [[*words, "."]]

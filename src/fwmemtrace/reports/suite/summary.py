@@ -19,6 +19,7 @@ from ...results.suite import (
 from ..blocks import Bytes, Code, Count, Percent, Sentence, counted, enumerate_words, parts
 from ..ledger_words import ledger_words
 from .plan import plan_sentences, service_words
+from .unfinished import unfinished_sentence
 from .words import (
     Words,
     fact_words,
@@ -60,7 +61,9 @@ def summary_sentences(suite: Suite) -> list[Sentence]:
     """Returns the largest holder, the service against its budget, the best lever, and the failures."""
     measured = [component for component in suite.components if component.held is not None]
     failed = failed_components(suite)
-    sentences: list[Sentence] = [] if suite.plan is None else plan_sentences(suite.plan)
+    sentences: list[Sentence] = [] if suite.unfinished is None else [unfinished_sentence(suite.unfinished)]
+    if suite.plan is not None:
+        sentences += plan_sentences(suite.plan)
     if measured:
         sentences.append(_largest(measured))
     else:
@@ -90,6 +93,8 @@ def summary_sentences(suite: Suite) -> list[Sentence]:
 
 def no_lever(suite: Suite) -> str:
     """Returns that no lever was found, that none helps, or that none was looked for."""
+    if suite.unfinished is not None:
+        return "No lever was found so far."
     if suite.matrix:
         return "No lever of the matrix helps the service."
     purposes = {purpose.partition(":")[0] for component in suite.components for purpose in component.pids}
