@@ -115,14 +115,11 @@ class Planner:
                 [(without, frozenset(changes[one] for one in chosen)) for chosen in sets], until
             ),
             lambda: self._affordable(until),
-            [self._service.expected.get(change, 0) for change in changes],
+            [self._expected(without, change) for change in changes],
         )
-        first = [
-            frozenset(at[change] for change in combined)
-            for combined in self._service.combined.values()
-            if all(change in at for change in combined)
-        ]
-        best: LeverSet | None = search.run(first)
+        named = [frozenset(combined) for combined in self._service.combined.values() if at.keys() >= {*combined}]
+        known = [kept for left_out, kept in self._known if left_out == without and at.keys() >= kept]
+        best: LeverSet | None = search.run(frozenset(at[one] for one in kept) for kept in (*named, *known))
         for _ in range(_CONFIRMED_AT_MOST):
             if best is None:
                 return frozenset(), False
@@ -135,6 +132,13 @@ class Planner:
             search.drop(best)
             best = search.best()
         return chosen, max(figures) <= self._limit
+
+    def _expected(self, without: str, change: SuiteChange) -> int:
+        """Returns what a change may save: what it saved in the service, or else of each component alone."""
+        before, after = (self._known.get((without, kept)) for kept in (frozenset(), frozenset((change,))))
+        if before is None or after is None:
+            return self._service.expected.get(change, 0)
+        return median_low(before) - median_low(after)
 
     def _confirmed(self, key: Key, beside: Sequence[Key] = ()) -> list[int]:
         """Returns the figures of as many runs of a set as a spread needs, and measures others in the meantime."""

@@ -38,6 +38,7 @@ Measure = Literal["rss", "unevictable"]
 
 _ROWS = 12
 _PAIRS = 3
+_CLEARLY_MORE = 0.1  # of what a pair saves: less is lost among the differences between runs
 
 
 @dataclass
@@ -213,7 +214,7 @@ def _pairs(runs: ServiceRuns, noise: int, moves: Mapping[str, SuiteMove]) -> lis
             continue
         together, apart = base - both.median_bytes, alone[first] + alone[second]
         # Of a pair, one may cost memory: what matters is that both save more than the better of them does.
-        if together > max(apart, alone[first], alone[second]) + 2 * noise:
+        if together > max(apart, alone[first], alone[second]) + max(2 * noise, _CLEARLY_MORE * together):
             steps = [_step(runs, "", change, moves, None) for change in (first, second)]
             pairs.append(SuitePair(steps=steps, together_bytes=together, apart_bytes=apart))
     return sorted(pairs, key=lambda pair: -pair.together_bytes)[:_PAIRS]

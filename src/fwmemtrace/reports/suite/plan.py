@@ -162,7 +162,15 @@ def _effect(saved: int, saves: str, costs: str) -> Words:
 def _pair(steps: Sequence[SuiteStep], together: int, apart: int) -> Sentence:
     names = joined([step_words(step) for step in steps], "; and ")
     alone = [*_effect(apart, "save", "cost"), *([] if abs(apart) < _NOTHING else [" in sum"])]
-    return ["Only together: ", *names, ". Both save ", Bytes(together), "; one at a time, they ", *alone, "."]
+    return [
+        "Only together: " if apart < together / 2 else "More together: ",
+        *names,
+        ". Both save ",
+        Bytes(together),
+        "; one at a time, they ",
+        *alone,
+        ".",
+    ]
 
 
 def _split_words(split: SuiteSplit) -> Words:
