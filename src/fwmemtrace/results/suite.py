@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .suite_levers import Action, FactKind, SuiteFact, SuiteLever, SuiteModel, SuiteModelWay
-from .suite_plan import SuiteBudget, SuitePair, SuitePart, SuitePlan, SuiteSplit, SuiteStep
+from .suite_plan import SuiteBudget, SuiteGrower, SuitePair, SuitePart, SuitePlan, SuiteSplit, SuiteStep
 from .suite_profile import (
     Spread,
     SuiteAgreement,
@@ -37,6 +37,7 @@ __all__ = [
     "SuiteDisturbance",
     "SuiteFact",
     "SuiteFailure",
+    "SuiteGrower",
     "SuiteGrowth",
     "SuiteHolder",
     "SuiteLever",

@@ -56,6 +56,7 @@ class Trials:
         self._looked_at: dict[tuple[str, int], SuiteMove] = {}
         self._packages: dict[SuiteChange, list[str]] = {}
         self._moves: dict[SuiteChange, int] = {}
+        self._useful: set[SuiteChange] = set()  # of the moves, those that saved memory of a component alone
         self._bounds: list[SuiteChange] = []
         self._broken: set[SuiteChange] = set()
         self._deferred: list[SuiteProcess] = []
@@ -121,8 +122,9 @@ class Trials:
             if one.purpose == "deferred"
             for single in self._deferred_alone(one.positions[0], roots[one.positions[0]], process)
         ]
-        repeated = self._repeated((pair for pair in tried if pair[0].purpose == "trial"), light)
-        later = self._passes.run([*alone, *repeated])
+        saving = _saving((pair for pair in tried if pair[0].purpose == "trial"), light)
+        self._useful.update(one.changes[0] for one in saving)
+        later = self._passes.run([*alone, *self._again(saving)])
         done += later
         for process in done:
             if process.run.purpose == "trial" and process.run.outcome != "ok" and len(process.run.changes) == 1:
@@ -135,8 +137,9 @@ class Trials:
         for lines, process in zip(edits.values(), with_edits, strict=True):
             for line, size in lines_saved(lines, process):
                 self._add_move(line, size)
+                self._useful.add(line.change)
         singles = [*zip(alone, later, strict=False), *(pair for pair in tried if _defers_one(pair[0]))]
-        again = self._passes.run(self._repeated(singles, light))
+        again = self._passes.run(self._again(_saving(singles, light)))
         self._deferred = [*(process for _, process in singles), *again]
         return [*done, *again]
 
@@ -148,7 +151,7 @@ class Trials:
         """
         moves = sorted(self._moves, key=lambda change: -self._moves[change])
         sound = [change for change in moves if change not in self._broken][:_MOVED_TOGETHER]
-        edited = {package for change in sound for package in self._packages[change]}
+        edited = {package for change in sound if change in self._useful for package in self._packages[change]}
         deferred = dict.fromkeys(
             change
             for one in self._deferred
@@ -225,14 +228,14 @@ class Trials:
         for root in roots[:_DEFERRED_AT_MOST]:
             yield _defer(position, trial.run.component, [root])
 
-    def _repeated(self, tried: Iterable[tuple[Pass, SuiteProcess]], light: Mapping[int, SuiteProcess]) -> list[Pass]:
-        """Returns further runs of the passes that seem to save memory."""
-        return [
-            replace(one, repetition=repetition)
-            for one, process in tried
-            if saves(light[one.positions[0]], process)
-            for repetition in range(1, self._repeat)
-        ]
+    def _again(self, passes: Sequence[Pass]) -> list[Pass]:
+        """Returns as many further runs of each pass as a spread needs."""
+        return [replace(one, repetition=repetition) for one in passes for repetition in range(1, self._repeat)]
+
+
+def _saving(tried: Iterable[tuple[Pass, SuiteProcess]], light: Mapping[int, SuiteProcess]) -> list[Pass]:
+    """Returns the passes that seem to save memory."""
+    return [one for one, process in tried if saves(light[one.positions[0]], process)]
 
 
 def _defer(position: int, name: str, roots: Sequence[str], repetition: int = 0) -> Pass:

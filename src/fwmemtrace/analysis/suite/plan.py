@@ -29,6 +29,7 @@ from .change_facts import action_of, component_of, edit_facts, twin_facts
 from .evidence import WORTH_A_ROW, width
 from .figures import outermost_ledgers, resident, service_figure, workers_bytes
 from .model_levers import model_change, model_facts
+from .plan_growth import still_growing
 from .reading import SuiteProcess
 from .spreads import spread
 from .stages import IMPORT, imported_by_program
@@ -144,11 +145,12 @@ def make_plan(
         for change in best
         if change.kind == "share"
     }
+    growing = still_growing(components, runs.processes["", best])
     by_itself = {component.name: _alone(runs.bare, component, models, least_agreement) for component in components}
     return SuitePlan(
         measure=runs.measure,
         limit_bytes=budget.limit_bytes,
-        within_budget=within and not failed,
+        within_budget=within and not failed and not growing,
         now=now,
         result=result,
         now_other_bytes=runs.other_figure(frozenset(), other),
@@ -159,6 +161,7 @@ def make_plan(
         pairs=_pairs(runs, noise, moves),
         splits=[] if within else _splits(runs, budget.limit_bytes, noise, by_itself, moves, agreements),
         sets_measured=len(runs.figures),
+        growing=growing,
         failed=failed,
         parts=_parts(runs.processes["", best], components),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...analysis.suite.import_levers import SERVICE
-from ...results.suite import Spread, SuitePlan, SuiteSplit, SuiteStep
+from ...results.suite import Spread, SuiteGrower, SuitePlan, SuiteSplit, SuiteStep
 from ..blocks import (
     Block,
     Bytes,
@@ -37,6 +37,9 @@ def plan_sentences(plan: SuitePlan) -> list[Sentence]:
     limit, service = Bytes(plan.limit_bytes), service_words(plan.failed)
     takes: Words = [" takes ", *_measured(plan.result), "."]
     changes: Words = [*counted(len(plan.steps), "change"), " "]
+    if plan.growing and plan.result.high_bytes <= plan.limit_bytes and not plan.failed:
+        grows = growth_words(plan.growing, plan.limit_bytes - plan.result.high_bytes)
+        return [["With ", *changes, *service, *takes[:-1], ", within the budget of ", limit, ", but ", *grows, "."]]
     if plan.within_budget:
         return [["The budget of ", limit, " is in reach: with ", *changes, *service, *takes]]
     if plan.result.high_bytes <= plan.limit_bytes:
@@ -63,7 +66,23 @@ def plan_sentences(plan: SuitePlan) -> list[Sentence]:
         words = ["It is not known whether the budget of ", limit, " is in reach: so far, ", *best]
     if reached:
         words += ["; ", *_split_words(reached[0])]
-    return [[*words, "."]]
+    return [[*words, "."], *([[*growth_words(plan.growing), "."]] if plan.growing else [])]
+
+
+def growth_words(growing: Sequence[SuiteGrower], spare: int | None = None) -> Words:
+    """Returns which components grow, and how long that leaves the service within its budget.
+
+    Args:
+        growing: the components.
+        spare: bytes that are left of the budget; None if it is exceeded anyway.
+    """
+    names: list[Words] = [
+        [Code(one.component), " grows by ", Bytes(round(one.bytes_per_request)), " per request"] for one in growing
+    ]
+    if spare is None:
+        return [*enumerate_words(names), ": all figures are those after ", *counted(growing[0].requests, "request")]
+    left = int(spare / max(sum(one.bytes_per_request for one in growing), 1))
+    return [*enumerate_words(names), ": it exceeds the budget after about ", *counted(left, "more request")]
 
 
 def service_words(failed: Sequence[str]) -> Words:
