@@ -12,6 +12,7 @@ from .blocks import Alarm, Code, Sentence, Table, inline_text, parts
 GAP = 2  # blanks between two columns
 _MIN_NAME = 16  # characters
 _MIN_TEXT = 30  # characters of a last column that wraps
+_MOST_LINES = 4  # of a last column that wraps; longer text goes below its row
 _GUIDES = "│├└ "
 
 
@@ -158,7 +159,7 @@ def fit_names(table: TextTable, width: int, trees: Collection[int]) -> FittedTab
     for candidate in (table, narrow) if last not in table.right else ():
         *others, needed = candidate.widths
         room = width - _total([*others, 0], GAP)
-        if room >= (min(needed, _MIN_TEXT) if last else 1):
+        if room >= (min(needed, max(_MIN_TEXT, needed // _MOST_LINES)) if last else 1):
             return FittedTable(candidate, GAP, [*others, room])
     if last not in table.right and last not in trees:
         return None

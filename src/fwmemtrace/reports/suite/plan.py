@@ -28,6 +28,7 @@ from .words import Words, evidence_words, joined, lever_words
 
 _MEASURES = {"rss": "peak RSS", "unevictable": "peak RSS without file pages that the kernel can evict"}
 _NOTHING = 1_000_000  # bytes
+_CLEARLY_MORE = 0.1  # of what changes save together: less is lost among the differences between runs
 _SPLITS = 6
 _OWNERS_SHARE = 0.1  # of what remains: a smaller package is not worth a sentence
 
@@ -165,7 +166,8 @@ def _together(plan: SuitePlan) -> Words:
     """Returns what more than two changes save, if that is more than the sum of what each does; a pair has its words."""
     alone = [step.alone_bytes for step in plan.steps if step.alone_bytes is not None]
     saved, apart = plan.now.median_bytes - plan.result.median_bytes, sum(alone)
-    if len(alone) < len(plan.steps) or len(alone) < 3 or saved < max(apart, 0) + 2 * _NOTHING:
+    least = max(apart, 0) + max(2 * _NOTHING, _CLEARLY_MORE * saved)
+    if len(alone) < len(plan.steps) or len(alone) < 3 or saved < least:
         return []
     one_by_one = [*_effect(apart, "save", "cost"), *([] if abs(apart) < _NOTHING else [" in sum"])]
     return [f"Together these {len(alone)} changes save ", Bytes(saved), "; one at a time, they ", *one_by_one, "."]
