@@ -102,3 +102,21 @@ def test_of_two_variants_the_one_that_saves_more_in_the_service_is_combined() ->
     machine.time = 0.0
     planner.run()
     assert machine.changes[known] == {light, small}
+
+
+def test_without_the_largest_component_the_variant_that_saves_most_alone_is_tried() -> None:
+    other, light = (SuiteChange(VARIANT, "cache", name) for name in ("without the library", "light"))
+    machine = Machine({frozenset((light,)): 20 * MB})
+    planner = Planner(
+        machine,  # type: ignore[arg-type]
+        Service(NAMES, [other, light], {}, {other: 60 * MB, light: 20 * MB}, SIZES),
+        limit=9 * MB,
+        bare=9 * MB,
+        measure="rss",
+        repeat=1,
+        seconds=200,
+        clock=machine.clock,
+    )
+    planner.take(machine.process(Pass(positions=tuple(NAMES), component="", purpose="together", probes=())))
+    planner.run()
+    assert {other, SuiteChange(SPLIT, "validator", "")} in machine.changes

@@ -20,6 +20,7 @@ Key: TypeAlias = tuple[str, frozenset[SuiteChange]]  # the component that is lef
 _NOISE = 1_000_000  # bytes: a page more or less in the allocator decides less
 _CONFIRMED_AT_MOST = 3  # sets that a further run may show to be above the budget after all
 _ORDERED_AT_MOST = 5  # changes of which the best order is measured
+_PROMISING = 0.01  # of what all components hold
 _SPLIT_SHARE = 0.4  # of the time, kept for runs without one of the components
 
 
@@ -200,17 +201,31 @@ class Planner:
         splits = self._splits_of(chosen)
         measured = zip(splits, self._figures(splits, self._until), strict=True)
         figures = {split: figure for split, figure in measured if figure is not None}
-        if figures and min(figures.values()) > self._limit:
-            self._search(min(figures, key=lambda split: figures[split])[0], self._until - self._clock())
-        for split, figure in figures.items():
-            if figure <= self._limit:
-                self._confirmed(split)
+        best = min(figures, key=lambda split: figures[split], default=None)
+        if best is not None and (figures[best] > self._limit or len(best[1]) > 1):  # it may be more than is needed
+            self._search(best[0], self._until - self._clock())
+        enough = [split for split, figure in figures.items() if figure <= self._limit]
+        enough.sort(key=lambda split: -len(split[1]))
+        for split in dict(enough).items():  # the smallest set of each
+            self._confirmed(split)
 
     def _splits_of(self, chosen: frozenset[SuiteChange]) -> list[Key]:
         """Returns the service without each component in turn, the one that holds most first."""
         held = self._service.held
         names = sorted(self._service.names.values(), key=lambda name: -held.get(name, 0)) if self._is_several else []
-        return [(name, frozenset(change for change in chosen if change.component != name)) for name in names]
+        splits = [(name, frozenset(change for change in chosen if change.component != name)) for name in names]
+        # What saves little beside the largest component may save most without it: a library that both import.
+        promising = [(name, self._promising(name)) for name in names[:1]]
+        return [*dict.fromkeys([*(one for one in promising if one[1]), *splits])]
+
+    def _promising(self, without: str) -> frozenset[SuiteChange]:
+        """Returns the ways to make each component that save much of it by itself."""
+        service = self._service
+        least = max(_NOISE, _PROMISING * sum(service.held.values()))
+        ways = [one for one in service.changes if one.kind in (VARIANT, MODEL) and one.component != without]
+        ways = [one for one in ways if service.expected.get(one, 0) >= least]
+        best = {self._slot(one): one for one in sorted(ways, key=lambda one: service.expected[one])}
+        return frozenset(best.values())
 
     @property
     def _is_several(self) -> bool:
