@@ -206,7 +206,8 @@ def test_a_component_that_grows_is_no_promise():
 
 
 @pytest.mark.parametrize(
-    ("verdict", "end"), [("growing", ", but guard grows by 1.0 MB per request: it exceeds"), ("flat", ", with 50.0 MB")]
+    ("verdict", "end"),
+    [("growing", " to spare, but guard grows by 1.0 MB per request: it exceeds"), ("flat", " to spare.")],
 )
 def test_a_budget_that_is_met_is_said_first(verdict, end):
     budget = SuiteBudget(limit_bytes=100 * MB, peak_bytes=50 * MB, need_bytes=0)
@@ -214,4 +215,4 @@ def test_a_budget_that_is_met_is_said_first(verdict, end):
     suite.components[0].growth = SuiteGrowth(requests=100, bytes_per_request=float(MB), verdict=verdict)
     first = plain(summary_sentences(suite)[0])
     assert first.startswith("The peak of 50.0 MB, with the ")
-    assert f"is within the budget of 100.0 MB{end}" in first
+    assert f"is within the budget of 100.0 MB, with 50.0 MB{end}" in first

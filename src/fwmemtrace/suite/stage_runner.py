@@ -264,7 +264,9 @@ class StageRunner:
 
     def _stage_phase(self, name: str) -> Any:
         self._enter_stage(write((*self._outer, name)))
-        return _without_inner(phase(name)) if self._task.purpose in _STAGES_ONLY else phase(name)
+        if self._task.purpose not in _STAGES_ONLY:
+            return phase(name)
+        return _without_inner(phase(name, probes=("resident",) if name == AFTER_GC else None))  # nothing is made there
 
     def _enter_stage(self, stage: str) -> None:
         self._stage = stage

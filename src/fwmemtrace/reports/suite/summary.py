@@ -232,9 +232,9 @@ def _budget_sentence(suite: Suite, budget: SuiteBudget, failed: Sequence[str]) -
         names = enumerate_words([[Code(name)] for name in failed])
         return [*words, "; ", *names, " failed and ", "is" if len(failed) == 1 else "are", " not counted."]
     spare = budget.limit_bytes - budget.peak_bytes
-    if growing := still_growing(suite.components):
-        return [*words, ", but ", *growth_words(growing, spare), "."]
-    return [*words, ", with ", Bytes(spare), " to spare."]
+    growing = still_growing(suite.components)
+    grows: Words = [", but ", *growth_words(growing, spare)] if growing else []
+    return [*words, ", with ", Bytes(spare), " to spare", *grows, "."]
 
 
 def _best_lever(lever: SuiteLever) -> Sentence:
