@@ -36,7 +36,12 @@ def test_answers_without_content_are_left_out():
     assert compared([object()], [object()]) is None
 
 
-@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20), st.floats(0.1, 10))
+def test_single_numbers_have_no_direction():
+    found = compared([1.0, 2.0], [1.0, 2.5])
+    assert (found.equal, found.largest_difference, found.cosine) == (1, 0.5, None)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=20), st.floats(0.1, 10))
 def test_a_multiple_has_the_same_direction(numbers, factor):
     found = compared([numbers], [[number * factor for number in numbers]])
     if any(abs(number) > 1e-3 for number in numbers):
