@@ -165,4 +165,5 @@ def test_a_part_of_a_library_is_left_out_where_moving_the_program_s_own_import_s
     plan = planned(tmp_path, "library_part/service.py", "60MB", "--repeat", "1", *FAST).suite["plan"]
     assert plan["within_budget"]
     assert steps(plan) == [("the service", "big_library.plots")]
+    assert [fact["names"] for fact in plan["steps"][0]["evidence"]] == [["cleaner", "big_library"]]
     assert is_about(plan["now"]["median_bytes"] - plan["result"]["median_bytes"], 80 * MB)

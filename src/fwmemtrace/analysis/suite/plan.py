@@ -25,7 +25,7 @@ from ...results.suite import (
     SuiteStep,
 )
 from .agreement import agreement_facts
-from .change_facts import action_of, component_of, edit_facts, twin_facts
+from .change_facts import action_of, component_of, edit_facts, import_facts, twin_facts
 from .evidence import WORTH_A_ROW, width
 from .figures import outermost_ledgers, resident, service_figure, workers_bytes
 from .model_levers import model_change, model_facts
@@ -192,7 +192,7 @@ def _step(
         step="",
         alone_bytes=None if before is None or alone is None else before.median_bytes - alone.median_bytes,
         after_bytes=after,
-        evidence=edit_facts(change, moves),
+        evidence=[*edit_facts(change, moves), *import_facts(change, runs.processes.get((without, frozenset())))],
     )
 
 
