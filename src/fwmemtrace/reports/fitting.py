@@ -141,7 +141,9 @@ def fit(table: TextTable, width: int) -> list[FittedTable]:
 
 
 def fit_names(table: TextTable, width: int, trees: Collection[int]) -> FittedTable | None:
-    r"""Returns a table as it is, with heads of several lines, or with shorter names; None if its figures do not fit.
+    r"""Returns a table as it is, with heads of several lines, with shorter names, or with less space between columns.
+
+    There is None if its figures do not fit.
 
     Args:
         table: its last column is text that may wrap, unless it is a tree or figures.
@@ -151,6 +153,9 @@ def fit_names(table: TextTable, width: int, trees: Collection[int]) -> FittedTab
     >>> tree = TextTable(("total", "module"), [("1.2 MB", "└ transformers.modeling_rope_utils")], frozenset({0}))
     >>> fit_names(tree, 28, {1}).widths, fit_names(tree, 20, {1})
     ([6, 20], None)
+    >>> two = TextTable(("component", "phase", "RSS"), [("guard", "init", "+1.2 MB")], frozenset({2}))
+    >>> fit_names(two, 25, ()).gap, fit_names(two, 23, ()).gap
+    (2, 1)
     """
     last = len(table.heads) - 1
     for candidate in (table, narrow := with_broken_heads(table)):
@@ -168,7 +173,7 @@ def fit_names(table: TextTable, width: int, trees: Collection[int]) -> FittedTab
     while names and _total(widths, GAP) > width:
         widest = max(names, key=lambda at: widths[at])
         if widths[widest] <= _MIN_NAME:
-            return None
+            return FittedTable(narrow, 1, widths) if _total(widths, 1) <= width else None
         widths[widest] -= 1
     return FittedTable(narrow, GAP, widths) if names else None
 
