@@ -167,12 +167,36 @@ def test_a_signal_ends_its_processes_and_leaves_a_trace(tmp_path, on_signal, wai
     assert running.returncode == 128 + number
     assert "see the results so far with fwmemtrace report" in errors
     assert "Traceback" not in errors
+    assert f"Summary\nThe suite was interrupted by {ends_by} after 1 run; still to be measured: RSS" in output
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
     components = {found.name: found for found in fwmemtrace.read(tmp_path / "suite.bin").summary().suite.components}
     assert components["quick"].outcome == "ok"
     assert "quick" in output.partition("Component profiles")[2]  # what was measured is reported at once
     assert components["later"].outcome == "not run"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of the size of files")
+def test_a_suite_without_room_for_its_traces_stops_and_reports_what_it_has(tmp_path):
+    import resource
+
+    limit = 20_000  # of a file, in bytes: as if the disk were full
+
+    def no_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    (tmp_path / "many.py").write_text(
+        textwrap.dedent("""
+        from fwmemtrace.suite import Component
+
+        components = [Component("many", dict, lambda made, item: item, ["a"], batch=10_000)]
+        """)
+    )
+    command = [sys.executable, "-m", "fwmemtrace", "suite", "many.py", "--repeat", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, preexec_fn=no_room)
+    assert done.returncode == 2
+    assert "fwmemtrace: the traces cannot be written: no room for" in done.stderr
+    assert "Summary\nThe suite stopped after" in done.stdout
 
 
 def test_each_run_keeps_its_report_and_trace_in_a_dated_folder(small):

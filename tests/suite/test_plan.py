@@ -159,3 +159,11 @@ def test_weights_that_two_components_load_are_shared(tmp_path):
     assert lever["in_service_bytes"] == pytest.approx(64 * MB, rel=0.1)  # finding them takes some memory too
     assert not done.suite["plan"]["within_budget"]
     assert "torch" in [package["package"] for package in done.suite["plan"]["packages"][:1]]
+
+
+def test_a_part_of_a_library_is_left_out_where_moving_the_program_s_own_import_saves_nothing(tmp_path):
+    plan = planned(tmp_path, "library_part/service.py", "60MB", "--repeat", "1", *FAST).suite["plan"]
+    assert plan["within_budget"]
+    assert steps(plan) == [("the service", "big_library.plots")]
+    assert [fact["names"] for fact in plan["steps"][0]["evidence"]] == [["cleaner", "big_library"]]
+    assert is_about(plan["now"]["median_bytes"] - plan["result"]["median_bytes"], 80 * MB)

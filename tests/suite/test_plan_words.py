@@ -13,6 +13,8 @@ from fwmemtrace.results.suite import (
     SuiteBudget,
     SuiteComponent,
     SuiteFact,
+    SuiteGrower,
+    SuiteGrowth,
     SuiteLever,
     SuitePart,
     SuitePlan,
@@ -179,3 +181,38 @@ def test_what_remains_by_component_adds_up_to_the_service():
         ("cache", "+10.0 MB"),
         ("taken for a while only", "+31.0 MB"),
     ]
+
+
+def test_a_search_that_was_cut_short_promises_nothing():
+    plan = plan_of(150 * MB, 50 * MB)
+    plan.searched = False
+    assert plain(plan_sentences(plan)[0]).startswith(
+        "It is not known whether the budget of 100.0 MB is in reach: so far, the best measured set of 1 change lowers"
+    )
+
+
+def test_a_component_that_grows_is_no_promise():
+    plan = plan_of(80 * MB, 50 * MB)
+    plan.growing = [SuiteGrower(component="cache", bytes_per_request=500_000.0, requests=100)]
+    assert plain(plan_sentences(plan)[0]) == (
+        "With 1 change the service takes 80.0 MB, within the budget of 100.0 MB, but cache grows by 500.0 kB per "
+        "request: it exceeds the budget after about 40 more requests."
+    )
+    over = plan_of(150 * MB, 50 * MB)
+    over.growing = plan.growing
+    out_of_reach, grows = map(plain, plan_sentences(over))
+    assert out_of_reach.startswith("The budget of 100.0 MB is out of reach")
+    assert grows == "cache grows by 500.0 kB per request: all figures are those after 100 requests."
+
+
+@pytest.mark.parametrize(
+    ("verdict", "end"),
+    [("growing", " to spare, but guard grows by 1.0 MB per request: it exceeds"), ("flat", " to spare.")],
+)
+def test_a_budget_that_is_met_is_said_first(verdict, end):
+    budget = SuiteBudget(limit_bytes=100 * MB, peak_bytes=50 * MB, need_bytes=0)
+    suite = suite_of(None, budget=budget)
+    suite.components[0].growth = SuiteGrowth(requests=100, bytes_per_request=float(MB), verdict=verdict)
+    first = plain(summary_sentences(suite)[0])
+    assert first.startswith("The peak of 50.0 MB, with the ")
+    assert f"is within the budget of 100.0 MB, with 50.0 MB{end}" in first

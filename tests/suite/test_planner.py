@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from fwmemtrace import results
 from fwmemtrace.analysis.suite.reading import SuiteProcess, SuiteRecords
-from fwmemtrace.records import SuiteRun
-from fwmemtrace.suite.changes import SPLIT
+from fwmemtrace.records import SuiteChange, SuiteRun
+from fwmemtrace.suite.changes import SPLIT, VARIANT
 from fwmemtrace.suite.passes import Pass
 from fwmemtrace.suite.planner import Planner, Service
 
@@ -22,9 +23,11 @@ class Machine:
 
     at_once = 1
 
-    def __init__(self) -> None:
+    def __init__(self, saved: Mapping[frozenset[SuiteChange], int] | None = None) -> None:
         self.time = 0.0
         self.left_out: list[str] = []
+        self.saved = saved or {}
+        self.changes: list[frozenset[SuiteChange]] = []
 
     def clock(self) -> float:
         return self.time
@@ -35,7 +38,9 @@ class Machine:
     def process(self, one: Pass) -> SuiteProcess:
         self.time += 10
         self.left_out += [change.component for change in one.changes if change.kind == SPLIT]
-        held = START + sum(SIZES[NAMES[position]] for position in one.positions)
+        self.changes.append(frozenset(one.changes))
+        saved = sum(size for changes, size in self.saved.items() if changes <= {*one.changes})
+        held = START + sum(SIZES[NAMES[position]] for position in one.positions) - saved
         resident = results.Resident(before_bytes=START, after_bytes=held, delta_bytes=held - START, peak_bytes=held)
         phases = [
             results.PhaseRow(path=path, pid=1, calls=1, errors=0, wall_ns=1, resident=resident)
@@ -71,3 +76,47 @@ def test_the_largest_component_is_left_out_first() -> None:
 def test_with_little_time_only_the_largest_is_left_out() -> None:
     assert left_out(25)[:1] == ["validator"]
     assert len(left_out(25)) < len(SIZES)
+
+
+def test_of_two_variants_the_one_that_saves_more_in_the_service_is_combined() -> None:
+    """By itself, the gate needs least without a library, which the validator brings in the service."""
+    other, light, small = (
+        SuiteChange(VARIANT, component, name)
+        for component, name in (("gate", "without the library"), ("gate", "light"), ("validator", "small"))
+    )
+    machine = Machine({frozenset((light,)): 20 * MB, frozenset((small,)): 400 * MB})
+    planner = Planner(
+        machine,  # type: ignore[arg-type]
+        Service(NAMES, [other, light, small], {}, {other: 25 * MB, light: 20 * MB, small: 400 * MB}, SIZES),
+        limit=9 * MB,
+        bare=9 * MB,
+        measure="rss",
+        repeat=1,
+        seconds=200,
+        clock=machine.clock,
+    )
+    service = Pass(positions=tuple(NAMES), component="", purpose="together", probes=())
+    for changes in ((), (other,), (light,), (small,)):
+        planner.take(machine.process(replace(service, changes=changes)))
+    known = len(machine.changes)
+    machine.time = 0.0
+    planner.run()
+    assert machine.changes[known] == {light, small}
+
+
+def test_without_the_largest_component_the_variant_that_saves_most_alone_is_tried() -> None:
+    other, light = (SuiteChange(VARIANT, "cache", name) for name in ("without the library", "light"))
+    machine = Machine({frozenset((light,)): 20 * MB})
+    planner = Planner(
+        machine,  # type: ignore[arg-type]
+        Service(NAMES, [other, light], {}, {other: 60 * MB, light: 20 * MB}, SIZES),
+        limit=9 * MB,
+        bare=9 * MB,
+        measure="rss",
+        repeat=1,
+        seconds=200,
+        clock=machine.clock,
+    )
+    planner.take(machine.process(Pass(positions=tuple(NAMES), component="", purpose="together", probes=())))
+    planner.run()
+    assert {other, SuiteChange(SPLIT, "validator", "")} in machine.changes

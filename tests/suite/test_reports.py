@@ -72,3 +72,8 @@ def test_failures_are_listed_with_pass_and_phase(failures):
     text = fwmemtrace.read(failures.trace).report("markdown")
     assert "8 of 10 components failed: " in text
     assert "`is killed`, light probes: was killed in `first request`: killed by SIGKILL" in text
+
+
+def test_imports_are_those_of_the_service(faults):
+    modules = [row.module for row in fwmemtrace.read(faults.trace).summary().imports]
+    assert len(modules) == len({*modules}) > 1

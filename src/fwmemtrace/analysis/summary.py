@@ -53,6 +53,7 @@ def summarise(inputs: Sequence[ProcessInput], *, budget_bytes: int | None = None
         report.summary = find([given.report for given in inputs], [given.analysis.last_rise for given in inputs])
     else:
         report.suite = _suite(suite, inputs, budget_bytes)
+        _keep_imports(report, _as_it_is(suite, inputs))
         if report.suite is not None and report.suite.budget is not None:
             # What the service needs, not what a heavy probe made one of the suite's processes need.
             budget = report.suite.budget
@@ -60,6 +61,22 @@ def summarise(inputs: Sequence[ProcessInput], *, budget_bytes: int | None = None
                 limit_bytes=budget.limit_bytes, peak_bytes=budget.peak_bytes, exceeded=budget.need_bytes > 0
             )
     return report
+
+
+def _as_it_is(suite: SuiteRecords, inputs: Sequence[ProcessInput]) -> list[results.TraceReport]:
+    """Returns the report of a process that ran the service as it is, or else of one of each component."""
+    by_pid = {given.analysis.pid: given.report for given in inputs}
+    runs = [run for run in suite.runs if run.outcome == "ok" and not run.variant and run.pid in by_pid]
+    service = [by_pid[run.pid] for run in runs if run.purpose == "together"]
+    alone = {run.component: by_pid[run.pid] for run in reversed(runs) if run.purpose == "resident"}
+    return service[:1] or [*alone.values()]
+
+
+def _keep_imports(report: results.TraceReport, processes: Sequence[results.TraceReport]) -> None:
+    """Leave out the imports of other processes: a suite starts dozens, which import the same modules."""
+    report.imports = _joined([process.imports for process in processes])
+    report.import_packages = _joined([process.import_packages for process in processes])
+    report.import_phases = _joined([process.import_phases for process in processes])
 
 
 def check_budget(processes: Sequence[results.Process], limit_bytes: int) -> results.Budget:
@@ -134,4 +151,6 @@ def _suite(suite: SuiteRecords, inputs: Sequence[ProcessInput], budget_bytes: in
             processes.append(SuiteProcess(run, None, SuiteRecords()))
         else:
             processes.append(SuiteProcess(run, given.report, given.suite_records()))
-    return build(suite.begin, suite.members, processes, budget_bytes, suite.moves, suite.models, suite.forks)
+    return build(
+        suite.begin, suite.members, processes, budget_bytes, suite.moves, suite.models, suite.forks, end=suite.end
+    )

@@ -14,7 +14,7 @@ import msgspec
 
 from .. import plugins
 from ..analysis.suite.comparison import compare
-from ..errors import FwmemtraceError, SettingsError, unknown_name
+from ..errors import FwmemtraceError, SettingsError, SuiteError, unknown_name
 from ..recording.workers import free_path
 from ..reports.base import Report, TraceReport
 from ..results.suite import Suite
@@ -168,13 +168,16 @@ def run(arguments: argparse.Namespace) -> int:
     runner = SuiteRunner(arguments.spec, trace, settings, progress)
     try:
         runner.run()
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit, OSError) as error:
         progress.clear()
-        with suppress(OSError):  # the terminal may be gone
+        with suppress(OSError, FwmemtraceError):  # the terminal may be gone, the disk full
             if runner.started:
-                message = f"fwmemtrace: interrupted; see the results so far with fwmemtrace report {trace}"
+                how = "stopped" if isinstance(error, OSError) else "interrupted"
+                message = f"fwmemtrace: {how}; see the results so far with fwmemtrace report {trace}"
                 print(f"\n{visible(message)}", file=sys.stderr)
                 _report(arguments, trace, renderer, earlier)
+        if isinstance(error, OSError) and not isinstance(error, FwmemtraceError):
+            raise SuiteError(f"the suite stopped: {error.strerror or error}") from error
         raise
     finally:
         progress.clear()
@@ -204,12 +207,12 @@ def _report(
         label, before = earlier
         suite = msgspec.structs.replace(report.suite, against=compare(before, report.suite, label))
         report = msgspec.structs.replace(report, suite=suite)
-    if arguments.report_dir is not None:
+    out.write(renderer.render(report, out.options(None, arguments.top, verbose=arguments.verbose)), None)
+    if arguments.report_dir is not None:  # last: the disk may be full
         kept = str(trace.with_name("report.md"))
         markdown: Report = plugins.load("fwmemtrace.reports", "markdown")()
         out.write(markdown.render(report, out.options(kept, arguments.top, verbose=arguments.verbose)), kept)
         print(f"fwmemtrace: wrote {visible(kept)}", file=sys.stderr)
-    out.write(renderer.render(report, out.options(None, arguments.top, verbose=arguments.verbose)), None)
     return report
 
 

@@ -120,6 +120,11 @@ class Session:
         """The number of records that did not reach the sink."""
         return self._sink.lost
 
+    @property
+    def trouble(self) -> str | None:
+        """Why records did not reach the sink: what it raised, or that it had no room; None if all of them did."""
+        return self._sink.trouble
+
     def record(self, record: Record) -> None:
         """Write a record of the caller's own into the trace; never raises."""
         self._sink.emit(record)

@@ -29,8 +29,19 @@ class SinkGuard:
     @property
     def lost(self) -> int:
         """The number of records that did not reach the sink, or that it had no room for."""
+        return self._lost + self._without_room
+
+    @property
+    def trouble(self) -> str | None:
+        """Why records did not reach the sink: what it raised, or that it had no room; None if all of them did."""
+        if self.failure is None and self._without_room:
+            return f"no room for {self._without_room} records"
+        return self.failure
+
+    @property
+    def _without_room(self) -> int:
         lost = getattr(self._sink, "lost", 0)
-        return self._lost + (lost if isinstance(lost, int) else 0)
+        return lost if isinstance(lost, int) else 0
 
     @property
     def path(self) -> str | None:

@@ -23,6 +23,7 @@ class SuiteBegin(Record, frozen=True, gc=False):
     bare_rss_bytes: int  # of an interpreter that imports and runs nothing
     measure: str = "rss"  # what the budget limits: "rss" or "unevictable"
     least_agreement: float = 0.99  # cosine similarity of outputs that another way to run a model needs to be a lever
+    purposes: list[str] = []  # of the processes that it wants to run, in their order; [] in older traces
 
 
 class SuiteMember(Record, frozen=True, gc=False):
@@ -61,6 +62,15 @@ class SuiteRun(Record, frozen=True, gc=False):
     message: str
     wall_ns: int
     changes: list[SuiteChange] = []  # what it changed, in a trial or a run of the plan
+
+
+class SuiteEnd(Record, frozen=True, gc=False):
+    """The suite has ended. There is none if it was killed, or if its trace could not be written to the end."""
+
+    kind: ClassVar[int] = 64
+
+    stopped_by: str  # what ended it early: a signal's name, or an error message; "" if it ran to its end
+    missing: list[str]  # the purposes of processes of which not all have run
 
 
 class SuiteUse(Record, frozen=True, gc=False):

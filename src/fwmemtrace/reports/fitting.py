@@ -12,6 +12,7 @@ from .blocks import Alarm, Code, Sentence, Table, inline_text, parts
 GAP = 2  # blanks between two columns
 _MIN_NAME = 16  # characters
 _MIN_TEXT = 30  # characters of a last column that wraps
+_MOST_LINES = 4  # of a last column that wraps; longer text goes below its row
 _GUIDES = "│├└ "
 
 
@@ -140,7 +141,9 @@ def fit(table: TextTable, width: int) -> list[FittedTable]:
 
 
 def fit_names(table: TextTable, width: int, trees: Collection[int]) -> FittedTable | None:
-    r"""Returns a table as it is, with heads of several lines, or with shorter names; None if its figures do not fit.
+    r"""Returns a table as it is, with heads of several lines, with shorter names, or with less space between columns.
+
+    There is None if its figures do not fit.
 
     Args:
         table: its last column is text that may wrap, unless it is a tree or figures.
@@ -150,6 +153,9 @@ def fit_names(table: TextTable, width: int, trees: Collection[int]) -> FittedTab
     >>> tree = TextTable(("total", "module"), [("1.2 MB", "└ transformers.modeling_rope_utils")], frozenset({0}))
     >>> fit_names(tree, 28, {1}).widths, fit_names(tree, 20, {1})
     ([6, 20], None)
+    >>> two = TextTable(("component", "phase", "RSS"), [("guard", "init", "+1.2 MB")], frozenset({2}))
+    >>> fit_names(two, 25, ()).gap, fit_names(two, 23, ()).gap
+    (2, 1)
     """
     last = len(table.heads) - 1
     for candidate in (table, narrow := with_broken_heads(table)):
@@ -158,7 +164,7 @@ def fit_names(table: TextTable, width: int, trees: Collection[int]) -> FittedTab
     for candidate in (table, narrow) if last not in table.right else ():
         *others, needed = candidate.widths
         room = width - _total([*others, 0], GAP)
-        if room >= (min(needed, _MIN_TEXT) if last else 1):
+        if room >= (min(needed, max(_MIN_TEXT, needed // _MOST_LINES)) if last else 1):
             return FittedTable(candidate, GAP, [*others, room])
     if last not in table.right and last not in trees:
         return None
@@ -167,7 +173,7 @@ def fit_names(table: TextTable, width: int, trees: Collection[int]) -> FittedTab
     while names and _total(widths, GAP) > width:
         widest = max(names, key=lambda at: widths[at])
         if widths[widest] <= _MIN_NAME:
-            return None
+            return FittedTable(narrow, 1, widths) if _total(widths, 1) <= width else None
         widths[widest] -= 1
     return FittedTable(narrow, GAP, widths) if names else None
 

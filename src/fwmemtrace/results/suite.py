@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .suite_levers import Action, FactKind, SuiteFact, SuiteLever, SuiteModel, SuiteModelWay
-from .suite_plan import SuiteBudget, SuitePair, SuitePart, SuitePlan, SuiteSplit, SuiteStep
+from .suite_plan import SuiteBudget, SuiteGrower, SuitePair, SuitePart, SuitePlan, SuiteSplit, SuiteStep
 from .suite_profile import (
     Spread,
     SuiteAgreement,
@@ -37,6 +37,7 @@ __all__ = [
     "SuiteDisturbance",
     "SuiteFact",
     "SuiteFailure",
+    "SuiteGrower",
     "SuiteGrowth",
     "SuiteHolder",
     "SuiteLever",
@@ -54,6 +55,7 @@ __all__ = [
     "SuiteSite",
     "SuiteSplit",
     "SuiteStep",
+    "SuiteUnfinished",
     "SuiteVariant",
 ]
 
@@ -76,6 +78,14 @@ class SuiteComparison(SuiteResult, kw_only=True):
     components: list[SuiteDifference]  # what each holds in a process of its own
 
 
+class SuiteUnfinished(SuiteResult, kw_only=True):
+    """How far a suite came that did not run to its end."""
+
+    stopped_by: str  # a signal's name, or an error message; "" if the suite was killed, still runs, or could not write
+    processes: int  # number of processes that have run
+    missing: list[str]  # purposes of which not all processes have run, as in docs/suite.md
+
+
 class Suite(SuiteResult, kw_only=True):
     """All results of a suite."""
 
@@ -88,6 +98,7 @@ class Suite(SuiteResult, kw_only=True):
     sharing: SuiteSharing | None = None  # None if they were not run in one process
     matrix: list[SuiteLever] = []  # the lever that helps most first
     service: Spread | None = None  # peak of all components in one process, a bare interpreter included
+    unfinished: SuiteUnfinished | None = None  # None if the suite ran to its end
     against: SuiteComparison | None = None  # with `--against`: what has changed since an earlier run
     budget: SuiteBudget | None = None  # None without a budget
     failures: list[SuiteFailure] = []  # processes of all components, as they are, that failed

@@ -46,6 +46,14 @@ class SuitePart(SuiteResult, kw_only=True):
     bytes: int  # RSS that it adds to those before it, and private memory of processes that it started
 
 
+class SuiteGrower(SuiteResult, kw_only=True):
+    """A component that still grows with its requests, so that the figures of the plan hold for these only."""
+
+    component: str  # the component
+    bytes_per_request: float  # growth of RSS per request
+    requests: int  # number of requests of the batch
+
+
 class SuitePlan(SuiteResult, kw_only=True):
     """The smallest measured set of changes that keeps the service within its budget, or the set that comes closest.
 
@@ -54,7 +62,7 @@ class SuitePlan(SuiteResult, kw_only=True):
 
     measure: Literal["rss", "unevictable"]  # what is compared: peak RSS, or peak RSS less clean pages of files
     limit_bytes: int  # the budget
-    within_budget: bool  # whether every run of the set is within the budget; false if a component failed
+    within_budget: bool  # whether every run of the set is within the budget; false if a component failed or grows
     now: Spread  # the service as it is
     result: Spread  # the service with all changes of the plan
     now_other_bytes: int | None  # the service as it is by the other measure
@@ -65,6 +73,8 @@ class SuitePlan(SuiteResult, kw_only=True):
     pairs: list[SuitePair] = []  # changes that only help together, those that save most first
     splits: list[SuiteSplit] = []  # if the budget is out of reach: the service without one component
     sets_measured: int = 0  # number of sets of changes measured
+    growing: list[SuiteGrower] = []  # components that still grow with each request with all changes
+    searched: bool = True  # whether the search for it came to its end; false after an interrupt
     failed: list[str] = []  # components that failed, which no figure includes
     parts: list[SuitePart] = []  # what each component adds with all changes, in the order of the service
 

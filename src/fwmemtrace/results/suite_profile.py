@@ -66,7 +66,7 @@ class SuiteAgreement(SuiteResult, kw_only=True):
     requests: int  # requests whose answers can be compared
     equal: int  # of those, answers that are equal
     largest_difference: float | None  # between two numbers at the same place; None if no answer is made of numbers
-    cosine: float | None  # smallest cosine similarity of two answers; None if no answer is made of numbers
+    cosine: float | None  # smallest cosine similarity of two answers; None if no answer is made of several numbers
 
 
 class SuiteVariant(SuiteResult, kw_only=True):

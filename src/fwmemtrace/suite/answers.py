@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from time import monotonic
 from typing import Any
 
 from ..records import SuiteAnswers
 
 _MOST_ANSWERS = 4
+_LEAST_ANSWERS = 2
+_ANSWERS_S = 3.0  # a request that takes seconds is not made four times for that
 _MOST_NUMBERS = 4096  # of one answer
 
 
-def take_answers(ask: Callable[[Any], Any], inputs: Iterable[Any]) -> SuiteAnswers:
+def take_answers(
+    ask: Callable[[Any], Any], inputs: Iterable[Any], clock: Callable[[], float] = monotonic
+) -> SuiteAnswers:
     """Ask the first inputs once more, and keep their answers as numbers, or as text where they are none.
 
     Args:
         ask: answers one request.
         inputs: the requests.
+        clock: seconds of a monotonic clock.
     """
+    until = clock() + _ANSWERS_S
     numbers: list[list[float]] = []
     texts: list[str] = []
     for item in list(inputs)[:_MOST_ANSWERS]:
+        if len(numbers) >= _LEAST_ANSWERS and clock() > until:
+            break
         answer = ask(item)
         found = _numbers(answer)
         numbers.append(found or [])

@@ -22,7 +22,7 @@ from .protocol import SuiteEntry
 WORTH_A_TRIAL = 2_000_000  # bytes of an unused import, or of free memory in the allocator, that justify a process
 PART_WORTH_A_TRIAL = 10_000_000  # the same for a part of a package that is used
 VARIABLES = ("MALLOC_ARENA_MAX=1", "MALLOC_TRIM_THRESHOLD_=131072")
-_SEEMS_SAVED = 500_000  # bytes: half of what is worth a row
+_SEEMS_SAVED, _SHARE_SAVED = 500_000, 0.005  # bytes, and of what is held: half of what is worth a row
 _FIGURES, _MEASURES = (service_held, service_figure), ("rss", "unevictable")
 _LATE = 0.1  # of the growth over a batch
 _BATCH_S = 2.0  # for a batch that shows no growth
@@ -116,7 +116,10 @@ def saves(light: SuiteProcess, tried: SuiteProcess) -> bool:
     if tried.run.outcome != "ok":
         return False
     figures = [(figure(light, measure), figure(tried, measure)) for figure in _FIGURES for measure in _MEASURES]
-    return any(now is not None and after is not None and now - after >= _SEEMS_SAVED for now, after in figures)
+    return any(
+        now is not None and after is not None and now - after >= max(_SEEMS_SAVED, _SHARE_SAVED * now)
+        for now, after in figures
+    )
 
 
 def options(uses: Iterable[SuiteProcess | None]) -> list[SuiteChange]:

@@ -41,6 +41,7 @@ class ProcessOutcome(msgspec.Struct, kw_only=True):
     phase: str
     message: str
     wall_ns: int
+    unwritten: str = ""  # why its trace could not be written to the end
 
 
 def bare_rss() -> int:
@@ -176,7 +177,14 @@ def run_task(
             outcome, message = "timed out", f"still running after {timeout:g} s, then killed"
         else:
             outcome, message = _outcome(process.returncode, status, killed, _last_line(log))
-    return ProcessOutcome(pid=process.pid, outcome=outcome, phase=status.stage, message=message, wall_ns=wall_ns)
+    return ProcessOutcome(
+        pid=process.pid,
+        outcome=outcome,
+        phase=status.stage,
+        message=message,
+        wall_ns=wall_ns,
+        unwritten=status.unwritten,
+    )
 
 
 def _outcome(returncode: int, status: ChildStatus, killed: str, last_line: str) -> tuple[str, str]:

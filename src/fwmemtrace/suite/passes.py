@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..analysis.suite.reading import SuiteProcess, SuiteRecords
-from ..errors import TraceFileError
+from ..errors import SinkError, TraceFileError
 from ..recording.session import Session
 from ..recording.workers import worker_path
 from ..records import Note, SuiteChange, SuiteRun
@@ -25,6 +25,7 @@ from .protocol import ChildTask, ModelForm, SuiteEntry
 LIGHT = ("resident", "mappings", "imports")  # probes that change no figure
 _FULL_BATCH = ("resident", "native", "python")
 _READ_LATER = ("native", "python")  # nothing depends on their results
+_TIMES_AS_LONG = {"native": 2, "python": 4}  # as a light pass
 _MOST_AT_ONCE = 4
 _ROOM = 0.8  # of the available memory that processes may fill, side by side
 
@@ -152,6 +153,7 @@ class Passes:
         self._done = 0
         self._spent_ns = 0
         self._largest = 0
+        self._took: dict[tuple[int, ...], int] = {}  # nanoseconds of the first pass of each set of entries
         self._spec = spec
         self._trace = trace
         self._session = session
@@ -174,7 +176,9 @@ class Passes:
         finished: dict[int, SuiteProcess] = {}
         with ThreadPoolExecutor(min(at_once, self._side_by_side())) as pool:
             try:
-                futures = {pool.submit(self._run, one): at for at, one in enumerate(passes)}
+                # The longest first: at the end of them, a processor that is left without work waits for little.
+                order = sorted(range(len(passes)), key=lambda at: -self._expected_ns(passes[at]))
+                futures = {pool.submit(self._run, passes[at]): at for at in order}
                 for future in as_completed(futures):
                     at = futures[future]
                     finished[at] = self._finish(passes[at], future)
@@ -189,6 +193,9 @@ class Passes:
         if not room or not self._largest:
             return self.at_once
         return max(1, min(self.at_once, int(room * _ROOM) // self._largest))
+
+    def _expected_ns(self, one: Pass) -> int:
+        return self._took.get(one.positions, 0) * _TIMES_AS_LONG.get(one.purpose, 1)
 
     def _run(self, one: Pass) -> ProcessOutcome:
         again = f" {one.repetition + 1}/{self._repeat}" if one.repetition else ""
@@ -228,6 +235,7 @@ class Passes:
         ended = future.result()
         self._done += 1
         self._spent_ns += ended.wall_ns
+        self._took.setdefault(one.positions, ended.wall_ns)
         path = worker_path(self._trace, ended.pid)
         run = SuiteRun(
             pid=ended.pid if path.exists() else 0,
@@ -242,6 +250,8 @@ class Passes:
             changes=list(one.changes),
         )
         self._session.record(run)
+        if trouble := self._session.trouble or ended.unwritten:  # what runs from now on would be lost, too
+            raise SinkError(f"the traces cannot be written: {trouble}")
         process = self._read(run, path)
         if process.report is not None:
             self._largest = max([self._largest, *(one.peak_bytes for one in process.report.trace.processes)])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median_low
 from time import monotonic
+from typing import TypeAlias
 
 from ..analysis.suite.figures import service_figure
 from ..analysis.suite.plan_search import LeverSet, PlanSearch
@@ -14,9 +15,12 @@ from ..records import SuiteChange
 from .changes import MODEL, SPLIT, VARIANT
 from .passes import LIGHT, Pass, Passes
 
+Key: TypeAlias = tuple[str, frozenset[SuiteChange]]  # the component that is left out, or "", and the changes
+
 _NOISE = 1_000_000  # bytes: a page more or less in the allocator decides less
 _CONFIRMED_AT_MOST = 3  # sets that a further run may show to be above the budget after all
 _ORDERED_AT_MOST = 5  # changes of which the best order is measured
+_PROMISING = 0.01  # of what all components hold
 _SPLIT_SHARE = 0.4  # of the time, kept for runs without one of the components
 
 
@@ -74,7 +78,7 @@ class Planner:
         self._until = clock() + seconds
         self._seconds = seconds
         self._costs: list[float] = []
-        self._known: dict[tuple[str, frozenset[SuiteChange]], list[int]] = {}
+        self._known: dict[Key, list[int]] = {}
 
     def take(self, process: SuiteProcess) -> int | None:
         """Takes a process of the whole service, which may have run before; returns its figure, None if it failed."""
@@ -92,9 +96,9 @@ class Planner:
         base = self._known.get(("", frozenset()))
         if not base or median_low(base) <= self._limit:
             return
-        several = len(self._service.names) > 1
-        chosen, reached = self._search("", self._seconds * (1 - _SPLIT_SHARE) if several else self._seconds)
-        if not reached and several:
+        kept = _SPLIT_SHARE if self._is_several else 0
+        chosen, reached = self._search("", self._seconds * (1 - kept))
+        if not reached:
             self._splits(chosen)
         self._order(chosen)
 
@@ -108,54 +112,66 @@ class Planner:
             [self._slot(change) for change in changes],
             self._limit,
             max(_NOISE, max(base) - min(base)),
-            lambda sets: self._figures(without, [frozenset(changes[one] for one in chosen) for chosen in sets], until),
+            lambda sets: self._figures(
+                [(without, frozenset(changes[one] for one in chosen)) for chosen in sets], until
+            ),
             lambda: self._affordable(until),
-            [self._service.expected.get(change, 0) for change in changes],
+            [self._expected(without, change) for change in changes],
         )
-        first = [
-            frozenset(at[change] for change in combined)
-            for combined in self._service.combined.values()
-            if all(change in at for change in combined)
-        ]
-        best: LeverSet | None = search.run(first)
+        named = [frozenset(combined) for combined in self._service.combined.values() if at.keys() >= {*combined}]
+        known = [kept for left_out, kept in self._known if left_out == without and at.keys() >= kept]
+        best: LeverSet | None = search.run(frozenset(at[one] for one in kept) for kept in (*named, *known))
         for _ in range(_CONFIRMED_AT_MOST):
             if best is None:
                 return frozenset(), False
             chosen = frozenset(changes[one] for one in best)
-            figures = self._confirmed(without, chosen)
+            # Where the budget is out of reach, components are left out next: there is room for that beside.
+            beside = [] if without or search.known[best] <= self._limit else self._splits_of(chosen)
+            figures = self._confirmed((without, chosen), beside)
             if search.known[best] > self._limit or max(figures) <= self._limit:
                 break
             search.drop(best)
             best = search.best()
         return chosen, max(figures) <= self._limit
 
-    def _confirmed(self, without: str, chosen: frozenset[SuiteChange]) -> list[int]:
-        """Returns the figures of as many runs of a set as a spread needs."""
-        missing = self._repeat - len(self._known[without, chosen])
-        if missing > 0:
-            for process in self._passes.run([self._pass(without, chosen, number + 1) for number in range(missing)]):
-                self.take(process)
-        return self._known[without, chosen]
+    def _expected(self, without: str, change: SuiteChange) -> int:
+        """Returns what a change may save: what it saved in the service, or else of each component alone."""
+        before, after = (self._known.get((without, kept)) for kept in (frozenset(), frozenset((change,))))
+        if before is None or after is None:
+            return self._service.expected.get(change, 0)
+        return median_low(before) - median_low(after)
 
-    def _figures(self, without: str, sets: Sequence[frozenset[SuiteChange]], until: float) -> list[int | None]:
+    def _confirmed(self, key: Key, beside: Sequence[Key] = ()) -> list[int]:
+        """Returns the figures of as many runs of a set as a spread needs, and measures others in the meantime."""
+        missing = self._repeat - len(self._known[key])
+        if missing > 0:
+            room = self._affordable(self._until) - missing
+            others = [one for one in beside if one not in self._known][: max(room, 0)]
+            further = [self._pass(key, number + 1) for number in range(missing)]
+            self._run([*further, *map(self._pass, others)])
+        return self._known[key]
+
+    def _figures(self, keys: Sequence[Key], until: float) -> list[int | None]:
         """Measures sets of changes; those that there is no time for are left out."""
-        known = self._known
-        missing = [chosen for chosen in sets if (without, chosen) not in known]
-        at_once = 2 * self._passes.at_once
-        for batch in (missing[at : at + at_once] for at in range(0, len(missing), at_once)):
-            if self._affordable(until) < 1:
-                break
-            for process in self._passes.run([self._pass(without, chosen) for chosen in batch]):
-                self.take(process)
-        return [median_low(known[without, chosen]) if (without, chosen) in known else None for chosen in sets]
+        missing = [key for key in keys if key not in self._known]
+        at_once = self._passes.at_once
+        while missing and (room := self._affordable(until)):
+            count = min(2 * at_once, max(room, at_once))
+            self._run([*map(self._pass, missing[:count])])
+            del missing[:count]
+        return [median_low(self._known[key]) if key in self._known else None for key in keys]
+
+    def _run(self, passes: Sequence[Pass]) -> None:
+        for process in self._passes.run(passes):
+            self.take(process)
 
     def _affordable(self, until: float) -> int:
         cost = sum(self._costs) / max(len(self._costs), 1)
         left = min(until, self._until) - self._clock()
         return max(0, int(left * self._passes.at_once / max(cost, 0.001)))
 
-    def _pass(self, without: str, changes: frozenset[SuiteChange], repetition: int = 0) -> Pass:
-        names = self._service.names
+    def _pass(self, key: Key, repetition: int = 0) -> Pass:
+        (without, changes), names = key, self._service.names
         ordered = sorted(changes, key=lambda change: (change.kind, change.component, change.subject))
         combined = next((name for name, parts in self._service.combined.items() if {*parts} == changes), "")
         split = [SuiteChange(SPLIT, without, "")] if without else []
@@ -174,7 +190,7 @@ class Planner:
         done: frozenset[SuiteChange] = frozenset()
         while len(chosen) - len(done) > 1 and len(chosen) <= _ORDERED_AT_MOST:
             following = [done | {change} for change in sorted(chosen - done, key=str)]
-            figures = self._figures("", following, self._until)
+            figures = self._figures([("", one) for one in following], self._until)
             known = [(figure, number) for number, figure in enumerate(figures) if figure is not None]
             if not known:
                 return
@@ -182,18 +198,38 @@ class Planner:
 
     def _splits(self, chosen: frozenset[SuiteChange]) -> None:
         """Measures the service without each component in turn, and looks for a plan without the one that costs most."""
-        figures: dict[str, int] = {}
+        splits = self._splits_of(chosen)
+        measured = zip(splits, self._figures(splits, self._until), strict=True)
+        figures = {split: figure for split, figure in measured if figure is not None}
+        best = min(figures, key=lambda split: figures[split], default=None)
+        if best is not None and (figures[best] > self._limit or len(best[1]) > 1):  # it may be more than is needed
+            self._search(best[0], self._until - self._clock())
+        enough = [split for split, figure in figures.items() if figure <= self._limit]
+        enough.sort(key=lambda split: -len(split[1]))
+        for split in dict(enough).items():  # the smallest set of each
+            self._confirmed(split)
+
+    def _splits_of(self, chosen: frozenset[SuiteChange]) -> list[Key]:
+        """Returns the service without each component in turn, the one that holds most first."""
         held = self._service.held
-        for without in sorted(self._service.names.values(), key=lambda name: -held.get(name, 0)):
-            kept = frozenset(change for change in chosen if change.component != without)
-            figure = self._figures(without, [kept], self._until)[0]
-            if figure is not None:
-                figures[without] = figure
-        if figures and min(figures.values()) > self._limit:
-            self._search(min(figures, key=lambda name: figures[name]), self._until - self._clock())
-        for without, figure in figures.items():
-            if figure <= self._limit:
-                self._confirmed(without, frozenset(change for change in chosen if change.component != without))
+        names = sorted(self._service.names.values(), key=lambda name: -held.get(name, 0)) if self._is_several else []
+        splits = [(name, frozenset(change for change in chosen if change.component != name)) for name in names]
+        # What saves little beside the largest component may save most without it: a library that both import.
+        promising = [(name, self._promising(name)) for name in names[:1]]
+        return [*dict.fromkeys([*(one for one in promising if one[1]), *splits])]
+
+    def _promising(self, without: str) -> frozenset[SuiteChange]:
+        """Returns the ways to make each component that save much of it by itself."""
+        service = self._service
+        least = max(_NOISE, _PROMISING * sum(service.held.values()))
+        ways = [one for one in service.changes if one.kind in (VARIANT, MODEL) and one.component != without]
+        ways = [one for one in ways if service.expected.get(one, 0) >= least]
+        best = {self._slot(one): one for one in sorted(ways, key=lambda one: service.expected[one])}
+        return frozenset(best.values())
+
+    @property
+    def _is_several(self) -> bool:
+        return len(self._service.names) > 1
 
     def _slot(self, change: SuiteChange) -> str:
         """Returns what a change is about: of two changes with the same slot, a service can have one."""

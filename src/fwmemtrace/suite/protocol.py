@@ -78,11 +78,13 @@ class ChildStatus(msgspec.Struct, kw_only=True):
         stage: the path of the phase that the process entered last.
         outcome: how it ended; "" while it runs. See `records.SuiteRun`.
         message: its error message.
+        unwritten: why its trace could not be written to the end; "" if it could.
     """
 
     stage: str = ""
     outcome: str = ""
     message: str = ""
+    unwritten: str = ""
 
 
 class SuiteEntry(msgspec.Struct, kw_only=True):

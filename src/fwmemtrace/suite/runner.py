@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from glob import escape
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from ..errors import SuiteError, TraceFileError, unknown_name
 from ..recording.switch import session
-from ..records import SuiteBegin, SuiteMember
+from ..records import SuiteBegin, SuiteEnd, SuiteMember
 from ..trace import read
 from .fresh_process import bare_rss, list_components
 from .limits import find_cgroup
@@ -58,6 +59,7 @@ class SuiteRunner:
             with session(str(self._trace), probes=["resident"], interval=0, overwrite=True) as recording:
                 self.started = True
                 bare = bare_rss()
+                purposes = settings.purposes(list(chosen.values()))
                 begin = SuiteBegin(
                     file=self._spec,
                     repeat=settings.repeat,
@@ -68,6 +70,7 @@ class SuiteRunner:
                     bare_rss_bytes=bare,
                     measure=settings.measure,
                     least_agreement=settings.least_agreement,
+                    purposes=purposes,
                 )
                 recording.record(begin)
                 for position, entry in chosen.items():
@@ -86,8 +89,13 @@ class SuiteRunner:
                     progress=self._progress,
                 )
                 sound = {position: entry for position, entry in chosen.items() if not entry.problem}
-                schedule = Schedule(passes, recording, self._spec, Path(folder), settings, bare)
-                schedule.run(sound, listing.service_variants)
+                schedule = Schedule(passes, recording, self._spec, Path(folder), settings, bare, purposes)
+                try:
+                    schedule.run(sound, listing.service_variants)
+                except BaseException as error:
+                    recording.record(SuiteEnd(_reason(error), schedule.missing))
+                    raise
+                recording.record(SuiteEnd("", []))
 
     def _chosen(self, entries: Sequence[SuiteEntry]) -> dict[int, SuiteEntry]:
         """Returns the components to run by their position.
@@ -101,6 +109,16 @@ class SuiteRunner:
             if name not in names:
                 raise SuiteError(unknown_name("component", name, names))
         return {at: entry for at, entry in enumerate(entries) if not only or entry.name in only}
+
+
+def _reason(error: BaseException) -> str:
+    """Returns what ended the suite early: the name of a signal, or an error message."""
+    if isinstance(error, KeyboardInterrupt):
+        return "SIGINT"
+    if isinstance(error, SystemExit) and isinstance(error.code, int):  # see `cli.termination`
+        with suppress(ValueError):
+            return signal.Signals(error.code - 128).name
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _remove_worker_traces(trace: Path) -> None:

@@ -23,6 +23,7 @@ from .trials import Trials
 
 _NATIVE = ("resident", "native")
 _PYTHON = ("resident", "python_heap", "objects")
+_WORTH_IN_SERVICE = 0.005  # of what all components hold: runs of the service differ by more than a smaller saving
 _HEAVY_RATIO, _HEAVY_LEAST_S = 20, 60.0  # a heavy pass may take that many times what a light one took
 
 
@@ -36,11 +37,23 @@ class Schedule:
         folder: a folder for temporary files.
         settings: what to run.
         bare: RSS of a bare interpreter, in bytes.
+        purposes: the purposes of the processes to run.
+
+    Attributes:
+        missing: those of which not all processes have run.
     """
 
     def __init__(
-        self, passes: Passes, recording: Session, spec: str, folder: Path, settings: SuiteSettings, bare: int
+        self,
+        passes: Passes,
+        recording: Session,
+        spec: str,
+        folder: Path,
+        settings: SuiteSettings,
+        bare: int,
+        purposes: Sequence[str],
     ) -> None:
+        self.missing = list(purposes)
         self._passes = passes
         self._recording = recording
         self._spec = spec
@@ -85,6 +98,7 @@ class Schedule:
             if settings.wants("variant")
         ]
         done = passes.run([*later, *watching, *trying])
+        self._have_run("resident", "use", "variant")
         failed = {(one.run.component, one.run.variant) for one in done if one.run.outcome != "ok"}
         unsteady = {name for name, variant in failed if not variant and any(_is_light(one, name) for one in done)}
         use = {position: one for position in measured for one in done if _is(one, sound[position].name, "use")}
@@ -92,6 +106,7 @@ class Schedule:
         varied = zip(trying, done[len(done) - len(trying) :], strict=True)
         working = {one: process for one, process in varied if (one.component, one.variant) not in failed}
         done += trials.run(measured, light, use, working)
+        self._have_run("trial", "deferred", "arenas")
         expected = expected_savings(light.values(), done, settings.measure)
         models: dict[SuiteChange, int] = {}
         if settings.try_models:
@@ -100,13 +115,16 @@ class Schedule:
                 passes, self._recording, self._folder, timeout=max(heavy.values(), default=0.0)
             )
             models = worth_planning(trials_of_models.run(with_torch), settings.least_agreement)
+        self._have_run("model")
         steady = {at: entry for at, entry in measured.items() if entry.name not in unsteady}
         if steady and settings.wants("together"):
             changes = [*trials.worked(use.values()), *models]
             self._service(steady, light, use, combined, failed, changes, {**expected, **models})
+        self._have_run("together", "plan")
         if settings.workers:
             names = {at: entry.name for at, entry in measured.items()}
             try_forks(passes, self._recording, self._folder, names, workers=settings.workers, timeouts=heavy)
+        self._have_run("forks")
         passes.run(
             [
                 component_pass(position, sound[position].name, purpose, probes, timeout=heavy[position])
@@ -115,6 +133,10 @@ class Schedule:
                 if settings.wants(purpose)
             ]
         )
+        self._have_run("native", "python")
+
+    def _have_run(self, *purposes: str) -> None:
+        self.missing = [purpose for purpose in self.missing if purpose not in purposes]
 
     def _expected(self, sound: Mapping[int, SuiteEntry]) -> int:
         single = sum(map(self._settings.wants, ("native", "python", "use")))
@@ -143,6 +165,8 @@ class Schedule:
         if len(measured) < 2 and not planned:
             return
         names = {position: entry.name for position, entry in measured.items()}
+        spreads = {name: retained([light[at]]) for at, name in names.items()}
+        held = {name: spread.median_bytes for name, spread in spreads.items() if spread is not None}
         service = Pass(positions=tuple(measured), component="", purpose="together", probes=LIGHT)
         variants = {
             change: replace(service, component=entry.name, variant=change.subject, changes=(change,))
@@ -150,20 +174,23 @@ class Schedule:
             for change in variants_of(entry)
             if (entry.name, change.subject) not in failed
         }
+        least = _WORTH_IN_SERVICE * sum(held.values())
+        small = {change for change in variants if abs(expected.get(change, least)) < least}
         sharing = list(sharing_changes(use.values())) if settings.wants("trial") else []
         done = self._passes.run(
             [
                 *(replace(service, repetition=repetition) for repetition in range(settings.repeat)),
-                *variants.values(),
+                *(one for change, one in variants.items() if change not in small),
                 *(replace(service, variant="equal arrays shared", changes=(change,)) for change in sharing),
             ]
         )
+        self._have_run("together")
         if not planned:
             return
         useful = [one for one in done if one.run.outcome == "ok" and not shares_nothing(one)]
         worked = {change for one in useful for change in one.run.changes}
         changes = [
-            *(change for change in variants if change in worked),
+            *(change for change in variants if change in worked or change in small),
             *(change for change in found if change.component in ("", *names.values())),
             *(allocator_changes(list(light.values())) if settings.wants("arenas") else ()),
             *(change for change in sharing if change in worked),
@@ -172,8 +199,6 @@ class Schedule:
             name: [SuiteChange(VARIANT, component, variant) for component, variant in parts.items()]
             for name, parts in combined.items()
         }
-        spreads = {name: retained([light[at]]) for at, name in names.items()}
-        held = {name: spread.median_bytes for name, spread in spreads.items() if spread is not None}
         planner = Planner(
             self._passes,
             Service(names, changes, named, dict(expected), held),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+
+from .protocol import SuiteEntry
+from .purposes import IN_ORDER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,3 +42,14 @@ class SuiteSettings:
     def wants(self, purpose: str) -> bool:
         """Tells whether processes of a purpose are to run."""
         return purpose not in self.skip
+
+    def purposes(self, components: Sequence[SuiteEntry]) -> list[str]:
+        """Returns the purposes of the processes to run, in their order."""
+        wanted = {
+            "variant": self.wants("variant") and any(entry.variants for entry in components),
+            "model": self.try_models,
+            "together": self.wants("together") and (len(components) > 1 or bool(self.budget)),
+            "plan": self.wants("plan") and self.wants("together") and bool(self.budget),
+            "forks": bool(self.workers),
+        }
+        return [purpose for purpose in IN_ORDER if wanted.get(purpose, self.wants(purpose))]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..paths import OUTSIDE, PhasePath, write
 from ..recording.session import Session
 from ..recording.switch import start_session
 from ..recording.workers import worker_path
+from ..tracing import active
 from ..tracing.phases import phase
 from ..tracing.span import current
 from .asking import answer, awaited, batch_of, make_requests
@@ -47,6 +48,7 @@ _MODELS_S = 5.0
 _TIMELINE_NS = 50_000_000
 TOGETHER = ("together", "plan")  # purposes of processes with several components
 _WITH_TIMELINE = ("resident", "together")  # in other passes its thread would only be one more disturbance
+_STAGES_ONLY = ("python",)  # walks over the whole heap at each edge: the report has them by stage
 
 
 class StageRunner:
@@ -67,6 +69,7 @@ class StageRunner:
             probes=tuple(task.probes),
             overwrite=True,
             interval=_TIMELINE_NS if task.purpose in _WITH_TIMELINE else 0,
+            holders=0,  # the report of a suite has none, and under tracemalloc the search takes half a minute
         )
         if hasattr(os, "register_at_fork"):
             # Before the session's own: the traces of a component's workers would be of no use, and cost them memory.
@@ -84,6 +87,7 @@ class StageRunner:
                 if record is not None:
                     self._session.record(record)
             self._session.stop()
+        status.unwritten = self._session.trouble or ""
         self._write(status)
 
     def _outcome(self) -> ChildStatus:
@@ -260,7 +264,9 @@ class StageRunner:
 
     def _stage_phase(self, name: str) -> Any:
         self._enter_stage(write((*self._outer, name)))
-        return phase(name)
+        if self._task.purpose not in _STAGES_ONLY:
+            return phase(name)
+        return _without_inner(phase(name, probes=("resident",) if name == AFTER_GC else None))  # nothing is made there
 
     def _enter_stage(self, stage: str) -> None:
         self._stage = stage
@@ -268,6 +274,17 @@ class StageRunner:
 
     def _write(self, status: ChildStatus) -> None:
         self._status_file.write_bytes(msgspec.json.encode(status))
+
+
+@contextmanager
+def _without_inner(stage: Any) -> Iterator[None]:
+    """Runs a stage without recording the phases in it."""
+    with stage:
+        tracer = active.install(None)
+        try:
+            yield
+        finally:
+            active.install(tracer)
 
 
 def _import_all(component: ComponentLike) -> None:

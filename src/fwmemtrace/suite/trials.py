@@ -56,6 +56,7 @@ class Trials:
         self._looked_at: dict[tuple[str, int], SuiteMove] = {}
         self._packages: dict[SuiteChange, list[str]] = {}
         self._moves: dict[SuiteChange, int] = {}
+        self._useful: set[SuiteChange] = set()  # of the moves, those that saved memory of a component alone
         self._bounds: list[SuiteChange] = []
         self._broken: set[SuiteChange] = set()
         self._deferred: list[SuiteProcess] = []
@@ -114,15 +115,17 @@ class Trials:
                 wanted.append(_defer(position, name, roots[position]))
         edits = self._moved_with(variants) if "trial" not in self._skip else {}
         done = self._passes.run([*wanted, *edits])
-        with_edits = done[len(wanted) :]
-        done += self._passes.run(
-            [
-                replace(one, repetition=repetition)
-                for one, process in zip(wanted, done, strict=False)
-                if one.purpose == "trial" and saves(light[one.positions[0]], process)
-                for repetition in range(1, self._repeat)
-            ]
-        )
+        tried, with_edits = [*zip(wanted, done, strict=False)], done[len(wanted) :]
+        alone = [
+            single
+            for one, process in tried
+            if one.purpose == "deferred"
+            for single in self._deferred_alone(one.positions[0], roots[one.positions[0]], process)
+        ]
+        saving = _saving((pair for pair in tried if pair[0].purpose == "trial"), light)
+        self._useful.update(one.changes[0] for one in saving)
+        later = self._passes.run([*alone, *self._again(saving)])
+        done += later
         for process in done:
             if process.run.purpose == "trial" and process.run.outcome != "ok" and len(process.run.changes) == 1:
                 self._broken.update(process.run.changes)
@@ -134,17 +137,10 @@ class Trials:
         for lines, process in zip(edits.values(), with_edits, strict=True):
             for line, size in lines_saved(lines, process):
                 self._add_move(line, size)
-        tried = {one.run.component: one for one in done if one.run.purpose == "deferred"}
-        self._deferred = self._passes.run(
-            [
-                again
-                for position, names in roots.items()
-                if measured[position].name in tried
-                for again in self._deferred_again(position, names, tried[measured[position].name])
-            ]
-        )
-        again = [*self._deferred]
-        self._deferred += [one for one in tried.values() if len(one.run.changes) == 1]
+                self._useful.add(line.change)
+        singles = [*zip(alone, later, strict=False), *(pair for pair in tried if _defers_one(pair[0]))]
+        again = self._passes.run(self._again(_saving(singles, light)))
+        self._deferred = [*(process for _, process in singles), *again]
         return [*done, *again]
 
     def worked(self, uses: Iterable[SuiteProcess]) -> list[SuiteChange]:
@@ -155,7 +151,7 @@ class Trials:
         """
         moves = sorted(self._moves, key=lambda change: -self._moves[change])
         sound = [change for change in moves if change not in self._broken][:_MOVED_TOGETHER]
-        edited = {package for change in sound for package in self._packages[change]}
+        edited = {package for change in sound if change in self._useful for package in self._packages[change]}
         deferred = dict.fromkeys(
             change
             for one in self._deferred
@@ -222,20 +218,33 @@ class Trials:
             self._looked_at[key] = move
         return not self._looked_at[key].problem
 
-    def _deferred_again(self, position: int, roots: Sequence[str], trial: SuiteProcess) -> Iterator[Pass]:
+    def _deferred_alone(self, position: int, roots: Sequence[str], trial: SuiteProcess) -> Iterator[Pass]:
         """Yields the passes that defer one import each, of those that one process has shown to be possible."""
+        if len(roots) == 1:
+            return  # that process has tried it alone
         deferred = trial.own.deferred if trial.run.outcome == "ok" else None
         if deferred is not None:
             roots = [root for root in roots if root in deferred.put_off and root not in deferred.loaded]
-        first = 1 if len(trial.run.changes) == 1 else 0  # the trial was the first run already
         for root in roots[:_DEFERRED_AT_MOST]:
-            for repetition in range(first, self._repeat):
-                yield _defer(position, trial.run.component, [root], repetition)
+            yield _defer(position, trial.run.component, [root])
+
+    def _again(self, passes: Sequence[Pass]) -> list[Pass]:
+        """Returns as many further runs of each pass as a spread needs."""
+        return [replace(one, repetition=repetition) for one in passes for repetition in range(1, self._repeat)]
+
+
+def _saving(tried: Iterable[tuple[Pass, SuiteProcess]], light: Mapping[int, SuiteProcess]) -> list[Pass]:
+    """Returns the passes that seem to save memory."""
+    return [one for one, process in tried if saves(light[one.positions[0]], process)]
 
 
 def _defer(position: int, name: str, roots: Sequence[str], repetition: int = 0) -> Pass:
     changes = [SuiteChange(DEFER, "", root) for root in roots]
     return component_pass(position, name, "deferred", repetition=repetition, variant=", ".join(roots), changes=changes)
+
+
+def _defers_one(one: Pass) -> bool:
+    return one.purpose == "deferred" and len(one.changes) == 1
 
 
 def _stayed(process: SuiteProcess) -> bool:

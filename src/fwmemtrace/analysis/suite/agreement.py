@@ -26,7 +26,8 @@ def agreement(expected: SuiteAnswers | None, given: SuiteAnswers | None) -> Suit
         equal += left == right and left_text == right_text
         if left and len(left) == len(right):
             differences.append(max(abs(one - other) for one, other in zip(left, right, strict=True)))
-            cosines.append(_cosine(left, right))
+            if len(left) > 1:  # a single number has no direction but its sign
+                cosines.append(_cosine(left, right))
     if not requests:
         return None
     return SuiteAgreement(

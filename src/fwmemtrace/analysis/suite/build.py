@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...records import SuiteBegin, SuiteChange, SuiteForks, SuiteMember, SuiteModel, SuiteMove
+from ...records import SuiteBegin, SuiteChange, SuiteEnd, SuiteForks, SuiteMember, SuiteModel, SuiteMove
 from ...results import suite as results
 from ...results.suite import Spread, Suite, SuiteBudget, SuiteComponent
 from .evidence import ComponentEvidence, used_modules
@@ -25,6 +25,7 @@ def build(
     moves: Sequence[SuiteMove] = (),
     models: Sequence[SuiteModel] = (),
     forks: Sequence[SuiteForks] = (),
+    end: SuiteEnd | None = None,
 ) -> Suite:
     """Builds all results of a suite.
 
@@ -36,6 +37,7 @@ def build(
         moves: the import statements of the program that it looked at.
         models: the models that it tried.
         forks: what forked workers copy.
+        end: how it ended; None if it was killed.
     """
     own: dict[str, list[SuiteProcess]] = {member.name: [] for member in members}
     for process in processes:
@@ -77,8 +79,13 @@ def build(
         )
         for component in components
     ]
+    left_out = unfinished(begin, end, processes)
+    plan = make_plan(service, budget, components, by_place, tried, begin.least_agreement)
+    if plan is not None and left_out is not None:
+        plan.searched = "plan" not in left_out.missing
     return Suite(
         file=begin.file,
+        unfinished=left_out,
         repeat=begin.repeat,
         bare_bytes=begin.bare_rss_bytes,
         memory_limit_bytes=begin.memory_limit_bytes,
@@ -94,8 +101,24 @@ def build(
             if process.run.purpose == "together" and process.run.outcome != "ok" and not process.changes
         ],
         models=tried,
-        plan=make_plan(service, budget, components, by_place, tried, begin.least_agreement),
+        plan=plan,
     )
+
+
+def unfinished(
+    begin: SuiteBegin, end: SuiteEnd | None, processes: Sequence[SuiteProcess]
+) -> results.SuiteUnfinished | None:
+    """Returns what a suite has left out that did not run to its end; None if it did, or is from an older version."""
+    if end is not None:
+        stopped_by, missing = end.stopped_by, end.missing
+        if not stopped_by:
+            return None
+    elif begin.purposes:
+        ran = [begin.purposes.index(one.run.purpose) for one in processes if one.run.purpose in begin.purposes]
+        stopped_by, missing = "", begin.purposes[max(ran, default=0) :]
+    else:
+        return None
+    return results.SuiteUnfinished(stopped_by=stopped_by, processes=len(processes), missing=missing)
 
 
 def _model(tried: SuiteModel) -> results.SuiteModel:

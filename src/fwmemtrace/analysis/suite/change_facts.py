@@ -8,6 +8,8 @@ from ...records import SuiteArrays, SuiteChange, SuiteMove
 from ...results.suite import Action, SuiteFact
 from .evidence import fact
 from .import_levers import SERVICE
+from .reading import SuiteProcess
+from .stages import imported_by_program
 
 _ACTION_OF: dict[str, Action] = {
     "variant": "use variant",
@@ -40,6 +42,14 @@ def edit_facts(change: SuiteChange, moves: Mapping[str, SuiteMove]) -> list[Suit
     facts = [fact("own line", names=[change.subject, move.statement])]
     facts.append(fact("moves into", names=move.into) if move.into else fact("not used there"))
     return facts
+
+
+def import_facts(change: SuiteChange, process: SuiteProcess | None) -> list[SuiteFact]:
+    """Returns what imports a module that a change defers, in a process of the service as it is."""
+    imports = process.report.imports if process is not None and process.report is not None else None
+    chains = (row.chain for row in imports or () if row.module == change.subject and imported_by_program(row.phase))
+    chain = next(chains, []) if change.kind == "defer import" else []
+    return [fact("imported by", names=chain)] if chain else []
 
 
 def twin_facts(arrays: SuiteArrays | None) -> list[SuiteFact]:

@@ -14,6 +14,8 @@ from .reading import SuiteProcess
 from .spreads import spread
 from .stages import AFTER_GC, AFTER_TRIM, AGAIN, IMPORT, INIT, SHARED, STAGES
 
+_AFTERWARDS = (AFTER_TRIM, AGAIN)  # phases in which the suite tries something, once a component has done its work
+
 
 def row_of(process: SuiteProcess, path: str) -> results.PhaseRow | None:
     """Returns the row of one phase in the process's own report."""
@@ -98,7 +100,9 @@ def _peaks(rows: Sequence[results.PhaseRow]) -> Iterator[int]:
     }
     for row in rows:
         names = read(row.path)
-        if row.path and row.resident is not None and row.name != SHARED and names not in freed:
+        if not row.path or row.resident is None or names[0] in _AFTERWARDS:
+            continue
+        if row.name != SHARED and names not in freed:
             yield row.resident.peak_bytes + (freed.get(names[:-1], 0) if row.name == INIT else 0)
 
 
@@ -136,7 +140,7 @@ def service_figure(process: SuiteProcess, measure: str) -> int | None:
 def outermost_ledgers(process: SuiteProcess) -> list[results.Ledger]:
     """Returns the ledgers of the phases that lie in no other one: their changes add up to what the process holds."""
     rows = process.report.ledger if process.report is not None else None
-    return [row for row in rows or [] if row.path and len(read(row.path)) == 1 and row.path not in (AFTER_TRIM, AGAIN)]
+    return [row for row in rows or [] if row.path and len(read(row.path)) == 1 and row.path not in _AFTERWARDS]
 
 
 def wall_of(process: SuiteProcess) -> int:

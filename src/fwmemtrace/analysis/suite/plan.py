@@ -24,11 +24,12 @@ from ...results.suite import (
     SuiteStep,
 )
 from .agreement import agreement_facts
-from .change_facts import action_of, component_of, edit_facts, twin_facts
+from .change_facts import action_of, component_of, edit_facts, import_facts, twin_facts
 from .evidence import WORTH_A_ROW, width
 from .figures import added_bytes, outermost_ledgers, service_figure
 from .model_levers import model_change, model_facts
 from .packages import imported_packages
+from .plan_growth import still_growing
 from .reading import SuiteProcess
 from .spreads import spread
 from .stages import imported_by_program
@@ -38,6 +39,7 @@ Measure = Literal["rss", "unevictable"]
 
 _ROWS = 12
 _PAIRS = 3
+_CLEARLY_MORE = 0.1  # of what a pair saves: less is lost among the differences between runs
 
 
 @dataclass
@@ -143,11 +145,12 @@ def make_plan(
         for change in best
         if change.kind == "share"
     }
+    growing = still_growing(components, runs.processes["", best])
     by_itself = {component.name: _alone(runs.bare, component, models, least_agreement) for component in components}
     return SuitePlan(
         measure=runs.measure,
         limit_bytes=budget.limit_bytes,
-        within_budget=within and not failed,
+        within_budget=within and not failed and not growing,
         now=now,
         result=result,
         now_other_bytes=runs.other_figure(frozenset(), other),
@@ -158,6 +161,7 @@ def make_plan(
         pairs=_pairs(runs, noise, moves),
         splits=[] if within else _splits(runs, budget.limit_bytes, noise, by_itself, moves, agreements),
         sets_measured=len(runs.figures),
+        growing=growing,
         failed=failed,
         parts=_parts(runs.processes["", best], components),
     )
@@ -188,7 +192,7 @@ def _step(
         step="",
         alone_bytes=None if before is None or alone is None else before.median_bytes - alone.median_bytes,
         after_bytes=after,
-        evidence=edit_facts(change, moves),
+        evidence=[*edit_facts(change, moves), *import_facts(change, runs.processes.get((without, frozenset())))],
     )
 
 
@@ -213,7 +217,7 @@ def _pairs(runs: ServiceRuns, noise: int, moves: Mapping[str, SuiteMove]) -> lis
             continue
         together, apart = base - both.median_bytes, alone[first] + alone[second]
         # Of a pair, one may cost memory: what matters is that both save more than the better of them does.
-        if together > max(apart, alone[first], alone[second]) + 2 * noise:
+        if together > max(apart, alone[first], alone[second]) + max(2 * noise, _CLEARLY_MORE * together):
             steps = [_step(runs, "", change, moves, None) for change in (first, second)]
             pairs.append(SuitePair(steps=steps, together_bytes=together, apart_bytes=apart))
     return sorted(pairs, key=lambda pair: -pair.together_bytes)[:_PAIRS]

@@ -61,8 +61,9 @@ class PlanSearch:
             first: sets to measure before all others.
         """
         self._try([frozenset(), *first])
-        if self._affordable() < _ENOUGH * len(self._slots):
-            self._halve(self._everything())
+        everything = self._everything()
+        if everything and self._affordable() < _ENOUGH * len(self._slots):
+            self._halve(everything)
         self._try(frozenset((lever,)) for lever in self._sound())
         exhausted = self._all_small_sets()
         if not exhausted or self._best_reaching() is None:
@@ -132,7 +133,7 @@ class PlanSearch:
 
     def _halve(self, start: LeverSet) -> None:
         """Takes the levers away that do not help, many at a time."""
-        self._try([start])
+        self._try([start, *self._parts(start, 2)])
         while start in self._failed and len(start) > 1:  # one of them breaks the service, or the time is over
             halves = self._parts(start, 2)
             self._try(halves)

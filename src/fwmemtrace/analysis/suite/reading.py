@@ -17,6 +17,7 @@ from ...records import (
     SuiteBegin,
     SuiteChange,
     SuiteDeferred,
+    SuiteEnd,
     SuiteForks,
     SuiteMember,
     SuiteModel,
@@ -34,6 +35,7 @@ class SuiteRecords:
 
     Attributes:
         begin: in the suite's own process: the settings of the suite.
+        end: in the suite's own process: how the suite ended; None if it was killed.
         members: in the suite's own process: the components, in their order.
         runs: in the suite's own process: each process that it started.
         moves: in the suite's own process: the import statements that it looked at.
@@ -48,12 +50,13 @@ class SuiteRecords:
     """
 
     takes: ClassVar[tuple[type[Record], ...]] = (
-        *(SuiteBegin, SuiteMember, SuiteRun),
+        *(SuiteBegin, SuiteEnd, SuiteMember, SuiteRun),
         *(SuiteUse, SuiteArrays, SuiteDeferred, SuiteMove, SuiteModel, SuiteAnswers, SuiteForks),
         SuiteWorkers,
     )
 
     begin: SuiteBegin | None = None
+    end: SuiteEnd | None = None
     members: list[SuiteMember] = field(default_factory=list)
     runs: list[SuiteRun] = field(default_factory=list)
     moves: list[SuiteMove] = field(default_factory=list)
@@ -88,6 +91,8 @@ class SuiteRecords:
         """Takes one record; ignores those that every session writes."""
         if isinstance(record, SuiteBegin):
             self.begin = record
+        elif isinstance(record, SuiteEnd):
+            self.end = record
         elif isinstance(record, SuiteMember):
             self.members.append(record)
         elif isinstance(record, SuiteRun):

@@ -179,9 +179,10 @@ def _agreement(found: SuiteAgreement | None) -> str:
         return ""
     if found.equal == found.requests:
         return "equal"
-    if found.largest_difference is None or found.cosine is None:
+    if found.largest_difference is None:
         return f"{found.equal} of {found.requests} equal"
-    return f"differ by up to {found.largest_difference:.2g}, cosine {found.cosine:.4f}"
+    cosine = "" if found.cosine is None else f", cosine {found.cosine:.4f}"
+    return f"differ by up to {found.largest_difference:.2g}{cosine}"
 
 
 def _disturbances(component: SuiteComponent) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...analysis.suite.import_levers import SERVICE
-from ...results.suite import Spread, SuitePlan, SuiteSplit, SuiteStep
+from ...results.suite import Spread, SuiteGrower, SuitePlan, SuiteSplit, SuiteStep
 from ..blocks import (
     Block,
     Bytes,
@@ -28,6 +28,7 @@ from .words import Words, evidence_words, joined, lever_words
 
 _MEASURES = {"rss": "peak RSS", "unevictable": "peak RSS without file pages that the kernel can evict"}
 _NOTHING = 1_000_000  # bytes
+_CLEARLY_MORE = 0.1  # of what changes save together: less is lost among the differences between runs
 _SPLITS = 6
 _OWNERS_SHARE = 0.1  # of what remains: a smaller package is not worth a sentence
 
@@ -37,6 +38,9 @@ def plan_sentences(plan: SuitePlan) -> list[Sentence]:
     limit, service = Bytes(plan.limit_bytes), service_words(plan.failed)
     takes: Words = [" takes ", *_measured(plan.result), "."]
     changes: Words = [*counted(len(plan.steps), "change"), " "]
+    if plan.growing and plan.result.high_bytes <= plan.limit_bytes and not plan.failed:
+        grows = growth_words(plan.growing, plan.limit_bytes - plan.result.high_bytes)
+        return [["With ", *changes, *service, *takes[:-1], ", within the budget of ", limit, ", but ", *grows, "."]]
     if plan.within_budget:
         return [["The budget of ", limit, " is in reach: with ", *changes, *service, *takes]]
     if plan.result.high_bytes <= plan.limit_bytes:
@@ -59,9 +63,27 @@ def plan_sentences(plan: SuitePlan) -> list[Sentence]:
         best = ["no measured change lowers the ", Bytes(plan.now.median_bytes), " of ", *service]
     reached = [split for split in plan.splits if split.within_budget]
     words: Words = ["The budget of ", limit, " is out of reach: ", *best]
+    if not plan.searched:
+        words = ["It is not known whether the budget of ", limit, " is in reach: so far, ", *best]
     if reached:
         words += ["; ", *_split_words(reached[0])]
-    return [[*words, "."]]
+    return [[*words, "."], *([[*growth_words(plan.growing), "."]] if plan.growing else [])]
+
+
+def growth_words(growing: Sequence[SuiteGrower], spare: int | None = None) -> Words:
+    """Returns which components grow, and how long that leaves the service within its budget.
+
+    Args:
+        growing: the components.
+        spare: bytes that are left of the budget; None if it is exceeded anyway.
+    """
+    names: list[Words] = [
+        [Code(one.component), " grows by ", Bytes(round(one.bytes_per_request)), " per request"] for one in growing
+    ]
+    if spare is None:
+        return [*enumerate_words(names), ": all figures are those after ", *counted(growing[0].requests, "request")]
+    left = int(spare / max(sum(one.bytes_per_request for one in growing), 1))
+    return [*enumerate_words(names), ": it exceeds the budget after about ", *counted(left, "more request")]
 
 
 def service_words(failed: Sequence[str]) -> Words:
@@ -144,7 +166,8 @@ def _together(plan: SuitePlan) -> Words:
     """Returns what more than two changes save, if that is more than the sum of what each does; a pair has its words."""
     alone = [step.alone_bytes for step in plan.steps if step.alone_bytes is not None]
     saved, apart = plan.now.median_bytes - plan.result.median_bytes, sum(alone)
-    if len(alone) < len(plan.steps) or len(alone) < 3 or saved < max(apart, 0) + 2 * _NOTHING:
+    least = max(apart, 0) + max(2 * _NOTHING, _CLEARLY_MORE * saved)
+    if len(alone) < len(plan.steps) or len(alone) < 3 or saved < least:
         return []
     one_by_one = [*_effect(apart, "save", "cost"), *([] if abs(apart) < _NOTHING else [" in sum"])]
     return [f"Together these {len(alone)} changes save ", Bytes(saved), "; one at a time, they ", *one_by_one, "."]
@@ -160,7 +183,15 @@ def _effect(saved: int, saves: str, costs: str) -> Words:
 def _pair(steps: Sequence[SuiteStep], together: int, apart: int) -> Sentence:
     names = joined([step_words(step) for step in steps], "; and ")
     alone = [*_effect(apart, "save", "cost"), *([] if abs(apart) < _NOTHING else [" in sum"])]
-    return ["Only together: ", *names, ". Both save ", Bytes(together), "; one at a time, they ", *alone, "."]
+    return [
+        "Only together: " if apart < together / 2 else "More together: ",
+        *names,
+        ". Both save ",
+        Bytes(together),
+        "; one at a time, they ",
+        *alone,
+        ".",
+    ]
 
 
 def _split_words(split: SuiteSplit) -> Words:

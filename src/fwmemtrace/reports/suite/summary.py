@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ...analysis.suite.import_levers import SERVICE
 from ...analysis.suite.matrix import advised, service_saving
+from ...analysis.suite.plan_growth import still_growing
 from ...analysis.suite.profile import NOT_RUN
 from ...results.suite import (
     Suite,
@@ -18,7 +19,8 @@ from ...results.suite import (
 )
 from ..blocks import Bytes, Code, Count, Percent, Sentence, counted, enumerate_words, parts
 from ..ledger_words import ledger_words
-from .plan import plan_sentences, service_words
+from .plan import growth_words, plan_sentences, service_words
+from .unfinished import unfinished_sentence
 from .words import (
     Words,
     fact_words,
@@ -60,14 +62,18 @@ def summary_sentences(suite: Suite) -> list[Sentence]:
     """Returns the largest holder, the service against its budget, the best lever, and the failures."""
     measured = [component for component in suite.components if component.held is not None]
     failed = failed_components(suite)
-    sentences: list[Sentence] = [] if suite.plan is None else plan_sentences(suite.plan)
+    sentences: list[Sentence] = [] if suite.unfinished is None else [unfinished_sentence(suite.unfinished)]
+    if suite.plan is not None:
+        sentences += plan_sentences(suite.plan)
+    elif suite.budget is not None:
+        sentences.append(_budget_sentence(suite, suite.budget, failed))
     if measured:
         sentences.append(_largest(measured))
     else:
         sentences.append("Every component failed, so there are no figures.")
     if suite.sharing is not None and len(suite.sharing.order) > 1:
         sentences.append(sharing_sentence(suite.sharing))
-    if suite.budget is not None:
+    if suite.plan is not None and suite.budget is not None:
         sentences.append(_budget_sentence(suite, suite.budget, failed))
     if suite.against is not None and suite.against.service.change_bytes is not None:
         sentences.append(_since(suite.against))
@@ -90,6 +96,8 @@ def summary_sentences(suite: Suite) -> list[Sentence]:
 
 def no_lever(suite: Suite) -> str:
     """Returns that no lever was found, that none helps, or that none was looked for."""
+    if suite.unfinished is not None:
+        return "No lever was found so far."
     if suite.matrix:
         return "No lever of the matrix helps the service."
     purposes = {purpose.partition(":")[0] for component in suite.components for purpose in component.pids}
@@ -223,7 +231,10 @@ def _budget_sentence(suite: Suite, budget: SuiteBudget, failed: Sequence[str]) -
     if failed:
         names = enumerate_words([[Code(name)] for name in failed])
         return [*words, "; ", *names, " failed and ", "is" if len(failed) == 1 else "are", " not counted."]
-    return [*words, ", with ", Bytes(budget.limit_bytes - budget.peak_bytes), " to spare."]
+    spare = budget.limit_bytes - budget.peak_bytes
+    growing = still_growing(suite.components)
+    grows: Words = [", but ", *growth_words(growing, spare)] if growing else []
+    return [*words, ", with ", Bytes(spare), " to spare", *grows, "."]
 
 
 def _best_lever(lever: SuiteLever) -> Sentence:

@@ -23,6 +23,7 @@ _OPTIONS = {
     "bounded caches": "Bound the caches made by lru_cache(maxsize=None), here to 16 entries",
 }
 _IN_THE_ACTION = ("own line", "moves into")  # facts that the words of the action have already
+_LONGEST_MESSAGE = 100  # characters
 _LONGEST_EVIDENCE = 140  # characters: two lines of a narrow terminal
 
 _ACTIONS: dict[Action, Callable[[str], Words]] = {
@@ -69,7 +70,7 @@ _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
         " that deferred the import",
     ],
     "loaded anyway": lambda fact: ["deferring it is not enough: names are imported from it in ", Code(fact.names[0])],
-    "deferring failed": lambda fact: ["deferring it broke the component: ", fact.names[0]],
+    "deferring failed": lambda fact: ["deferring it broke the component: ", _cut(fact.names[0])],
     "held alone": lambda fact: [
         Code(fact.names[0]),
         " holds ",
@@ -160,7 +161,8 @@ _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
     "answers equal": lambda fact: ["the answers to ", *counted(fact.counts[0], "request"), " are equal"],
     "answers differ": lambda fact: [
         f"{fact.counts[0]} of {fact.counts[1]} answers differ",
-        *([f", by up to {fact.names[0]}, cosine {fact.names[1]}"] if len(fact.names) > 1 else []),
+        *([f", by up to {fact.names[0]}"] if fact.names else []),
+        *([f", cosine {fact.names[1]}"] if len(fact.names) > 1 else []),
     ],
     "own line": lambda fact: [Code(fact.names[1]), " at ", Code(short(fact.names[0]))],
     "moves into": lambda fact: ["used only in ", *_listed([name.rpartition(":")[0] for name in fact.names])],
@@ -171,6 +173,10 @@ _FACTS: dict[FactKind, Callable[[SuiteFact], Words]] = {
         " by which its runs differ",
     ],
 }
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= _LONGEST_MESSAGE else f"{message[: _LONGEST_MESSAGE - 1].rstrip()}…"
 
 
 def _at(place: str) -> Words:
