@@ -8,7 +8,7 @@ from pathlib import Path
 from .. import results
 from ..errors import FwmemtraceError
 from ..reports import Options
-from ..reports.blocks import Bytes, Code, Column, Count, Document, Prose, Section, Sentence, Table
+from ..reports.blocks import Bytes, Code, Column, Document, Prose, Section, Sentence, Table
 from ..reports.terminal import write_text
 from ..trace import TracedProcess
 from .dataset import Dataset
@@ -62,7 +62,7 @@ _FIGURES = ("RSS", "peak", "growth per hour", "limit")
 
 
 def _cells(info: results.Process, timeline: list[results.TimelinePoint]) -> Iterator[Sentence]:
-    yield Count(info.pid)
+    yield str(info.pid)
     yield Code(info.service)
     yield Bytes(info.end_bytes)
     yield Bytes(info.peak_bytes)

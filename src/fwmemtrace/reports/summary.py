@@ -16,15 +16,23 @@ _MIN_EVICTABLE = 0.1  # of the peak
 _MIN_OVERHEAD = 0.1  # of the peak: less is told beside the phases only
 
 
-def summary_section(report: results.TraceReport) -> Section:
-    """Returns the section: what holds most of the memory of the largest process, then its figures as a whole."""
+def summary_section(report: results.TraceReport, *, overhead: bool = True) -> Section:
+    """Returns the section: what holds most of the memory of the largest process, then its figures as a whole.
+
+    Args:
+        report: the results.
+        overhead: whether to say what probes add to RSS.
+    """
     summary = report.summary
     if summary is None:
         return Section("summary", "Summary", [Prose("findings", ["The trace has no process."])])
     return Section(
         "summary",
         "Summary",
-        [Prose("findings", list(_findings(report, summary))), Prose("figures", list(_figures(report, summary)))],
+        [
+            Prose("findings", list(_findings(report, summary))),
+            Prose("figures", list(_figures(report, summary, overhead=overhead))),
+        ],
     )
 
 
@@ -63,9 +71,10 @@ def _findings(report: results.TraceReport, summary: results.Summary) -> Iterator
         yield budget_sentence(budget)
 
 
-def _figures(report: results.TraceReport, summary: results.Summary) -> Iterator[Sentence]:
+def _figures(report: results.TraceReport, summary: results.Summary, *, overhead: bool) -> Iterator[Sentence]:
     yield _state(_process(report, summary), summary)
-    yield from disturbed_sentences(report, _process(report, summary), share=_MIN_OVERHEAD)
+    if overhead:
+        yield from disturbed_sentences(report, _process(report, summary), share=_MIN_OVERHEAD)
     evictable = summary.evictable_bytes or 0
     if evictable >= _MIN_EVICTABLE * summary.peak_bytes:
         yield ["Of that, ", Bytes(evictable), " are file pages that the kernel can evict."]

@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 
 const load = (name) => import(pathToFileURL(`${process.env.ASSETS}/${name}.mjs`).href);
 const { csvText } = await load("csv");
-const { formatRange, packageOf, shorten, visible } = await load("format");
+const { formatRange, packageOf, shorten, tickText, visible } = await load("format");
 const { importTree } = await load("importtree");
 const { lanesOf } = await load("lanes");
 const { kindsOf, marksNear, shownMarks } = await load("marks");
@@ -30,6 +30,11 @@ test("a pointer means the marks near it, the nearest first, and no notes", () =>
   const near = (at) => marksNear(shown, (ns) => ns / 10, at).map((mark) => mark.at_ns);
   assert.deepEqual([near(128), near(500), near(940)], [[130, 100], [], [900]]);
   assert.deepEqual(shownMarks(undefined), []);
+});
+
+test("a value on an axis has no zeros behind its point", () => {
+  const shown = ["200.0 MB", "1.50 GB", "2.00 GB", "0 B", "100 B", "0.5 s"].map(tickText);
+  assert.deepEqual(shown, ["200 MB", "1.5 GB", "2 GB", "0 B", "100 B", "0.5 s"]);
 });
 
 test("a range has its unit once where it can", () => {

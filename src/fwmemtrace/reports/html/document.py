@@ -67,7 +67,7 @@ def _section(section: Section) -> str:
 def _block(block: Block) -> str:
     match block:
         case Prose(sentences=sentences):
-            return f"<p>{' '.join(map(write_inline, sentences))}</p>"
+            return f"<p>{' '.join(f'<span>{write_inline(sentence)}</span>' for sentence in sentences)}</p>"
         case Table():
             return _table(block)
         case Listing(items=items, ordered=ordered):

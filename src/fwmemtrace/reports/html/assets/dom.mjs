@@ -67,6 +67,7 @@ export function card(app, id, title, { caption = "", csv = null, tools = [], dra
     if (near) return;
     near = true;
     draw(body);
+    section.classList.add("drawn"); // it takes the room that it needs
   };
   app.whenNear(section, begin);
   return { section, body, redraw, begin, bar };

@@ -104,7 +104,25 @@ function contents(app) {
     app.store.set({ section: id });
     document.getElementById(id).scrollIntoView({ block: "start" });
   });
+  markCurrent(app.cards().map(({ section }) => section), links);
   return nav;
+}
+
+let watcher = null;
+
+// Marks the link of the section that is being read: the first one that reaches into the upper part of the window.
+function markCurrent(sections, links) {
+  const seen = new Set();
+  watcher?.disconnect();
+  watcher = new IntersectionObserver(
+    (entries) => {
+      for (const { target, isIntersecting } of entries) seen[isIntersecting ? "add" : "delete"](target);
+      const current = sections.findIndex((section) => seen.has(section));
+      links.forEach((link, at) => (at === current ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current")));
+    },
+    { rootMargin: "-25% 0px -60% 0px" },
+  );
+  for (const section of sections) watcher.observe(section);
 }
 
 function drawBanner(report, data) {

@@ -1,6 +1,6 @@
 // The phases as a table that is a tree, with the details of the phase that was chosen.
 import { card, button, el, empty } from "./dom.mjs";
-import { CATEGORIES } from "./colours.mjs";
+import { CATEGORIES, phaseColour } from "./colours.mjs";
 import { formatBytes, formatCount, formatDuration, shorten } from "./format.mjs";
 import { phasesBetween } from "./model.mjs";
 import { pathsAround } from "./paths.mjs";
@@ -62,16 +62,21 @@ export function phasesCard(app) {
     const lines = rows.slice(0, shown).map((line) => rowOf(model, line, columns, largest));
     const outside = model.byPath.get("");
     if (outside && !state.find && outside.native) lines.push(rowOf(model, { row: outside, depth: 0, children: 0 }, columns, largest));
+    const chosen = state.phase ? model.byPath.get(state.phase) : undefined;
+    const details = chosen ? phaseDetails(app, model, chosen) : null;
+    const place = chosen ? lines.findIndex((line) => line.dataset.path === chosen.path) : -1;
+    if (place >= 0) lines.splice(place + 1, 0, el("tr", {}, el("td", { colspan: columns.length + 1 }, details)));
     const table = el("table.phases", { role: "treegrid", "aria-label": "Phases" }, el("thead", {}, head), el("tbody", {}, lines));
     table.addEventListener("keydown", (event) => move(event, table));
+    table.addEventListener("focusin", (event) => enterAt(table, event.target.closest("tr[data-path]")));
+    enterAt(table, table.querySelector("tr.chosen") ?? table.querySelector("tr[data-path]"));
     empty(body).append(el("div.wide", {}, table));
     if (!rows.length) body.append(el("p.none", {}, "No phase matches."));
     if (rows.length > shown) {
       const more = rows.length - shown;
       body.append(button(`Show ${Math.min(more, PAGE)} of ${formatCount(more)} more`, () => ((shown += PAGE), made.redraw()), { "class": "more" }));
     }
-    const chosen = model.byPath.get(state.phase);
-    if (state.phase && chosen) body.append(phaseDetails(app, model, chosen));
+    if (details && place < 0) body.append(details);
   }
 
   function headCell(column) {
@@ -91,25 +96,26 @@ export function phasesCard(app) {
     const toggle = children
       ? button(open ? "▾" : "▸", (event) => (event.stopPropagation(), toggled.set(row.path, !open), made.redraw()), {
           "class": "toggle",
+          tabindex: "-1", // arrow keys do it
           "aria-label": `${open ? "Collapse" : "Expand"} ${shorten(row.name, 40)}`,
         })
       : el("span.toggle");
     const name = row.path === "" ? "outside any phase" : shorten(row.name, 160);
-    const label = el("td.name", { style: `padding-left:${0.25 + depth * 1.1}rem` }, toggle, el("code", { title: shorten(row.path, 1000) }, name));
+    const label = el("div", {}, toggle, row.path === "" ? null : swatch(row.path), el("code", { title: shorten(row.path, 1000) }, breakable(name)));
     if (row.errors) label.append(el("span.badge.bad", { title: errorsOf(row) }, formatCount(row.errors)));
     if (row.open_calls) label.append(el("span.badge", {}, "open"));
     const choose = () => row.path !== "" && app.store.set({ phase: chosen ? "" : row.path });
     return el(
       `tr${chosen ? ".chosen" : ""}`,
       {
-        tabindex: "0",
+        tabindex: "-1",
         onclick: choose,
         "data-path": row.path,
         "aria-level": depth + 1,
         "aria-expanded": children ? String(open) : null,
         "aria-selected": String(chosen),
       },
-      label,
+      el("td.name", { style: `--depth:${depth}` }, label),
       columns.map((column) => figure(column, column.get(row), largest.get(column.key))),
     );
   }
@@ -134,6 +140,22 @@ export function phasesCard(app) {
 
   app.store.on(["find", "sort", "phase", "from", "to"], () => made.redraw());
   return made;
+}
+
+// Tab goes to one row of the table, arrow keys to the others.
+function enterAt(table, row) {
+  if (!row) return;
+  table.querySelector("tr[tabindex='0']")?.setAttribute("tabindex", "-1");
+  row.setAttribute("tabindex", "0");
+}
+
+function swatch(path) {
+  return el("i.swatch", { style: `background:${phaseColour(path)}`, "aria-hidden": "true" });
+}
+
+// A name that may be broken after a dot, a slash or an underscore, and reads and copies as it is.
+function breakable(name) {
+  return name.split(/(?<=[._/])(?=.)/).flatMap((part, at) => (at ? [el("wbr"), part] : [part]));
 }
 
 export function brushed(app) {

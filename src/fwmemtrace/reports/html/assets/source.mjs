@@ -83,10 +83,13 @@ export function sourceCard(app) {
   return made;
 }
 
-// Scrolls the listing, and not the page, to a line.
+// Scrolls the listing, and not the page, to a line, so that a whole line is the first one.
 function showLine(body, row) {
   const box = body.querySelector(".sourcebox");
-  if (row && box) box.scrollTop = row.offsetTop - box.clientHeight / 2;
+  if (!row || !box) return;
+  let first = row;
+  while (first.previousElementSibling && row.offsetTop - first.offsetTop < box.clientHeight / 2) first = first.previousElementSibling;
+  box.scrollTop = first.offsetTop - box.querySelector("thead").offsetHeight;
 }
 
 function largestRow(body) {
