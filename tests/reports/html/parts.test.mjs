@@ -84,6 +84,20 @@ test("calls that overlap never share a row, inner calls are below", () => {
   }
 });
 
+test("a phase whose peak has no stacks is told from one without a peak", () => {
+  const root = stacks.node("", "all", stacks.PHASE, 1);
+  const add = (parent, name, kind, own) => {
+    const made = stacks.node(name, name, kind, 1, { path: kind === stacks.PHASE ? name : null });
+    made.own[0] = own;
+    parent.children.push(made);
+    return made;
+  };
+  const [known, lost, idle] = ["known", "lost", "idle"].map((name) => add(root, name, stacks.PHASE, 0));
+  for (const [phase, bytes] of [[known, 5], [lost, 0], [idle, 0]]) add(phase, "f", stacks.PYTHON, bytes);
+  const peaks = { known: 5, lost: 7, idle: 0 };
+  assert.deepEqual(stacks.unknownPeaks(stacks.addUp(root), 0, (path) => peaks[path]), ["lost"]);
+});
+
 test("ticks are round and inside", () => {
   assert.deepEqual(ticks(0, 10, 5), [0, 2, 4, 6, 8, 10]);
   assert.deepEqual(ticks(7, 7), [7]);

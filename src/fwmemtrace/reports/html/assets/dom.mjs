@@ -31,7 +31,7 @@ export function button(label, onclick, attributes = {}) {
 // A row of buttons of which one is pressed. `choices` are [value, label].
 export function segmented(label, choices, value, choose) {
   const buttons = choices.map(([key, text]) =>
-    button(text, () => choose(key), { "aria-pressed": String(key === value), "data-value": key }),
+    button(text, () => choose(key), { "aria-pressed": String(key === value), "data-value": key, "data-focus": `${label} ${key}` }),
   );
   return el("span.segmented", { role: "group", "aria-label": label }, buttons);
 }
@@ -61,7 +61,10 @@ export function card(app, id, title, { caption = "", csv = null, tools = [], dra
   const section = el("section.card", { id }, heading, caption ? el("p.caption", {}, caption) : null, body);
   let near = false;
   const redraw = () => {
-    if (near) draw(body);
+    if (!near) return;
+    const focused = section.contains(document.activeElement) ? document.activeElement.dataset.focus : undefined;
+    draw(body);
+    if (focused) section.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus(); // it was made anew
   };
   const begin = () => {
     if (near) return;

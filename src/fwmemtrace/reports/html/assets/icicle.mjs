@@ -69,6 +69,7 @@ export function makeIcicle(app, options) {
       const go = () => {
         zoomed = zoomed.slice(0, level + 1);
         draw();
+        canvas.focus({ preventScroll: true });
       };
       crumbs.append(level ? " › " : "", el("button", { type: "button", onclick: go }, shorten(one.label, 40)));
     });

@@ -88,7 +88,7 @@ export function phasesCard(app) {
     };
     const arrow = active ? (direction === "up" ? " ▲" : " ▼") : "";
     const aria = active ? (direction === "up" ? "ascending" : "descending") : "none";
-    return el("th.right", { scope: "col", "aria-sort": aria }, button(`${column.title}${arrow}`, sort));
+    return el("th.right", { scope: "col", "aria-sort": aria }, button(`${column.title}${arrow}`, sort, { "data-focus": column.key }));
   }
 
   function rowOf(model, { row, depth, children, open }, columns, largest) {

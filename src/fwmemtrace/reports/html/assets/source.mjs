@@ -45,7 +45,7 @@ export function sourceCard(app) {
     }
     if (!names.includes(current)) names.unshift(current);
     const tabs = names.map((name) =>
-      button(shorten(shortPath(name), 44), () => app.store.set({ source: `${name}:0` }), { "aria-pressed": String(name === current), title: shorten(name, 400) }),
+      button(shorten(shortPath(name), 44), () => app.store.set({ source: `${name}:0` }), { "aria-pressed": String(name === current), title: shorten(name, 400), "data-focus": name }),
     );
     empty(body).append(el("div.tabs", { role: "group", "aria-label": "Files" }, tabs), listing(current, line, known.get(current) ?? new Map()));
     showLine(body, body.querySelector("tr.target") ?? largestRow(body));
