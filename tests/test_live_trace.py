@@ -132,6 +132,27 @@ def test_the_application_shows_a_running_session(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_long_name_leaves_room_for_the_figures(tmp_path: Path) -> None:
+    pytest.importorskip("textual")
+    from textual.widgets import DataTable, Static
+
+    from fwmemtrace.cli.top_app import TopApp
+
+    path = tmp_path / "trace.bin"
+
+    async def look() -> None:
+        app = TopApp(LiveTrace(path), 1000)
+        async with app.run_test(size=(80, 24)):
+            for name in ("#phases", "#memory"):
+                table = app.query_one(name, DataTable)
+                assert sum(column.get_render_width(table) for column in table.columns.values()) <= 78
+            assert len(str(app.query_one("#status", Static).content)) < 2 * 78
+
+    with fwmemtrace.session(path, probes=["mappings"], interval=0), phase("x" * 10_000):
+        asyncio.run(look())
+
+
+@pytest.mark.slow
 def test_report_follow_ends_with_the_session(tmp_path: Path) -> None:
     program = (
         "import sys, fwmemtrace\nfrom fwmemtrace import phase\n"

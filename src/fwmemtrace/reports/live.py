@@ -10,7 +10,7 @@ from .blocks import Alarm, Bytes, Code, Count, Duration, Inline, Sentence
 from .ledger_words import UNEXPLAINED, ledger_words
 from .tree import drawn
 
-PHASE_COLUMNS = ("phase", "running", "calls", "RSS change", "peak RSS", "time", "growth per call")
+PHASE_COLUMNS = ("phase", "running", "calls", "RSS change", "peak RSS", "time", "per call")
 MEMORY_COLUMNS = ("what RSS consists of", "bytes", "since the start")
 _ITEMS = 12
 
