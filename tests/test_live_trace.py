@@ -102,6 +102,34 @@ def test_workers_that_start_later_are_found(tmp_path: Path, wait_until: Callable
 
 
 @pytest.mark.slow
+def test_a_process_is_told_running_from_gone(tmp_path: Path) -> None:
+    program = (
+        "import sys, fwmemtrace\nfrom fwmemtrace import phase\n"
+        "with fwmemtrace.session('trace.bin'), phase('work'):\n    print('ready', flush=True)\n    input()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=untraced_environment(),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    trace = fwmemtrace.read(tmp_path / "trace.bin")
+    for report in (trace.summary(), LiveTrace(tmp_path / "trace.bin").look()):
+        assert (report.trace.processes[0].ended, report.trace.processes[0].running) == ("not closed", True)
+    assert "It is still running." in trace.report("text", width=300)
+    assert "was not closed" not in trace.report("text")
+    process.kill()
+    process.communicate()
+    for report in (trace.summary(), LiveTrace(tmp_path / "trace.bin").look()):
+        assert (report.trace.processes[0].ended, report.trace.processes[0].running) == ("not closed", False)
+    assert trace.report("text").startswith("Summary\nThe session of process")
+
+
+@pytest.mark.slow
 def test_the_application_shows_a_running_session(tmp_path: Path) -> None:
     pytest.importorskip("textual")
     from textual.widgets import DataTable, Static
