@@ -36,6 +36,23 @@ export function segmented(label, choices, value, choose) {
   return el("span.segmented", { role: "group", "aria-label": label }, buttons);
 }
 
+// A field to search in. `typed` is called once nothing was typed for a moment; until then, `show` does not undo it.
+export function searchField(placeholder, label, typed) {
+  let timer = 0;
+  const field = el("input", { type: "search", placeholder, "aria-label": label });
+  field.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      timer = 0;
+      typed(field.value);
+    }, 140);
+  });
+  const show = (text) => {
+    if (!timer && field.value !== text) field.value = text;
+  };
+  return { field, show };
+}
+
 export function download(name, text, type = "text/csv") {
   const link = el("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
   link.click();

@@ -1,5 +1,5 @@
 // The phases as a table that is a tree, with the details of the phase that was chosen.
-import { card, button, el, empty } from "./dom.mjs";
+import { card, button, el, empty, searchField } from "./dom.mjs";
 import { CATEGORIES, phaseColour } from "./colours.mjs";
 import { formatBytes, formatCount, formatDuration, shorten } from "./format.mjs";
 import { phasesBetween } from "./model.mjs";
@@ -18,18 +18,13 @@ const FORMATS = {
 export function phasesCard(app) {
   const toggled = new Map(); // what the reader has opened or closed, by path
   let shown = PAGE;
-  let timer = 0;
-  const find = el("input", { type: "search", placeholder: "Find a phase", "aria-label": "Find a phase" });
-  find.addEventListener("input", () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => app.store.set({ find: find.value }), 120);
-  });
+  const search = searchField("Find a phase", "Find a phase", (find) => app.store.set({ find }));
   const setAll = (open) => {
     for (const row of app.model().phases) toggled.set(row.path, open);
     made.redraw();
   };
   const tools = [
-    find,
+    search.field,
     button("Expand", () => setAll(true), { title: "Expand all phases" }),
     button("Collapse", () => setAll(false), { title: "Collapse all phases" }),
   ];
@@ -43,7 +38,7 @@ export function phasesCard(app) {
   function draw(body) {
     const model = app.model();
     const state = app.store.get();
-    if (find.value !== state.find) find.value = state.find;
+    search.show(state.find);
     const columns = phaseColumns(model.phases);
     const forest = phaseForest(model.phases);
     const total = model.phases.length;
@@ -173,7 +168,7 @@ function figure(column, value, largest) {
   const text = FORMATS[column.unit](value, column.signed);
   if (!column.bar) return el("td.right", { "data-value": value }, text);
   const share = (100 * Math.abs(value)) / largest;
-  const bar = el(`span.bar${value < 0 ? ".negative" : ""}`, { style: `width:${Math.max(share, value ? 0.6 : 0).toFixed(2)}%` });
+  const bar = value ? el(`span.bar${value < 0 ? ".negative" : ""}`, { style: `width:${Math.max(share, 0.6).toFixed(2)}%` }) : null;
   return el("td.right.barred", { "data-value": value }, el("span.track", {}, bar), el("span.value", {}, text));
 }
 

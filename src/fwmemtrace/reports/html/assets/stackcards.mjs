@@ -1,5 +1,5 @@
 // The icicles of native stacks, the Python heap and rises of RSS, in one section.
-import { card, el, empty, segmented } from "./dom.mjs";
+import { card, el, empty, searchField, segmented } from "./dom.mjs";
 import { formatBytes, formatCount, formatShare, packageOf, shorten } from "./format.mjs";
 import { makeIcicle } from "./icicle.mjs";
 import { isWithin } from "./paths.mjs";
@@ -37,12 +37,7 @@ const METRICS = {
 };
 
 export function stacksCard(app) {
-  const search = el("input", { type: "search", placeholder: "Search functions, files, libraries", "aria-label": "Search stacks" });
-  let timer = 0;
-  search.addEventListener("input", () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => app.store.set({ search: search.value }), 150);
-  });
+  const searching = searchField("Search functions, files, libraries", "Search stacks", (search) => app.store.set({ search }));
   const controls = el("div.controls");
   const about = el("p.caption");
   const icicle = makeIcicle(app, {
@@ -73,7 +68,7 @@ export function stacksCard(app) {
   }
 
   const made = card(app, "stacks", "Stacks", {
-    tools: [search],
+    tools: [searching.field],
     csv: () => stackCsv(held.tree, metrics()),
     draw: (body) => {
       if (!body.contains(icicle.element)) empty(body).append(controls, about, icicle.element, hint());
@@ -83,7 +78,7 @@ export function stacksCard(app) {
 
   function redraw() {
     const state = app.store.get();
-    if (search.value !== state.search) search.value = state.search;
+    searching.show(state.search);
     const name = source();
     empty(controls).append(
       segmented("Source of the stacks", available(), name, (stacks) => app.store.set({ stacks, metric: "" })),
