@@ -59,8 +59,11 @@ export function stacksCard(app) {
 
   function linesOf(one) {
     const tree = held.tree;
-    const known = metrics().filter((name, at) => !(name === AT_PEAK && held.unknown.length && !one.total[at]));
-    const lines = known.map((name) => [name, metrics().indexOf(name)]).map(([name, at]) => [METRICS[name] ?? name, name === "allocations" ? formatCount(one.total[at]) : `${formatBytes(one.total[at])} · ${formatShare(one.total[at], tree.total[at])}`]);
+    const lines = metrics().flatMap((name, at) => {
+      const total = one.total[at];
+      if (name === AT_PEAK && held.unknown.length && !total) return []; // it may be none, or not known
+      return [[METRICS[name] ?? name, name === "allocations" ? formatCount(total) : `${formatBytes(total)} · ${formatShare(total, tree.total[at])}`]];
+    });
     if (one.frame?.file) lines.unshift(`${shorten(one.frame.file, 90)}${one.frame.line ? `:${one.frame.line}` : ""}`);
     if (one.frame?.library) lines.unshift(shorten(one.frame.library, 60));
     if (one.path) lines.unshift(`phase ${shorten(one.path, 120)}`);
