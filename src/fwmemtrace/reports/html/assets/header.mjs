@@ -49,7 +49,9 @@ function chips(app, model) {
   }
   if (report.suite) return made;
   const growing = model.growth.filter((row) => row.verdict === "growing");
-  if (growing.length) chip("growing", `${new Set(growing.map((row) => row.path)).size} of ${new Set(model.growth.map((row) => row.path)).size} phases`, "bad");
+  const phases = (rows) => new Set(rows.map((row) => row.path)).size;
+  const all = phases(model.growth);
+  if (growing.length) chip("growing", `${phases(growing)} of ${all} ${all === 1 ? "phase" : "phases"}`, "bad");
   else if (model.growth.some((row) => row.verdict !== "too few calls")) chip("growth", "none", "good");
   if (process.running) chip("session", "still running");
   else if (process.ended !== "closed") chip("session", "not closed", "bad");
