@@ -45,9 +45,7 @@ class WsgiMiddleware:
 
         def watch(line: str, headers: Any, exc_info: Any = None, /) -> Any:
             status[:] = [int(line.split(None, 1)[0])]
-            length[:] = [
-                int(value) for name, value in headers if name.lower() == "content-length" and value.isdecimal()
-            ]
+            length[:] = _content_length(headers)
             return start_response(line, headers, *(() if exc_info is None else (exc_info,)))
 
         request = request_phase(environ["REQUEST_METHOD"], None if self._route is None else self._route(environ))
@@ -71,6 +69,14 @@ class WsgiMiddleware:
         line = {200: "200 OK", 404: "404 Not Found"}.get(status, f"{status} Error")
         start_response(line, [("Content-Type", page.content_type(status)), ("Content-Length", str(len(body)))])
         return [body]
+
+
+def _content_length(headers: Any) -> list[int]:
+    """Return how many bytes a response says that it has; nothing if it does not, or if its headers are odd."""
+    try:
+        return [int(value) for name, value in headers if name.lower() == "content-length"]
+    except (AttributeError, TypeError, ValueError):  # for the server to complain of
+        return []
 
 
 class ResponseBody:
