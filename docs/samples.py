@@ -1,8 +1,8 @@
 """Runs the commands whose output the pages show, keeps it in docs/samples/, and draws README's picture.
 
-Run it from the repository, with the extras `all`, `guard` and `onnx` installed: `python docs/samples.py`, or with the
-names of some samples. `docs/make.py` then copies the parts that the pages ask for: see `with_samples` there. Nothing is
-edited, but for the path of site-packages, which differs between machines.
+Run it from the repository, with the extras `all`, `guard`, `onnx`, `fleet` and `integrations` installed:
+`python docs/samples.py`, or with the names of some samples. `docs/make.py` then copies the parts that the pages ask
+for: see `with_samples` there. Nothing is edited, but for the path of site-packages, which differs between machines.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 COLUMNS = 96
 
+FRAMEWORKS = ("fastapi", "flask", "django", "aiohttp", "grpc", "celery")
+SINKS = ("prometheus", "opentelemetry", "sentry", "logs")
 COMMANDS = {
     "guard": "fwmemtrace run --report examples/guard.py",
     "onnx_guard": "fwmemtrace run --report examples/onnx_guard.py",
@@ -36,6 +38,9 @@ COMMANDS = {
     "forked_workers": "fwmemtrace run --report docs/samples/forked_workers.py",
     "pytest": "pytest -q --fwmemtrace examples/test_guard.py",
     "three_views": "python docs/samples/three_views.py",
+    "fleet": "python docs/samples/fleet_report.py",
+    **{name: f"fwmemtrace run --report docs/samples/services.py {name}" for name in FRAMEWORKS},
+    **{name: f"python docs/samples/sinks.py {name}" for name in SINKS},
 }
 
 PICTURE = DOCS / "images" / "report.svg"

@@ -102,6 +102,34 @@ def test_workers_that_start_later_are_found(tmp_path: Path, wait_until: Callable
 
 
 @pytest.mark.slow
+def test_a_process_is_told_running_from_gone(tmp_path: Path) -> None:
+    program = (
+        "import sys, fwmemtrace\nfrom fwmemtrace import phase\n"
+        "with fwmemtrace.session('trace.bin'), phase('work'):\n    print('ready', flush=True)\n    input()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=untraced_environment(),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    trace = fwmemtrace.read(tmp_path / "trace.bin")
+    for report in (trace.summary(), LiveTrace(tmp_path / "trace.bin").look()):
+        assert (report.trace.processes[0].ended, report.trace.processes[0].running) == ("not closed", True)
+    assert "It is still running." in trace.report("text", width=300)
+    assert "was not closed" not in trace.report("text")
+    process.kill()
+    process.communicate()
+    for report in (trace.summary(), LiveTrace(tmp_path / "trace.bin").look()):
+        assert (report.trace.processes[0].ended, report.trace.processes[0].running) == ("not closed", False)
+    assert "was not closed: its records end in work" in trace.report("text", width=300)
+
+
+@pytest.mark.slow
 def test_the_application_shows_a_running_session(tmp_path: Path) -> None:
     pytest.importorskip("textual")
     from textual.widgets import DataTable, Static
@@ -128,6 +156,27 @@ def test_the_application_shows_a_running_session(tmp_path: Path) -> None:
     with fwmemtrace.session(path, probes=["mappings"], interval=0):
         with phase(name), phase("inner"):
             pass
+        asyncio.run(look())
+
+
+@pytest.mark.slow
+def test_a_long_name_leaves_room_for_the_figures(tmp_path: Path) -> None:
+    pytest.importorskip("textual")
+    from textual.widgets import DataTable, Static
+
+    from fwmemtrace.cli.top_app import TopApp
+
+    path = tmp_path / "trace.bin"
+
+    async def look() -> None:
+        app = TopApp(LiveTrace(path), 1000)
+        async with app.run_test(size=(80, 24)):
+            for name in ("#phases", "#memory"):
+                table = app.query_one(name, DataTable)
+                assert sum(column.get_render_width(table) for column in table.columns.values()) <= 78
+            assert len(str(app.query_one("#status", Static).content)) < 2 * 78
+
+    with fwmemtrace.session(path, probes=["mappings"], interval=0), phase("x" * 10_000):
         asyncio.run(look())
 
 

@@ -77,7 +77,7 @@ def test_each_process_is_checked_and_says_what_holds_most(traces: Path, pids: li
     assert done.returncode == 1
     assert [line.partition(":")[0] for line in heads] == [f"process {pid}" for pid in pids]
     assert re.fullmatch(r"process \d+: peak RSS 1?\d\d\.\d MB exceeds 1\.0 MB by .* MB \(--budget 1MB\)", heads[0])
-    assert any(re.fullmatch(r"  \d+\.\d MB load \S*program\.py:9", line) for line in lines)
+    assert any(re.fullmatch(r"  +\d+\.\d MB load \S*program\.py:9", line) for line in lines)
     assert any("malloc: in use" in line for line in lines)
 
 

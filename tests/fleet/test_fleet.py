@@ -292,3 +292,17 @@ def test_a_real_session_has_its_imports_and_owners(tmp_path: Path, capsys: pytes
     found = ask(tmp_path / "dataset", capsys)
     assert found["owners"][0]["bytes_per_process"] > MB
     assert [row["service"] for row in found["services"]] == ["tests"]
+
+
+def test_a_service_may_have_any_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["x" * 10_000, "x" * 10_000 + "y", "日" * 300, "../a b%2F", "two\nlines"]
+    for number, name in enumerate(names):
+        with fwmemtrace.session(tmp_path / f"{number}.bin", service=name, interval=0):
+            pass
+    dataset = tmp_path / "dataset"
+    assert add(capsys, tmp_path, "--into", dataset).startswith("5 processes added")
+    services = [row["service"] for row in ask(dataset, capsys)["services"]]
+    assert {name[:20] for name in names} == {service[:20] for service in services}
+    assert len(set(services)) == len(names)
+    assert main(["fleet", "report", str(dataset)]) == 0
+    assert all(line.isprintable() for line in capsys.readouterr().out.splitlines())

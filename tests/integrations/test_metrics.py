@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -23,7 +24,7 @@ from hypothesis import strategies as st
 
 import fwmemtrace
 from fwmemtrace import phase
-from fwmemtrace.integrations.bounded_paths import BoundedPaths
+from fwmemtrace.integrations.bounded_paths import BoundedPaths, label_of
 from fwmemtrace.integrations.time_to_limit import TimeToLimit
 from fwmemtrace.records import PhaseBegin, PhaseEnd
 from fwmemtrace.sinks import FanOutSink, MemorySink
@@ -81,6 +82,43 @@ def test_labels_are_bounded() -> None:
     assert paths.begin(PhaseBegin(9, 1, "a/b", 1, 0, 0)) == "other"
     assert [paths.end(span) and paths.end(span) for span in (1, 2, 3)] == [None] * 3  # each ends once
     assert paths.begin(PhaseBegin(10, 0, "request 2", 1, 0, 0)) == "request 2"
+
+
+ODD = [
+    "lone \ud800", "two\nlines", 'x"} 1\nforged{a="b"} 2', "red \x1b[31m", "\u202eabc", "back\\slash", "x" * 10_000,
+    "nul\0in",
+]  # fmt: skip
+
+
+@given(st.lists(st.text(min_size=1), min_size=1) | st.sampled_from([[name] for name in ODD]))
+def test_a_label_is_a_short_line_that_can_be_encoded(names: list[str]) -> None:
+    label = label_of(tuple(names))
+    assert label.encode()
+    assert label.isprintable()
+    assert 0 < len(label) <= 200
+
+
+@pytest.mark.slow
+def test_odd_names_are_labels_of_a_scrape() -> None:
+    client = pytest.importorskip("prometheus_client", reason="needs prometheus-client")
+    from prometheus_client import parser
+    from prometheus_client.openmetrics import exposition
+    from prometheus_client.openmetrics import parser as open_parser
+
+    from fwmemtrace.integrations.prometheus import PrometheusSink
+
+    registry = client.CollectorRegistry()
+    with fwmemtrace.session(PrometheusSink(registry), interval=0):
+        for name in ODD:
+            with phase(name):
+                pass
+    plain = parser.text_string_to_metric_families(client.generate_latest(registry).decode())
+    open_ = open_parser.text_string_to_metric_families(exposition.generate_latest(registry).decode())
+    for families in (plain, open_):
+        samples = [sample for family in families for sample in family.samples]
+        phases = [sample.labels["phase"] for sample in samples if sample.name == "fwmemtrace_phase_calls_total"]
+        assert phases == [label_of((name,)) for name in ODD]
+        assert all(sample.name.startswith("fwmemtrace_") for sample in samples)
 
 
 @given(
@@ -198,6 +236,22 @@ def test_phases_are_spans_with_their_figures(telemetry: Any, new_memory: Callabl
 
 
 @pytest.mark.slow
+def test_spans_of_odd_names_can_be_exported(telemetry: Any) -> None:
+    spans, _, tracers, meters = telemetry
+    encoder = pytest.importorskip("opentelemetry.exporter.otlp.proto.common.trace_encoder", reason="needs OTLP")
+    from fwmemtrace.integrations.opentelemetry import OpenTelemetrySink
+
+    with fwmemtrace.session(OpenTelemetrySink(tracers, meters), interval=0):
+        for name in ODD:
+            error = type("Odd", (Exception,), {"__qualname__": name})
+            with contextlib.suppress(error), phase(name, **{name: name}):
+                raise error
+    (resource,) = encoder.encode_spans(spans.get_finished_spans()).resource_spans
+    names = [span.name for scope in resource.scope_spans for span in scope.spans]
+    assert names == [name.encode(errors="backslashreplace").decode() for name in ODD]
+
+
+@pytest.mark.slow
 def test_the_current_span_gets_the_figures_of_outermost_phases(telemetry: Any) -> None:
     spans, _, tracers, meters = telemetry
     from fwmemtrace.integrations.opentelemetry import OpenTelemetrySink
@@ -277,6 +331,14 @@ def test_log_lines_have_the_phase_and_its_memory(logger: tuple[logging.Logger, i
     assert (outside[0], inside[0]) == ("", "GET \\/users/query")
     assert int(outside[1]) > MB
     assert (outside[2], inside[2]) == ("outside", "inside")
+
+
+def test_a_name_does_not_forge_a_line_of_the_log(logger: tuple[logging.Logger, io.StringIO]) -> None:
+    made, stream = logger
+    with fwmemtrace.session(MemorySink(), interval=0), phase("x\nforged|1|ERROR \ud800"):
+        made.warning("inside")
+    (line,) = stream.getvalue().splitlines()
+    assert line.startswith("x\\nforged")
 
 
 def test_structlog_events_have_the_phase_and_its_memory() -> None:

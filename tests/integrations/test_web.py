@@ -215,6 +215,15 @@ def test_flask(sink: MemorySink) -> None:
     assert inner == ["GET /stream"] * 3
 
 
+def test_a_response_that_a_test_client_does_not_close_has_ended_with_its_last_byte(sink: MemorySink) -> None:
+    client = flask_app().test_client()
+    responses = [client.get(f"/users/{number}") for number in range(3)]
+    begun = [record for record in sink.records if isinstance(record, PhaseBegin)]
+    assert [record.parent for record in begun] == [0, 0, 0]
+    assert [response.text for response in responses] == ["0", "1", "2"]
+    assert requests_of(sink) == [("GET /users/<int:number>", 200, None)] * 3
+
+
 def test_wsgi_applications_that_raise_or_are_cut_short(sink: MemorySink) -> None:
     from wsgiref.util import setup_testing_defaults
 

@@ -179,7 +179,7 @@ def test_imports_of_one_line_are_one_sum_with_that_line() -> None:
     packages = {"torch": 223 * MB, "scipy": 58 * MB, "sympy": 30 * MB, "six": MB}
     assert paragraph(report(imports((109, packages), path="first request"))) == [
         "312.0 MB of the 3.48 GB are imports of sentence_transformers in first request (guard.py:109): torch 223.0 MB, "
-        "scipy 58, sympy 30 and 1 more."
+        "scipy 58.0 MB, sympy 30.0 MB and 1 more."
     ]
 
 
@@ -187,7 +187,7 @@ def test_imports_of_several_lines_name_each_line() -> None:
     made = report(imports((5, {"torch": 200 * MB}), (6, {"scipy": 90 * MB, "sklearn": 60 * MB}), (9, {"six": 40 * MB})))
     assert paragraph(made) == [
         "390.0 MB of the 3.48 GB are imports: 200.0 MB of sentence_transformers (guard.py:5: torch 200.0 MB), 150.0 MB "
-        "of sentence_transformers (guard.py:6: scipy 90.0 MB, sklearn 60) and 40.0 MB of sentence_transformers "
+        "of sentence_transformers (guard.py:6: scipy 90.0 MB, sklearn 60.0 MB) and 40.0 MB of sentence_transformers "
         "(guard.py:9: six 40.0 MB)."
     ]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .. import results
 from ..capture.library_names import ARENAS, UNKNOWN_LIBRARY
-from ..paths import is_inside
+from ..paths import PhasePath
 from .rss_breakdown import NATIVE_HEAP
 
 REST = "malloc, other"
@@ -24,8 +24,9 @@ def name_native_heap(ledgers: Sequence[results.Ledger], phases: Sequence[results
         ledgers: changed in place; rows of phases without a named library stay as they are.
         phases: with the native figures of their captures.
     """
+    live_of = _live_by_library(phases)
     for ledger in ledgers:
-        live = _live_by_library(ledger, phases)
+        live = live_of.get((ledger.pid, ledger.names))
         heap = [item for item in ledger.items if item.category == NATIVE_HEAP]
         if not live or not heap:
             continue
@@ -40,15 +41,17 @@ def name_native_heap(ledgers: Sequence[results.Ledger], phases: Sequence[results
         ledger.items = sorted([*others, *named, rest], key=lambda item: -abs(item.bytes))
 
 
-def _live_by_library(ledger: results.Ledger, phases: Sequence[results.PhaseRow]) -> dict[str, int]:
-    """Return live bytes by library, of the ledger's phase and the phases inside it."""
-    live: dict[str, int] = {}
+def _live_by_library(phases: Sequence[results.PhaseRow]) -> dict[tuple[int, PhasePath], dict[str, int]]:
+    """Return live bytes by library for each process and phase, the phases inside it included."""
+    live: dict[tuple[int, PhasePath], dict[str, int]] = {}
     for phase in phases:
-        if phase.pid != ledger.pid or phase.native is None or not is_inside(phase.names, ledger.names):
+        if phase.native is None:
             continue
-        for library, size in phase.native.by_library.items():
-            if library not in _NOT_NAMED:
-                live[library] = live.get(library, 0) + size
+        for length in range(len(phase.names) + 1):
+            sums = live.setdefault((phase.pid, phase.names[:length]), {})
+            for library, size in phase.native.by_library.items():
+                if library not in _NOT_NAMED:
+                    sums[library] = sums.get(library, 0) + size
     return live
 
 

@@ -45,7 +45,7 @@ def find_out_of_memory(
 def _of_process(report: results.TraceReport, process: results.Process, rise: LastRise) -> results.OutOfMemory | None:
     limit = _limit(process, rise)
     certain = process.memory_error_in is not None
-    if not certain and (process.ended == "closed" or limit is None):
+    if not certain and (process.ended == "closed" or process.running or limit is None):
         return None
     path = (process.memory_error_in if certain else process.last_phase) or ""
     found = results.OutOfMemory(

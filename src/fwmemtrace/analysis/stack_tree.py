@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from .. import results
-from ..capture.own_frames import is_program_code
+from ..capture.own_frames import is_ours, is_program_code
 
 _PLUMBING = "<frozen "  # of the import system, and of `python -m`
 _PHASE, _SMALLER = -1, -2  # in the column of frames
@@ -61,6 +61,8 @@ class StackTreeBuilder:
         """
         row = self._root(root)
         for frame in reversed(list(frames)):
+            if is_ours(frame.file):  # as in a capture's stacks
+                continue
             key = frame.function, frame.file, frame.line, frame.library
             row = self._child(row, self._frames.setdefault(key, len(self._frames)))
         self._count(row, values)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
-from operator import eq, itemgetter
+from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 import msgspec
 
 from .. import results
-from ..paths import PhasePath, is_inside, write
+from ..paths import PhasePath, write
 from .fold import PhaseFold
 from .largest import LargestStacks
 from .native_records import StackKey
@@ -170,10 +170,14 @@ def _totals(
         )
         for path, (phase, ambient) in totals_of.items()
     }
+    # To ask each path about each other one would take a minute for 10,000 phases.
+    inside: dict[PhasePath, list[results.NativeTotals]] = {path: [] for path in tallies}
+    for path, totals in own.items():
+        for length in range(min(1, len(path)), len(path) + 1):
+            inside.get(path[:length], []).append(totals)
     whole = {}
     for path, tally in tallies.items():
-        inside = is_inside if path else eq
-        whole[path] = add_up((totals for other, totals in own.items() if inside(other, path)), tally.whole.top)
+        whole[path] = add_up(inside[path], tally.whole.top)
         whole[path].held_bytes = whole_held[path]
     return own, whole
 

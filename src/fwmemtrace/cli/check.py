@@ -8,7 +8,7 @@ import os
 from ..analysis.budgets import check_baseline, check_limits, unknown_phases
 from ..analysis.diff import compare
 from ..errors import FwmemtraceError, SettingsError, unknown_name
-from ..reports.check_report import OUTPUT_FORMATS, github_summary
+from ..reports.check_report import OUTPUT_FORMATS, check_text, github_summary
 from ..results.check import CheckReport
 from ..trace import read
 from ..units import parse_share_or_bytes
@@ -94,7 +94,11 @@ def run(arguments: argparse.Namespace) -> int:
     )
     for note in outcome.notes:
         out.complain(f"fwmemtrace: {note}")
-    out.write(OUTPUT_FORMATS[arguments.output_format](outcome), arguments.output)
+    if arguments.output_format == "text":
+        text = check_text(outcome, colour=out.options(arguments.output, 0).colour)
+    else:
+        text = OUTPUT_FORMATS[arguments.output_format](outcome)
+    out.write(text, arguments.output)
     if arguments.output_format == "github":
         _write_summary(outcome)
     return 1 if outcome.exceeded else 0

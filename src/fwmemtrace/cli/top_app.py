@@ -11,10 +11,15 @@ from textual.binding import BindingType
 from textual.widgets import DataTable, Footer, Sparkline, Static, Tab, Tabs
 
 from ..errors import FwmemtraceError
-from ..reports.blocks import Alarm, Code, Guide, Sentence, inline_text, parts, plain
+from ..reports.blocks import Alarm, Code, Guide, Sentence, inline_text, parts
+from ..reports.fitting import shortened, written
 from ..reports.live import MEMORY_COLUMNS, PHASE_COLUMNS, live_view
 from ..results import TraceReport
 from ..trace.live import LiveTrace
+
+_PHASE_FIGURES, _MEMORY_FIGURES = 64, 36  # cells that the columns beside the names take
+_LEAST_NAME = 16
+_STYLES: dict[type, str] = {Code: "cyan", Guide: "dim", Alarm: "bold red"}
 
 
 class TopApp(App[None]):
@@ -59,8 +64,9 @@ class TopApp(App[None]):
 
     def on_mount(self) -> None:
         """Look for the first time, and again every interval."""
-        self.query_one("#phases", DataTable).add_columns(*PHASE_COLUMNS)
-        self.query_one("#memory", DataTable).add_columns(*MEMORY_COLUMNS)
+        for table, (name, *figures) in (("#phases", PHASE_COLUMNS), ("#memory", MEMORY_COLUMNS)):
+            titles = [Text(title, justify="right") for title in figures]
+            self.query_one(table, DataTable).add_columns(name, *titles)
         self._look()
         self.set_interval(self._interval, self._look)
 
@@ -102,28 +108,44 @@ class TopApp(App[None]):
         if self._report is None or self._pid is None:
             return
         view = live_view(self._report, self._pid)
-        self.query_one("#status", Static).update(plain(view.status) + (" (paused)" if self._held else ""))
+        status = written(view.status, self.size.width // 2)
+        self.query_one("#status", Static).update(status + (" (paused)" if self._held else ""))
         self.query_one("#rss", Sparkline).data = view.rss
         phases = view.phases
         if self._by_change:
             change = PHASE_COLUMNS.index("RSS change")
             phases = sorted(phases, key=lambda row: -getattr(row[change], "value", 0))
-        _fill(self.query_one("#phases", DataTable), phases)
-        _fill(self.query_one("#memory", DataTable), view.memory)
+        for table, rows, beside in (("#phases", phases, _PHASE_FIGURES), ("#memory", view.memory, _MEMORY_FIGURES)):
+            _fill(self.query_one(table, DataTable), rows, max(_LEAST_NAME, self.size.width - beside))
 
 
-def _fill(table: DataTable[Text], rows: Sequence[Sequence[Sentence]]) -> None:
+def _fill(table: DataTable[Text], rows: Sequence[Sequence[Sentence]], longest: int) -> None:
+    """Replaces the rows of a table.
+
+    Args:
+        table: keeps its place and its cursor.
+        rows: names in their first cells.
+        longest: cells of the terminal that a name may take.
+    """
     at, cursor = table.scroll_offset, table.cursor_row
     table.clear()
     for row in rows:
-        table.add_row(*(_cell(cell, justify="left" if number == 0 else "right") for number, cell in enumerate(row)))
+        name, *figures = row
+        table.add_row(_name(name, longest), *map(_figure, figures))
     table.move_cursor(row=cursor, scroll=False)
     table.scroll_to(at.x, at.y, animate=False)
 
 
-def _cell(sentence: Sentence, justify: str) -> Text:
-    text = Text(justify="left" if justify == "left" else "right")
+def _name(sentence: Sentence, longest: int) -> Text:
+    text = Text()
     for part in parts(sentence):
-        style = {Code: "cyan", Guide: "dim", Alarm: "bold red"}.get(type(part), "")
-        text.append(inline_text(part), style)
+        room = max(longest - text.cell_len, 1)
+        text.append(shortened(inline_text(part), room), _STYLES.get(type(part), ""))
+    return text
+
+
+def _figure(sentence: Sentence) -> Text:
+    text = Text(justify="right")
+    for part in parts(sentence):
+        text.append(inline_text(part), _STYLES.get(type(part), ""))
     return text

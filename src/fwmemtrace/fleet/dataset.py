@@ -25,6 +25,7 @@ from .tables import TABLES
 _ROW_GROUP = 1_000_000
 _LAST = "processes"  # what makes the rest count
 _MANY_PARTS = 8
+_LONGEST = 200  # characters of a folder's name; most file systems allow 255
 
 
 class DatasetError(FwmemtraceError):
@@ -76,7 +77,7 @@ class Dataset:
         """
         partitions: dict[tuple[str, str], dict[str, ProcessRows]] = defaultdict(dict)
         for rows in processes:
-            partitions[rows.service, rows.day][rows.process] = rows
+            partitions[fitting_name(rows.service), rows.day][rows.process] = rows
         added = 0
         for (service, day), rows_by_process in partitions.items():
             folder = partition(service, day)
@@ -215,8 +216,22 @@ class Dataset:
 
 
 def partition(service: str, day: str) -> str:
-    """Return the folder of a partition; a service may have any name."""
+    """Return the folder of a partition; a service may have any name. See `fitting_name` for long ones."""
     return f"service={quote(service, safe=' ')}/day={day}"
+
+
+def fitting_name(service: str) -> str:
+    """Return a service's name, or its beginning and a digest if it is too long for the name of a folder.
+
+    >>> fitting_name("guard"), len(fitting_name("x" * 10_000))
+    ('guard', 190)
+    """
+    if len(quote(service, safe=" ")) <= _LONGEST:
+        return service
+    start = service[:_LONGEST]
+    while len(quote(start, safe=" ")) > _LONGEST - 20:
+        start = start[:-1]
+    return f"{start}-{hashlib.sha256(service.encode()).hexdigest()[:9]}"
 
 
 def _part_of(path: str) -> str:

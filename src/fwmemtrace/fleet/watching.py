@@ -8,7 +8,7 @@ from pathlib import Path
 from .. import results
 from ..errors import FwmemtraceError
 from ..reports import Options
-from ..reports.blocks import Bytes, Code, Column, Count, Document, Prose, Section, Sentence, Table
+from ..reports.blocks import Bytes, Code, Column, Document, Prose, Section, Sentence, Table
 from ..reports.terminal import write_text
 from ..trace import TracedProcess
 from .dataset import Dataset
@@ -44,8 +44,9 @@ class Watcher:
             rows += [(info, report.timeline) for info in report.trace.processes]
             self._keep(path, process, report)
         rows.sort(key=lambda row: row[0].end_bytes, reverse=True)
-        columns = [Column("pid", "right"), Column("service"), *(Column(name, "right") for name in _FIGURES)]
-        table = Table("processes", [*columns, Column("phase")], [list(_cells(info, line)) for info, line in rows])
+        names = [Column("pid", "right"), Column("service"), Column("phase")]
+        columns = [*names, *(Column(name, "right") for name in _FIGURES)]
+        table = Table("processes", columns, [list(_cells(info, line)) for info, line in rows])
         blocks = [table] if rows else [Prose("none", [["No traces yet."]])]
         return write_text(Document("Processes", [Section("processes", str(self._folder), [*blocks])]), options)
 
@@ -58,18 +59,20 @@ class Watcher:
             self._added.add(path)
 
 
+_LEAST_NS = 60_000_000_000  # that a process must have run to say by how much it would grow in an hour
 _FIGURES = ("RSS", "peak", "growth per hour", "limit")
 
 
 def _cells(info: results.Process, timeline: list[results.TimelinePoint]) -> Iterator[Sentence]:
-    yield Count(info.pid)
+    yield str(info.pid)
     yield Code(info.service)
+    yield "ended" if info.ended == "closed" else Code(info.last_phase or "")
     yield Bytes(info.end_bytes)
     yield Bytes(info.peak_bytes)
-    yield Bytes(growth_per_hour(timeline), signed=True)
+    long_enough = timeline and timeline[-1].at_ns - timeline[0].at_ns >= _LEAST_NS
+    yield Bytes(growth_per_hour(timeline), signed=True) if long_enough else ""
     limit = None if info.cgroup is None else info.cgroup.limit_bytes
     yield "" if limit is None else Bytes(limit)
-    yield "ended" if info.ended == "closed" else Code(info.last_phase or "")
 
 
 def _is_alive(pid: int) -> bool:

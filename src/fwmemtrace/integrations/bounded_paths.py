@@ -1,11 +1,26 @@
-"""Paths of phases as label values, of which there can only be so many."""
+"""Paths of phases as text for other systems: label values, of which there can only be so many, and fields of logs."""
 
 from __future__ import annotations
 
 from ..paths import PhasePath, write
 from ..records import PhaseBegin
+from ..values import visible
 
 OTHER = "other"
+_LONGEST = 200  # characters of a label
+
+
+def label_of(path: PhasePath) -> str:
+    r"""Return a path as one line that UTF-8 can encode, and of a length that a table or a log has room for.
+
+    A scrape fails as a whole where one label has a lone surrogate, and a line break would forge a line of a log.
+
+    >>> print(label_of(("a/b", "two\nlines \ud800")), len(label_of(("x" * 10_000,))))
+    a\/b/two\nlines \ud800 200
+    """
+    label = visible(write(path))
+    half = (_LONGEST - 1) // 2
+    return label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1 - half]}…{label[-half:]}"
 
 
 class BoundedPaths:
@@ -52,5 +67,5 @@ class BoundedPaths:
         if label is None:
             if len(self._labels) >= self._most:
                 return OTHER
-            label = self._labels[path] = write(path)
+            label = self._labels[path] = label_of(path)
         return label

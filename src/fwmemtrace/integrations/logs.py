@@ -6,9 +6,9 @@ import logging
 from collections.abc import MutableMapping
 from typing import Any
 
-from ..paths import write
 from ..system.meters import open_meter
 from ..tracing.span import open_spans
+from .bounded_paths import label_of
 
 __all__ = ["MemoryFilter", "add_memory"]
 
@@ -37,4 +37,4 @@ def add_memory(logger: Any, method_name: str, event_dict: MutableMapping[str, An
 
 def _phase() -> str:
     spans = open_spans()
-    return write(spans[-1].path) if spans else ""
+    return label_of(spans[-1].path) if spans else ""

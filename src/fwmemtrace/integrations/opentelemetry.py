@@ -9,16 +9,20 @@ Names follow the semantic conventions where there are any: `process.memory.usage
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 from opentelemetry.trace import Span, Status, StatusCode, TracerProvider
 
 from .._version import __version__
+from ..paths import encodable
 from ..records import Note, PhaseAttributes, PhaseBegin, PhaseEnd, Record, Sample, SessionBegin
 from .bounded_paths import BoundedPaths
+
+if TYPE_CHECKING:
+    from ..values import Scalar
 
 __all__ = ["OpenTelemetrySink"]
 
@@ -81,7 +85,7 @@ class OpenTelemetrySink:
         elif isinstance(record, PhaseAttributes):
             span = self._spans.get(record.span)
             if span is not None:
-                span.set_attributes(record.attributes)
+                span.set_attributes(_encodable(record.attributes))
         elif isinstance(record, PhaseEnd):
             self._phase_end(record)
         elif isinstance(record, Sample):
@@ -90,7 +94,8 @@ class OpenTelemetrySink:
             self._to_unix_ns = record.started_unix_ns - record.time_ns
             self._rss = record.rss_bytes
         elif isinstance(record, Note):
-            trace.get_current_span().add_event("fwmemtrace.note", {"message": record.message, "source": record.source})
+            note = _encodable({"message": record.message, "source": record.source})
+            trace.get_current_span().add_event("fwmemtrace.note", note)
 
     def after_fork(self, pid: int) -> None:
         """This is a forked child: the open spans are its parent's."""
@@ -106,9 +111,9 @@ class OpenTelemetrySink:
         elif self._kind == "new":
             parent = self._spans.get(record.parent)
             self._spans[record.span] = self._tracer.start_span(
-                record.name,
+                encodable(record.name),
                 None if parent is None else trace.set_span_in_context(parent),
-                attributes={**(record.attributes or {}), PATH: label},
+                attributes={**_encodable(record.attributes or {}), PATH: label},
                 start_time=record.time_ns + self._to_unix_ns,
             )
 
@@ -126,12 +131,18 @@ class OpenTelemetrySink:
             context = trace.set_span_in_context(span)  # an exemplar points from the histogram to this span
             if self._kind == "new":
                 if record.error is not None:
-                    span.set_attribute("error.type", record.error)
-                    span.set_status(Status(StatusCode.ERROR, record.error))
+                    error = encodable(record.error)
+                    span.set_attribute("error.type", error)
+                    span.set_status(Status(StatusCode.ERROR, error))
                 span.end(record.time_ns + self._to_unix_ns)
         attributes = {"fwmemtrace.phase": label}
         self._phase_peak.record(record.peak_rss_bytes, attributes, context)
         self._phase_delta.record(delta, attributes, context)
+
+
+def _encodable(attributes: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Return attributes without lone surrogates: exporters drop a whole batch for a span that they cannot encode."""
+    return {encodable(key): encodable(value) if isinstance(value, str) else value for key, value in attributes.items()}
 
 
 def _collector(key: str) -> Any:

@@ -41,9 +41,11 @@ class WsgiMiddleware:
             return self._app(environ, start_response)
 
         status: list[int] = []
+        length: list[int] = []
 
         def watch(line: str, headers: Any, exc_info: Any = None, /) -> Any:
             status[:] = [int(line.split(None, 1)[0])]
+            length[:] = _content_length(headers)
             return start_response(line, headers, *(() if exc_info is None else (exc_info,)))
 
         request = request_phase(environ["REQUEST_METHOD"], None if self._route is None else self._route(environ))
@@ -57,7 +59,7 @@ class WsgiMiddleware:
         if isinstance(wrapper, type) and isinstance(body, wrapper):  # the server may send the file itself
             end_request(request, status)
             return body
-        return ResponseBody(body, request, status)
+        return ResponseBody(body, request, status, length)
 
     def _serve_page(self, page: DebugPage, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if page.allow(environ):
@@ -69,10 +71,31 @@ class WsgiMiddleware:
         return [body]
 
 
-class ResponseBody:
-    """The body of a response. The request's phase ends with the last chunk, or when the server closes the response."""
+def _content_length(headers: Any) -> list[int]:
+    """Return how many bytes a response says that it has; nothing if it does not, or if its headers are odd."""
+    try:
+        return [int(value) for name, value in headers if name.lower() == "content-length"]
+    except (AttributeError, TypeError, ValueError):  # for the server to complain of
+        return []
 
-    def __init__(self, body: Iterable[bytes], request: Phase, status: Sequence[int] = ()) -> None:
+
+class ResponseBody:
+    """The body of a response. The request's phase ends with the last byte, or when the server closes the response.
+
+    Test clients close no response, so the next request would be a phase inside this one.
+
+    Args:
+        body: the application's.
+        request: the phase.
+        status: of the response, once it has begun.
+        length: its bytes, if the application says so.
+    """
+
+    def __init__(
+        self, body: Iterable[bytes], request: Phase, status: Sequence[int] = (), length: Sequence[int] = ()
+    ) -> None:
+        self._length = length
+        self._sent = 0
         self._body = body
         self._chunks = iter(body)
         self._request: Phase | None = request
@@ -83,13 +106,17 @@ class ResponseBody:
 
     def __next__(self) -> bytes:
         try:
-            return next(self._chunks)
+            chunk = next(self._chunks)
         except StopIteration:
             self._end(None)
             raise
         except BaseException as error:
             self._end(error)
             raise
+        self._sent += len(chunk)
+        if self._length and self._sent >= self._length[0]:
+            self._end(None)
+        return chunk
 
     def close(self) -> None:
         """Close the application's body, and end the phase."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from .. import results
 from ..analysis.causes import is_own_phase, names_steps
 from ..analysis.rss_breakdown import UNEXPLAINED
-from ..units import format_bytes
 from .blocks import Bytes, Code, Count, Duration, Inline, enumerate_words
 from .sites import short
 
@@ -13,10 +12,9 @@ _PACKAGES = 3  # that are named of the imports of one line
 _PARTS = 3  # that are named of a cause
 _LINES = 3  # that are named of all imports
 _ALL = 0.8  # of the imports: one line stands for all of them
-_MIN_PACKAGE = 0.03  # of its line
+_MIN_PACKAGE = 0.03  # of its line, or of a line of all imports
 _STAYED, _GONE = 0.9, 0.1
 _AT_ONCE_NS = 20_000_000
-_MB = 10**6
 
 _MEMORY = {
     ("native heap", "malloc, large blocks"): "large native blocks",
@@ -197,7 +195,7 @@ def _imports(cause: results.Cause) -> list[Inline]:
         where: list[Inline] = [" in ", Code(cause.path)] if is_own_phase(cause.path) else []
         line = Code(f"{short(own.file)}:{own.line}")
         return ["are imports of ", Code(own.module), *where, " (", line, "): ", *_packages(largest, _PACKAGES)]
-    shown = [line for line in cause.imports[:_LINES] if line.bytes > 0]
+    shown = [line for line in cause.imports[:_LINES] if line.bytes >= _MIN_PACKAGE * cause.bytes]
     listed: list[list[Inline]] = []
     for one in shown:
         own = one.nearest_own
@@ -213,15 +211,11 @@ def _imports(cause: results.Cause) -> list[Inline]:
 
 
 def _packages(line: results.ImportedPackages, most: int) -> list[Inline]:
-    """The largest packages, in MB: `torch 223.0 MB, scipy 58, sympy 30 and 9 more`."""
+    """The largest packages: `torch 223.0 MB, scipy 58.1 MB, sympy 30.0 MB and 9 more`."""
     large = [(name, size) for name, size in line.packages.items() if size >= _MIN_PACKAGE * line.bytes][:most]
     words: list[Inline] = []
     for number, (name, size) in enumerate(large):
-        words += [
-            ", " if number else "",
-            Code(name),
-            f" {size / _MB:,.0f}" if number and size >= _MB else f" {format_bytes(size)}",
-        ]
+        words += [", " if number else "", Code(name), " ", Bytes(size)]
     rest = len(line.packages) - len(large)
     if rest:
         words.append(f" and {rest} more")

@@ -13,15 +13,19 @@ from .ledger_words import ledger_words
 from .markdown import write_markdown
 from .sites import short
 
+_RED, _GREEN, _RESET = "\x1b[1;31m", "\x1b[32m", "\x1b[0m"
 
-def check_text(report: CheckReport) -> str:
+
+def check_text(report: CheckReport, *, colour: bool = False) -> str:
     """Returns a line for each exceeded limit with what holds most below it, or that all is well."""
+    red, green, reset = (_RED, _GREEN, _RESET) if colour else ("", "", "")
     lines = []
     for check in report.checks:
         if check.exceeded:
-            lines.append(message(check))
-            lines += [f"  {contributor_words(one)}" for one in check.contributors]
-    return "\n".join([*lines, *([] if report.exceeded else ["OK: within limits"]), ""])
+            lines.append(f"{red}{message(check)}{reset}")
+            width = max((len(plain(Bytes(one.bytes))) for one in check.contributors), default=0)
+            lines += [f"  {contributor_words(one, width)}" for one in check.contributors]
+    return "\n".join([*lines, *([] if report.exceeded else [f"{green}OK: within limits{reset}"]), ""])
 
 
 def check_json(report: CheckReport) -> str:
@@ -98,13 +102,13 @@ def message(check: BudgetCheck) -> str:
     return plain(words)
 
 
-def contributor_words(contributor: Contributor) -> str:
-    """Returns how much a line of code or a kind of memory holds."""
-    size: list[Inline] = [Bytes(contributor.bytes), " "]
+def contributor_words(contributor: Contributor, width: int = 0) -> str:
+    """Returns how much a line of code or a kind of memory holds; the figure takes at least `width` characters."""
+    size = f"{plain(Bytes(contributor.bytes)):>{width}} "
     if contributor.location is not None:
         frame = contributor.location
-        return plain([*size, Code(f"{frame.function} {short(frame.file)}:{frame.line}".strip())])
-    return plain(size) + plain(ledger_words(contributor.category, contributor.owner))
+        return size + plain(Code(f"{frame.function} {short(frame.file)}:{frame.line}".strip()))
+    return size + plain(ledger_words(contributor.category, contributor.owner))
 
 
 def _subject(check: BudgetCheck) -> str:

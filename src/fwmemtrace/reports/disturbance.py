@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .. import results
-from .blocks import Bytes, Code, Inline, Sentence
+from .blocks import Bytes, Code, Inline, Sentence, enumerate_words
 
 _LEAST_SLACK = 4 * 1024 * 1024  # bytes; less is below what figures are read for
 _DISTURBING = 0.02  # of the peak RSS: a smaller overhead changes no conclusion
@@ -25,22 +25,20 @@ def slack_sentences(process: results.Process) -> Iterator[Sentence]:
 def disturbed_sentences(
     report: results.TraceReport, process: results.Process, *, share: float = _DISTURBING
 ) -> Iterator[Sentence]:
-    """Yields how much of the RSS figures is the overhead of probes, where it matters.
+    """Yields a sentence about how much of the RSS figures is the overhead of probes, where it matters.
 
     Args:
         report: the results.
         process: the process whose figures they are.
         share: the least overhead that matters, as a fraction of the peak RSS.
     """
+    least = "" if process.ended == "closed" else "at least "
+    costs: list[list[Inline]] = []
     for cost in report.overhead:
         if cost.pid == process.pid and cost.during_bytes > share * process.peak_bytes:
             tool = _TOOLS.get(cost.probe)
             name: list[Inline] = [Code(cost.probe), *([f" ({tool})"] if tool else [])]
-            least = "" if process.ended == "closed" else "at least "
-            yield [
-                "RSS figures include the overhead of ",
-                *name,
-                f": {least}",
-                Bytes(cost.during_bytes, signed=True),
-                ". Read RSS from a run without it.",
-            ]
+            costs.append(["of ", *name, f": {least}", Bytes(cost.during_bytes, signed=True)])
+    if costs:
+        which = "it" if len(costs) == 1 else "them"
+        yield ["RSS figures include the overhead ", *enumerate_words(costs), f". Read RSS from a run without {which}."]

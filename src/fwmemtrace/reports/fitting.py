@@ -168,14 +168,14 @@ def fit_names(table: TextTable, width: int, trees: Collection[int]) -> FittedTab
             return FittedTable(candidate, GAP, [*others, room])
     if last not in table.right and last not in trees:
         return None
-    widths = narrow.widths
-    names = [at for at in range(len(widths)) if at not in table.right]
-    while names and _total(widths, GAP) > width:
-        widest = max(names, key=lambda at: widths[at])
-        if widths[widest] <= _MIN_NAME:
-            return FittedTable(narrow, 1, widths) if _total(widths, 1) <= width else None
-        widths[widest] -= 1
-    return FittedTable(narrow, GAP, widths) if names else None
+    names = [at for at in range(len(table.heads)) if at not in table.right]
+    for gap in (GAP, 1) if names else ():
+        widths = narrow.widths
+        while _total(widths, gap) > width and max(widths[at] for at in names) > _MIN_NAME:
+            widths[max(names, key=lambda at: widths[at])] -= 1
+        if _total(widths, gap) <= width:
+            return FittedTable(narrow, gap, widths)
+    return None
 
 
 def _split(table: TextTable, width: int) -> Iterator[TextTable]:

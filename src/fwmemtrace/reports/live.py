@@ -10,7 +10,7 @@ from .blocks import Alarm, Bytes, Code, Count, Duration, Inline, Sentence
 from .ledger_words import UNEXPLAINED, ledger_words
 from .tree import drawn
 
-PHASE_COLUMNS = ("phase", "running", "calls", "RSS change", "peak RSS", "time", "growth per call")
+PHASE_COLUMNS = ("phase", "running", "calls", "RSS change", "peak RSS", "time", "per call")
 MEMORY_COLUMNS = ("what RSS consists of", "bytes", "since the start")
 _ITEMS = 12
 
@@ -35,7 +35,7 @@ class LiveView:
 def live_view(report: results.TraceReport, pid: int) -> LiveView:
     """Returns what is known of a process by now."""
     process = next(process for process in report.trace.processes if process.pid == pid)
-    state = "ended after " if process.ended == "closed" else "running for "
+    state = "running for " if process.running else "ended after " if process.ended == "closed" else "gone after "
     where: list[Inline] = [", in ", Code(process.last_phase)] if process.last_phase else []
     status: list[Inline] = [f"pid {pid}, {state}", Duration(process.wall_ns), *where]
     status += [": RSS ", Bytes(process.end_bytes), ", peak ", Bytes(process.peak_bytes), *_limit(process)]

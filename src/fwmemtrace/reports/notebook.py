@@ -15,7 +15,7 @@ from .visible import visible
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 760, 140, 70, 18
 _MOST_PHASES = 200
 _RIGHT = "text-align:right;white-space:nowrap;padding:0 .6em"
-_LEFT_CELL = "text-align:left;white-space:nowrap;padding:0 .6em"
+_LEFT_CELL = "text-align:left;white-space:nowrap;padding:0 .6em;max-width:40em;overflow:hidden;text-overflow:ellipsis"
 
 
 def notebook_html(report: results.TraceReport) -> str:
@@ -31,7 +31,7 @@ def notebook_html(report: results.TraceReport) -> str:
 def _block(block: Block) -> str:
     match block:
         case Prose(sentences=sentences):
-            return f"<p>{' '.join(map(_inline, sentences))}</p>"
+            return f'<p style="overflow-wrap:anywhere">{" ".join(map(_inline, sentences))}</p>'
         case Table():
             return _table(block)
         case _:

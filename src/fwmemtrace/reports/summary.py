@@ -16,15 +16,23 @@ _MIN_EVICTABLE = 0.1  # of the peak
 _MIN_OVERHEAD = 0.1  # of the peak: less is told beside the phases only
 
 
-def summary_section(report: results.TraceReport) -> Section:
-    """Returns the section: what holds most of the memory of the largest process, then its figures as a whole."""
+def summary_section(report: results.TraceReport, *, overhead: bool = True) -> Section:
+    """Returns the section: what holds most of the memory of the largest process, then its figures as a whole.
+
+    Args:
+        report: the results.
+        overhead: whether to say what probes add to RSS.
+    """
     summary = report.summary
     if summary is None:
         return Section("summary", "Summary", [Prose("findings", ["The trace has no process."])])
     return Section(
         "summary",
         "Summary",
-        [Prose("findings", list(_findings(report, summary))), Prose("figures", list(_figures(report, summary)))],
+        [
+            Prose("findings", list(_findings(report, summary))),
+            Prose("figures", list(_figures(report, summary, overhead=overhead))),
+        ],
     )
 
 
@@ -63,9 +71,12 @@ def _findings(report: results.TraceReport, summary: results.Summary) -> Iterator
         yield budget_sentence(budget)
 
 
-def _figures(report: results.TraceReport, summary: results.Summary) -> Iterator[Sentence]:
+def _figures(report: results.TraceReport, summary: results.Summary, *, overhead: bool) -> Iterator[Sentence]:
     yield _state(_process(report, summary), summary)
-    yield from disturbed_sentences(report, _process(report, summary), share=_MIN_OVERHEAD)
+    if _process(report, summary).running:
+        yield "It is still running."
+    if overhead:
+        yield from disturbed_sentences(report, _process(report, summary), share=_MIN_OVERHEAD)
     evictable = summary.evictable_bytes or 0
     if evictable >= _MIN_EVICTABLE * summary.peak_bytes:
         yield ["Of that, ", Bytes(evictable), " are file pages that the kernel can evict."]
@@ -97,7 +108,7 @@ def _only_workers_ended_early(info: results.TraceInfo) -> bool:
 def _incomplete(info: results.TraceInfo) -> Iterator[Sentence]:
     if info.interrupted:
         yield "This report is partial: reading the capture was interrupted, so native figures are too small."
-    open_ = [process for process in info.processes if process.ended != "closed"]
+    open_ = [process for process in info.processes if process.ended != "closed" and not process.running]
     if open_:
         first = open_[0]
         where: list[Inline] = [" in ", Code(first.last_phase)] if first.last_phase else [" outside any phase"]
@@ -161,7 +172,7 @@ def _copied(copied: results.CopiedPages) -> list[Inline]:
 def _possible_kill(process: results.Process) -> list[Inline] | None:
     """The limit that the process may have exceeded, if its trace ends without the session's end."""
     group = process.cgroup
-    if process.ended == "closed" or group is None or group.limit_bytes is None:
+    if process.ended == "closed" or process.running or group is None or group.limit_bytes is None:
         return None
     whose: list[Inline] = ["Its control group"]
     usage = group.current_bytes if group.limit_group is None else group.limit_current_bytes

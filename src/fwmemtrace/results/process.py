@@ -53,6 +53,7 @@ class Process(Result, kw_only=True):
     instance: str = ""  # which instance of the service it is
     labels: dict[str, str] = {}  # further facts about the process, such as its version or region
     counter_slack_bytes: int = 0  # how far RSS and its peaks may be from the page tables; 0 if they are exact
+    running: bool = False  # whether it was still running when it was read; false also where that cannot be told
 
 
 class TraceInfo(Result, kw_only=True):

@@ -1,4 +1,4 @@
-"""Which processes belong together though nobody told them: the workers that one process forked."""
+"""Which processes belong together though nobody told them, as workers that one process forked; and which still run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from .held_reads import read_at_once
 
 _PARENT, _STARTED, _STACK = 1, 19, 25  # fields behind the process's name; see proc_pid_stat(5)
 _DEEPEST = 32
+_DEAD = (b"Z", b"X")  # states of processes that have ended
 
 
 def family() -> str:
@@ -29,10 +30,32 @@ def family() -> str:
             if parent is None:
                 break
             pid, fields = parent
-        boot = read_at_once("/proc/sys/kernel/random/boot_id").decode().strip()
-        return f"{boot[:8]}-{os.stat('/proc/self/ns/pid').st_ino}-{pid}-{fields[_STARTED].decode()}"
+        return f"{_machine()}-{pid}-{fields[_STARTED].decode()}"
     except (OSError, IndexError, ValueError):
         return ""
+
+
+def is_running(pid: int, its_family: str, time_ns: int) -> bool:
+    """Return whether a process is still there; False also if it cannot be told, as on another machine.
+
+    Args:
+        pid: its process id.
+        its_family: what `family` returned in it.
+        time_ns: when it was there, by the monotonic clock: a process that began later has only the same id.
+    """
+    try:
+        if its_family.split("-")[:2] != _machine().split("-"):
+            return False
+        fields = _fields(pid)
+        started_ns = int(fields[_STARTED]) / os.sysconf("SC_CLK_TCK") * 1e9
+        return fields[0] not in _DEAD and started_ns <= time_ns
+    except (OSError, IndexError, ValueError):
+        return False
+
+
+def _machine() -> str:
+    boot = read_at_once("/proc/sys/kernel/random/boot_id").decode().strip()
+    return f"{boot[:8]}-{os.stat('/proc/self/ns/pid').st_ino}"
 
 
 def _parent(pid: int, fields: list[bytes]) -> tuple[int, list[bytes]] | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from .. import results
 from ..analysis.process_analysis import ProcessAnalysis
 from ..analysis.summary import ProcessInput, summarise
+from ..system.family import is_running
 from ..tracefile.follow import FollowedFile
 from ..tracefile.reader import TraceFile, open_trace_file
 from .trace import workers_of
@@ -16,13 +17,20 @@ from .trace import workers_of
 class _LiveProcess:
     def __init__(self, file: TraceFile) -> None:
         self.followed = FollowedFile(file)
-        session = file.session()
+        session = self._session = file.session()
         pid = file.pid if session is None else session.pid
         self.analysis = ProcessAnalysis(pid, None if session is None else session.probes)
 
     def look(self) -> None:
         self.analysis.read(self.followed.new_records())
         self.analysis.damaged_bytes = self.followed.damaged_bytes
+
+    def report(self) -> results.TraceReport:
+        report, session = self.analysis.report(), self._session
+        for info in report.trace.processes:
+            if session is not None and info.ended != "closed":
+                info.running = is_running(session.pid, session.family, session.time_ns)
+        return report
 
 
 class LiveTrace:
@@ -58,9 +66,7 @@ class LiveTrace:
                 self._processes[file.path] = _LiveProcess(file)
         for process in self._processes.values():
             process.look()
-        return summarise(
-            [ProcessInput(process.analysis, process.analysis.report()) for process in self._processes.values()]
-        )
+        return summarise([ProcessInput(process.analysis, process.report()) for process in self._processes.values()])
 
     @property
     def ended(self) -> bool:

@@ -16,6 +16,7 @@ from ..analysis.stack_table import StackTable, stack_table
 from ..analysis.suite.reading import SuiteRecords
 from ..errors import CaptureError
 from ..records import Record, SessionBegin
+from ..system.family import is_running
 from ..tracefile.reader import TraceFile, reserved_from
 from .capture import Progress, analyse_capture, capture_beside, capture_of, native_samples
 from .heap import analyse_heap, heap_beside, heap_stacks
@@ -99,6 +100,11 @@ class TracedProcess:
         if self._session is None:
             self._session = self.file.session()
         return self._session
+
+    def is_running(self) -> bool:
+        """Return whether the process still runs on this machine."""
+        session = self.session()
+        return session is not None and is_running(session.pid, session.family, session.time_ns)
 
     def analysis(self) -> ProcessAnalysis:
         """Return the analysis of the records.

@@ -131,6 +131,9 @@ class Trace:
         """
         limit = None if budget is None else parse_bytes(budget)
         reports = [process.report(top, progress, details=details) for process in self.processes]
+        for process, report in zip(self.processes, reports, strict=True):
+            for info in report.trace.processes:
+                info.running = info.ended != "closed" and process.is_running()
         if self.deep:
             runs = [
                 [

@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 
 const load = (name) => import(pathToFileURL(`${process.env.ASSETS}/${name}.mjs`).href);
 const { csvText } = await load("csv");
-const { formatRange, packageOf, shorten, visible } = await load("format");
+const { formatRange, packageOf, shorten, tickText, visible } = await load("format");
 const { importTree } = await load("importtree");
 const { lanesOf } = await load("lanes");
 const { kindsOf, marksNear, shownMarks } = await load("marks");
@@ -30,6 +30,11 @@ test("a pointer means the marks near it, the nearest first, and no notes", () =>
   const near = (at) => marksNear(shown, (ns) => ns / 10, at).map((mark) => mark.at_ns);
   assert.deepEqual([near(128), near(500), near(940)], [[130, 100], [], [900]]);
   assert.deepEqual(shownMarks(undefined), []);
+});
+
+test("a value on an axis has no zeros behind its point", () => {
+  const shown = ["200.0 MB", "1.50 GB", "2.00 GB", "0 B", "100 B", "0.5 s"].map(tickText);
+  assert.deepEqual(shown, ["200 MB", "1.5 GB", "2 GB", "0 B", "100 B", "0.5 s"]);
 });
 
 test("a range has its unit once where it can", () => {
@@ -77,6 +82,20 @@ test("calls that overlap never share a row, inner calls are below", () => {
       ends[row] = rows[call][2] < 0 ? 200 : rows[call][2];
     }
   }
+});
+
+test("a phase whose peak has no stacks is told from one without a peak", () => {
+  const root = stacks.node("", "all", stacks.PHASE, 1);
+  const add = (parent, name, kind, own) => {
+    const made = stacks.node(name, name, kind, 1, { path: kind === stacks.PHASE ? name : null });
+    made.own[0] = own;
+    parent.children.push(made);
+    return made;
+  };
+  const [known, lost, idle] = ["known", "lost", "idle"].map((name) => add(root, name, stacks.PHASE, 0));
+  for (const [phase, bytes] of [[known, 5], [lost, 0], [idle, 0]]) add(phase, "f", stacks.PYTHON, bytes);
+  const peaks = { known: 5, lost: 7, idle: 0 };
+  assert.deepEqual(stacks.unknownPeaks(stacks.addUp(root), 0, (path) => peaks[path]), ["lost"]);
 });
 
 test("ticks are round and inside", () => {

@@ -191,6 +191,9 @@ def test_the_keyboard_reads_the_timeline_and_walks_the_stacks(open_page: Open, s
     assert stacks.locator(".crumbs button").count() >= 2
     page.keyboard.press("Escape")
     assert stacks.locator(".crumbs").is_hidden()
+    stacks.get_by_role("button", name="allocated", exact=True).focus()
+    page.keyboard.press("Enter")  # the buttons are made anew, and the same one has the focus
+    expect(stacks.get_by_role("button", name="allocated", exact=True)).to_be_focused()
 
 
 def test_the_stacks_are_searched_and_turned(open_page: Open, trace: fwmemtrace.Trace, source: str) -> None:

@@ -38,9 +38,11 @@ th, td { padding: .15rem 1.25rem .15rem 0; text-align: left; vertical-align: top
 th { border-bottom: 1px solid var(--line); vertical-align: bottom; }
 tbody tr:hover { background: #8881; }
 caption { width: 0; white-space: nowrap; text-align: left; color: var(--dim); }
-.right { text-align: right; white-space: nowrap; } td:first-child:not(.right) { white-space: nowrap; }
+.right { text-align: right; white-space: nowrap; }
+td:first-child:not(.right) { white-space: nowrap; max-width: 40rem; overflow: hidden; text-overflow: ellipsis; }
 code, .guide { font-family: ui-monospace, monospace; font-size: .9em; unicode-bidi: isolate; }
-code { overflow-wrap: anywhere; white-space: pre-wrap; } .guide { white-space: pre; color: var(--dim); }
+code { overflow-wrap: anywhere; white-space: pre-wrap; } td:first-child:not(.right) code { white-space: pre; }
+.guide { white-space: pre; color: var(--dim); }
 svg { width: 100%; height: auto; } svg text { font-size: 12px; fill: var(--dim); }
 """
 
@@ -67,7 +69,7 @@ def _section(section: Section) -> str:
 def _block(block: Block) -> str:
     match block:
         case Prose(sentences=sentences):
-            return f"<p>{' '.join(map(write_inline, sentences))}</p>"
+            return f"<p>{' '.join(f'<span>{write_inline(sentence)}</span>' for sentence in sentences)}</p>"
         case Table():
             return _table(block)
         case Listing(items=items, ordered=ordered):

@@ -20,13 +20,19 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inl
 
 
 def write_page(
-    first: Iterable[Section], last: Iterable[Section], warnings: Sequence[Sentence], data: dict[str, Any]
+    first: Iterable[Section],
+    last: Iterable[Section],
+    warnings: Sequence[Sentence],
+    data: dict[str, Any],
+    *,
+    wide: bool = False,
 ) -> str:
     """Returns the page.
 
     Args:
         first: sections above the charts.
         last: sections below them.
+        wide: whether these are wide, so that there is one column of them.
         warnings: what makes figures less certain.
         data: what the charts show; see `data.page_data`.
     """
@@ -41,15 +47,25 @@ def write_page(
 <header id="head"><h1>Memory report</h1></header>
 <main id="report">
 <div id="notices">{notices}</div>
-<div id="first">{write_sections(first)}</div>
+<div id="first">{_panels(first)}</div>
 <noscript><p>The charts of this page need JavaScript. Without it, use the formats text or markdown.</p></noscript>
 <div id="charts"></div>
-<div id="last">{write_sections(last)}</div>
+<div id="last"{' class="wide"' if wide else ""}>{_panels(last)}</div>
 </main>
 <script type="application/json" id="data">{encode(data)}</script>
 <script type="module">{script()}</script>
 </body></html>
 """
+
+
+def _panels(sections: Iterable[Section]) -> str:
+    """Returns each section as a panel, together with those of a lower level after it."""
+    chapters: list[list[Section]] = []
+    for section in sections:
+        if section.level == 2 or not chapters:
+            chapters.append([])
+        chapters[-1].append(section)
+    return "\n".join(f'<div class="panel">{write_sections(chapter)}</div>' for chapter in chapters)
 
 
 def encode(data: Any) -> str:

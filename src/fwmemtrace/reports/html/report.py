@@ -33,7 +33,7 @@ class HtmlReport:
             renamed = [replace(section, id=f"suite-{section.id}") for section in sections[1:]]
             first = [sections[0], *(section for section in renamed if section.id == "suite-plan")]
             last = [section for section in renamed if section.id != "suite-plan"]
-            return write_page(first, [*last, *notes(report)], [], page_data(report, details))
+            return write_page(first, [*last, *notes(report)], [], page_data(report, details), wide=True)
         warnings = [
             sentence
             for process in report.trace.processes
@@ -46,7 +46,7 @@ class HtmlReport:
             *notes(report),
             *next_run_section(report),
         ]
-        return write_page([summary_section(report)], last, warnings, page_data(report, details))
+        return write_page([summary_section(report, overhead=False)], last, warnings, page_data(report, details))
 
 
 def _heaps(report: results.TraceReport) -> Iterator[Section]:

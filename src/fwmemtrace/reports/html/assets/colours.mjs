@@ -33,11 +33,17 @@ export function readColours() {
     bad: colour("--bad"),
     good: colour("--good"),
     dark: colour("--scheme") === "dark",
+    lane: colour("--lane"),
     category: (name) => {
       const at = CATEGORIES.indexOf(name);
       return colour(`--c${at < 0 ? 9 : at}`);
     },
   };
+}
+
+// The colour of a phase wherever it shows: a band of the timeline, a swatch in a table. `--lane` is a lightness.
+export function phaseColour(path, colours = null) {
+  return `hsl(${hueOf(path)} 45% ${colours ? colours.lane : "var(--lane)"})`;
 }
 
 // A hue that a name always has.

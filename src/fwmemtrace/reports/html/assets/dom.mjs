@@ -31,9 +31,26 @@ export function button(label, onclick, attributes = {}) {
 // A row of buttons of which one is pressed. `choices` are [value, label].
 export function segmented(label, choices, value, choose) {
   const buttons = choices.map(([key, text]) =>
-    button(text, () => choose(key), { "aria-pressed": String(key === value), "data-value": key }),
+    button(text, () => choose(key), { "aria-pressed": String(key === value), "data-value": key, "data-focus": `${label} ${key}` }),
   );
   return el("span.segmented", { role: "group", "aria-label": label }, buttons);
+}
+
+// A field to search in. `typed` is called once nothing was typed for a moment; until then, `show` does not undo it.
+export function searchField(placeholder, label, typed) {
+  let timer = 0;
+  const field = el("input", { type: "search", placeholder, "aria-label": label });
+  field.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      timer = 0;
+      typed(field.value);
+    }, 140);
+  });
+  const show = (text) => {
+    if (!timer && field.value !== text) field.value = text;
+  };
+  return { field, show };
 }
 
 export function download(name, text, type = "text/csv") {
@@ -61,12 +78,16 @@ export function card(app, id, title, { caption = "", csv = null, tools = [], dra
   const section = el("section.card", { id }, heading, caption ? el("p.caption", {}, caption) : null, body);
   let near = false;
   const redraw = () => {
-    if (near) draw(body);
+    if (!near) return;
+    const focused = section.contains(document.activeElement) ? document.activeElement.dataset.focus : undefined;
+    draw(body);
+    if (focused) section.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus(); // it was made anew
   };
   const begin = () => {
     if (near) return;
     near = true;
     draw(body);
+    section.classList.add("drawn"); // it takes the room that it needs
   };
   app.whenNear(section, begin);
   return { section, body, redraw, begin, bar };

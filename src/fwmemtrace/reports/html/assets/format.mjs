@@ -20,6 +20,11 @@ export function formatRange(low, high) {
   return `${to.endsWith(` ${unit}`) ? figure : from} to ${to}`;
 }
 
+// A value on an axis, without the zeros that say nothing: "200 MB", "1.5 s".
+export function tickText(text) {
+  return text.replace(/\.(\d*?)0+(?= )/, (_, kept) => (kept ? `.${kept}` : ""));
+}
+
 export function formatDuration(ns) {
   if (ns === null || ns === undefined) return "";
   const size = Math.abs(ns);

@@ -8,6 +8,7 @@ import { trendBand, trendLine } from "./trend.mjs";
 const WIDTH = 300;
 const HEIGHT = 96;
 const FIRST = 12;
+const MOST_NAMED = 12; // of the phases with too few calls
 const ORDER = ["growing", "saturating", "flat", "too few calls"];
 const METRIC_WORDS = { rss: "RSS", native: "native live", python_heap: "Python heap", objects: "objects", tensors: "tensors" };
 
@@ -26,14 +27,24 @@ export function growthCard(app) {
       const rows = model.growth
         .filter((row) => (!within || within.has(row.path)) && row.calls > 1)
         .sort((a, b) => Number(b.path === chosen) - Number(a.path === chosen) || ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict) || Math.abs(b.rise_bytes) - Math.abs(a.rise_bytes));
-      const shown = all ? rows : rows.slice(0, FIRST);
+      const judged = rows.filter((row) => row.verdict !== "too few calls");
+      const shown = all ? judged : judged.slice(0, FIRST);
       empty(body).append(el("div.multiples", {}, shown.map((row) => multiple(app, model, row))));
-      if (!rows.length) body.append(el("p.none", {}, "No phase of the selection has enough calls."));
-      if (rows.length > shown.length) body.append(button(`Show ${formatCount(rows.length - shown.length)} more`, () => ((all = true), made.redraw()), { "class": "more" }));
+      if (judged.length > shown.length) body.append(button(`Show ${formatCount(judged.length - shown.length)} more`, () => ((all = true), made.redraw()), { "class": "more" }));
+      body.append(tooFew(rows));
     },
   });
   app.store.on(["from", "to", "phase"], () => made.redraw());
   return made;
+}
+
+// The phases that have no verdict, in one line.
+function tooFew(rows) {
+  const paths = [...new Set(rows.map((row) => row.path))].filter((path) => rows.every((row) => row.path !== path || row.verdict === "too few calls"));
+  if (!paths.length) return el("p.none", { hidden: rows.length > 0 }, "No phase of the selection has more than one call.");
+  const shown = paths.slice(0, MOST_NAMED).flatMap((path, at) => [at ? ", " : "", el("code", {}, shorten(path, 60))]);
+  const more = paths.length - MOST_NAMED;
+  return el("p.dim", {}, "Too few calls to judge: ", shown, more > 0 ? ` and ${formatCount(more)} more` : "", ".");
 }
 
 function amount(row, value, signed = true) {
@@ -49,14 +60,12 @@ function multiple(app, model, row) {
     { "data-verdict": row.verdict },
     el("figcaption", {}, el("code", { title: shorten(row.path, 500) }, shorten(row.path, 48)), el("span.metric", {}, METRIC_WORDS[row.metric] ?? row.metric), el(`span.badge${tone}`, {}, row.verdict)),
     levels ? chart(row, levels) : null,
-    row.verdict === "too few calls"
-      ? el("p.slope", {}, `${formatCount(row.calls)} calls are too few to judge.`)
-      : el("p.slope", { title: interval }, el("b", {}, amount(row, row.slope_bytes_per_call)), ` per call · ${interval} · ${formatCount(row.calls)} calls`),
+    el("p.slope", { title: interval }, el("b", {}, amount(row, row.slope_bytes_per_call)), ` per call · ${interval} · ${formatCount(row.calls)} calls`),
   );
   const holder = row.held_by[0];
   if (holder?.words) figure.append(el("p.chain", {}, shorten(holder.words, 400)));
-  const kind = row.types[0];
-  if (!holder && kind) figure.append(el("p.chain", {}, `${shorten(kind.type, 60)}: ${formatCount(kind.delta_count, true)}`));
+  const kind = row.types.find((one) => one.delta_count > 0);
+  if (!holder && kind) figure.append(el("p.chain", {}, `${formatCount(kind.delta_count, true)} ${shorten(kind.type, 60)}`));
   const site = row.sites[0];
   if (site && row.verdict !== "flat") figure.append(el("p.chain", {}, sourceLink(app, site.file, site.line), ` ${formatBytes(site.delta_bytes, true)}`));
   return figure;
@@ -86,9 +95,9 @@ function chart(row, levels) {
   const points = (list) => list.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(" ");
   const svg = svgEl("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${METRIC_WORDS[row.metric] ?? row.metric} over ${row.calls} calls: ${row.verdict}`, preserveAspectRatio: "none" });
   if (first > 0) svg.append(svgEl("rect", { x: 0, y: 0, width: x(Math.min(first, values.length - 1)), height: HEIGHT, "class": "warmup" }));
-  if (band.length && row.verdict !== "too few calls") svg.append(svgEl("polygon", { points: points(band), "class": "band" }));
+  if (band.length) svg.append(svgEl("polygon", { points: points(band), "class": "band" }));
   svg.append(svgEl("polyline", { points: points(values.map((value, at) => [at, value])), "class": "series" }));
-  if (line.length && row.verdict !== "too few calls") svg.append(svgEl("polyline", { points: points(line), "class": "fit" }));
+  if (line.length) svg.append(svgEl("polyline", { points: points(line), "class": "fit" }));
   const labels = el("div.ends", {}, el("span", {}, amount(row, values[0], false)), el("span", {}, amount(row, values[values.length - 1], false)));
   return el("div.chart", {}, svg, labels);
 }

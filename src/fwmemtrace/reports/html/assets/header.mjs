@@ -49,9 +49,12 @@ function chips(app, model) {
   }
   if (report.suite) return made;
   const growing = model.growth.filter((row) => row.verdict === "growing");
-  if (growing.length) chip("growing", `${new Set(growing.map((row) => row.path)).size} of ${new Set(model.growth.map((row) => row.path)).size} phases`, "bad");
+  const phases = (rows) => new Set(rows.map((row) => row.path)).size;
+  const all = phases(model.growth);
+  if (growing.length) chip("growing", `${phases(growing)} of ${all} ${all === 1 ? "phase" : "phases"}`, "bad");
   else if (model.growth.some((row) => row.verdict !== "too few calls")) chip("growth", "none", "good");
-  if (process.ended !== "closed") chip("session", "not closed", "bad");
+  if (process.running) chip("session", "still running");
+  else if (process.ended !== "closed") chip("session", "not closed", "bad");
   return made;
 }
 
@@ -104,7 +107,25 @@ function contents(app) {
     app.store.set({ section: id });
     document.getElementById(id).scrollIntoView({ block: "start" });
   });
+  markCurrent(app.cards().map(({ section }) => section), links);
   return nav;
+}
+
+let watcher = null;
+
+// Marks the link of the section that is being read: the first one that reaches into the upper part of the window.
+function markCurrent(sections, links) {
+  const seen = new Set();
+  watcher?.disconnect();
+  watcher = new IntersectionObserver(
+    (entries) => {
+      for (const { target, isIntersecting } of entries) seen[isIntersecting ? "add" : "delete"](target);
+      const current = sections.findIndex((section) => seen.has(section));
+      links.forEach((link, at) => (at === current ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current")));
+    },
+    { rootMargin: "-25% 0px -60% 0px" },
+  );
+  for (const section of sections) watcher.observe(section);
 }
 
 function drawBanner(report, data) {
@@ -114,7 +135,8 @@ function drawBanner(report, data) {
   const info = report.trace;
   if (info.interrupted) made.push("Reading the capture was interrupted: native figures cover only a part of it.");
   for (const process of info.processes)
-    if (process.ended !== "closed") made.push(`The session of process ${process.pid} was not closed: its figures end with the last record.`);
+    if (process.running) made.push(`Process ${process.pid} is still running: its figures are those by now.`);
+    else if (process.ended !== "closed") made.push(`The session of process ${process.pid} was not closed: its figures end with the last record.`);
   if (info.lost_records) made.push(`${info.lost_records === 1 ? "1 record was" : `${info.lost_records} records were`} lost.`);
   if (info.damaged_bytes) made.push(`${info.damaged_bytes === 1 ? "1 byte of the trace is" : `${info.damaged_bytes} bytes of the trace are`} damaged and left out.`);
   for (const text of made.slice(0, 6)) notices.append(el("p", { "data-made": true }, text));

@@ -4,6 +4,7 @@ import { card, el, empty, segmented, svgEl } from "./dom.mjs";
 import { formatBytes, formatShare, shorten, shortPath } from "./format.mjs";
 import { squarify } from "./squarify.mjs";
 
+const LEAST = 5; // characters of a name that is cut: fewer tell nothing
 const MOMENTS = [
   ["begin", "At the start"],
   ["largest", "At the largest reading"],
@@ -47,9 +48,14 @@ function draw(app, body, controls) {
     const headed = group.h > 44 && group.w > 70;
     const colour = `var(--c${Math.max(CATEGORIES.indexOf(group.item.category), 0)})`;
     const name = app.words(group.item.category);
-    svg.append(svgEl("rect", { x: group.x, y: group.y, width: Math.max(group.w - 2, 0), height: Math.max(group.h - 2, 0), fill: colour, rx: 4 }));
-    if (headed) svg.append(cellText(`${name} · ${formatBytes(group.item.size)}`, group.x + 7, group.y + 14, group.w - 12, "grouplabel"));
-    const inner = squarify(merged(group.item.items), group.x + 3, group.y + (headed ? 21 : 3), group.w - 8, group.h - (headed ? 26 : 8));
+    const width = Math.max(group.w - 2, 0);
+    const back = { x: group.x, y: group.y, width, height: Math.max(group.h - 2, 0), rx: 4 };
+    svg.append(svgEl("rect", { ...back, style: `fill:${headed ? `color-mix(in srgb, ${colour} 34%, var(--card))` : colour}` }));
+    if (headed) {
+      svg.append(svgEl("rect", { x: group.x, y: group.y, width, height: 4, rx: 2, style: `fill:${colour}` }));
+      svg.append(cellText(name, group.x + 7, group.y + 18, group.w - 12, "grouplabel", ` ${formatBytes(group.item.size)}`));
+    }
+    const inner = squarify(merged(group.item.items), group.x + 3, group.y + (headed ? 25 : 3), group.w - 8, group.h - (headed ? 30 : 8));
     for (const cell of inner) svg.append(holdingCell(app, row, name, cell));
   }
   empty(body).append(controls, svg, el("p.dim", {}, sumText(row)));
@@ -67,8 +73,8 @@ function merged(items) {
 function holdingCell(app, row, category, { item, x, y, w, h }) {
   const group = svgEl("g", { "class": "cell" });
   group.append(svgEl("rect", { x, y, width: Math.max(w - 1, 0), height: Math.max(h - 1, 0), rx: 2 }));
-  if (w > 34 && h > 15) group.append(cellText(shorten(shortPath(item.label), 60), x + 5, y + 13, w - 9));
-  if (w > 44 && h > 30) group.append(cellText(formatBytes(item.size), x + 5, y + 27, w - 9, "figure"));
+  if (h > 15) group.append(cellText(shorten(shortPath(item.label), 60), x + 5, y + 13, w - 9));
+  if (h > 30) group.append(cellText("", x + 5, y + 27, w - 9, "figure", formatBytes(item.size)));
   group.addEventListener("pointermove", (event) => {
     const lines = [["resident", `${formatBytes(item.size)} · ${formatShare(item.size, row.rss_bytes)} of RSS`]];
     if (item.item) {
@@ -80,10 +86,13 @@ function holdingCell(app, row, category, { item, x, y, w, h }) {
   return group;
 }
 
-function cellText(text, x, y, width, kind = "") {
-  const most = Math.floor(width / 6.4);
+// A text that is cut to a width, and after it a figure, which is whole or not there.
+function cellText(text, x, y, width, kind = "", figure = "") {
+  const most = Math.floor(width / (kind === "grouplabel" ? 7.6 : 7.1));
+  const room = most - figure.length;
   const made = svgEl("text", { x, y, "class": kind || null });
-  made.textContent = text.length > most ? (most > 2 ? `${text.slice(0, most - 1)}…` : "") : text;
+  const shown = text.length <= room ? text : room >= LEAST ? `${text.slice(0, room - 1)}…` : "";
+  made.textContent = shown + (room >= 0 ? figure : "");
   return made;
 }
 

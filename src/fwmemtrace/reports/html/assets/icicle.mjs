@@ -10,7 +10,8 @@ const MOST_PIXELS = 620;
 // options: label (of the chart), format(value), lines(node) for the tooltip, onOpen(node) for a link to source.
 export function makeIcicle(app, options) {
   const canvas = el("canvas", { tabindex: "0", role: "img", "aria-label": options.label });
-  const scroller = el("div.icicle", { style: `max-height:${MOST_PIXELS}px` }, canvas);
+  const frame = el("div.hover", { hidden: true });
+  const scroller = el("div.icicle", { style: `max-height:${MOST_PIXELS}px` }, canvas, frame);
   const status = el("p.readout", { "aria-live": "polite" });
   const crumbs = el("p.crumbs");
   const element = el("div", {}, crumbs, scroller, status);
@@ -42,6 +43,7 @@ export function makeIcicle(app, options) {
   }
 
   function draw() {
+    frame.hidden = true;
     const width = Math.max(scroller.clientWidth || element.parentElement?.clientWidth || 300, 240);
     const top = zoomed[zoomed.length - 1];
     around = zoomed.length - 1;
@@ -67,6 +69,7 @@ export function makeIcicle(app, options) {
       const go = () => {
         zoomed = zoomed.slice(0, level + 1);
         draw();
+        canvas.focus({ preventScroll: true });
       };
       crumbs.append(level ? " › " : "", el("button", { type: "button", onclick: go }, shorten(one.label, 40)));
     });
@@ -118,10 +121,16 @@ export function makeIcicle(app, options) {
   canvas.addEventListener("pointermove", (event) => {
     const box = boxAt(event);
     canvas.style.cursor = box ? "pointer" : "";
+    frame.hidden = !box;
     if (!box) return app.tip.hide();
+    const level = box.above ? box.level : box.depth + around;
+    frame.style.cssText = `left:${box.x ?? 0}px;top:${level * LEVEL}px;width:${Math.max((box.w ?? canvas.clientWidth) - 1, 1)}px;height:${LEVEL - 1}px`;
     app.tip.show(event.clientX, event.clientY, ...describe(box.node));
   });
-  canvas.addEventListener("pointerleave", () => app.tip.hide());
+  canvas.addEventListener("pointerleave", () => {
+    frame.hidden = true;
+    app.tip.hide();
+  });
   canvas.addEventListener("click", (event) => {
     const box = boxAt(event);
     if (!box) return;

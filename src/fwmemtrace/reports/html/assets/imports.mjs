@@ -43,7 +43,7 @@ export function importsCard(app) {
     empty(controls).append(
       segmented("Figure", IMPORT_METRICS.map((name, at) => [String(at), name === "time" ? "time" : "RSS"]), String(metric), (value) => {
         metric = Number(value);
-        redraw();
+        made.redraw();
       }),
     );
     icicle.show(tree, metric, text);

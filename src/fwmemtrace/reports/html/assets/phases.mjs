@@ -1,6 +1,6 @@
 // The phases as a table that is a tree, with the details of the phase that was chosen.
-import { card, button, el, empty } from "./dom.mjs";
-import { CATEGORIES } from "./colours.mjs";
+import { card, button, el, empty, searchField } from "./dom.mjs";
+import { CATEGORIES, phaseColour } from "./colours.mjs";
 import { formatBytes, formatCount, formatDuration, shorten } from "./format.mjs";
 import { phasesBetween } from "./model.mjs";
 import { pathsAround } from "./paths.mjs";
@@ -18,18 +18,13 @@ const FORMATS = {
 export function phasesCard(app) {
   const toggled = new Map(); // what the reader has opened or closed, by path
   let shown = PAGE;
-  let timer = 0;
-  const find = el("input", { type: "search", placeholder: "Find a phase", "aria-label": "Find a phase" });
-  find.addEventListener("input", () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => app.store.set({ find: find.value }), 120);
-  });
+  const search = searchField("Find a phase", "Find a phase", (find) => app.store.set({ find }));
   const setAll = (open) => {
     for (const row of app.model().phases) toggled.set(row.path, open);
     made.redraw();
   };
   const tools = [
-    find,
+    search.field,
     button("Expand", () => setAll(true), { title: "Expand all phases" }),
     button("Collapse", () => setAll(false), { title: "Collapse all phases" }),
   ];
@@ -43,7 +38,7 @@ export function phasesCard(app) {
   function draw(body) {
     const model = app.model();
     const state = app.store.get();
-    if (find.value !== state.find) find.value = state.find;
+    search.show(state.find);
     const columns = phaseColumns(model.phases);
     const forest = phaseForest(model.phases);
     const total = model.phases.length;
@@ -62,16 +57,21 @@ export function phasesCard(app) {
     const lines = rows.slice(0, shown).map((line) => rowOf(model, line, columns, largest));
     const outside = model.byPath.get("");
     if (outside && !state.find && outside.native) lines.push(rowOf(model, { row: outside, depth: 0, children: 0 }, columns, largest));
+    const chosen = state.phase ? model.byPath.get(state.phase) : undefined;
+    const details = chosen ? phaseDetails(app, model, chosen) : null;
+    const place = chosen ? lines.findIndex((line) => line.dataset.path === chosen.path) : -1;
+    if (place >= 0) lines.splice(place + 1, 0, el("tr", {}, el("td", { colspan: columns.length + 1 }, details)));
     const table = el("table.phases", { role: "treegrid", "aria-label": "Phases" }, el("thead", {}, head), el("tbody", {}, lines));
     table.addEventListener("keydown", (event) => move(event, table));
+    table.addEventListener("focusin", (event) => enterAt(table, event.target.closest("tr[data-path]")));
+    enterAt(table, table.querySelector("tr.chosen") ?? table.querySelector("tr[data-path]"));
     empty(body).append(el("div.wide", {}, table));
     if (!rows.length) body.append(el("p.none", {}, "No phase matches."));
     if (rows.length > shown) {
       const more = rows.length - shown;
       body.append(button(`Show ${Math.min(more, PAGE)} of ${formatCount(more)} more`, () => ((shown += PAGE), made.redraw()), { "class": "more" }));
     }
-    const chosen = model.byPath.get(state.phase);
-    if (state.phase && chosen) body.append(phaseDetails(app, model, chosen));
+    if (details && place < 0) body.append(details);
   }
 
   function headCell(column) {
@@ -83,7 +83,7 @@ export function phasesCard(app) {
     };
     const arrow = active ? (direction === "up" ? " ▲" : " ▼") : "";
     const aria = active ? (direction === "up" ? "ascending" : "descending") : "none";
-    return el("th.right", { scope: "col", "aria-sort": aria }, button(`${column.title}${arrow}`, sort));
+    return el("th.right", { scope: "col", "aria-sort": aria }, button(`${column.title}${arrow}`, sort, { "data-focus": column.key }));
   }
 
   function rowOf(model, { row, depth, children, open }, columns, largest) {
@@ -91,25 +91,26 @@ export function phasesCard(app) {
     const toggle = children
       ? button(open ? "▾" : "▸", (event) => (event.stopPropagation(), toggled.set(row.path, !open), made.redraw()), {
           "class": "toggle",
+          tabindex: "-1", // arrow keys do it
           "aria-label": `${open ? "Collapse" : "Expand"} ${shorten(row.name, 40)}`,
         })
       : el("span.toggle");
     const name = row.path === "" ? "outside any phase" : shorten(row.name, 160);
-    const label = el("td.name", { style: `padding-left:${0.25 + depth * 1.1}rem` }, toggle, el("code", { title: shorten(row.path, 1000) }, name));
+    const label = el("div", {}, toggle, row.path === "" ? null : swatch(row.path), el("code", { title: shorten(row.path, 1000) }, breakable(name)));
     if (row.errors) label.append(el("span.badge.bad", { title: errorsOf(row) }, formatCount(row.errors)));
     if (row.open_calls) label.append(el("span.badge", {}, "open"));
     const choose = () => row.path !== "" && app.store.set({ phase: chosen ? "" : row.path });
     return el(
       `tr${chosen ? ".chosen" : ""}`,
       {
-        tabindex: "0",
+        tabindex: "-1",
         onclick: choose,
         "data-path": row.path,
         "aria-level": depth + 1,
         "aria-expanded": children ? String(open) : null,
         "aria-selected": String(chosen),
       },
-      label,
+      el("td.name", { style: `--depth:${depth}` }, label),
       columns.map((column) => figure(column, column.get(row), largest.get(column.key))),
     );
   }
@@ -136,6 +137,22 @@ export function phasesCard(app) {
   return made;
 }
 
+// Tab goes to one row of the table, arrow keys to the others.
+function enterAt(table, row) {
+  if (!row) return;
+  table.querySelector("tr[tabindex='0']")?.setAttribute("tabindex", "-1");
+  row.setAttribute("tabindex", "0");
+}
+
+function swatch(path) {
+  return el("i.swatch", { style: `background:${phaseColour(path)}`, "aria-hidden": "true" });
+}
+
+// A name that may be broken after a dot, a slash or an underscore, and reads and copies as it is.
+function breakable(name) {
+  return name.split(/(?<=[._/])(?=.)/).flatMap((part, at) => (at ? [el("wbr"), part] : [part]));
+}
+
 export function brushed(app) {
   const { from, to } = app.store.get();
   return from === "" ? null : phasesBetween(app.model(), Number(from), Number(to));
@@ -151,7 +168,7 @@ function figure(column, value, largest) {
   const text = FORMATS[column.unit](value, column.signed);
   if (!column.bar) return el("td.right", { "data-value": value }, text);
   const share = (100 * Math.abs(value)) / largest;
-  const bar = el(`span.bar${value < 0 ? ".negative" : ""}`, { style: `width:${Math.max(share, value ? 0.6 : 0).toFixed(2)}%` });
+  const bar = value ? el(`span.bar${value < 0 ? ".negative" : ""}`, { style: `width:${Math.max(share, 0.6).toFixed(2)}%` }) : null;
   return el("td.right.barred", { "data-value": value }, el("span.track", {}, bar), el("span.value", {}, text));
 }
 

@@ -45,7 +45,7 @@ export function sourceCard(app) {
     }
     if (!names.includes(current)) names.unshift(current);
     const tabs = names.map((name) =>
-      button(shorten(shortPath(name), 44), () => app.store.set({ source: `${name}:0` }), { "aria-pressed": String(name === current), title: shorten(name, 400) }),
+      button(shorten(shortPath(name), 44), () => app.store.set({ source: `${name}:0` }), { "aria-pressed": String(name === current), title: shorten(name, 400), "data-focus": name }),
     );
     empty(body).append(el("div.tabs", { role: "group", "aria-label": "Files" }, tabs), listing(current, line, known.get(current) ?? new Map()));
     showLine(body, body.querySelector("tr.target") ?? largestRow(body));
@@ -83,10 +83,13 @@ export function sourceCard(app) {
   return made;
 }
 
-// Scrolls the listing, and not the page, to a line.
+// Scrolls the listing, and not the page, to a line, so that a whole line is the first one.
 function showLine(body, row) {
   const box = body.querySelector(".sourcebox");
-  if (row && box) box.scrollTop = row.offsetTop - box.clientHeight / 2;
+  if (!row || !box) return;
+  let first = row;
+  while (first.previousElementSibling && row.offsetTop - first.offsetTop < box.clientHeight / 2) first = first.previousElementSibling;
+  box.scrollTop = first.offsetTop - box.querySelector("thead").offsetHeight;
 }
 
 function largestRow(body) {

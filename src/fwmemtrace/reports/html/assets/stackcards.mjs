@@ -1,10 +1,10 @@
 // The icicles of native stacks, the Python heap and rises of RSS, in one section.
-import { card, el, empty, segmented } from "./dom.mjs";
+import { card, el, empty, searchField, segmented } from "./dom.mjs";
 import { formatBytes, formatCount, formatShare, packageOf, shorten } from "./format.mjs";
 import { makeIcicle } from "./icicle.mjs";
 import { isWithin } from "./paths.mjs";
 import { brushed } from "./phases.mjs";
-import { PHASE, byLibrary, invert, onlyPhases, walk } from "./stacks.mjs";
+import { PHASE, byLibrary, invert, onlyPhases, unknownPeaks, walk } from "./stacks.mjs";
 
 const SOURCES = [
   ["native", "Native"],
@@ -23,6 +23,7 @@ const ABOUT = {
   heap: "What each line or stack allocated, by tracemalloc. Phases include the phases inside them.",
   rises: "The stacks that were running while RSS rose; a fall takes back what rose last.",
 };
+const AT_PEAK = "at peak";
 const METRICS = {
   live: "live at the end",
   "at peak": "held at the peak",
@@ -36,12 +37,7 @@ const METRICS = {
 };
 
 export function stacksCard(app) {
-  const search = el("input", { type: "search", placeholder: "Search functions, files, libraries", "aria-label": "Search stacks" });
-  let timer = 0;
-  search.addEventListener("input", () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => app.store.set({ search: search.value }), 150);
-  });
+  const searching = searchField("Search functions, files, libraries", "Search stacks", (search) => app.store.set({ search }));
   const controls = el("div.controls");
   const about = el("p.caption");
   const icicle = makeIcicle(app, {
@@ -63,7 +59,11 @@ export function stacksCard(app) {
 
   function linesOf(one) {
     const tree = held.tree;
-    const lines = metrics().map((name, at) => [METRICS[name] ?? name, name === "allocations" ? formatCount(one.total[at]) : `${formatBytes(one.total[at])} · ${formatShare(one.total[at], tree.total[at])}`]);
+    const lines = metrics().flatMap((name, at) => {
+      const total = one.total[at];
+      if (name === AT_PEAK && held.unknown.length && !total) return []; // it may be none, or not known
+      return [[METRICS[name] ?? name, name === "allocations" ? formatCount(total) : `${formatBytes(total)} · ${formatShare(total, tree.total[at])}`]];
+    });
     if (one.frame?.file) lines.unshift(`${shorten(one.frame.file, 90)}${one.frame.line ? `:${one.frame.line}` : ""}`);
     if (one.frame?.library) lines.unshift(shorten(one.frame.library, 60));
     if (one.path) lines.unshift(`phase ${shorten(one.path, 120)}`);
@@ -71,7 +71,7 @@ export function stacksCard(app) {
   }
 
   const made = card(app, "stacks", "Stacks", {
-    tools: [search],
+    tools: [searching.field],
     csv: () => stackCsv(held.tree, metrics()),
     draw: (body) => {
       if (!body.contains(icicle.element)) empty(body).append(controls, about, icicle.element, hint());
@@ -81,9 +81,8 @@ export function stacksCard(app) {
 
   function redraw() {
     const state = app.store.get();
-    if (search.value !== state.search) search.value = state.search;
+    searching.show(state.search);
     const name = source();
-    about.textContent = `${ABOUT[name]} Shown: ${METRICS[metrics()[metric()]] ?? metrics()[metric()]}.`;
     empty(controls).append(
       segmented("Source of the stacks", available(), name, (stacks) => app.store.set({ stacks, metric: "" })),
       segmented("Figure", metrics().map((one) => [one, one]), metrics()[metric()], (one) => app.store.set({ metric: one })),
@@ -93,7 +92,12 @@ export function stacksCard(app) {
     if (held.key !== key) {
       held.key = key;
       held.tree = arranged(app, name, state.view);
+      held.unknown = name === "native" ? unknownPeaks(app.model().tree(name), metrics().indexOf(AT_PEAK), (path) => app.model().byPath.get(path)?.native?.peak_bytes) : [];
     }
+    const shown = metrics()[metric()];
+    const only = state.phase ? ` Only phase ${shorten(state.phase, 80)}.` : brushed(app) ? " Only phases of the selection." : "";
+    const missing = shown === AT_PEAK && held.unknown.length ? ` Not known for ${shorten(held.unknown.join(", "), 160)}.` : "";
+    about.textContent = `${ABOUT[name]} Shown: ${METRICS[shown] ?? shown}.${only}${missing}`;
     icicle.show(held.tree, metric(), state.search);
   }
 

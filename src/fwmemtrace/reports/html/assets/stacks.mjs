@@ -89,6 +89,17 @@ export function addUp(root) {
   return root;
 }
 
+// The phases that had a peak of their own of which no stack is known; `peakOf` tells the peak of a path.
+export function unknownPeaks(root, metric, peakOf) {
+  const found = [];
+  walk(root, (one) => {
+    if (one.kind !== PHASE) return false;
+    const stacks = one.children.filter((child) => child.kind !== PHASE);
+    if (one.path && peakOf(one.path) && !stacks.some((child) => child.total[metric])) found.push(one.path);
+  });
+  return found;
+}
+
 export function walk(root, visit) {
   const stack = [[root, 0, null]];
   while (stack.length) {

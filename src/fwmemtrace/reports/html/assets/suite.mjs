@@ -1,6 +1,6 @@
 // A suite: components stacked with what they share apart, and the levers as ranges.
 import { card, el, empty, svgEl } from "./dom.mjs";
-import { formatBytes, formatRange, shorten } from "./format.mjs";
+import { formatBytes, formatRange, shorten, tickText } from "./format.mjs";
 import { linear, ticks } from "./scales.mjs";
 
 const ROW = 30;
@@ -120,7 +120,7 @@ function barChart(body, rows, most, name, share = 0.28) {
   for (const value of ticks(0, most, Math.max(Math.floor(width / 200), 2))) {
     svg.append(svgEl("line", { x1: x(value), x2: x(value), y1: 0, y2: rows * ROW + 2, "class": "grid" }));
     const text = svgEl("text", { x: x(value), y: rows * ROW + 16, "text-anchor": "middle", "class": "tick" });
-    text.textContent = formatBytes(value);
+    text.textContent = tickText(formatBytes(value));
     svg.append(text);
   }
   return { width, label, x, svg };

@@ -4,6 +4,8 @@ import { formatBytes, formatCount, formatShare, shorten } from "./format.mjs";
 import { makeIcicle } from "./icicle.mjs";
 import { NATIVE, OWN, PHASE, PYTHON, SMALLER, addUp, node } from "./stacks.mjs";
 
+const LEAST = 0.001; // of all tensors: smaller kinds are added up
+
 // The largest storages by model and module path; the rest by kind, so that the sum is that of all storages.
 export function tensorTree(tensors) {
   const root = node("", "all tensors", PHASE, 1);
@@ -74,7 +76,9 @@ export function tensorsCard(app) {
 function groupTable(tensors) {
   const titles = ["library", "element type", "device", "role", "backing"];
   const head = [...titles.map((title) => el("th", {}, title)), el("th.right", {}, "count"), el("th.right", {}, "size"), el("th.right", {}, "change")];
-  const rows = tensors.groups.slice(0, 12).map((group) =>
+  const total = tensors.groups.reduce((sum, group) => sum + group.size_bytes, 0);
+  const shown = tensors.groups.filter((group) => group.size_bytes >= LEAST * total || group.delta_bytes).slice(0, 12);
+  const rows = shown.map((group) =>
     el(
       "tr",
       {},
@@ -84,5 +88,12 @@ function groupTable(tensors) {
       el("td.right", {}, formatBytes(group.delta_bytes, true)),
     ),
   );
+  const rest = tensors.groups.filter((group) => !shown.includes(group));
+  if (rest.length) {
+    const sum = (get) => rest.reduce((all, group) => all + get(group), 0);
+    const name = `${rest.length} smaller ${rest.length === 1 ? "kind" : "kinds"}`;
+    const figures = [formatCount(sum((one) => one.count)), formatBytes(sum((one) => one.size_bytes)), formatBytes(sum((one) => one.delta_bytes), true)];
+    rows.push(el("tr.dim", {}, el("td", { colspan: titles.length }, name), figures.map((text) => el("td.right", {}, text))));
+  }
   return el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows));
 }

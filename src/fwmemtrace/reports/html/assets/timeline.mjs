@@ -22,7 +22,7 @@ export function timelineCard(app) {
       app.model().timeline.map((point) => [point.at_ns, point.rss_bytes, point.phase]),
     ],
     draw: (body) => {
-      view = drawTimeline(app, body, view);
+      view = drawTimeline(app, body);
       showTools();
     },
   });
@@ -50,7 +50,7 @@ function range(app, model) {
   return to > from ? [from, to] : [model.beginNs, model.endNs];
 }
 
-function drawTimeline(app, body, before) {
+function drawTimeline(app, body) {
   const model = app.model();
   empty(body);
   if (!model.timeline.length) {
@@ -76,11 +76,13 @@ function drawTimeline(app, body, before) {
   });
   const laneCanvas = el("canvas", { "aria-hidden": "true" });
   const plot = el("div.plot", {}, base, overlay);
-  const lanesBox = el("div.lanes", { style: `max-height:${MOST_LANE_PIXELS}px` }, laneCanvas);
+  const lanesBox = el("div.lanes", { hidden: !lanes.rows, style: `max-height:${MOST_LANE_PIXELS}px` }, laneCanvas);
   const readout = el("p.readout", { "aria-live": "polite" }, readoutHint(model));
-  body.append(legend(app, model, readings), plot, lanesBox, readout);
+  // The crosshair and what the selection leaves out reach over the lanes too.
+  const [hair, before, after] = ["hair", "veil.before", "veil.after"].map((name) => el(`div.${name}`, { hidden: true }));
+  body.append(legend(app, model, readings), el("div.reach", {}, plot, lanesBox, before, after, hair), readout);
   const areas = readings ? stackedAreas(readings, orderOf(readings)) : [];
-  const view = { model, width, height, time, size, lanes, lanePixels, base, overlay, laneCanvas, readout, readings, areas, near, levels, top, at: null };
+  const view = { model, width, height, time, size, lanes, lanePixels, base, overlay, laneCanvas, hair, before, after, readout, readings, areas, near, levels, top, at: null };
   drawPlot(app, view);
   drawLanes(app, view);
   drawOverlay(app, view, null);
@@ -143,11 +145,15 @@ function listen(app, view) {
   overlay.addEventListener("keydown", (event) => keys(app, view, event));
   laneCanvas.addEventListener("pointermove", (event) => {
     const call = callAt(view, event);
+    drawOverlay(app, view, timeOf(event));
     laneCanvas.style.cursor = call === null ? "" : "pointer";
     if (call === null) return app.tip.hide();
     app.tip.show(event.clientX, event.clientY, shorten(model.details.paths[model.details.calls.path[call]], 200), callLines(model, call));
   });
-  laneCanvas.addEventListener("pointerleave", () => app.tip.hide());
+  laneCanvas.addEventListener("pointerleave", () => {
+    app.tip.hide();
+    drawOverlay(app, view, null);
+  });
   laneCanvas.addEventListener("click", (event) => {
     const call = callAt(view, event);
     const path = call === null ? "" : model.details.paths[model.details.calls.path[call]];

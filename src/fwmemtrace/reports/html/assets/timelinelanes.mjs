@@ -1,5 +1,5 @@
 // The swimlanes below the timeline: a band for each call.
-import { hueOf } from "./colours.mjs";
+import { hueOf, phaseColour } from "./colours.mjs";
 import { cutText, sizeCanvas } from "./dom.mjs";
 import { formatBytes, formatDuration, shorten, visible } from "./format.mjs";
 import { lanesOf } from "./lanes.mjs";
@@ -49,9 +49,8 @@ export function drawLanes(app, view) {
       // Of calls on one pixel, the first is drawn.
       if (x + w < LEFT || x > width || (drawnTo[row] ?? -1) >= x + w) continue;
       drawnTo[row] = x + w;
-      const hue = hueOf(path);
       const dimmed = chosen && chosen !== path;
-      context.fillStyle = `hsl(${hue} ${dimmed ? 12 : 45}% ${colours.dark ? (dimmed ? 26 : 38) : dimmed ? 90 : 78}%)`;
+      context.fillStyle = dimmed ? `hsl(${hueOf(path)} 12% ${colours.dark ? 26 : 90}%)` : phaseColour(path, colours);
       context.fillRect(x, top + row * ROW + 1, Math.max(w - 0.5, 0.75), ROW - 2);
       if (calls.error[call]) {
         context.fillStyle = colours.bad;

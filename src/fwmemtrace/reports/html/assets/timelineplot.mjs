@@ -1,7 +1,7 @@
 // The canvas of the timeline: areas, the curve, levels and marks; and on top of it the crosshair and the selection.
 import { CATEGORIES } from "./colours.mjs";
 import { sizeCanvas } from "./dom.mjs";
-import { formatBytes, formatDuration, shorten } from "./format.mjs";
+import { formatBytes, formatDuration, shorten, tickText } from "./format.mjs";
 import { marksNear, shownMarks } from "./marks.mjs";
 import { placeBefore, ticks } from "./scales.mjs";
 
@@ -28,7 +28,7 @@ export function drawPlot(app, view) {
     context.fillRect(LEFT, Math.round(y), width - LEFT - RIGHT, 1);
     context.fillStyle = colours.dim;
     context.textAlign = "right";
-    context.fillText(formatBytes(value), LEFT - 8, y);
+    context.fillText(tickText(formatBytes(value)), LEFT - 8, y);
   }
   context.save();
   context.beginPath();
@@ -62,7 +62,7 @@ export function drawPlot(app, view) {
   for (const value of ticks(origin, time.invert(width - RIGHT), Math.max(Math.floor(width / 110), 2))) {
     const x = time(value);
     if (x < LEFT + 8 || x > width - RIGHT - 24) continue;
-    context.fillText(formatDuration(value), x, height - 8);
+    context.fillText(tickText(formatDuration(value)), x, height - 8);
   }
 }
 
@@ -84,7 +84,8 @@ function drawMarks(view, context, colours) {
 function drawLevels(view, context, colours) {
   context.setLineDash([5, 4]);
   context.lineWidth = 1;
-  for (const level of view.near) {
+  let above = null; // the label before: one that is too close to it goes to its left
+  for (const level of [...view.near].sort((a, b) => b.bytes - a.bytes)) {
     const y = view.size(level.bytes);
     context.strokeStyle = context.fillStyle = level.bad ? colours.bad : colours.dim;
     context.beginPath();
@@ -94,12 +95,14 @@ function drawLevels(view, context, colours) {
     context.textAlign = "right";
     const text = `${level.label} ${formatBytes(level.bytes)}`;
     const wide = context.measureText(text).width;
+    const right = above && y - above.y < 15 ? above.left - 6 : view.width - RIGHT - 4;
     context.save();
     context.fillStyle = colours.card;
     context.globalAlpha = 0.8;
-    context.fillRect(view.width - RIGHT - wide - 8, y + 2, wide + 6, 14);
+    context.fillRect(right - wide - 4, y + 2, wide + 6, 14);
     context.restore();
-    context.fillText(text, view.width - RIGHT - 4, y + 9);
+    context.fillText(text, right, y + 9);
+    above = { y, left: right - wide };
   }
   context.setLineDash([]);
 }
@@ -109,23 +112,15 @@ export function drawOverlay(app, view, at) {
   const colours = app.colours();
   const context = sizeCanvas(view.overlay, width, height);
   const { from, to } = app.store.get();
-  if (from !== "") {
-    const x0 = Math.max(time(Number(from)), LEFT);
-    const x1 = Math.min(time(Number(to)), width - RIGHT);
-    context.fillStyle = colours.card;
-    context.globalAlpha = 0.65;
-    context.fillRect(LEFT, 0, x0 - LEFT, height - AXIS);
-    context.fillRect(x1, 0, width - RIGHT - x1, height - AXIS);
-    context.globalAlpha = 1;
-    context.fillStyle = colours.accent;
-    context.fillRect(x0 - 1, 0, 2, height - AXIS);
-    context.fillRect(x1 - 1, 0, 2, height - AXIS);
-  }
+  const x0 = from === "" ? LEFT : Math.max(time(Number(from)), LEFT);
+  const x1 = to === "" ? width - RIGHT : Math.min(time(Number(to)), width - RIGHT);
+  placeVeil(view.before, LEFT, x0);
+  placeVeil(view.after, x1, width - RIGHT);
   view.at = at;
+  view.hair.hidden = at === null;
   if (at === null) return;
   const x = time(at);
-  context.fillStyle = colours.dim;
-  context.fillRect(Math.round(x), 0, 1, height - AXIS);
+  view.hair.style.left = `${Math.round(x)}px`;
   const place = placeBefore(view.model.timeline.map((point) => point.at_ns), at);
   if (place < 0) return;
   context.beginPath();
@@ -135,6 +130,12 @@ export function drawOverlay(app, view, at) {
   context.lineWidth = 2;
   context.fill();
   context.stroke();
+}
+
+function placeVeil(veil, left, right) {
+  veil.hidden = right <= left;
+  veil.style.left = `${left}px`;
+  veil.style.width = `${right - left}px`;
 }
 
 // All values at one moment: [title, lines].

@@ -40,7 +40,7 @@ function draw(app, body) {
     const chosen = step.path && step.path === app.store.get().phase ? " chosen" : "";
     const group = svgEl("g", { "class": `step ${kind}${dim}${chosen}` });
     const name = svgEl("text", { x: label, y: y + ROW / 2, "text-anchor": "end", "dominant-baseline": "middle" });
-    name.textContent = shorten(step.label, Math.floor(label / 6.6));
+    name.textContent = innermost(step.label, Math.floor(label / 6.6));
     const value = svgEl("text", { x: width - 2, y: y + ROW / 2, "text-anchor": "end", "dominant-baseline": "middle", "class": "value" });
     value.textContent = formatBytes(step.change, step.kind === "change");
     const bar = svgEl("rect", { x: low, y: y + 3, width: Math.max(high - low, 1.5), height: ROW - 7, rx: 3 });
@@ -54,6 +54,15 @@ function draw(app, body) {
   empty(body).append(svg);
   const last = steps[steps.length - 1];
   if (last.unaccounted) body.append(el("p.dim", {}, `${formatBytes(last.unaccounted, true)} belongs to no step: the records have a gap.`));
+}
+
+// A label that fits: the innermost phases say most.
+function innermost(label, most) {
+  const parts = label.split(" / ");
+  let from = 0;
+  const text = () => (from ? ["…", ...parts.slice(from)] : parts).join(" / ");
+  while (from + 1 < parts.length && text().length > most) from++;
+  return shorten(text(), most);
 }
 
 function choosable(app, group, path) {
