@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from mmap import ACCESS_READ, mmap
 
+from ..foreign_errors import pass_on
 from .elf import HEADER, SECTION, first_address, open_library
 
 TYPE_CHECKING = False
@@ -39,7 +40,8 @@ class FunctionNames:
                 self._first = first_address(file)
                 self._contents = mmap(file.fileno(), 0, access=ACCESS_READ)
             functions = sorted(_functions(self._contents))
-        except (OSError, ValueError, struct.error):  # ValueError: an empty file
+        except (OSError, ValueError, struct.error) as error:  # ValueError: an empty file
+            pass_on(error)
             return
         for start, size, name in functions:
             self._starts.append(start)
@@ -115,7 +117,8 @@ def find_symbol(path: str, name: bytes) -> int | None:
             file.seek(entry)
             value: int = _SYMBOL.unpack(file.read(_SYMBOL.size))[4]
             return value - first_address(file)
-    except (OSError, struct.error):
+    except (OSError, struct.error) as error:
+        pass_on(error)
         return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from ..foreign_errors import pass_on
 from .held_reads import read_at_once
 
 _PARENT, _STARTED, _STACK = 1, 19, 25  # fields behind the process's name; see proc_pid_stat(5)
@@ -31,7 +32,8 @@ def family() -> str:
             pid, fields = parent
         boot = read_at_once("/proc/sys/kernel/random/boot_id").decode().strip()
         return f"{boot[:8]}-{os.stat('/proc/self/ns/pid').st_ino}-{pid}-{fields[_STARTED].decode()}"
-    except (OSError, IndexError, ValueError):
+    except (OSError, IndexError, ValueError) as error:
+        pass_on(error)
         return ""
 
 

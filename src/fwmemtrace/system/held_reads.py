@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from typing import TypeAlias
 
+from ..foreign_errors import pass_on
 from . import proc
 from .descriptors import adopt, close, is_ours, read_file
 
@@ -34,7 +35,8 @@ def _held() -> tuple[_Open, _Read]:
         reads.restype = ctypes.c_ssize_t
         buffer = ctypes.create_string_buffer(1024)
         flags = os.O_RDONLY | os.O_CLOEXEC
-    except (ImportError, OSError, TypeError, AttributeError):
+    except (ImportError, OSError, TypeError, AttributeError) as error:
+        pass_on(error)
         return proc.open_file, lambda file, size: os.pread(file, size, 0)
 
     def open_file(name: str) -> int:
@@ -65,7 +67,8 @@ def _reader() -> Callable[[str], bytes]:
         reads.restype = ctypes.c_ssize_t
         closes.argtypes = (ctypes.c_int,)
         flags = os.O_RDONLY | os.O_CLOEXEC
-    except (ImportError, OSError, TypeError, AttributeError):
+    except (ImportError, OSError, TypeError, AttributeError) as error:
+        pass_on(error)
         return read_file
 
     def read(path: str) -> bytes:

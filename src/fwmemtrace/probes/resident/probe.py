@@ -8,7 +8,7 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import ClassVar
 
-from ...foreign_errors import is_passing
+from ...foreign_errors import is_passing, pass_on
 from ...records import AddressSpaceLimit, CgroupReading, Footprint
 from ...system import address_space
 from ...system.cgroup import Group, figure, memory_groups, tightest
@@ -102,6 +102,7 @@ class ResidentProbe(Probe):
         try:
             usage = self._context.meter.usage()
         except (OSError, KeyError) as error:
+            pass_on(error)
             if is_passing(error):
                 return
             self._footprints = False
