@@ -251,8 +251,8 @@ class Session:
                 peak_source=self._meter.peak_source,
                 probes=self._probe_names,
                 settings=described_settings(settings, self._redactor),
-                service=settings.service,
-                instance=settings.instance,
+                service=self._redactor.text(settings.service),
+                instance=self._redactor.text(settings.instance),
                 labels=self._redactor.labels(settings.labels),
                 host=os.uname().nodename if hasattr(os, "uname") else "",
                 family=self._family,
@@ -266,7 +266,7 @@ class Session:
         if asked is None or asked == first:
             return
         message = f"{asked} exists already and is kept: this trace is {first}; overwrite=True, or `run -f`, replaces it"
-        self._sink.emit(Note(perf_counter_ns(), "session", message))
+        self._sink.emit(Note(perf_counter_ns(), "session", self._redactor.text(message)))
         if asked not in _told:
             _told.add(asked)
             warn(message)
@@ -319,7 +319,7 @@ class Session:
 
     def _recorder_failed(self, error: BaseException) -> None:
         message = f"phases are no longer recorded: reading the memory of this process raised {error!r}"
-        self._sink.emit(Note(perf_counter_ns(), "session", message))
+        self._sink.emit(Note(perf_counter_ns(), "session", self._redactor.text(message)))
         warn(message)
 
 
