@@ -228,6 +228,21 @@ def start_from_environment(*, worker: bool) -> None:
             _start_unasked()
 
 
+def join_parent() -> None:
+    """This is a worker of multiprocessing, which knows its parent's session now: join that one if it is another."""
+    with _FailureIsAWarning():
+        from . import workers
+
+        inheritance, known = workers.inherited(), _on
+        if inheritance is None or (known is not None and (not known.inherited or known.id == inheritance.session_id)):
+            return
+        if known is not None:  # an earlier session's: the server that has forked this process was started in it
+            known.stop()
+            if known.path is not None:
+                os.unlink(known.path)
+        _start_unasked()
+
+
 def _start_unasked() -> None:
     with _FailureIsAWarning():
         from . import workers
