@@ -12,6 +12,7 @@ import random
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable
 
@@ -27,6 +28,8 @@ FULL, SMALL = 3_000, 100
 _MINE = "too slow"
 _PROBES = (["resident"], ["imports", "mappings"], ["collector", "objects", "tensors"], ["python_heap"], ["heap"])
 _MOST_SIGNALS = 12  # for each attack
+_FEW_SESSIONS = 3  # tracebacks of exceptions may hold the latest ones
+_ENDED_S = 1.5  # a thread of a session whose stop was interrupted may take that long to end
 _FEW_DESCRIPTORS = 40  # an exception between the opening of a file and the next instruction leaves that file open
 
 
@@ -62,7 +65,7 @@ def run(number: int) -> Outcome:
     before = signal.signal(signal.SIGALRM, handle)
     with fwmemtrace.session("first.bin", interval="1ms", probes="all", overwrite=True):  # imports everything
         fwmemtrace.snapshot()
-    things, files = _around(), _open_files()
+    things, files, threads = _around(), _open_files(), len(os.listdir("/proc/self/task"))
     for attack in range(number):
         choices[:] = handled if attack % 2 else handled.keys() - {"raise"}
         try:
@@ -82,9 +85,11 @@ def run(number: int) -> Outcome:
     more = _open_files() - files
     outcome.expect(more <= _FEW_DESCRIPTORS, f"{more} more files are open")
     outcome.expect(not shown, f"a warning: {shown[:1]}")
+    time.sleep(_ENDED_S)
+    outcome.expect(len(os.listdir("/proc/self/task")) <= threads, "threads of a session go on")
     gc.collect()
     sessions = sum(isinstance(thing, Session) for thing in gc.get_objects())
-    outcome.expect(sessions <= 1, f"{sessions} sessions are in memory")
+    outcome.expect(sessions <= _FEW_SESSIONS, f"{sessions} sessions are in memory")
     with fwmemtrace.session("after.bin", interval=0, overwrite=True), phase("after"):
         pass
     outcome.expect(

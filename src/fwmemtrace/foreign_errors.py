@@ -67,7 +67,7 @@ def _is_handler(frame: FrameType) -> bool:
     arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + 2]
     for name in arguments:
         value = frame.f_locals.get(name)
-        if value is interrupted or (value.__class__ is tuple and len(value) >= 2 and value[1] is interrupted):
+        if value is interrupted or (type(value) is tuple and len(value) >= 2 and value[1] is interrupted):
             return True
     return False
 

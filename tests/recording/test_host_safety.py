@@ -415,7 +415,6 @@ def test_a_warning_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
         "forked_kills",
         "on_off",
         "soft_exceptions",
-        "switching",
         "full_disk",
         "long_run",
         "day",

@@ -19,6 +19,7 @@ from ..tracing.span import Span
 # Smaller costs are summed up and recorded when the session stops: a record for each would cost more than they do.
 _WORTH_A_RECORD_NS = 100_000
 _WORTH_A_RECORD_BYTES = 16 * 1024
+_MOST_TRIES = 8  # to stop a probe
 
 Cost: TypeAlias = tuple[int, int]  # nanoseconds, and bytes of RSS
 Call: TypeAlias = tuple[str, Callable[[Span], None]]  # a probe's name, and its guarded hook
@@ -54,7 +55,7 @@ class ProbeSet:
         self._governor: Governor
         self._rss: Callable[[], int]
         self._small_costs: dict[str, Cost] = {}
-        self._interrupted: Probe | None = None
+        self._interrupted: dict[str, int] = {}  # how often a signal handler raised while a probe started or stopped
         self.errors: dict[str, int] = {}
         self._look_up_hooks()
 
@@ -137,7 +138,7 @@ class ProbeSet:
         except BaseException as error:
             if is_the_programs(error):
                 self._running.append(probe)  # to be stopped: some of it has started
-                self._interrupted = probe
+                self._interrupted[probe.name] = 1
                 raise
             if probe.name in context.settings.required:
                 self.stop()
@@ -270,11 +271,11 @@ class ProbeSet:
             probe.stop()
         except BaseException as error:
             if is_the_programs(error):
-                if probe is self._interrupted:  # for the second time
+                times = self._interrupted[probe.name] = self._interrupted.get(probe.name, 0) + 1
+                if times >= _MOST_TRIES:
                     self._running = [other for other in self._running if other is not probe]
-                self._interrupted = probe
                 raise
-            if probe is self._interrupted:  # it has started or stopped in part already
+            if probe.name in self._interrupted:  # it has started or stopped in part already
                 return
             self._count_error(probe)
             self._note(probe, f"the probe {probe.name!r} raised {error!r} when it stopped")

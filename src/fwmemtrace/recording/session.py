@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from .._version import __version__
 from ..config import Settings
 from ..errors import warn
-from ..foreign_errors import is_the_programs
+from ..foreign_errors import enter_without_signals, is_the_programs
 from ..probes.attribution import Attribution
 from ..probes.base import Probe, ProbeContext
 from ..probes.governor import Governor
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ..tracing.span import Tracer
     from .control import SnapshotSignal
 
-_TRIES = 32  # to stop, while a signal handler raises again and again
+_TRIES = 100  # to stop, while a signal handler raises again and again
 _told: set[str] = set()  # paths of files that were there already, each told of once
 
 
@@ -163,6 +163,7 @@ class Session:
         finally:
             self._in_snapshot = False
 
+    @enter_without_signals
     def stop(self) -> None:
         """Switch everything off and complete the trace. A second call does nothing."""
         if self._is_stopping:  # this is a signal handler, or another thread
@@ -173,13 +174,13 @@ class Session:
         finally:
             self._is_stopping = False
 
+    @enter_without_signals
     def _take_steps(self, tries: int = _TRIES) -> None:
         """Take each step whatever becomes of the others: the program goes on, and nothing of ours may stay behind.
 
         Args:
             tries: how often a step that a signal handler's exception interrupts is taken anew.
         """
-        before = len(self._steps)
         try:
             while self._steps:
                 try:
@@ -193,7 +194,7 @@ class Session:
             if self._steps:  # the exception goes on when all is done
                 if not tries:
                     del self._steps[0]
-                self._take_steps(tries - 1 if tries and len(self._steps) == before else _TRIES)
+                self._take_steps(tries - 1 if tries else 0)
 
     def _leave_phases(self) -> None:
         if active.installed() is self._recorder:

@@ -58,6 +58,7 @@ class ResidentProbe(Probe):
         self._read_limits()
         if context.settings.interval:
             self._timeline = Timeline(context, self._read_limits, forked=self._forked, triggers=self._triggers())
+            self._timeline.begin()
 
     def _triggers(self) -> Triggers | None:
         settings = self._context.settings
