@@ -20,6 +20,9 @@ class SoftLimitError(Exception):
     """Raised by the handler."""
 
 
+_LIMITS = SoftLimitError, TimeoutError, RuntimeError, KeyboardInterrupt
+
+
 @phase("decorated")
 def decorated() -> None:
     """Does nothing."""
@@ -41,7 +44,7 @@ def run(number: int) -> Outcome:
     def interrupt(*_: object) -> None:
         nonlocal sent
         sent += 1
-        raise SoftLimitError
+        raise _LIMITS[sent % len(_LIMITS)]
 
     before = signal.signal(signal.SIGALRM, interrupt)
     with fwmemtrace.session("soft.bin", interval=0):
@@ -58,7 +61,7 @@ def run(number: int) -> Outcome:
                             pass
                 outcome.expect(False, "an exception was swallowed")
                 break
-            except SoftLimitError:
+            except _LIMITS:
                 arrived += 1
             span = current.get()
             outcome.expect(span is None or span.closed, f"{span and span.path} stays open")

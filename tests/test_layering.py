@@ -43,12 +43,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugins": {"errors"},
     "config": {"errors", "units", "redaction"},
     # in the traced process
-    "tracing": {"errors", "paths", "values", "redaction"},
-    "system": {"core", "errors", "records"},
+    "tracing": {"errors", "foreign_errors", "paths", "values", "redaction"},
+    "system": {"core", "errors", "foreign_errors", "records"},
     "symbols": {"core", "system"},
-    "heap": {"errors", "records", "system"},
+    "heap": {"errors", "foreign_errors", "records", "system"},
     "probes": GROUND - {"_version"} | {"config", "tracing", "system", "heap", "core", "capture", "tracefile"},
-    "sinks": {"lazy", "errors", "records", "system", "core", "tracefile", "values"},
+    "sinks": {"lazy", "errors", "foreign_errors", "records", "system", "core", "tracefile", "values"},
     "recording": GROUND | {"config", "core", "plugins", "tracing", "system", "probes", "sinks"},
     # in any process, later
     "tracefile": {"core", "errors", "foreign_errors", "records", "paths", "values"},
@@ -149,6 +149,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"recording.compiled_recorder"},
         {"recording.sampling"},
         {"recording.session"},
+        {"recording.starting"},
         {"recording.switch"},
     ],
     "capture": [

@@ -6,6 +6,7 @@ import os
 import shlex
 import stat
 import sys
+import threading
 
 import pytest
 from hypothesis import given, settings
@@ -56,6 +57,19 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"
         f"'-----BEGIN PGP PRIVATE KEY BLOCK-----\n{SECRET}'",
         f"'-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----'",
         f"'-----BEGIN PRIVATE KEY-----\n{SECRET}'",
+        f"--session-id={SECRET}",
+        f"--csrf {SECRET}",
+        f"sid={SECRET}",
+        f"'https://example.org/callback?code={SECRET}&state=1'",
+        f"-uuser:{SECRET}",
+        f"-c 'curl -u user:{SECRET} https://example.org'",
+        f"-c 'curl --user user:{SECRET} https://example.org'",
+        f"-c 'mysql -h db -p{SECRET} -u root'",
+        f"-c 'sshpass -p {SECRET} ssh host'",
+        f"-c 'docker login -u me -p {SECRET} registry'",
+        f"--message \"the password is '{SECRET}'\"",
+        f"--message 'token {SECRET} has expired'",
+        f"--azure 'AccountName=a;AccountKey={SECRET};EndpointSuffix=core.windows.net'",
     ],
 )
 def test_a_secret_is_not_in_the_command(arguments):
@@ -82,6 +96,10 @@ def test_a_secret_is_not_in_the_command(arguments):
         "AGE-SECRET-KEY-1" + "QPZRY9X8GF2TVDW0S3JN",
         "1234567890:AA" + "aB3_" * 8,
         "aB3daB3d7XkQ2mZ5pL8w",  # of nobody's that is known, but drawn
+        "aB3da+B3d7XkQ2m/Z5pL8wQ7rT2/yU9iO4pA6sD8f",
+        "4111 1111 1111 1111",
+        "5500-0000-0000-0004",
+        "378282246310005",
     ],
 )
 def test_a_well_known_token_is_replaced_wherever_it_stands(token):
@@ -104,11 +122,61 @@ def test_a_well_known_token_is_replaced_wherever_it_stands(token):
         "app.py paraphrase-multilingual-MiniLM-L12-v2 9fceb02d0ae598e95dc970b74767f19372d61af8",
         "app.py TestHTTP2ConnectionPoolManager",
         "app.py hf_model_v2_loading_phase sk-learn-random-forest dapi/routes/users/list_all xai-explainer-pipeline-2",
+        "app.py the token count is 128000 and the password reset page, 4096 4111111111111112 1732723459123456789",
         "app.py 123e4567-e89b-12d3-a456-426614174000 /home/a/.cache/huggingface/hub/models--BAAI--bge-small-en-v1.5",
     ],
 )
 def test_what_is_no_secret_stays(command):
     assert Redactor().arguments(command.split()) == command.split()
+
+
+SECRET_NAMES = [
+    "session_id", "sessionId", "SESSION-ID", "sid", "PHPSESSID", "JSESSIONID", "cookie", "sessionCookie", "csrf",
+    "csrf_token", "xsrf-token", "jwt", "bearer", "private_key", "privatekey", "client_secret", "access_token",
+    "refreshToken", "id_token", "x-api-key", "totp", "mfa_code", "cvv", "card_number", "creditCard", "iban", "ssn",
+    "creds", "AWS_SECRET_ACCESS_KEY", "hmac", "sas_token", "db.password", "signing_key", "account_key", "passkey",
+]  # fmt: skip
+HARMLESS_NAMES = [
+    "token_count", "max_tokens", "tokens_per_second", "tokenizer", "pad_token", "eosToken", "mask_token",
+    "token_ids", "author", "password_reset", "session", "session_count", "cookie_count", "key", "keyboard",
+    "monkey", "passenger", "bypass", "authority", "csrf_enabled", "jwt_alg", "keys", "public_key", "primary_key",
+    "cache_key", "first_pass", "num_passes", "design", "assignment", "side", "sidecar", "input_ids", "credits",
+    "card_count", "discard", "inside", "tokenization", "secretary", "consider", "authors", "password_policy",
+    "signal",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
+def test_a_name_of_a_secret(name):
+    redactor = Redactor()
+    assert redactor.attributes({name: "a value"}) == {name: REDACTED}
+    assert redactor.text(f"{name}=value1") == f"{name}={REDACTED}"
+    assert redactor.text(f"{{'{name}': 'value1'}}") == f"{{'{name}': {REDACTED}}}"
+    assert redactor.arguments([f"--{name}", "value1"]) == [f"--{name}", REDACTED]
+
+
+@pytest.mark.parametrize("name", HARMLESS_NAMES)
+def test_a_harmless_name(name):
+    redactor = Redactor()
+    assert redactor.attributes({name: "a value"}) == {name: "a value"}
+    assert redactor.text(f"{name}=value1") == f"{name}=value1"
+    if name != "key":  # of an option, it is one
+        assert redactor.arguments([f"--{name}", "value1"]) == [f"--{name}", "value1"]
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from(SECRET_NAMES),
+    st.text("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ", min_size=10, max_size=30),
+    st.sampled_from(
+        ["{0}={1}", "a {0}: {1}", "--{0} {1}", "{{'{0}': '{1}'}}", "https://h/?a=1&{0}={1}&b=2", "{0} = {1};"]
+    ),
+    st.text("abc 12=:'-/", max_size=10),
+)
+def test_a_named_secret_is_found_in_any_text(name, secret, form, around):
+    """Of letters only, as those of no known shape are."""
+    text = f"{around} {form.format(name, secret)}"
+    assert secret not in Redactor().text(text)
 
 
 def test_attributes():
@@ -145,7 +213,8 @@ def test_a_trace_has_no_secrets(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "orig_argv", ["python", "app.py", "--token", SECRET])
     monkeypatch.setattr(sys, "argv", ["app.py", "--token", SECRET])
     labels = {"db.password": SECRET, "url": f"http://u:{SECRET}@h", "region": "eu"}
-    with fwmemtrace.session(tmp_path / "t.bin", interval=0, labels=labels, redact=[SECRET[:8]]):
+    service = f"shop password={SECRET}"
+    with fwmemtrace.session(tmp_path / "t.bin", interval=0, labels=labels, redact=[SECRET[:8]], service=service):
         with phase("a", api_key=SECRET, url=f"http://u:{SECRET}@h", model="minilm", note=f"it is {SECRET}"):
             pass
     assert SECRET[:8].encode() not in (tmp_path / "t.bin").read_bytes()
@@ -154,6 +223,23 @@ def test_a_trace_has_no_secrets(tmp_path, monkeypatch):
     assert begin.attributes is not None
     assert begin.attributes["model"] == "minilm"
     assert trace.processes[0].session().labels["region"] == "eu"
+
+
+@pytest.mark.slow
+def test_a_snapshot_has_no_secrets(tmp_path):
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait, name=f"worker for token={SECRET}")
+    thread.start()
+    try:
+        with fwmemtrace.session(tmp_path / "t.bin", interval=0):
+            fwmemtrace.snapshot(f"password={SECRET}")
+    finally:
+        over.set()
+        thread.join()
+    assert SECRET.encode() not in (tmp_path / "t.bin").read_bytes()
+    notes = " ".join(fwmemtrace.read(tmp_path / "t.bin").summary().trace.notes)
+    assert f"password={REDACTED}" in notes
+    assert f"worker for token={REDACTED}" in notes
 
 
 @pytest.mark.parametrize("mode", ["", "production"])

@@ -32,13 +32,13 @@ from .errors import (
     TraceFileError,
 )
 from .lazy import load_when_used as _load_when_used
+from .recording.switch import session, snapshot, start, stop
 from .tracing.phases import Phase, annotate, phase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .heap.deep_size import deep_size
     from .recording.session import Session
-    from .recording.switch import session, snapshot, start, stop
     from .trace import Trace, read
 else:
     __getattr__, __dir__ = _load_when_used(
@@ -47,7 +47,6 @@ else:
             "heap.deep_size": ("deep_size",),
             "integrations.notebook": ("load_ipython_extension",),  # for %load_ext, which looks for it here
             "recording.session": ("Session",),
-            "recording.switch": ("session", "snapshot", "start", "stop"),
             "trace": ("Trace", "read"),
         },
     )

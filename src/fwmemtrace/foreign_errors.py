@@ -12,10 +12,16 @@ from os.path import dirname
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
+    from typing import Any, TypeVar
+
+    F = TypeVar("F", bound=Callable[..., Any])
 
 _OURS = dirname(__file__)
 _PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
+_RESUME = (lambda: None).__code__.co_code[0]
+_AFTER_AWAIT = 3
 _WITHOUT_ARGUMENTS = (MemoryError, RecursionError, StopIteration, NotImplementedError)
 
 
@@ -39,6 +45,15 @@ def is_the_programs(error: BaseException) -> bool:
     return not error.args and not isinstance(error, _WITHOUT_ARGUMENTS)
 
 
+def pass_on(error: BaseException) -> None:
+    """Raise an exception that was caught in our code again if it belongs to the program.
+
+    A signal handler may raise any class, `TimeoutError` above all, which is an `OSError`.
+    """
+    if is_the_programs(error):
+        raise error
+
+
 def is_passing(error: BaseException) -> bool:
     """Tell whether an error says that the process lacks memory, descriptors or the like now, and may have it later."""
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _PASSING)
@@ -52,6 +67,24 @@ def _is_handler(frame: FrameType) -> bool:
     arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + 2]
     for name in arguments:
         value = frame.f_locals.get(name)
-        if value is interrupted or (value.__class__ is tuple and len(value) >= 2 and value[1] is interrupted):
+        if value is interrupted or (type(value) is tuple and len(value) >= 2 and value[1] is interrupted):
             return True
     return False
+
+
+def enter_without_signals(function: F) -> F:
+    """Let no signal handler run at the entry of a function, before it has begun.
+
+    The interpreter runs them at a function's first instruction, RESUME, unless its argument says that the function goes
+    on after an `await`. One that raises at the entry of a function that ends something leaves that on for good: nothing
+    calls `__exit__`, say, again.
+    """
+    code = function.__code__
+    instructions = bytearray(code.co_code)
+    for at in range(0, len(instructions), 2):
+        if instructions[at] == _RESUME:
+            if instructions[at + 1] == 0:
+                instructions[at + 1] = _AFTER_AWAIT
+            break
+    function.__code__ = code.replace(co_code=bytes(instructions))
+    return function

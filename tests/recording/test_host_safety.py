@@ -17,6 +17,7 @@ import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.errors import SinkError, warn
 from fwmemtrace.foreign_errors import is_the_programs
+from fwmemtrace.probes.base import Probe, ProbeContext
 from fwmemtrace.recording.child_environment import untraced_environment
 from fwmemtrace.sinks.memory import MemorySink
 from fwmemtrace.system import descriptors
@@ -288,6 +289,109 @@ def test_an_exception_of_a_signal_handler_is_the_programs() -> None:
         int("x")
     assert not is_the_programs(ours.value)
     assert is_the_programs(KeyboardInterrupt())
+
+
+@pytest.mark.slow
+@linux
+def test_a_signal_handler_may_switch_the_session_in_the_middle_of_a_start(tmp_path: Path) -> None:
+    """At each module that the first start imports: it is asked to stop before it has begun."""
+    done = run(
+        tmp_path,
+        """
+        import signal, sys, fwmemtrace
+        def handle(*_):
+            try:
+                fwmemtrace.start("other.bin")
+            except fwmemtrace.SessionError:
+                refused.append(True)
+            fwmemtrace.snapshot()
+            with fwmemtrace.phase("in the handler"): pass
+            fwmemtrace.stop()
+        class Finder:
+            def find_spec(self, name, *_):
+                if name.startswith("fwmemtrace"):
+                    signal.raise_signal(signal.SIGUSR1)
+        refused = []
+        signal.signal(signal.SIGUSR1, handle)
+        sys.meta_path.insert(0, Finder())
+        fwmemtrace.start("trace.bin", interval=0)
+        try:
+            fwmemtrace.stop()
+        except fwmemtrace.SessionError as error:
+            print(len(refused) > 10, error)
+        with fwmemtrace.session("trace-2.bin", interval=0), fwmemtrace.phase("after"): pass
+        """,
+    )
+    assert not done.stderr, done.stderr
+    assert (done.stdout, done.stderr) == ("True no session is on; call fwmemtrace.start() first\n", "")
+    assert calls(tmp_path / "trace.bin") == {}
+    assert calls(tmp_path / "trace-2.bin") == {"after": 1}
+    assert not (tmp_path / "other.bin").exists()
+
+
+@pytest.mark.parametrize("kind", [TimeoutError, RuntimeError, KeyboardInterrupt, ValueError])
+def test_what_a_signal_handler_raises_in_a_start_arrives_and_nothing_stays(tmp_path: Path, kind) -> None:
+    import signal
+
+    class Slow(Probe):
+        name = "slow"
+        is_on = False
+
+        def start(self, context: ProbeContext) -> None:
+            self.is_on = True
+            signal.raise_signal(signal.SIGTERM)
+
+        def stop(self) -> None:
+            self.is_on = False
+
+    def handle(*_: object) -> None:
+        raise kind
+
+    probe, before = Slow(), signal.signal(signal.SIGTERM, handle)
+    try:
+        with pytest.raises(kind):
+            fwmemtrace.start(tmp_path / "trace.bin", probes=["imports", probe], interval=0)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert not probe.is_on
+    with pytest.raises(fwmemtrace.SessionError, match="no session is on"):
+        fwmemtrace.stop()
+    assert gc.isenabled()
+    assert fwmemtrace.read(tmp_path / "trace.bin").summary().trace.complete
+
+
+def test_a_step_of_a_stop_that_a_signal_handler_interrupts_is_taken_anew(tmp_path: Path) -> None:
+    import signal
+
+    class Slow(Probe):
+        name = "slow"
+        is_on = False
+        times = 0
+
+        def start(self, context: ProbeContext) -> None:
+            self.is_on = True
+
+        def stop(self) -> None:
+            self.times += 1
+            if self.times == 1:
+                signal.raise_signal(signal.SIGTERM)
+            self.is_on = False
+
+    def handle(*_: object) -> None:
+        raise TimeoutError
+
+    probe, before = Slow(), signal.signal(signal.SIGTERM, handle)
+    try:
+        session = fwmemtrace.start(tmp_path / "trace.bin", probes=["collector", probe], interval=0)
+        with pytest.raises(TimeoutError):
+            session.stop()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (probe.is_on, probe.times) == (False, 2)
+    assert gc.isenabled()
+    assert fwmemtrace.read(tmp_path / "trace.bin").summary().trace.complete
+    with fwmemtrace.session(tmp_path / "trace-2.bin", interval=0):
+        pass
 
 
 def test_a_warning_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:

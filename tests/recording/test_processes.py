@@ -315,6 +315,34 @@ def test_spawned_workers_of_a_program_that_does_not_import_the_tracer_join_only_
 
 
 def test_a_worker_that_cannot_import_the_tracer_goes_on_without_it() -> None:
-    prepared = pickle.dumps(_Joining())
+    prepared = pickle.dumps(_Joining("FWMEMTRACE_PARENT", "{}"))
     code = f"import pickle, sys; pickle.loads({prepared!r}); assert 'fwmemtrace' not in sys.modules"
     subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
+
+
+@pytest.mark.slow
+@linux
+def test_workers_of_a_server_that_an_earlier_session_started_join_the_one_that_is_on(tmp_path: Path) -> None:
+    done = run_program(
+        tmp_path,
+        """
+        import multiprocessing, fwmemtrace
+        from fwmemtrace import phase
+        @phase
+        def work(number): return number
+        if __name__ == "__main__":
+            for name in ("first", "second"):
+                with fwmemtrace.session(f"{name}.bin", interval=0):
+                    pool = multiprocessing.get_context("forkserver").Pool(1)
+                    pool.map(work, range(5))
+                    pool.close()
+                    pool.join()
+        """,
+        timeout_s=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in ("first", "second"):
+        trace = fwmemtrace.read(tmp_path / f"{name}.bin")
+        assert len(trace.processes) == 2
+        assert [row.calls for row in trace.phases if row.path == "work"] == [5]
+        assert trace.summary().trace.complete

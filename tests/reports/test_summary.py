@@ -321,5 +321,5 @@ def test_workers_that_their_parent_terminated_do_not_come_first() -> None:
     made.trace.processes.append(process(pid=8, ended="not closed"))
     assert paragraph(made)[0].startswith("100.0 MB of the 3.48 GB")
     assert paragraph(made, "figures")[-1] == (
-        "The session of process 8 was not closed: its records end outside any phase."
+        "Worker process 8 ended without closing its session, as when a pool terminates its workers; no record was lost."
     )

@@ -18,6 +18,7 @@ from sys import getsizeof
 from types import FrameType
 from typing import Any, NamedTuple, TypeAlias
 
+from ..foreign_errors import is_the_programs
 from ..system.garbage_collector import pause_collector, resume_collector
 from .referents import referents
 from .storages import library_of
@@ -111,7 +112,9 @@ def census_of(*groups: Iterable[Any]) -> Census:
         sizes = chain.from_iterable(map(getsizeof, group, repeat(0)) for group in groups)
         # Few types have objects of many sizes, so there are few pairs; each is freed as soon as it is counted.
         pairs = Counter(zip(types, sizes, strict=True))
-    except Exception:  # a `__sizeof__` of the program's raises something other than TypeError
+    except Exception as error:  # a `__sizeof__` of the program's raises something other than TypeError
+        if is_the_programs(error):
+            raise
         types = chain.from_iterable(map(type, group) for group in groups)
         sizes = chain.from_iterable(map(_size_or_zero, group) for group in groups)
         pairs = Counter(zip(types, sizes, strict=True))

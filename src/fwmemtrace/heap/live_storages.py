@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from itertools import chain, compress, filterfalse
 from typing import Any, NamedTuple
 
+from ..foreign_errors import is_the_programs
 from ..system.backing import BackingMap
 from ..system.garbage_collector import CollectorPaused
 from .local_variables import local_variables
@@ -96,7 +97,9 @@ class _Collection:
                     for storage in storages_of_tensor(named.tensor):
                         storage.role, storage.owner, storage.model = named.role, named.owner, named.model
                         self.add(storage)
-                except Exception:  # fake and wrapper tensors raise all sorts of things
+                except Exception as error:  # fake and wrapper tensors raise all sorts of things
+                    if is_the_programs(error):
+                        raise
                     self.unreadable += 1
 
     def add_arrays(self, arrays: list[Any], *, borrowed: bool) -> None:
@@ -107,7 +110,9 @@ class _Collection:
                 for storage in storages_of_ndarray(each):
                     if borrowed or not storage.borrowed:
                         self.add(storage)
-            except Exception:  # a class of the program's that overrides what is read here
+            except Exception as error:  # a class of the program's that overrides what is read here
+                if is_the_programs(error):
+                    raise
                 self.unreadable += 1
 
 
@@ -115,7 +120,9 @@ def _gradients(tensors: list[Any]) -> Iterator[NamedTensor]:
     for tensor in tensors:
         try:
             gradient = gradient_of(tensor)
-        except Exception:  # it is counted as unreadable by itself
+        except Exception as error:  # it is counted as unreadable by itself
+            if is_the_programs(error):
+                raise
             continue
         if gradient is not None:
             yield NamedTensor(gradient, GRADIENT, "", "")

@@ -8,8 +8,7 @@ read.
 
 from __future__ import annotations
 
-import threading
-from _thread import get_ident
+from _thread import RLock, get_ident
 from collections.abc import Callable
 from time import perf_counter_ns
 
@@ -45,7 +44,7 @@ class Governor:
         self._limit = limit
         self.now = clock
         self._began_ns = clock()
-        self._lock = threading.Lock()
+        self._lock = RLock()  # a signal handler may run a phase inside it
         self._readers: dict[int, int] = {}
         self.spent_ns = 0
 
@@ -73,7 +72,7 @@ class Governor:
 
     def after_fork(self) -> None:
         """This is a forked child process: another thread of the parent may have held the lock."""
-        self._lock = threading.Lock()
+        self._lock = RLock()
         self._readers = {}
 
     def enter(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from ..core import load
 from ..errors import ProbeUnavailable
+from ..foreign_errors import is_the_programs, pass_on
 from ..paths import encodable
 from ..records import CaptureChunk, Note
 from ..tracefile.layout import HEAP_SUFFIX
@@ -47,13 +48,16 @@ class HeapProbe(Probe):
             raise ProbeUnavailable(f"the sampled heap does not work on this Python: {reason}")
         self._context = context
         self._path = None if context.trace_path is None else context.trace_path + HEAP_SUFFIX
+        settings = context.settings
+        seed = int.from_bytes(os.urandom(8), "little")
         try:
-            seed = int.from_bytes(os.urandom(8), "little")
-            settings = context.settings
+            self._core = core  # before it is on: a signal handler may raise right after
             error = core.heap_start(self._path, settings.sample_bytes, seed, settings.native_traces)
         except (RuntimeError, MemoryError) as problem:
+            if is_the_programs(problem):
+                raise
+            self._core = None
             raise ProbeUnavailable(f"the sampler does not start: {problem}") from problem
-        self._core = core
         if error:
             self._context.note(
                 f"{self._path} cannot be mapped ({os.strerror(error)}): the sampled heap is written only at a clean "
@@ -118,6 +122,7 @@ class HeapProbe(Probe):
             try:
                 os.unlink(self._path)
             except OSError as error:
+                pass_on(error)
                 if not isinstance(error, FileNotFoundError):  # the program has removed it itself
                     self._context.note(f"{self._path} cannot be removed ({error.strerror}); the trace has its contents")
 

@@ -14,6 +14,7 @@ from time import perf_counter_ns
 from types import CodeType
 from typing import Any, ClassVar
 
+from ..foreign_errors import is_the_programs
 from ..records import ModuleImport
 from ..tracing.span import Span, current
 from .attribution import Accounted
@@ -133,7 +134,7 @@ class ImportsProbe(Probe):
         setattr(_bootstrap, name, wrapper)
 
     def began(self, module: str) -> _Open | None:
-        """The calling thread begins to import a module. Never raises.
+        """The calling thread begins to import a module. Raises nothing of its own.
 
         Returns:
             What `ended` needs; None if this import is not measured.
@@ -141,6 +142,7 @@ class ImportsProbe(Probe):
         span = current.get()
         if not self._on or (span is not None and not span.wants(self.name)):
             return None
+        opened = None
         try:
             thread = _get_thread_id()
             with self._lock:
@@ -165,12 +167,12 @@ class ImportsProbe(Probe):
                 opened.began_ns = perf_counter_ns()
                 self._context.attribution.changed(opened.began_ns)
             return opened
-        except Exception as error:
-            self._switch_off(error)
+        except BaseException as error:
+            self._failed(opened, error)
             return None
 
     def ended(self, opened: _Open, module: Any, error: BaseException | None, *, reload: bool = False) -> None:
-        """The import ended, in the thread in which it began. Never raises."""
+        """The import ended, in the thread in which it began. Raises nothing of its own."""
         if not self._on:
             return
         try:
@@ -220,8 +222,8 @@ class ImportsProbe(Probe):
                     *opened.own_code,
                 )
             )
-        except Exception as problem:
-            self._switch_off(problem)
+        except BaseException as problem:
+            self._failed(opened, problem)
 
     def _close_window(self, stack: list[_Open]) -> None:
         """Add the change in RSS since the latest edge to the module that was being imported."""
@@ -232,7 +234,13 @@ class ImportsProbe(Probe):
             self._accounted += rss - self._last_rss
         self._last_rss = rss
 
-    def _switch_off(self, error: Exception) -> None:
+    def _failed(self, opened: _Open | None, error: BaseException) -> None:
+        """Raise an exception of the program's again: a signal handler's, which costs this import."""
+        if is_the_programs(error):
+            stack = self._open.get(_get_thread_id(), [])
+            if opened in stack:
+                del stack[stack.index(opened) :]
+            raise error
         self.stop()
         self._open = {}
         self._context.note(f"the probe 'imports' raised {error!r} and was switched off")

@@ -8,6 +8,7 @@ import threading
 from time import perf_counter_ns
 
 from ..errors import warn
+from ..foreign_errors import pass_on
 from ..system.descriptors import close, open_marked
 from ..system.own_thread import OwnThread
 
@@ -43,6 +44,7 @@ class SnapshotSignal:
         try:
             self._before = signal.signal(number, self._handle)
         except (ValueError, OSError) as error:  # not in the main thread, or a signal that cannot be handled
+            pass_on(error)
             warn(f"{name} takes no snapshots: {error}")
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

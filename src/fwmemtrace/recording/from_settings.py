@@ -7,6 +7,7 @@ from collections.abc import Sequence, Set
 from .. import plugins
 from ..config import Settings
 from ..errors import SettingsError, SinkError, warn
+from ..foreign_errors import is_the_programs
 from ..probes.base import Probe
 from ..sinks.base import Sink
 
@@ -37,7 +38,7 @@ def make_probes(settings: Settings, others: Sequence[Probe] = ()) -> list[Probe]
         try:
             probes.append(plugins.load("fwmemtrace.probes", name)())
         except Exception as error:
-            if name in named:
+            if name in named or is_the_programs(error):
                 raise
             warn(f"the probe {name!r} is off: it cannot be loaded: {error!r}")
     wanted = {*named, *(probe.name for probe in others)}
@@ -83,5 +84,7 @@ def make_sink(settings: Settings, family: str = "") -> Sink:
     except (SinkError, SettingsError):
         raise
     except Exception as error:
+        if is_the_programs(error):
+            raise
         raise SinkError(f"the sink {settings.sink!r} cannot be made: {error!r}") from error
     return sink

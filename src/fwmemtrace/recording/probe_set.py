@@ -19,6 +19,7 @@ from ..tracing.span import Span
 # Smaller costs are summed up and recorded when the session stops: a record for each would cost more than they do.
 _WORTH_A_RECORD_NS = 100_000
 _WORTH_A_RECORD_BYTES = 16 * 1024
+_MOST_TRIES = 8  # to stop a probe
 
 Cost: TypeAlias = tuple[int, int]  # nanoseconds, and bytes of RSS
 Call: TypeAlias = tuple[str, Callable[[Span], None]]  # a probe's name, and its guarded hook
@@ -54,6 +55,7 @@ class ProbeSet:
         self._governor: Governor
         self._rss: Callable[[], int]
         self._small_costs: dict[str, Cost] = {}
+        self._interrupted: dict[str, int] = {}  # how often a signal handler raised while a probe started or stopped
         self.errors: dict[str, int] = {}
         self._look_up_hooks()
 
@@ -107,11 +109,15 @@ class ProbeSet:
             self._call(probe, probe.after_fork, self._context_of(probe, context))
 
     def stop(self) -> None:
-        """Stop the probes, the last one first, and record the costs that were too small for records of their own."""
+        """Stop the probes, the last one first, and record the costs that were too small for records of their own.
+
+        If a signal handler raises in the middle of it, call it again.
+        """
         with CollectorPaused():
-            for probe in reversed(list(self._running)):
-                began_ns, rss = perf_counter_ns(), self._rss()
+            while self._running:
+                probe, began_ns, rss = self._running[-1], perf_counter_ns(), self._rss()
                 self._stop_probe(probe)
+                self._running = [other for other in self._running if other is not probe]
                 wall_ns, rss_bytes = perf_counter_ns() - began_ns, self._rss() - rss
                 self._emit(Overhead(0, probe.name, wall_ns, rss_bytes, stopping=True))
         for name, (wall_ns, rss_bytes) in self._small_costs.items():
@@ -129,7 +135,11 @@ class ProbeSet:
         began_ns, rss = perf_counter_ns(), self._rss()
         try:
             probe.start(self._context_of(probe, context))
-        except Exception as error:
+        except BaseException as error:
+            if is_the_programs(error):
+                self._running.append(probe)  # to be stopped: some of it has started
+                self._interrupted[probe.name] = 1
+                raise
             if probe.name in context.settings.required:
                 self.stop()
                 if isinstance(error, ProbeUnavailable):
@@ -180,14 +190,15 @@ class ProbeSet:
                     _keep(span, name, state, 0, 0)
 
         def measured_call(span: Span) -> None:
-            began_ns, rss, collecting = perf_counter_ns(), self._rss(), pause_collector()
-            self._governor.enter()
+            collecting = pause_collector()
             try:
+                began_ns, rss = perf_counter_ns(), self._rss()
+                self._governor.enter()
                 state = self._call(probe, hook, span)
                 _keep(span, name, state, perf_counter_ns() - began_ns, self._rss() - rss)
             finally:
-                self._governor.leave()
                 resume_collector(collecting)
+                self._governor.leave()
 
         return measured_call if probe.measured else call
 
@@ -202,15 +213,16 @@ class ProbeSet:
                 self._raised(probe, error)
 
         def measured_call(span: Span) -> None:
-            began_ns, rss, collecting = perf_counter_ns(), self._rss(), pause_collector()
-            state, wall_ns, rss_bytes = _kept(span, name)
-            self._governor.enter()
+            collecting = pause_collector()
             try:
+                began_ns, rss = perf_counter_ns(), self._rss()
+                state, wall_ns, rss_bytes = _kept(span, name)
+                self._governor.enter()
                 self._call(probe, hook, span, state)
                 self._add_cost(span, name, wall_ns + perf_counter_ns() - began_ns, rss_bytes + self._rss() - rss)
             finally:
-                self._governor.leave()
                 resume_collector(collecting)
+                self._governor.leave()
 
         return measured_call if probe.measured else call
 
@@ -257,9 +269,14 @@ class ProbeSet:
     def _stop_probe(self, probe: Probe) -> None:
         try:
             probe.stop()
-        except Exception as error:
+        except BaseException as error:
             if is_the_programs(error):
+                times = self._interrupted[probe.name] = self._interrupted.get(probe.name, 0) + 1
+                if times >= _MOST_TRIES:
+                    self._running = [other for other in self._running if other is not probe]
                 raise
+            if probe.name in self._interrupted:  # it has started or stopped in part already
+                return
             self._count_error(probe)
             self._note(probe, f"the probe {probe.name!r} raised {error!r} when it stopped")
 

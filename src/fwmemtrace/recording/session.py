@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from .._version import __version__
 from ..config import Settings
 from ..errors import warn
-from ..foreign_errors import is_the_programs
+from ..foreign_errors import enter_without_signals, is_the_programs
 from ..probes.attribution import Attribution
 from ..probes.base import Probe, ProbeContext
 from ..probes.governor import Governor
@@ -32,13 +32,17 @@ from .sink_guard import SinkGuard
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..tracing.span import Tracer
     from .control import SnapshotSignal
 
+_TRIES = 100  # to stop, while a signal handler raises again and again
 _told: set[str] = set()  # paths of files that were there already, each told of once
 
 
 class Session:
     """A session that is on. `session` and `start` make it; it ends with its block, by `stop`, or with the process.
+
+    It is on after `begin`.
 
     Args:
         settings: complete settings.
@@ -66,17 +70,20 @@ class Session:
         self._ended = ended
         self._family = of_family
         self._first_path: str | None = None
+        self._is_first = session_id is None
         self.inherited = False
         self._settings = settings
         self._redactor = Redactor(settings.redact)
-        self._stopped = self._in_snapshot = False
+        self._stopped = self._in_snapshot = self._is_stopping = False
         self._sink = SinkGuard(sink)
+        self._own_sink = sink
         self._meter = open_meter(exact_peak=settings.exact_peak)
         production = settings.mode == "production"
         max_overhead = settings.max_overhead / 2 if production else None
         self._governor = Governor(max_overhead)
         self._attribution = Attribution()
         self._probes = ProbeSet(warn)
+        self._wanted = list(probes)
         self._probe_names = [probe.name for probe in probes]
         # Before the probes start: they would take the modules that it loads for imports of the program's.
         self._recorder = make_phase_recorder(
@@ -89,26 +96,44 @@ class Session:
             window=self._sink.window,
             max_overhead=max_overhead,
         )
-        self._record_begin()
-        try:
-            self._probes.start(probes, self._context())
-        except BaseException:
-            self._sink.close()
-            self._meter.close()
-            raise
-        self._tell_other_name(sink)
         self._signal: SnapshotSignal | None = None
+        self._lifetime: workers.Lifetime | None = None
+        self._previous_tracer: Tracer | None = None
+        self._end: tuple[int, int, int] | None = None
+        # What a stop has yet to do: it may be interrupted anywhere, and so may `begin`.
+        self._steps = [
+            self._leave_phases,
+            self._finish,
+            self._stop_probes,
+            self._record_end,
+            self._sink.close,
+            self._meter.close,
+            self._withdraw,
+            self._forget,
+        ]
+
+    def begin(self) -> None:
+        """Switch everything on. If this raises, `stop` takes back what was done.
+
+        Raises:
+            ProbeUnavailable: if a probe named in the setting `required` cannot work here.
+        """
+        settings = self._settings
+        self._record_begin()
+        self._probes.start(self._wanted, self._context())
+        self._tell_other_name()
         if settings.snapshot_signal:
             from .control import SnapshotSignal
 
             self._signal = SnapshotSignal(settings.snapshot_signal, self.snapshot)
         self._lifetime = workers.Lifetime(self._after_fork, self.stop)
-        if self._sink.path is not None and session_id is None:
-            self._first_path = getattr(sink, "first_path", self._sink.path)
-            workers.announce(self.id, settings, self._first_path, getattr(sink, "asked", ""))
+        if self._sink.path is not None and self._is_first:
+            self._first_path = getattr(self._own_sink, "first_path", self._sink.path)
+            workers.announce(self.id, settings, self._first_path, getattr(self._own_sink, "asked", ""))
         copyreg.pickle(type(self._recorder), current_tracer.reduce)
         names.use(self._redactor.text)
-        self._previous_tracer = active.install(self._recorder)  # there is one if FWMEMTRACE_MARKERS is set
+        self._previous_tracer = active.installed()  # there is one if FWMEMTRACE_MARKERS is set
+        active.install(self._recorder)
 
     @property
     def path(self) -> str | None:
@@ -143,36 +168,65 @@ class Session:
         finally:
             self._in_snapshot = False
 
+    @enter_without_signals
     def stop(self) -> None:
         """Switch everything off and complete the trace. A second call does nothing."""
-        if self._stopped:
+        if self._is_stopping:  # this is a signal handler, or another thread
             return
-        self._stopped = True
-        self._ended(self)
-        active.install(self._previous_tracer)
+        try:
+            self._is_stopping = self._stopped = True
+            self._take_steps()
+        finally:
+            self._is_stopping = False
+
+    @enter_without_signals
+    def _take_steps(self, tries: int = _TRIES) -> None:
+        """Take each step whatever becomes of the others: the program goes on, and nothing of ours may stay behind.
+
+        Args:
+            tries: how often a step that a signal handler's exception interrupts is taken anew.
+        """
+        try:
+            while self._steps:
+                try:
+                    self._steps[0]()
+                except Exception as error:
+                    if is_the_programs(error):
+                        raise
+                    warn(f"stopping the session raised {error!r}")
+                del self._steps[0]
+        finally:
+            if self._steps:  # the exception goes on when all is done
+                if not tries:
+                    del self._steps[0]
+                self._take_steps(tries - 1 if tries else 0)
+
+    def _leave_phases(self) -> None:
+        if active.installed() is self._recorder:
+            active.install(self._previous_tracer)
         if self._signal is not None:
             self._signal.close()
-        # Each step runs whatever becomes of the others: the program goes on, and nothing of ours may stay behind.
-        interrupted: BaseException | None = None
-        for step in (self._stop_measuring, self._sink.close, self._meter.close, self._lifetime.over, self._withdraw):
-            try:
-                step()
-            except BaseException as error:
-                if is_the_programs(error):
-                    interrupted = error
-                else:
-                    warn(f"stopping the session raised {error!r}")
-        if interrupted is not None:
-            raise interrupted
 
-    def _stop_measuring(self) -> None:
-        now, rss, peak = self._recorder.finish()
+    def _finish(self) -> None:
+        self._end = self._recorder.finish()
+
+    def _stop_probes(self) -> None:
         self._probes.stop()
-        errors = dict(self._probes.errors)
-        self._sink.emit(SessionEnd(now, rss, max(peak, self._meter.peak_before), self._sink.lost, errors))
+
+    def _record_end(self) -> None:
+        if self._end is not None:
+            now, rss, peak = self._end
+            errors = dict(self._probes.errors)
+            self._sink.emit(SessionEnd(now, rss, max(peak, self._meter.peak_before), self._sink.lost, errors))
 
     def _withdraw(self) -> None:
         workers.withdraw(self.id, self._first_path)
+
+    def _forget(self) -> None:
+        """End the session for the process, last: another one must not begin in the middle of this."""
+        self._ended(self)
+        if self._lifetime is not None:
+            self._lifetime.over()
 
     def __enter__(self) -> Session:
         return self
@@ -203,8 +257,8 @@ class Session:
                 peak_source=self._meter.peak_source,
                 probes=self._probe_names,
                 settings=described_settings(settings, self._redactor),
-                service=settings.service,
-                instance=settings.instance,
+                service=self._redactor.text(settings.service),
+                instance=self._redactor.text(settings.instance),
                 labels=self._redactor.labels(settings.labels),
                 host=os.uname().nodename if hasattr(os, "uname") else "",
                 family=self._family,
@@ -212,13 +266,13 @@ class Session:
             )
         )
 
-    def _tell_other_name(self, sink: Sink) -> None:
+    def _tell_other_name(self) -> None:
         """Say so if the trace file has another name than the one that was asked for."""
-        asked, first = getattr(sink, "asked", None), getattr(sink, "first_path", None)
+        asked, first = getattr(self._own_sink, "asked", None), getattr(self._own_sink, "first_path", None)
         if asked is None or asked == first:
             return
         message = f"{asked} exists already and is kept: this trace is {first}; overwrite=True, or `run -f`, replaces it"
-        self._sink.emit(Note(perf_counter_ns(), "session", message))
+        self._sink.emit(Note(perf_counter_ns(), "session", self._redactor.text(message)))
         if asked not in _told:
             _told.add(asked)
             warn(message)
@@ -244,7 +298,7 @@ class Session:
     def _after_fork(self) -> None:
         """This is a forked worker: go on in a trace of its own, inside the phases that were open at the fork."""
         try:
-            if workers.is_about_to_exec():
+            if workers.is_about_to_exec() or self._stopped:
                 self.leave_to_parent()
             else:
                 self._go_on_in_worker()
@@ -253,15 +307,12 @@ class Session:
 
     def leave_to_parent(self) -> None:
         """In a forked child: give the session up. The parent goes on with it, and this process is not traced."""
-        if self._stopped:
-            return
-        self._stopped = True
-        self._ended(self)
+        self._stopped, self._steps = True, []
+        self._forget()
         active.install(None)
         self._recorder.forget()
         self._sink.forget()
         self._meter.forget()
-        self._lifetime.over()
 
     def _go_on_in_worker(self) -> None:
         self._meter.forget()
@@ -274,7 +325,7 @@ class Session:
 
     def _recorder_failed(self, error: BaseException) -> None:
         message = f"phases are no longer recorded: reading the memory of this process raised {error!r}"
-        self._sink.emit(Note(perf_counter_ns(), "session", message))
+        self._sink.emit(Note(perf_counter_ns(), "session", self._redactor.text(message)))
         warn(message)
 
 

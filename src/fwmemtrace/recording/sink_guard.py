@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from _thread import RLock
 from time import perf_counter_ns
 
 from ..errors import RecordError, warn
@@ -23,7 +23,7 @@ class SinkGuard:
         self.failure: str | None = None
         self._sink = sink
         self._write = sink.write
-        self._lock = threading.Lock()
+        self._lock = RLock()  # a signal handler may run a phase inside it
         self._left_out = False
 
     @property
@@ -69,11 +69,13 @@ class SinkGuard:
 
     def after_fork(self, pid: int) -> None:
         """This is a forked worker: let the sink start over, if it can."""
-        self._lock = threading.Lock()
+        self._lock = RLock()
         self._lost = 0
         try:
             after_fork(self._sink, pid)
         except Exception as error:
+            if is_the_programs(error):
+                raise
             self._fail(error)
 
     def forget(self) -> None:
@@ -84,13 +86,15 @@ class SinkGuard:
             action()
 
     def close(self) -> None:
-        """Close the sink. Later records are dropped."""
+        """Close the sink. Later records are dropped. If a signal handler raises in the middle of it, call it again."""
         write, self._write = self._write, _drop
         if write == self._count_lost:
             return
         try:
             close(self._sink)
         except Exception as error:
+            if is_the_programs(error):
+                raise
             self._fail(error)
 
     def _leave_out(self, error: RecordError) -> None:
@@ -112,6 +116,8 @@ class SinkGuard:
         try:
             close(self._sink)
         except Exception as second:
+            if is_the_programs(second):
+                raise
             warn(f"the sink {name} raised {second!r} when it was closed")
 
     def _count_lost(self, record: Record) -> None:

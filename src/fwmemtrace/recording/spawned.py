@@ -1,7 +1,9 @@
 """Has workers that multiprocessing spawns join the session, though their program does not import this package.
 
 A spawned worker first unpickles what its parent has prepared for it. An object is added there whose unpickling imports
-this package, which joins the session by itself. So the imports of the worker's program are traced too.
+this package, which joins the session by itself. So the imports of the worker's program are traced too. It brings what
+the session has put into the parent's environment: the server of multiprocessing's method "forkserver" keeps that of the
+moment when it was started, perhaps in an earlier session.
 """
 
 from __future__ import annotations
@@ -73,7 +75,7 @@ def _patch(spawn: ModuleType, variable: str) -> None:
     def get_preparation_data(name: str) -> dict[str, Any]:
         data: dict[str, Any] = prepare(name)
         if variable in os.environ:
-            data[_KEY] = _Joining()
+            data[_KEY] = _Joining(variable, os.environ[variable])
         return data
 
     setattr(get_preparation_data, _ORIGINAL, prepare)
@@ -83,9 +85,17 @@ def _patch(spawn: ModuleType, variable: str) -> None:
 class _Joining:
     """Unpickling it imports this package; where that is impossible, the worker continues without it."""
 
+    def __init__(self, variable: str, value: str) -> None:
+        self._variable = variable
+        self._value = value
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return eval, (_IMPORT, {})
+        return eval, (_JOIN, {"variable": self._variable, "value": self._value})
 
 
 # Plain source: a worker whose path lacks this package must be able to unpickle it too.
-_IMPORT = "(lambda find: find('fwmemtrace') and __import__('fwmemtrace'))(__import__('importlib.util').util.find_spec)"
+_JOIN = (
+    "[__import__('os').environ.__setitem__(variable, value),"
+    " __import__('importlib.util').util.find_spec('fwmemtrace')"
+    " and __import__('fwmemtrace.recording.switch').recording.switch.join_parent()]"
+)

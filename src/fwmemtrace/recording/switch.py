@@ -1,34 +1,34 @@
-"""`session`, `start`, `stop`: switch the session of this process on and off, from the program or the environment."""
+"""`session`, `start`, `stop`, `snapshot`: switch the session of this process on and off.
+
+Signal handlers may call these at any moment, and threads at once. So this module is loaded with the package, knows what
+is being started before anything else is imported, and imports the rest, in `starting`, in its functions.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING
+from _thread import get_ident
 
-from .. import config
-from ..config import Settings
 from ..errors import SessionError, SinkError, warn
 from ..foreign_errors import is_the_programs
-from ..probes.base import Probe
-from ..records import Record
-from ..sinks.base import Sink
-from ..sinks.callback import CallbackSink
-from ..system import interpreters
-from ..system.family import family
 from ..tracing import active
-from . import workers
-from .from_settings import make_probes, make_sink
-from .session import Session
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
     from typing import Unpack
 
+    from ..config import Settings
+    from ..probes.base import Probe
+    from ..sinks.base import Sink
     from .arguments import SessionArguments, SettingsArguments
     from .control import ControlFile
+    from .session import Session
 
 _on: Session | None = None
+_starter = 0  # the thread that is starting a session, 0 for none
+_stop_asked = False  # since it began to
 _control: ControlFile | None = None
 
 
@@ -63,49 +63,27 @@ def session(
         SinkError: if the trace file cannot be created.
         ProbeUnavailable: if a probe named in `required` cannot work here.
     """
-    own_sink: Sink | None = None
-    if target is not None and not isinstance(target, (str, os.PathLike)):
-        own_sink, target = target, None
-    if sink is not None and not isinstance(sink, str):
-        own_sink, sink = sink, None
-    own_probes: list[Probe] = []
-    if probes is not None and not isinstance(probes, str):
-        own_probes = [probe for probe in probes if isinstance(probe, Probe)]
-        probes = [name for name in probes if not isinstance(name, Probe)]
-    loaded = config.load(
-        {
-            "target": target,
-            "probes": probes,
-            "sink": sink,
-            "interval": interval,
-            "required": required,
-            **settings,
-        }
-    )
-    inheritance = workers.inherited() if _on is None or _on.inherited else None
-    if inheritance is None or own_sink is not None or not workers.same_target(inheritance, loaded):
-        return start_session(loaded, own_sink, own_probes)
-    as_worker = workers.as_worker(inheritance, loaded)
-    try:
-        return start_session(as_worker, None, own_probes, inheritance.session_id)
-    except SinkError as error:  # a pool whose workers end at once would start new ones for ever
-        warn(f"this worker is not traced: {error}")
-        return start_session(as_worker, CallbackSink(_drop), own_probes, inheritance.session_id)
 
+    def begin() -> Session:
+        from . import starting, workers
 
-def _drop(record: Record) -> None:
-    pass
+        loaded, own_sink, own_probes = starting.asked_for(target, probes, sink, interval, required, settings)
+        inheritance = workers.inherited() if _on is None or _on.inherited else None
+        if inheritance is None or own_sink is not None or not workers.same_target(inheritance, loaded):
+            return _begin(loaded, own_sink, own_probes)
+        as_worker = workers.as_worker(inheritance, loaded)
+        try:
+            return _begin(as_worker, None, own_probes, inheritance.session_id)
+        except SinkError as error:  # a pool whose workers end at once would start new ones for ever
+            warn(f"this worker is not traced: {error}")
+            return _begin(as_worker, starting.no_sink(), own_probes, inheritance.session_id)
+
+    return _alone(begin)
 
 
 def start(target: str | os.PathLike[str] | Sink | None = None, **settings: Unpack[SessionArguments]) -> Session:
     """Switch tracing on until `stop()` or the end of the process. Arguments and errors are those of `session`."""
     return session(target, **settings)
-
-
-def _forget(ended: Session) -> None:
-    global _on
-    if _on is ended:
-        _on = None
 
 
 def current_session() -> Session | None:
@@ -116,14 +94,18 @@ def current_session() -> Session | None:
 def stop() -> None:
     """Stop the session that is on.
 
+    In a signal handler or a thread that interrupts `start`, the session ends as soon as it has begun.
+
     Raises:
         SessionError: if no session is on.
     """
-    if _on is None:
-        if active.at_first_use(None):
-            return  # the one that the environment asks for has not begun
+    global _stop_asked
+    if _starter:
+        _stop_asked = True
+    elif _on is not None:
+        _on.stop()
+    elif not active.at_first_use(None):  # else the one that the environment asks for has not begun
         raise SessionError("no session is on; call fwmemtrace.start() first")
-    _on.stop()
 
 
 def snapshot(reason: str = "asked for") -> None:
@@ -132,26 +114,9 @@ def snapshot(reason: str = "asked for") -> None:
     Args:
         reason: why, for the report.
     """
-    if _on is not None:
-        _on.snapshot(reason)
-
-
-def _follow_control_file(settings: Settings) -> None:
-    """Switch the session of these settings off and on as the file says; once in a process."""
-    global _control
-    if _control is not None:
-        return
-    from .control import ControlFile
-
-    def do(word: str) -> None:
-        if word == "snapshot":
-            snapshot("control file")
-        elif word == "off" and _on is not None:
-            _on.stop()
-        elif word == "on" and _on is None:
-            start_session(settings)
-
-    _control = ControlFile(settings.control, do)
+    on = _on
+    if on is not None:
+        on.snapshot(reason)
 
 
 def start_session(
@@ -168,9 +133,33 @@ def start_session(
     Raises:
         SessionError: if a session is on that was not inherited from the parent process, or in a subinterpreter.
     """
+    return _alone(lambda: _begin(settings, sink, probes, session_id))
+
+
+def _alone(begin: Callable[[], Session]) -> Session:
+    """Start a session, and no other one meanwhile: what interrupts this, or runs beside it, may ask to stop it."""
+    global _starter, _stop_asked
+    own = get_ident()
+    if _starter:
+        raise SessionError("a session is just being started in this process; start one at a time")
+    try:
+        _starter = own
+        _stop_asked = False
+        started = begin()
+    finally:
+        _starter = 0
+    if _stop_asked:
+        started.stop()
+    return started
+
+
+def _begin(
+    settings: Settings, sink: Sink | None, probes: Sequence[Probe] = (), session_id: str | None = None
+) -> Session:
     global _on
-    if not interpreters.is_main():
-        raise SessionError("sessions do not work in subinterpreters; start one in the main interpreter of the process")
+    from . import starting
+
+    starting.refuse_subinterpreters()
     active.at_first_use(None)
     if _on is not None and _on.inherited:
         # A worker's session is started unasked: one that the program asks for replaces it.
@@ -182,14 +171,40 @@ def start_session(
         raise SessionError(
             f"a session is already on in this process (pid {os.getpid()}); stop it first, or use phase() inside it"
         )
-    all_probes = make_probes(settings, probes)
-    of_family = family()
-    if sink is None:
-        sink = make_sink(settings, of_family)
-    _on = started = Session(settings, sink, all_probes, _forget, session_id, of_family)
-    if settings.control:
-        _follow_control_file(settings)
-    return started
+    made = starting.make_session(settings, sink, probes, session_id, _forget)
+    try:
+        made.begin()
+        if settings.control:
+            _follow_control_file(settings)
+        _on = made
+    except BaseException:
+        made.stop()
+        raise
+    return made
+
+
+def _forget(ended: Session) -> None:
+    global _on
+    if _on is ended:
+        _on = None
+
+
+def _follow_control_file(settings: Settings) -> None:
+    """Switch the session of these settings off and on as the file says; once in a process."""
+    global _control
+    if _control is not None:
+        return
+    from .control import ControlFile
+
+    def do(word: str) -> None:
+        if word == "snapshot":
+            snapshot("control file")
+        elif word == "off" and (_on is not None or _starter):
+            stop()
+        elif word == "on" and _on is None:
+            start_session(settings)
+
+    _control = ControlFile(settings.control, do)
 
 
 def start_from_environment(*, worker: bool) -> None:
@@ -202,6 +217,9 @@ def start_from_environment(*, worker: bool) -> None:
         worker: whether this is a worker of multiprocessing.
     """
     with _FailureIsAWarning():
+        from .. import config
+        from . import workers
+
         inheritance = workers.inherited()
         settings = config.load({}) if inheritance is None else inheritance.settings
         if not worker and {*settings.probes, *settings.required} <= {"resident"}:
@@ -210,8 +228,25 @@ def start_from_environment(*, worker: bool) -> None:
             _start_unasked()
 
 
+def join_parent() -> None:
+    """This is a worker of multiprocessing, which knows its parent's session now: join that one if it is another."""
+    with _FailureIsAWarning():
+        from . import workers
+
+        inheritance, known = workers.inherited(), _on
+        if inheritance is None or (known is not None and (not known.inherited or known.id == inheritance.session_id)):
+            return
+        if known is not None:  # an earlier session's: the server that has forked this process was started in it
+            known.stop()
+            if known.path is not None:
+                os.unlink(known.path)
+        _start_unasked()
+
+
 def _start_unasked() -> None:
     with _FailureIsAWarning():
+        from . import workers
+
         inheritance = workers.inherited()
         if inheritance is None:
             session()
@@ -231,3 +266,14 @@ class _FailureIsAWarning:
             return False
         warn(f"this process is not traced: {error}")
         return True
+
+
+def _forget_other_threads() -> None:
+    """This is a forked child: what another thread of the parent was starting will never be on here."""
+    global _starter
+    if _starter != get_ident():
+        _starter = 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_other_threads)

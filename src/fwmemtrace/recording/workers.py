@@ -56,12 +56,12 @@ def announce(session_id: str, settings: Settings, path: str, asked: str = "") ->
 
 
 def withdraw(session_id: str, path: str | None) -> None:
-    """The session is over: later child processes do not join it."""
-    inheritance = inherited()
-    if inheritance is None:
+    """The session is over, if it was announced at all: later child processes do not join it."""
+    if path is None:
         return
-    if (inheritance.session_id, inheritance.settings.target) == (session_id, path):
-        del os.environ[VARIABLE]
+    inheritance = inherited()
+    if inheritance is None or (inheritance.session_id, inheritance.settings.target) == (session_id, path):
+        os.environ.pop(VARIABLE, None)
         forget_spawned_workers()
 
 

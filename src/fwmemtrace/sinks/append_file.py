@@ -7,6 +7,7 @@ import os
 from _thread import RLock
 
 from ..errors import SinkError
+from ..foreign_errors import pass_on
 from ..system.descriptors import GET_MARK, MARK, close, identity, open_marked, read_mark
 
 _NEW = os.O_CREAT | os.O_EXCL
@@ -64,6 +65,7 @@ class AppendFile:
             written = _write(number, whole)
             return written == len(whole) or self._cut_off(written)
         except (OSError, ValueError) as error:
+            pass_on(error)
             return self._not_written(whole, error)
         finally:
             release(lock)
@@ -82,6 +84,7 @@ class AppendFile:
             try:
                 self._reopen()
             except OSError as second:
+                pass_on(second)
                 if second.errno == errno.EBADF:
                     raise
                 return self._not_written(whole, second)
@@ -100,14 +103,15 @@ class AppendFile:
         """
         try:
             number = open_marked(self.path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
-        except OSError:
+        except OSError as error:
+            pass_on(error)
             return
         try:
             if identity(number) == self._identity:
                 os.lseek(number, offset, os.SEEK_SET)
                 os.write(number, data)
-        except OSError:
-            pass
+        except OSError as error:
+            pass_on(error)
         finally:
             close(number)
 
@@ -136,5 +140,5 @@ def release(lock: RLock) -> None:
     """Release a lock, which this thread does not have if a signal handler has raised while it waited for it."""
     try:
         lock.release()
-    except RuntimeError:
-        pass
+    except RuntimeError as error:
+        pass_on(error)

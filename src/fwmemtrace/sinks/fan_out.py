@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import SinkError
+from ..foreign_errors import is_the_programs
 from ..records import Note, Record
 from .base import Sink, after_fork, close
 
@@ -63,6 +64,8 @@ class FanOutSink:
             try:
                 action(sink)
             except Exception as error:
+                if is_the_programs(error):
+                    raise
                 self._drop(sink, error)
         if not self._sinks:
             raise SinkError(f"every sink failed: {self.failures}")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 from ..errors import SinkError
+from ..foreign_errors import is_the_programs
 from ..tracefile.layout import PART_SUFFIX
 from .append_file import AppendFile
 
@@ -94,7 +95,7 @@ def create(
                 _latest[path] = number
             return file
     except OSError as error:
-        if isinstance(error, SinkError):
+        if isinstance(error, SinkError) or is_the_programs(error):
             raise
         raise SinkError(f"{path} cannot be written: {error.strerror}") from error
     raise AssertionError("there is always another number")

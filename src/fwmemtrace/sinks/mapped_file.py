@@ -7,6 +7,7 @@ import os
 
 from .. import core
 from ..errors import SinkError
+from ..foreign_errors import pass_on
 from ..system.descriptors import GET_MARK, MARK, read_mark
 from .append_file import NO_ROOM, AppendFile, release
 
@@ -45,6 +46,7 @@ class MappedFile(AppendFile):
             self._lock.acquire()
             return self._append_to_next(window, whole) or super().append(whole)
         except (OSError, ValueError) as error:
+            pass_on(error)
             return self._not_written(whole, error)
         finally:
             release(self._lock)
@@ -83,8 +85,8 @@ class MappedFile(AppendFile):
                 try:
                     if read_mark(self._number, GET_MARK) != MARK:
                         self._reopen()
-                except (OSError, ValueError, SinkError):  # then the zeros stay, which readers know
-                    pass
+                except (OSError, ValueError, SinkError) as error:  # then the zeros stay, which readers know
+                    pass_on(error)
                 self.window.leave(self._number, *self._identity)
             super().close()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from ..errors import SinkError
+from ..foreign_errors import pass_on
 from ..records import (
     CallTotals,
     CaptureChunk,
@@ -178,6 +179,7 @@ class TraceParts:
         try:
             return self._create()
         except OSError as error:
+            pass_on(error)
             raise SinkError(f"{self._path} cannot go on in a new part: {error.strerror}") from error
 
     def began(self, path: str, size: int) -> None:
@@ -193,8 +195,8 @@ class TraceParts:
             name, _ = self._full.pop(0)
             try:
                 os.unlink(name)
-            except OSError:  # whoever removed it has made room
-                pass
+            except OSError as error:  # whoever removed it has made room
+                pass_on(error)
 
     def _create(self) -> AppendFile:
         for _ in range(_TRIES):

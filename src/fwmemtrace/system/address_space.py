@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..foreign_errors import pass_on
+
 
 def limit() -> int | None:
     """Return RLIMIT_AS in bytes, see getrlimit(2); None for no limit, or where the system has none."""
@@ -9,6 +11,7 @@ def limit() -> int | None:
         from resource import RLIM_INFINITY, RLIMIT_AS, getrlimit
 
         bytes_ = getrlimit(RLIMIT_AS)[0]
-    except (ImportError, OSError, ValueError):
+    except (ImportError, OSError, ValueError) as error:
+        pass_on(error)
         return None
     return None if bytes_ == RLIM_INFINITY else bytes_

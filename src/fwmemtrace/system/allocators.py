@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from ..foreign_errors import pass_on
 from ..records import AllocatorFigures
 from .library_pools import read_pools
 from .other_allocators import HeapSize, find_other_allocator
@@ -78,7 +79,8 @@ def _mallinfo2() -> Callable[[], Any] | None:
 
     try:
         function = ctypes.CDLL(None).mallinfo2
-    except (OSError, AttributeError):  # another C library, or glibc before 2.33
+    except (OSError, AttributeError) as error:  # another C library, or glibc before 2.33
+        pass_on(error)
         return None
 
     class Mallinfo2(ctypes.Structure):
@@ -97,7 +99,8 @@ def _debug_malloc_stats() -> Callable[[], bytes] | None:
         libc = ctypes.CDLL(None)
         fmemopen, fclose = libc.fmemopen, libc.fclose
         stats = ctypes.pythonapi._PyObject_DebugMallocStats  # called with the GIL held
-    except (OSError, AttributeError):
+    except (OSError, AttributeError) as error:
+        pass_on(error)
         return None
     fmemopen.restype = ctypes.c_void_p
     fmemopen.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p]

@@ -7,6 +7,7 @@ import re
 from bisect import bisect_right
 from typing import Literal, TypeAlias
 
+from ..foreign_errors import pass_on
 from .descriptors import read_file
 from .mapped_paths import DEVICE, FILE, SHARED_MEMORY, kind_of
 from .proc import path_of
@@ -23,7 +24,8 @@ class BackingMap:
     def __init__(self) -> None:
         try:
             text = read_file(path_of("maps"))
-        except OSError:
+        except OSError as error:
+            pass_on(error)
             text = b""
         self._starts: list[int] = []
         self._ends: list[tuple[int, Backing]] = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from ..foreign_errors import pass_on
 from . import proc
 from .held_reads import read_at_once
 
@@ -73,7 +74,8 @@ def _around(process: str, controller: str) -> list[Group]:
         entries = [line.split(":", 2) for line in lines]
         own = next((entry[2] for entry in entries if controller in entry[1].split(",")), None)
         mounts = _mounts(read_at_once(f"{process}/mountinfo").decode(errors="replace"), controller)
-    except (OSError, IndexError):
+    except (OSError, IndexError) as error:
+        pass_on(error)
         return []
     if own is None:
         return []
@@ -111,7 +113,8 @@ def figure(group: Group, name: str) -> int | None:
     """Read a figure of a group in bytes; None for "max", or where this kernel or this group has no such file."""
     try:
         text = read_at_once(_file(group, name)).strip()
-    except OSError:
+    except OSError as error:
+        pass_on(error)
         return None
     return int(text) if text.isdigit() and int(text) < _NO_LIMIT else None
 

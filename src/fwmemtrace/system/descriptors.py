@@ -14,6 +14,8 @@ from __future__ import annotations
 import errno
 import os
 
+from ..foreign_errors import pass_on
+
 try:
     from fcntl import F_DUPFD_CLOEXEC, fcntl
 except ImportError:  # Windows does not inherit handles, nor does a program close them by range
@@ -47,7 +49,8 @@ def is_ours(number: int) -> bool:
         if GET_MARK >= 0 and fcntl(number, GET_MARK) == MARK:
             return True
         return number in _unmarked and _unmarked[number] == identity(number)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        pass_on(error)
         return False
 
 
@@ -61,8 +64,8 @@ def _mark(number: int) -> None:
         if _SET_MARK >= 0:
             fcntl(number, _SET_MARK, MARK)
             return
-    except OSError:  # a sandbox may not know it
-        pass
+    except OSError as error:  # a sandbox may not know it
+        pass_on(error)
     _unmarked[number] = identity(number)
 
 
@@ -130,6 +133,7 @@ def adopt(number: int, path: str) -> int:
                 os.close(high)
                 high = fcntl(number, F_DUPFD_CLOEXEC, high + 1)
     except (OSError, ValueError) as error:
+        pass_on(error)
         if getattr(error, "errno", 0) == errno.EBADF:
             return -1
     try:
@@ -138,7 +142,8 @@ def adopt(number: int, path: str) -> int:
             if high != number:
                 os.close(high)
             return -1
-    except OSError:
+    except OSError as error:
+        pass_on(error)
         return -1
     _mark(high)
     if high != number:

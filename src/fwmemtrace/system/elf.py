@@ -7,6 +7,7 @@ import stat
 import struct
 from functools import cache
 
+from ..foreign_errors import pass_on
 from .proc import PAGE_SIZE
 
 TYPE_CHECKING = False
@@ -59,7 +60,8 @@ def _zeroed(path: str) -> dict[int, int]:
     try:
         with open_library(path) as file:
             segments = _segments(file)
-    except OSError:
+    except OSError as error:
+        pass_on(error)
         return {}
     by_end = {}
     for kind, _, offset, address, _, in_file, in_memory, _ in segments:
@@ -84,7 +86,8 @@ def build_of(path: str) -> str | None:
                     if build_id := _build_id(file.read(min(size, _NOTES_AT_MOST))):
                         return build_id
             return f"{length} bytes"
-    except OSError:
+    except OSError as error:
+        pass_on(error)
         return None
 
 

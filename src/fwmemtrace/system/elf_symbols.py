@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from ..foreign_errors import pass_on
 from .elf import HEADER, SECTION, first_address, open_library
 
 TYPE_CHECKING = False
@@ -46,7 +47,8 @@ def find_symbol(path: str, name: bytes) -> int | None:
             file.seek(entry)
             value: int = _SYMBOL.unpack(file.read(_SYMBOL.size))[4]
             return value - first_address(file)
-    except (OSError, struct.error):
+    except (OSError, struct.error) as error:
+        pass_on(error)
         return None
 
 

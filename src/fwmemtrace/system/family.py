@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from ..foreign_errors import pass_on
 from .held_reads import read_at_once
 
 _PARENT, _STARTED, _STACK = 1, 19, 25  # fields behind the process's name; see proc_pid_stat(5)
@@ -31,7 +32,8 @@ def family() -> str:
                 break
             pid, fields = parent
         return f"{_machine()}-{pid}-{fields[_STARTED].decode()}"
-    except (OSError, IndexError, ValueError):
+    except (OSError, IndexError, ValueError) as error:
+        pass_on(error)
         return ""
 
 
@@ -49,7 +51,8 @@ def is_running(pid: int, its_family: str, time_ns: int) -> bool:
         fields = _fields(pid)
         started_ns = int(fields[_STARTED]) / os.sysconf("SC_CLK_TCK") * 1e9
         return fields[0] not in _DEAD and started_ns <= time_ns
-    except (OSError, IndexError, ValueError):
+    except (OSError, IndexError, ValueError) as error:
+        pass_on(error)
         return False
 
 

@@ -2,34 +2,44 @@
 
 Millions of new tuples, or a list of all objects, would make it walk over the program's whole heap again and again. And
 a collection that the tracer's own objects set off would free the program's garbage in the middle of a reading.
+
+A program whose collector stays off runs out of memory. So a signal handler may raise anywhere in here.
 """
 
 from __future__ import annotations
 
 import gc
 
+from ..foreign_errors import enter_without_signals
+
 _pauses: list[None] = []  # one for each pause of a collector that was on; a number would need a lock
 
 
 def pause_collector() -> bool:
-    """Switch the collector off.
+    """Switch the collector off. The next instruction must begin the `try` block at whose end it is resumed.
 
     Returns:
         Whether it was on, for `resume_collector`.
     """
     was_enabled = gc.isenabled()
     if was_enabled:
-        _pauses.append(None)
-        gc.disable()
+        try:
+            _pauses.append(None)
+            gc.disable()
+        except BaseException:
+            resume_collector(was_enabled)
+            raise
     return was_enabled
 
 
+@enter_without_signals
 def resume_collector(was_enabled: bool) -> None:
     """Restore what `pause_collector` changed."""
     if was_enabled:
-        gc.enable()
-        if _pauses:
-            _pauses.pop()
+        try:
+            del _pauses[:1]
+        finally:
+            gc.enable()
 
 
 def resume_after_fork() -> None:
@@ -52,5 +62,6 @@ class CollectorPaused:
     def __enter__(self) -> None:
         self._was_enabled = pause_collector()
 
+    @enter_without_signals
     def __exit__(self, *exception: object) -> None:
         resume_collector(self._was_enabled)

@@ -14,6 +14,7 @@ from functools import cache
 from typing import NamedTuple
 
 from .. import core
+from ..foreign_errors import pass_on
 from . import proc
 from .descriptors import adopt, close, is_ours, read_file
 
@@ -37,7 +38,8 @@ def _calls() -> _Calls | None:
         return _Calls(compiled.held_open, compiled.held_read, compiled.held_close)
     try:
         return _calls_of_ctypes()
-    except (ImportError, OSError, TypeError, AttributeError):
+    except (ImportError, OSError, TypeError, AttributeError) as error:
+        pass_on(error)
         return None
 
 

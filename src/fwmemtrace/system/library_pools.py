@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 
+from ..foreign_errors import pass_on
 from ..records import PoolFigures
 from .descriptors import read_file
 from .other_allocators import HeapSize, jemalloc_reader
@@ -36,7 +37,8 @@ def _arrow() -> list[PoolFigures]:
     try:
         pool = get_pool()
         allocator, in_use, peak = pool.backend_name, pool.bytes_allocated(), pool.max_memory()
-    except Exception:  # whatever a version of it raises, the ledger goes on without the figure
+    except Exception as error:  # whatever a version of it raises, the ledger goes on without the figure
+        pass_on(error)
         return []
     if allocator == "system" or not peak:  # "system" is malloc, whose figures have it already
         return []
@@ -62,7 +64,8 @@ def _duckdb_reader(path: str) -> Callable[[], HeapSize | None] | None:
         library = ctypes.CDLL(path)
         state = ctypes.c_int.in_dll(library, "duckdb_je_malloc_init_state")
         read = jemalloc_reader(library.duckdb_je_mallctl)
-    except (OSError, AttributeError, ValueError):  # a build without it, such as those for macOS
+    except (OSError, AttributeError, ValueError) as error:  # a build without it, such as those for macOS
+        pass_on(error)
         return None
     return lambda: None if state.value else read()  # 0 once it is initialised
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..foreign_errors import pass_on
 from .meter import Meter
 
 
@@ -15,7 +16,8 @@ def open_meter(*, exact_peak: bool = True) -> Meter:
         from .proc_meter import ProcMeter
 
         return ProcMeter(exact_peak=exact_peak)
-    except (OSError, ImportError, ValueError):
+    except (OSError, ImportError, ValueError) as error:
+        pass_on(error)
         from .psutil_meter import PsutilMeter
 
         return PsutilMeter()

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ..foreign_errors import pass_on
+
 
 class HeapSize(NamedTuple):
     """The size of an allocator's heap, in bytes."""
@@ -35,7 +37,8 @@ def find_other_allocator() -> OtherAllocator | None:
 
     try:
         process = ctypes.CDLL(None)
-    except (OSError, TypeError):  # Windows
+    except (OSError, TypeError) as error:  # Windows
+        pass_on(error)
         return None
     for name, symbol, make in (
         ("jemalloc", "mallctl", jemalloc_reader),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from ..foreign_errors import pass_on
 from .descriptors import close
 from .proc import PAGE_SIZE, open_file
 
@@ -61,7 +62,8 @@ class OwnMemory:
             return b""
         try:
             return os.pread(self._memory, length, address)
-        except (OSError, OverflowError):
+        except (OSError, OverflowError) as error:
+            pass_on(error)
             return b""
 
     def pages(self, start: int, end: int) -> PageFlags:
@@ -96,12 +98,14 @@ class OwnMemory:
             return b""
         try:
             return os.pread(self._pagemap, (end - first) * _ENTRY_SIZE, first * _ENTRY_SIZE)[_LAST_BYTE::_ENTRY_SIZE]
-        except (OSError, OverflowError):
+        except (OSError, OverflowError) as error:
+            pass_on(error)
             return b""
 
 
 def _open_or_none(name: str) -> int | None:
     try:
         return open_file(name)
-    except OSError:
+    except OSError as error:
+        pass_on(error)
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..foreign_errors import pass_on
 from .cgroup import Group
 from .held_reads import read_at_once
 
@@ -21,7 +22,8 @@ def memory_pressure(around: list[Group]) -> float | None:
     for path in (*(f"{group.folder}/memory.pressure" for group in around), _OF_THE_MACHINE):
         try:
             return parse(read_at_once(path))
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            pass_on(error)
             continue
     return None
 

@@ -10,6 +10,7 @@ from errno import EBADF
 from time import perf_counter_ns
 from typing import TypeVar
 
+from ..foreign_errors import pass_on
 from .descriptors import GET_MARK, MARK, close, is_ours, read_file, read_mark
 from .meter import MemoryUsage
 from .proc import PAGE_SIZE, open_file, path_of
@@ -57,8 +58,12 @@ class ProcMeter:
                     found = int(raw.split(None, 2)[1]) * PAGE_SIZE
                     latest[0] = raw, found
                     return found
-            except (OSError, ValueError, IndexError):  # the program has closed it, and the number is another file's
-                pass
+            except (
+                OSError,
+                ValueError,
+                IndexError,
+            ) as error:  # the program has closed it: another file
+                pass_on(error)
             raw = self._again("statm", number, lambda number: pread(number, 64, 0))
             found = int(raw.split(None, 2)[1]) * PAGE_SIZE
             latest[0] = raw, found
@@ -71,7 +76,8 @@ class ProcMeter:
         try:
             self._resets = exact_peak and self._open("clear_refs") >= 0
             self.reset_peak()
-        except OSError:  # a container may forbid it
+        except OSError as error:  # a container may forbid it
+            pass_on(error)
             self._resets = False
         if not self._resets:
             self.peak_source = "sampled"
@@ -109,8 +115,8 @@ class ProcMeter:
             if is_ours(number):
                 try:
                     return os.pread(number, size, 0)
-                except OSError:  # closed just now
-                    pass
+                except OSError as error:  # closed just now
+                    pass_on(error)
             return self._again(name, number, lambda number: os.pread(number, size, 0))
 
     def _again(self, name: str, closed: int, action: Callable[[int], _T]) -> _T:
@@ -157,8 +163,8 @@ class ProcMeter:
             if read_mark(number, GET_MARK) == MARK:
                 os.write(number, _RESET_HIGH_WATER_MARK)
                 return
-        except (OSError, ValueError):  # closed
-            pass
+        except (OSError, ValueError) as error:  # closed
+            pass_on(error)
         try:
             self._again("clear_refs", number, lambda number: os.write(number, _RESET_HIGH_WATER_MARK))
         except PermissionError:  # the program has given up its rights, and closed the descriptor

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 _MOST = 1024
-_TOKEN = 20  # characters; shorter ones are no tokens
+_TOKEN = 13  # characters; shorter ones are no tokens, nor numbers of cards
 
 clean: set[str] = set()  # names that have been looked at
 _redact: Callable[[str], str] | None = None

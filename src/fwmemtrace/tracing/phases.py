@@ -7,6 +7,7 @@ slots. The current phase is a context variable: asyncio tasks inherit it, thread
 from __future__ import annotations
 
 from ..errors import PhaseError
+from ..foreign_errors import enter_without_signals
 from ..values import LONGEST_TEXT, scalar, short, type_text
 from .decorators import decorate
 from .names import admit, admit_literal, clean
@@ -33,8 +34,6 @@ _idle: dict[str, Phase] = {}
 # Names and paths of phases that the traced process remembers, here and in the probes (see `probes.path_table`): a
 # program that makes up names, such as one for each request, must not fill its memory with them.
 MOST_PATHS = 1024
-_RESUME = (lambda: None).__code__.co_code[0]
-_AFTER_AWAIT = 3
 _METHODS = (classmethod, staticmethod)
 _NUMBERS = frozenset({int, float, bool})  # types of attributes that are recorded as they are
 
@@ -156,26 +155,8 @@ class Phase:
         return decorated
 
 
-def _enter_without_signals(function: F) -> F:
-    """Let no signal handler run at the entry of a function, before it has begun.
-
-    The interpreter runs them at a function's first instruction, RESUME, unless its argument says that the function goes
-    on after an `await`. One that raises at the entry of `__exit__` would leave the phase open for good, and all later
-    ones inside it: nothing calls `__exit__` again.
-    """
-    code = function.__code__
-    instructions = bytearray(code.co_code)
-    for at in range(0, len(instructions), 2):
-        if instructions[at] == _RESUME:
-            if instructions[at + 1] == 0:
-                instructions[at + 1] = _AFTER_AWAIT
-            break
-    function.__code__ = code.replace(co_code=bytes(instructions))
-    return function
-
-
-Phase.__exit__ = _enter_without_signals(Phase.__exit__)  # type: ignore[method-assign]
-Phase.__aexit__ = _enter_without_signals(Phase.__aexit__)  # type: ignore[method-assign]
+Phase.__exit__ = enter_without_signals(Phase.__exit__)  # type: ignore[method-assign]
+Phase.__aexit__ = enter_without_signals(Phase.__aexit__)  # type: ignore[method-assign]
 
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from typing import ClassVar
 import msgspec
 
 from ...errors import ProbeUnavailable
+from ...foreign_errors import pass_on
 from ...records import MappingRow, MappingsEdge, MappingsReading
 from ...system import proc, smaps
 from ...system.allocators import AllocatorReader
@@ -79,6 +80,7 @@ class MappingsProbe(Probe):
         try:
             close(proc.open_file("smaps"))
         except OSError as error:
+            pass_on(error)
             raise ProbeUnavailable(
                 f"{proc.path_of('smaps')} cannot be read ({error}): the ledger needs Linux with /proc mounted; "
                 "leave mappings out"

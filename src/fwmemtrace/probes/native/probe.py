@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from ...errors import ProbeUnavailable
+from ...foreign_errors import is_the_programs
 from ...records import CaptureChunk, Overhead
 from ...system.allocators import read_malloc_in_use
 from ...tracefile.layout import CAPTURE_SUFFIX
@@ -66,6 +67,8 @@ class NativeProbe(Probe):
                     trace_python_allocators=settings.python_allocators,
                 )
         except Exception as error:
+            if is_the_programs(error):
+                raise
             raise ProbeUnavailable(
                 f"memray cannot write its capture {path} ({error}); choose a trace file in an existing, writable "
                 "folder, on a file system that supports memory mapping"
@@ -75,6 +78,8 @@ class NativeProbe(Probe):
             _in_a_thread(tracker.__enter__)
         except Exception as error:
             os.unlink(path)
+            if is_the_programs(error):
+                raise
             if not isinstance(error, RuntimeError) or "active" not in str(error):
                 raise ProbeUnavailable(f"memray's tracker cannot start: {error}") from error
             self._context.note(

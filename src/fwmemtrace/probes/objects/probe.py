@@ -7,10 +7,12 @@ from sys import getsizeof
 from time import perf_counter_ns
 from typing import ClassVar
 
+import msgspec
+
 from ...heap.census import Census, take_census, totals, type_name
 from ...heap.reference_chains import ReferenceChain, chain_to, examples
 from ...paths import PhasePath, write
-from ...records import ObjectCensus, ObjectHolder, ObjectRow
+from ...records import HolderStep, ObjectCensus, ObjectHolder, ObjectRow
 from ...system.garbage_collector import CollectorPaused
 from ...tracing.phases import MOST_PATHS
 from ...tracing.span import Span
@@ -97,7 +99,13 @@ class ObjectsProbe(Probe):
             for grown in self._grown.largest(wanted, census):
                 found = find_holder(grown, census)
                 if found is not None:
-                    self._context.emit(found)
+                    self._context.emit(self._without_secrets(found))
+
+    def _without_secrets(self, found: ObjectHolder) -> ObjectHolder:
+        """Return a holder without secrets: a program may have them as keys of a dict."""
+        redact = self._context.redact
+        chain = [HolderStep(step.type, redact(step.link), step.name) for step in found.chain]
+        return msgspec.structs.replace(found, chain=chain)
 
     def _is_wanted(self, path: PhasePath) -> bool:
         """Return whether this run of a phase has a census. Counts it."""

@@ -68,8 +68,8 @@ class PythonHeapProbe(Probe):
         self._peaks = PeakMeter(self._peak, _tracemalloc.reset_peak)
         add_exclusion_hooks(self._close_window, self._skip_window)
         if not _tracemalloc.is_tracing():
+            self._started = True  # before it is on: a signal handler may raise right after
             _tracemalloc.start(context.settings.frames)
-            self._started = True
         elif _tracemalloc.get_traceback_limit() != context.settings.frames:
             context.note(
                 f"tracemalloc was already on with {_tracemalloc.get_traceback_limit()} frames per allocation: "

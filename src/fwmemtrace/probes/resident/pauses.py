@@ -90,7 +90,8 @@ class PlainPauses:
         return None if self._stopped.acquire(timeout=pause_s) else ()
 
     def stop(self) -> None:
-        self._stopped.release()
+        if self._stopped.locked():  # a signal handler may have raised in an earlier call
+            self._stopped.release()
 
 
 class WatchedPauses:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import ClassVar
 
-from ...foreign_errors import is_passing
+from ...foreign_errors import is_passing, pass_on
 from ...records import AddressSpaceLimit, CgroupReading, Footprint
 from ...system import address_space
 from ...system.cgroup import Group, figure, memory_groups, tightest
@@ -58,6 +58,7 @@ class ResidentProbe(Probe):
         self._read_limits()
         if context.settings.interval:
             self._timeline = Timeline(context, self._read_limits, forked=self._forked, triggers=self._triggers())
+            self._timeline.begin()
 
     def _triggers(self) -> Triggers | None:
         settings = self._context.settings
@@ -102,6 +103,7 @@ class ResidentProbe(Probe):
         try:
             usage = self._context.meter.usage()
         except (OSError, KeyError) as error:
+            pass_on(error)
             if is_passing(error):
                 return
             self._footprints = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from itertools import dropwhile, islice
 from os.path import dirname
 from time import perf_counter_ns
@@ -32,7 +33,7 @@ def take(context: ProbeContext, reason: str, limit_bytes: int | None) -> None:
     """
     reason = context.redact(reason)
     rss = context.meter.rss()
-    threads = _threads()
+    threads = _threads(context.redact)
     context.emit(Snapshot(perf_counter_ns(), reason, rss, limit_bytes, threads))
     where = "; ".join(f"{thread.name} in {_place(thread)}" for thread in threads[:_SHOWN] if thread.frames)
     context.emit(Note(perf_counter_ns(), "snapshot", f"{reason}: RSS {format_bytes(rss)}; {where}"))
@@ -66,7 +67,7 @@ def _take_allocations(context: ProbeContext) -> None:
     context.emit(Note(perf_counter_ns(), "snapshot", f"largest allocations: {shown}"))
 
 
-def _threads() -> list[ThreadStack]:
+def _threads(redact: Callable[[str], str]) -> list[ThreadStack]:
     """Return where all threads of the program are, without frames of the tracer's that are innermost."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     found = []
@@ -74,8 +75,8 @@ def _threads() -> list[ThreadStack]:
         inside = dropwhile(lambda step: step[0].co_filename.startswith(_OURS), stack_of(frame).frames())
         frames = [(code.co_qualname, code.co_filename, line_of(code, at)) for code, at in islice(inside, _DEEPEST)]
         if frames:  # else it is a thread of the tracer's
-            found.append(ThreadStack(names.get(ident, str(ident)), frames))
-    main = threading.main_thread().name
+            found.append(ThreadStack(redact(names.get(ident, str(ident))), frames))
+    main = redact(threading.main_thread().name)
     return sorted(found, key=lambda thread: thread.name != main)
 
 

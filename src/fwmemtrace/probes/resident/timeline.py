@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
+from _thread import RLock
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns, thread_time_ns
 
-from ...foreign_errors import is_passing
+from ...foreign_errors import is_passing, pass_on
 from ...records import Sample
 from ...system.held_reads import HeldReads
 from ...system.own_thread import OwnThread
@@ -43,7 +43,7 @@ _CLOSE_LOOK_SHARE, _CLOSE_LOOK_ADVANCE_NS = 0.005, 10_000_000
 
 
 class Timeline:
-    """A thread that samples RSS.
+    """A thread that samples RSS, from `begin` on.
 
     Args:
         context: the probe's.
@@ -71,6 +71,13 @@ class Timeline:
         self._points = Points(self._interval_ns, adapts=self._keeps_to_share)
         self._budget = context.governor.for_probe(_SHARE, advance_ns=_ADVANCE_NS)
         self._files = HeldReads()
+        try:
+            self._prepare(context, forked=forked)
+        except BaseException:  # a signal handler's, for one: nobody else has the files
+            self._files.close()
+            raise
+
+    def _prepare(self, context: ProbeContext, *, forked: bool) -> None:
         has_proc = context.meter.page_faults() >= 0
         self._rss = self._held_rss if has_proc else context.meter.rss
         accounted = context.attribution.now
@@ -91,12 +98,23 @@ class Timeline:
         self._pauses = pauses_for(self._files, self._running.files) if has_proc and not forked else PlainPauses()
         self._accounted_before = accounted()
         context.attribution.follow()
-        self._turn = threading.Lock()  # held during each look
+        self._turn = RLock()  # held during each look
         self._over = False
         self._work = BackgroundWork(self)
+        self._thread: OwnThread | None = None
+
+    def begin(self) -> None:
+        """Start the thread: not before somebody can stop it, as a signal handler may raise in the meantime."""
         self._thread = OwnThread(self._run)
 
     def _run(self) -> None:
+        try:
+            self._look_until_stopped()
+        finally:
+            with self._turn:  # `stop` may have closed the files while this thread was about to read them
+                self._files.close()
+
+    def _look_until_stopped(self) -> None:
         while True:
             try:
                 self._sample()
@@ -172,17 +190,22 @@ class Timeline:
 
     def stop(self) -> None:
         """Stop sampling; the changes of RSS since the last look are recorded."""
+        self._pauses.stop()
         self._work.over()
         if self._close_look is not None:
             self._close_look.stop()
-        self._pauses.stop()
-        if self._turn.acquire(timeout=1.0):  # the thread itself may need many turns to end, where others compute
-            self._over = True
-            try:
+        try:  # inside, so that an exception of a signal handler leaves it released
+            # The thread itself may need many turns to end, where others compute.
+            if self._turn.acquire(timeout=1.0):
+                self._over = True
                 self._rises.finish(self._rss(), perf_counter_ns())
                 self._files.close()
-            finally:
+        finally:
+            try:
                 self._turn.release()
+            except RuntimeError as error:  # the thread has it
+                pass_on(error)
+        if self._over and self._thread is not None:
             self._thread.join(timeout=_ENDS_WITHIN_S)
 
     def after_fork(self) -> None:

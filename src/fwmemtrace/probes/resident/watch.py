@@ -114,8 +114,10 @@ class Watch:
             if new < 0:  # another thread of the same identifier
                 new = faults
             self._reading += 1
-            self._read(thread, new, frame.f_back or frame if event == "call" else frame)
-            self._reading -= 1
+            try:
+                self._read(thread, new, frame.f_back or frame if event == "call" else frame)
+            finally:
+                self._reading -= 1
         self._latest = thread
         self.spent_ns += perf_counter_ns() - began + _AROUND_NS
 
