@@ -212,7 +212,8 @@ static PyObject *threads_of(const RssWatch *self, const RssSample *sample) {
     return list;
 }
 
-static PyObject *found(RssWatch *self) {
+static PyObject *take(RssWatch *self, PyObject *nothing) {
+    (void)nothing;
     PyObject *list = PyList_New(0);
     for (uint32_t at = 0; list && at < self->sample_count; at++) {
         const RssSample *sample = &self->samples[at];
@@ -256,8 +257,7 @@ static PyObject *wait_for_change(RssWatch *self, PyObject *arguments) {
     Py_BEGIN_ALLOW_THREADS
     readable = watch(self, &wait);
     Py_END_ALLOW_THREADS
-    if (!readable) Py_RETURN_NONE;
-    return found(self);
+    return PyBool_FromLong(readable);
 }
 
 static PyObject *stop(RssWatch *self, PyObject *nothing) {
@@ -297,7 +297,8 @@ static PyMemberDef members[] = {
 
 static PyMethodDef methods[] = {
     {"wait", (PyCFunction)wait_for_change, METH_VARARGS,
-     "Wait for RSS to change, for at most limit_ns; return samples, new codes, and how many were known; or None."},
+     "Wait for RSS to change, for at most limit_ns; return False if the file is not ours."},
+    {"take", (PyCFunction)take, METH_NOARGS, "Return the samples, new codes, and how many were known."},
     {"stop", (PyCFunction)stop, METH_NOARGS, "End the wait that is under way, and all later ones at once."},
     {NULL, NULL, 0, NULL},
 };

@@ -32,7 +32,8 @@ def files():
 
 def wait(watch, files, *, limit_ns=LATER_NS, rss=None, most=256):
     level = int(files.read("statm").split()[1]) * os.sysconf("SC_PAGESIZE") if rss is None else rss
-    return watch.wait(files.number("statm"), [], level, SOON_NS, LATER_NS, limit_ns, most)
+    assert watch.wait(files.number("statm"), [], level, SOON_NS, LATER_NS, limit_ns, most)
+    return watch.take()
 
 
 def test_it_returns_at_its_limit(files):
@@ -44,10 +45,10 @@ def test_it_returns_at_its_limit(files):
 def test_it_gives_up_where_the_file_is_another_one(files, tmp_path):
     number = os.open(tmp_path, os.O_RDONLY)
     try:
-        assert compiled.RssWatch().wait(number, [], 0, SOON_NS, LATER_NS, NEVER_NS, 256) is None
+        assert compiled.RssWatch().wait(number, [], 0, SOON_NS, LATER_NS, NEVER_NS, 256) is False
     finally:
         os.close(number)
-    assert compiled.RssWatch().wait(number, [], 0, SOON_NS, LATER_NS, NEVER_NS, 256) is None
+    assert compiled.RssWatch().wait(number, [], 0, SOON_NS, LATER_NS, NEVER_NS, 256) is False
 
 
 def test_stop_ends_the_wait(files):
@@ -69,14 +70,14 @@ def test_stop_ends_the_wait(files):
 def test_pauses_end_when_they_are_stopped(files):
     for pauses in (PlainPauses(), pauses_for(files, list)):
         pauses.stop()
-        assert pauses.rest(30.0, 30.0, 0, 256) is None
+        assert not pauses.rest(30.0, 30.0, 0, 256)
 
 
 def test_a_closed_file_costs_one_pause_only(files):
     pauses = pauses_for(files, list)
     assert isinstance(pauses, WatchedPauses)
     os.close(files.number("statm"))
-    assert pauses.rest(0.001, 0.01, 1 << 40, 0) is not None
+    assert pauses.rest(0.001, 0.01, 1 << 40, 0)
 
 
 PROGRAM = """
@@ -93,8 +94,8 @@ def rss():
     return int(files.read("statm").split()[1]) * 4096
 
 def watch():
-    while not OVER:
-        READINGS.extend(pauses.rest(0.001, 0.05, rss(), 256) or ())
+    while not OVER and pauses.rest(0.001, 0.05, rss(), 256):
+        READINGS.extend(pauses.take())
     OVER.append(None)
 
 def grow(size):

@@ -1,9 +1,9 @@
 """Finds the functions behind rises of RSS that are seen only after they have returned.
 
-A request that takes less than the interpreter's switch interval is over when the timeline's thread gets to look: all
-that it sees is the line that waits for the next one. Where rises add up at such a place, the program is watched for a
-few thousand calls by a profile function that reads RSS. Rises at this place are then charged to the functions that made
-RSS rise, in the same proportions.
+A short request is over when the timeline's thread looks: all that it sees is the line that waits for the next one. Such
+rises are charged to the functions that other looks have met while they ran, called from there. Where rises add up at
+such a place, the program is also watched for a few thousand calls by a profile function that reads RSS. Rises at this
+place are then charged to the functions that made RSS rise, in the same proportions.
 """
 
 from __future__ import annotations

@@ -60,8 +60,8 @@ class Pauses(Protocol):
 
     sparing_s: float
 
-    def rest(self, pause_s: float, longest_s: float, rss: int, most: int) -> Sequence[Reading] | None:
-        """Wait.
+    def rest(self, pause_s: float, longest_s: float, rss: int, most: int) -> bool:
+        """Wait. It keeps no new object, since a census of the program's may be under way.
 
         Args:
             pause_s: seconds until RSS is looked at again.
@@ -70,8 +70,11 @@ class Pauses(Protocol):
             most: readings after which this returns; with 0 it returns when RSS has changed.
 
         Returns:
-            What was read meanwhile; None if `stop` was called.
+            Whether to go on; `stop` ends it.
         """
+
+    def take(self) -> Sequence[Reading]:
+        """Return what was read during the latest rest."""
 
     def stop(self) -> None:
         """End the wait that is under way, and all later ones."""
@@ -86,8 +89,11 @@ class PlainPauses:
         self._stopped = threading.Lock()
         self._stopped.acquire()
 
-    def rest(self, pause_s: float, longest_s: float, rss: int, most: int) -> Sequence[Reading] | None:
-        return None if self._stopped.acquire(timeout=pause_s) else ()
+    def rest(self, pause_s: float, longest_s: float, rss: int, most: int) -> bool:
+        return not self._stopped.acquire(timeout=pause_s)
+
+    def take(self) -> Sequence[Reading]:
+        return ()
 
     def stop(self) -> None:
         if self._stopped.locked():  # a signal handler may have raised in an earlier call
@@ -110,24 +116,27 @@ class WatchedPauses:
         self._files = files
         self._thread_files = thread_files
         self._plain = PlainPauses()
+        self._numbers: list[tuple[int, int]] = []  # of the threads' files
         self._codes: list[CodeType] = []
 
-    def rest(self, pause_s: float, longest_s: float, rss: int, most: int) -> Sequence[Reading] | None:
+    def rest(self, pause_s: float, longest_s: float, rss: int, most: int) -> bool:
         step_ns = int(pause_s * _NS)
-        found = self._watch.wait(
+        is_ours = self._watch.wait(
             self._files.number("statm"),
-            self._thread_files(),
+            self._numbers,
             rss,
             step_ns,
             max(step_ns, _LONGEST_STEP_NS),
             int(longest_s * _NS),
             most,
         )
-        if found is None:  # the program has closed the file, which is opened again by the next look
+        if not is_ours:  # the program has closed the file, which is opened again by the next look
             return self._plain.rest(pause_s, longest_s, rss, most)
-        if self._watch.stopped:
-            return None
-        samples, new_codes, known = found
+        return not self._watch.stopped
+
+    def take(self) -> Sequence[Reading]:
+        self._numbers = self._thread_files()
+        samples, new_codes, known = self._watch.take()
         del self._codes[known:]
         if new_codes:
             self._add(new_codes)

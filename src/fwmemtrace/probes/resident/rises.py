@@ -1,9 +1,9 @@
 """Attributes rises of RSS to Python stacks: which code was running while memory grew.
 
-The thread of the timeline looks here every few milliseconds. It reads RSS and takes the stacks
-without letting other threads run in between, so that both are of one moment. A call into C that holds the interpreter
-delays a look until the call returns, at the very line that made it; a call that releases the interpreter is seen while
-it runs.
+With the compiled core, RSS and stacks are read without the interpreter's lock, at any instruction of the program.
+Without it, the thread of the timeline reads RSS and takes the stacks without letting other threads run in between, so
+that both are of one moment. A call into C that holds the interpreter delays such a look until the call returns, at the
+very line that made it; a call that releases the interpreter is seen while it runs.
 
 What modules take while they are imported is left to the probe `imports`, which measures it exactly: their bytes are
 subtracted from each rise.

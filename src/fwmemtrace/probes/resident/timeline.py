@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from _thread import RLock
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from time import perf_counter_ns, thread_time_ns
 
 from ...foreign_errors import is_passing, pass_on
@@ -125,21 +125,21 @@ class Timeline:
                     self._work.over()
                     self._context.note(f"the timeline was switched off: reading memory raised {error!r}")
                     return
-            if self._pauses.rest(_SPARING_S, _SPARING_S, 0, 1) is None:
+            if not self._pauses.rest(_SPARING_S, _SPARING_S, 0, 1):
                 return
 
     def _sample(self) -> None:
         group_rss, group_ns = 0, perf_counter_ns()
         pause, rss, spent = _RISING_S, self._rss(), thread_time_ns()
         longest, most = min(self._interval_ns / 1e9, _LONGEST_S), _MOST_READINGS
-        while (readings := self._pauses.rest(pause, longest, rss, most)) is not None:
+        while self._pauses.rest(pause, longest, rss, most):
             with self._turn:
                 if self._over:
                     return
                 if not self._work.begin():
                     pause = _STEADY_S
                     continue
-                rose = self._take_in(readings)
+                rose = self._take_in()
                 began = perf_counter_ns()
                 rss = self._rss()
                 self._context.tick()
@@ -160,11 +160,11 @@ class Timeline:
                 pause = self._next_pause(pause, rose=rose, waited=perf_counter_ns() - began >= _WAITED_NS)
                 self._work.end()
 
-    def _take_in(self, readings: Sequence[Reading]) -> bool:
-        """Take in what was read during a pause, each reading with what was accounted for at its time."""
+    def _take_in(self) -> bool:
+        """Take in what was read during the pause, each reading with what was accounted for at its time."""
         changes, at = self._context.attribution.take_changes(), 0
         rose = False
-        for reading in readings:
+        for reading in self._pauses.take():
             while at < len(changes) and changes[at][0] <= reading.time_ns:
                 self._accounted_before = changes[at][1]
                 at += 1
