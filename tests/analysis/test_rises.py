@@ -125,3 +125,21 @@ def test_the_parts_add_up(steps, last):
     parts = result.imported_bytes + result.risen_bytes + result.fallen_bytes + result.unattributed_bytes
     assert parts == result.rss_delta_bytes == last - 5
     assert result.risen_bytes == sum(rise.bytes for rise in result.stacks)
+
+
+def test_a_rise_that_is_recorded_late_belongs_to_the_phase_of_its_time():
+    made = fold(
+        (begin(0), OUTSIDE),
+        (SampledStack(1, [("f", OWN, 1)]), OUTSIDE),
+        (PhaseBegin(1, 0, "outer", 11, 10, 0), ("outer",)),
+        (PhaseBegin(2, 1, "inner", 11, 20, 0), ("outer", "inner")),
+        (PhaseEnd(2, 30, 0, 0), ("outer", "inner")),
+        (PhaseBegin(3, 1, "next", 11, 40, 0), ("outer", "next")),
+        (RssChange(5, 1, 1, 11, 1), OUTSIDE),
+        (RssChange(15, 3, 2, 11, 1), OUTSIDE),
+        (RssChange(25, 7, 4, 11, 1), OUTSIDE),
+        (RssChange(35, 15, 8, 11, 1), OUTSIDE),
+        (RssChange(45, 31, 16, 11, 1), OUTSIDE),
+    )
+    sizes = {rise.path: rise.bytes for rise in made.result(1).stacks}
+    assert sizes == {"": 1, "outer": 10, "outer/inner": 4, "outer/next": 16}
