@@ -285,9 +285,15 @@ static PyObject *new(PyTypeObject *type, PyObject *arguments, PyObject *keywords
     self->samples = malloc(MOST_SAMPLES * sizeof *self->samples);
     self->threads = malloc(MOST_SAMPLES * MOST_SAMPLED_THREADS * sizeof *self->threads);
     self->frames = malloc(ROOM * sizeof *self->frames);
-    if (self->copies && self->samples && self->threads && self->frames) return (PyObject *)self;
+    if (!self->copies || !self->samples || !self->threads || !self->frames) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    long copy;
+    if (read_memory((uintptr_t)&self->page_size, &copy, sizeof copy)) return (PyObject *)self;
+    PyErr_SetFromErrno(PyExc_OSError);  // a sandbox may not allow it
     Py_DECREF(self);
-    return PyErr_NoMemory();
+    return NULL;
 }
 
 static PyMemberDef members[] = {

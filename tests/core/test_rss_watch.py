@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import types
 
 import pytest
 
@@ -78,6 +79,14 @@ def test_a_closed_file_costs_one_pause_only(files):
     assert isinstance(pauses, WatchedPauses)
     os.close(files.number("statm"))
     assert pauses.rest(0.001, 0.01, 1 << 40, 0)
+
+
+def test_where_it_may_not_read_frames_the_timeline_looks_itself(files, monkeypatch):
+    def refuse():
+        raise PermissionError
+
+    monkeypatch.setattr(core, "load", lambda: (types.SimpleNamespace(RssWatch=refuse), ""))
+    assert isinstance(pauses_for(files, list), PlainPauses)
 
 
 PROGRAM = """

@@ -11,6 +11,7 @@ import threading
 from typing import NamedTuple, Protocol
 
 from ... import core
+from ...foreign_errors import pass_on
 from ...system.held_reads import HeldReads
 from .running_threads import ThreadReading, without_ours
 
@@ -192,4 +193,10 @@ def pauses_for(files: HeldReads, thread_files: Callable[[], list[tuple[int, int]
         thread_files: returns the files that tell the page faults of threads, by native identifier.
     """
     make = getattr(core.load()[0], "RssWatch", None)
-    return PlainPauses() if make is None else WatchedPauses(make(), files, thread_files)
+    if make is None:
+        return PlainPauses()
+    try:
+        return WatchedPauses(make(), files, thread_files)
+    except OSError as error:  # a sandbox does not let it read other threads' frames
+        pass_on(error)
+        return PlainPauses()
