@@ -10,11 +10,13 @@ import threading
 from collections.abc import Callable
 from functools import cache
 from time import perf_counter_ns
+from typing import NamedTuple
 
-_pending: list[PendingCall] = []  # those that the interpreter still has to make
+_calls: list[_Call] = []  # those that the interpreter still has to make, or makes now
+_marks: list[set[None]] = []  # those that it may still have to clear; it has no references of its own
 
 
-class PendingCall:
+class _Call:
     """Calls a function when it is asked for its truth."""
 
     __slots__ = ("_function",)
@@ -23,62 +25,77 @@ class PendingCall:
         self._function = function
 
     def __bool__(self) -> bool:
-        _pending.remove(self)
-        self._function()
+        try:
+            self._function()
+        finally:
+            _calls.remove(self)
         return False  # the interpreter takes another value for an error
 
-    @property
-    def waits(self) -> bool:
-        """Whether it was left for the interpreter, which has not made it yet."""
-        return self in _pending
 
+def call_in_main_thread(function: Callable[[], None]) -> bool:
+    """Have the main thread call a function between two of its instructions.
 
-def call_in_main_thread(function: Callable[[], None]) -> PendingCall:
-    """Have the main thread call a function between two of its instructions; do nothing where this cannot be."""
-    pending = PendingCall(function)
-    leave = _pending_call()
-    if leave is not None:
-        _pending.append(pending)
-        if leave(pending):
-            _pending.remove(pending)  # the interpreter has too many to make
-    return pending
+    Returns:
+        Whether it will: not while another call is under way, nor where there are no such calls.
+    """
+    api = _api()
+    if api is None or _calls:
+        return False
+    call = _Call(function)
+    _calls.append(call)
+    if api.leave_call(call):  # the interpreter has too many to make
+        _calls.remove(call)
+        return False
+    return True
 
 
 class LastingCall:
     """Tells whether the main thread has run none of its instructions since a moment: it is in one native call.
 
-    To be used by other threads, and only while they have the interpreter.
+    The interpreter clears a set between two of them. To be used by other threads, and only while they have the
+    interpreter.
     """
 
     def __init__(self) -> None:
-        self._pending: PendingCall | None = None
+        self._mark: set[None] = set()
         self._since_ns = 0
 
     def mark(self) -> None:
         """The moment is now, unless an earlier call lasts."""
-        if self._pending is None or not self._pending.waits:
-            self._since_ns = perf_counter_ns()
-            self._pending = call_in_main_thread(_do_nothing)
+        api = _api()
+        # Where there is a profile function, Python 3.11 does not get past the first instruction of a function that a
+        # pending call runs, once another one has been added meanwhile.
+        if self._mark or _calls or api is None:
+            return
+        _marks[:] = [mark for mark in _marks if mark]
+        self._since_ns = perf_counter_ns()
+        self._mark = {None}
+        _marks.append(self._mark)
+        if api.leave_clear(self._mark):
+            self._mark.clear()
 
     def lasts(self, thread: int, time_ns: int) -> bool:
         """Return whether this is the main thread, in the call that it was in when it was marked, before this time."""
-        is_main = thread == threading.main_thread().ident
-        return is_main and time_ns > self._since_ns and self._pending is not None and self._pending.waits
+        return bool(self._mark) and time_ns > self._since_ns and thread == threading.main_thread().ident
 
 
-def _do_nothing() -> None:
-    pass
+class _Api(NamedTuple):
+    """Functions of the interpreter's that leave something for the main thread; they return 0 if that was possible."""
+
+    leave_call: Callable[[_Call], int]
+    leave_clear: Callable[[set[None]], int]
 
 
 @cache
-def _pending_call() -> Callable[[PendingCall], int] | None:
-    """Return a function that leaves a call for the main thread. Looked up once: ctypes makes cyclic garbage of it."""
+def _api() -> _Api | None:
+    """Return them. They are looked up once: ctypes makes cyclic garbage of it."""
     try:
         import ctypes
 
-        add, is_true = ctypes.pythonapi["Py_AddPendingCall"], ctypes.pythonapi["PyObject_IsTrue"]
+        api = ctypes.pythonapi
+        add, is_true, clear = api["Py_AddPendingCall"], api["PyObject_IsTrue"], api["PySet_Clear"]
     except (ImportError, AttributeError):
         return None
     add.argtypes = (ctypes.c_void_p, ctypes.py_object)
-    address = ctypes.cast(is_true, ctypes.c_void_p)
-    return lambda pending: int(add(address, pending))
+    true_at, clear_at = ctypes.cast(is_true, ctypes.c_void_p), ctypes.cast(clear, ctypes.c_void_p)
+    return _Api(lambda call: int(add(true_at, call)), lambda mark: int(add(clear_at, mark)))

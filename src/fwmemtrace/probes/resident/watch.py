@@ -72,8 +72,10 @@ class Watch:
 
     def start(self, events: int) -> None:
         """Watch this many calls and returns, from soon on."""
-        self.asked = True
-        call_in_main_thread(lambda: self._begin(events))
+        self.spent_ns = 0
+        self.asked = True  # before the main thread can begin
+        if not call_in_main_thread(lambda: self._begin(events)):
+            self.asked = False
 
     def _begin(self, events: int) -> None:
         """Runs in the main thread, between two of the program's instructions."""
