@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 PROGRAM = """
 import fwmemtrace
 from fwmemtrace import phase
-with fwmemtrace.session("trace.bin", probes=["native"], required=["native"], python_allocators={allocators}):
+with fwmemtrace.session("trace.bin", probes=["native"], required=["native"], interval=0, python_allocators={allocators}):
     with phase("a"):
         one = bytes(5_000_000)
     with phase("b"):
