@@ -19,7 +19,8 @@ pytestmark = pytest.mark.slow
 PROGRAM = """
 import fwmemtrace
 from fwmemtrace import phase
-with fwmemtrace.session("trace.bin", probes=["native"], required=["native"], interval=0, python_allocators={allocators}):
+settings = dict(probes=["native"], required=["native"], interval=0)  # the timeline has objects of its own
+with fwmemtrace.session("trace.bin", **settings, python_allocators={allocators}):
     with phase("a"):
         one = bytes(5_000_000)
     with phase("b"):
