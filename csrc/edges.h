@@ -39,6 +39,8 @@ void frame_end(Frame *frame, uint16_t kind);
 // The open file of that name if it is the meter's still, else -1. `files` is a dict of names and numbers.
 int meter_file(PyObject *files, PyObject *name);
 bool is_marked(int number);
+// Reads a text from the start of a file, without the interpreter's lock; false if the file is not ours, before or after.
+bool read_marked(int number, char *text, size_t size);
 
 // ---- phase_peaks.c
 

@@ -2,25 +2,14 @@
 //
 // Whatever is read may have changed or gone by then, so everything is copied by the kernel (process_vm_readv), which
 // answers with an error where memory is no longer mapped. Nothing is dereferenced, and no reference count is touched.
+#include "interpreter.h"
 #include "rss_watch.h"
 
-#if defined(HAS_EDGES) && PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030E0000
+#ifdef HAS_RSS_WATCH
 
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-#define Py_BUILD_CORE 1
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpragmas"
-#pragma GCC diagnostic ignored "-Wpedantic"
-#pragma GCC diagnostic ignored "-Wsign-compare"
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-#pragma GCC diagnostic ignored "-Wcast-qual"
-#include "internal/pycore_frame.h"
-#include "internal/pycore_code.h"
-#pragma GCC diagnostic pop
-#undef Py_BUILD_CORE
 
 enum { WINDOW = 4096, TRIES = 3, FRAME_HEAD = offsetof(_PyInterpreterFrame, localsplus) };
 

@@ -1,4 +1,5 @@
 // The threads of Python's beside the one that asks, and what the kernel counts for each: without the interpreter's lock.
+#include "interpreter.h"
 #include "rss_watch.h"
 
 #ifdef HAS_RSS_WATCH
@@ -8,18 +9,6 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-#define Py_BUILD_CORE 1
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpragmas"
-#pragma GCC diagnostic ignored "-Wpedantic"
-#pragma GCC diagnostic ignored "-Wsign-compare"
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-#pragma GCC diagnostic ignored "-Wcast-qual"
-#undef _PyGC_FINALIZED
-#include "internal/pycore_interp.h"
-#pragma GCC diagnostic pop
-#undef Py_BUILD_CORE
 
 enum { PER_THREAD_SCHED = 6, MOST_WALKED = 2 * MOST_THREADS };
 
@@ -54,10 +43,7 @@ ThreadState thread_state(int file) {
     enum { STATE = 1, MINOR = 8, MAJOR = 10 };
     ThreadState none = {-1, false}, found = {0, false};
     char text[512];
-    if (!is_marked(file)) return none;
-    ssize_t length = pread(file, text, sizeof text - 1, 0);
-    if (length <= 0 || !is_marked(file)) return none;
-    text[length] = 0;
+    if (!read_marked(file, text, sizeof text)) return none;
     char *at = strrchr(text, ')');
     for (int field = 1; field <= MAJOR; field++) {
         at = at ? strchr(at, ' ') : NULL;

@@ -4,6 +4,7 @@
 #ifdef HAS_EDGES
 
 #include <fcntl.h>
+#include <unistd.h>
 
 enum { MARK = 64 };  // as in `system.descriptors`
 
@@ -17,5 +18,13 @@ int meter_file(PyObject *files, PyObject *name) {
 }
 
 bool is_marked(int number) { return fcntl(number, F_GETSIG) == MARK; }
+
+bool read_marked(int number, char *text, size_t size) {
+    if (!is_marked(number)) return false;
+    ssize_t length = pread(number, text, size - 1, 0);
+    if (length <= 0 || !is_marked(number)) return false;
+    text[length] = 0;
+    return true;
+}
 
 #endif

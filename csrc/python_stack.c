@@ -1,21 +1,11 @@
 // The Python frames of the calling thread, read by value: no reference counts, with or without the GIL. No other thread
 // changes them. The layouts are those of the headers that this was compiled with, and are checked when it is loaded.
 #include "heap.h"
+#include "interpreter.h"
 
 #include <string.h>
 
-#if PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030E0000 && !defined(Py_GIL_DISABLED)
-#define Py_BUILD_CORE 1
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpragmas"
-#pragma GCC diagnostic ignored "-Wpedantic"
-#pragma GCC diagnostic ignored "-Wsign-compare"
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-#pragma GCC diagnostic ignored "-Wcast-qual"
-#include "internal/pycore_frame.h"
-#include "internal/pycore_code.h"
-#pragma GCC diagnostic pop
-#undef Py_BUILD_CORE
+#ifdef HAS_FRAMES
 
 static _PyInterpreterFrame *innermost(PyThreadState *state) {
 #if PY_VERSION_HEX >= 0x030D0000

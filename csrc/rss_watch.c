@@ -4,6 +4,8 @@
 // happens, the program is not disturbed.
 #include "rss_watch.h"
 
+#include "heap.h"
+
 #ifdef HAS_RSS_WATCH
 
 #include <linux/futex.h>
@@ -77,10 +79,7 @@ static int64_t now_ns(void) {
 // Returns RSS in bytes; -1 if the file is ours no more. A program may close all descriptors, as daemons do.
 static int64_t read_rss(const RssWatch *self, int file) {
     char text[128];
-    if (!is_marked(file)) return -1;
-    ssize_t length = pread(file, text, sizeof text - 1, 0);
-    if (length <= 0 || !is_marked(file)) return -1;
-    text[length] = 0;
+    if (!read_marked(file, text, sizeof text)) return -1;
     char *second = strchr(text, ' ');
     return second ? strtoll(second, NULL, 10) * self->page_size : -1;
 }
@@ -278,6 +277,11 @@ static void dealloc(RssWatch *self) {
 static PyObject *new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
     static char *names[] = {NULL};
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "", names)) return NULL;
+    const char *reason = python_stack_check();
+    if (reason) {
+        PyErr_SetString(PyExc_OSError, reason);
+        return NULL;
+    }
     RssWatch *self = (RssWatch *)type->tp_alloc(type, 0);
     if (!self) return NULL;
     self->page_size = sysconf(_SC_PAGESIZE);

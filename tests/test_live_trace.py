@@ -101,15 +101,15 @@ def test_workers_that_start_later_are_found(tmp_path: Path, wait_until: Callable
     assert [row.path for row in live.look().phases if row.path] == ["child"]
 
 
-@pytest.mark.slow
-def test_a_process_is_told_running_from_gone(tmp_path: Path) -> None:
+def traced_process(folder: Path) -> subprocess.Popen[str]:
+    """Return a process whose session is on, in a phase; a line of input ends both."""
     program = (
         "import sys, fwmemtrace\nfrom fwmemtrace import phase\n"
         "with fwmemtrace.session('trace.bin'), phase('work'):\n    print('ready', flush=True)\n    input()\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program],
-        cwd=tmp_path,
+        cwd=folder,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -117,6 +117,12 @@ def test_a_process_is_told_running_from_gone(tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.slow
+def test_a_process_is_told_running_from_gone(tmp_path: Path) -> None:
+    process = traced_process(tmp_path)
     trace = fwmemtrace.read(tmp_path / "trace.bin")
     for report in (trace.summary(), LiveTrace(tmp_path / "trace.bin").look()):
         assert (report.trace.processes[0].ended, report.trace.processes[0].running) == ("not closed", True)
@@ -182,21 +188,7 @@ def test_a_long_name_leaves_room_for_the_figures(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_report_follow_ends_with_the_session(tmp_path: Path) -> None:
-    program = (
-        "import sys, fwmemtrace\nfrom fwmemtrace import phase\n"
-        "with fwmemtrace.session('trace.bin'):\n"
-        "    with phase('work'):\n        print('ready', flush=True)\n        input()\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=untraced_environment(),
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    process = traced_process(tmp_path)
     follow = subprocess.Popen(
         [sys.executable, "-m", "fwmemtrace", "report", "--follow"],
         cwd=tmp_path,

@@ -78,6 +78,19 @@ def test_with_little_time_only_the_largest_is_left_out() -> None:
     assert len(left_out(25)) < len(SIZES)
 
 
+def planner_of(machine: Machine, service: Service) -> Planner:
+    return Planner(
+        machine,  # type: ignore[arg-type]
+        service,
+        limit=9 * MB,
+        bare=9 * MB,
+        measure="rss",
+        repeat=1,
+        seconds=200,
+        clock=machine.clock,
+    )
+
+
 def test_of_two_variants_the_one_that_saves_more_in_the_service_is_combined() -> None:
     """By itself, the gate needs least without a library, which the validator brings in the service."""
     other, light, small = (
@@ -85,15 +98,8 @@ def test_of_two_variants_the_one_that_saves_more_in_the_service_is_combined() ->
         for component, name in (("gate", "without the library"), ("gate", "light"), ("validator", "small"))
     )
     machine = Machine({frozenset((light,)): 20 * MB, frozenset((small,)): 400 * MB})
-    planner = Planner(
-        machine,  # type: ignore[arg-type]
-        Service(NAMES, [other, light, small], {}, {other: 25 * MB, light: 20 * MB, small: 400 * MB}, SIZES),
-        limit=9 * MB,
-        bare=9 * MB,
-        measure="rss",
-        repeat=1,
-        seconds=200,
-        clock=machine.clock,
+    planner = planner_of(
+        machine, Service(NAMES, [other, light, small], {}, {other: 25 * MB, light: 20 * MB, small: 400 * MB}, SIZES)
     )
     service = Pass(positions=tuple(NAMES), component="", purpose="together", probes=())
     for changes in ((), (other,), (light,), (small,)):
@@ -107,16 +113,7 @@ def test_of_two_variants_the_one_that_saves_more_in_the_service_is_combined() ->
 def test_without_the_largest_component_the_variant_that_saves_most_alone_is_tried() -> None:
     other, light = (SuiteChange(VARIANT, "cache", name) for name in ("without the library", "light"))
     machine = Machine({frozenset((light,)): 20 * MB})
-    planner = Planner(
-        machine,  # type: ignore[arg-type]
-        Service(NAMES, [other, light], {}, {other: 60 * MB, light: 20 * MB}, SIZES),
-        limit=9 * MB,
-        bare=9 * MB,
-        measure="rss",
-        repeat=1,
-        seconds=200,
-        clock=machine.clock,
-    )
+    planner = planner_of(machine, Service(NAMES, [other, light], {}, {other: 60 * MB, light: 20 * MB}, SIZES))
     planner.take(machine.process(Pass(positions=tuple(NAMES), component="", purpose="together", probes=())))
     planner.run()
     assert {other, SuiteChange(SPLIT, "validator", "")} in machine.changes

@@ -100,7 +100,7 @@ class CloseLook:
                 makers.learn({stack: size})
                 charged[thread] = stack
                 continue
-            if self._switching.is_on and thread == self._asked_for[0] and self._is_called_there(stack):
+            if self._switching.is_on and thread == self._asked_for[0] and _is_called_by(self._asked_code, stack):
                 self._asked_for[1].learn({stack: size})
             made = found.get(thread, {})
             if sum(made.values()) < _EXPLAINED * size:
@@ -148,7 +148,7 @@ class CloseLook:
     def _caller_of(self, thread: int, stack: Stack) -> _Makers | None:
         """Return the makers of where the thread waited last, if what it does now was called by the function there."""
         waited_in, makers = self._waited_at.get(thread, (None, None))
-        return makers if any(caller is waited_in for caller in stack.codes[1:]) else None
+        return makers if _is_called_by(waited_in, stack) else None
 
     def _consider(self, thread: int, code: CodeType, makers: _Makers) -> None:
         """Have the program watched, if this may show who made RSS rise."""
@@ -159,10 +159,6 @@ class CloseLook:
         if not self._watch.refused:
             self._settled, self._asked_for, self._asked_code = False, (thread, makers), code
             self._watch.start(_EVENTS)
-
-    def _is_called_there(self, stack: Stack) -> bool:
-        """Return whether the function of the place that was watched has called what runs in this stack."""
-        return any(code is self._asked_code for code in stack.codes[1:])
 
     def _settle(self) -> None:
         watch = self._watch
@@ -202,6 +198,11 @@ class CloseLook:
         self._switching.end()
         if self._watch is not None:
             self._watch.stop()
+
+
+def _is_called_by(code: CodeType | None, stack: Stack) -> bool:
+    """Return whether a function has called what runs in this stack."""
+    return any(caller is code for caller in stack.codes[1:])
 
 
 class _Makers:

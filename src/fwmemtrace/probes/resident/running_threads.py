@@ -143,9 +143,7 @@ class RunningThreads:
         for number in self._faults.keys() - self._processor_ns.keys():
             del self._faults[number]
             forget(number, self._files)
-        for thread in reversed(ran):
-            self._order.pop(thread, None)
-            self._order[thread] = None
+        self._note_order(ran)
         for thread in self._order.keys() - native.keys():
             del self._order[thread]
 
@@ -187,7 +185,10 @@ class RunningThreads:
         whole = sum(took[thread] for thread in unknown)
         for thread in unknown:
             self._new_faults[thread] = rest * took[thread] // whole
-        for thread in reversed(self._ran):
+        self._note_order(self._ran)
+
+    def _note_order(self, ran: list[int]) -> None:
+        for thread in reversed(ran):
             self._order.pop(thread, None)
             self._order[thread] = None
 
