@@ -90,7 +90,7 @@ static bool is_same(const CodeHead *one, const CodeHead *other) {
            one->lines == other->lines && one->first_line == other->first_line && one->end == other->end;
 }
 
-static uint32_t number_of(CodeCopies *copies, const CodeHead *head) {
+uint32_t code_copies_number(CodeCopies *copies, const CodeHead *head) {
     uint32_t slot = (uint32_t)(head->code >> 4) * 2654435769u % SLOTS;
     while (copies->slots[slot]) {
         if (is_same(&copies->copies[copies->slots[slot] - 1].head, head)) return copies->slots[slot];
@@ -104,16 +104,6 @@ static uint32_t number_of(CodeCopies *copies, const CodeHead *head) {
     }
     copies->copies[copies->count++] = copy;
     return copies->slots[slot] = (uint16_t)copies->count;
-}
-
-uint32_t code_copies_number(CodeCopies *copies, const OtherFrame *frame, int32_t *instruction) {
-    CodeHead head;
-    if (!other_code(frame->code, &head)) return 0;
-    // Before its first instruction a function has not begun, or is a generator that has not.
-    uintptr_t at = frame->instruction < head.first_instruction ? head.first_instruction : frame->instruction;
-    if (at >= head.end) return 0;
-    *instruction = (int32_t)(at - head.first_instruction);
-    return number_of(copies, &head);
 }
 
 static PyObject *text_of(const Text *text) { return PyUnicode_FromKindAndData(text->kind, text->data, text->length); }

@@ -14,7 +14,7 @@
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
-#define CORE_INTERFACE 6  // as in core/__init__.py: to be counted up in both where a change needs a new build
+#define CORE_INTERFACE 7  // as in core/__init__.py: to be counted up in both where a change needs a new build
 
 // ---- bus_errors.c: mapped files that another program truncates
 

@@ -99,24 +99,34 @@ size_t other_stack(const PyThreadState *thread, OtherFrame *frames, size_t most)
     size_t count = 0;
     for (int attempt = 0; attempt < TRIES; attempt++) {
         count = walk(thread, frames, most);
-        size_t count_again = walk(thread, again, most);
-        if (count && count == count_again && frames[0].address == again[0].address) return count;
-        if (attempt == TRIES - 1) count = agreed(frames, count, again, count_again);
+        if (count && innermost(thread) == frames[0].address) return count;
     }
-    return count;
+    return agreed(frames, count, again, walk(thread, again, most));
 }
 
-bool other_code(uintptr_t code, CodeHead *head) {
-    PyCodeObject copy;
-    if (!read_memory(code, &copy, offsetof(PyCodeObject, co_code_adaptive)) || Py_TYPE(&copy) != &PyCode_Type) return false;
+static bool take_head(uintptr_t code, const PyCodeObject *copy, CodeHead *head) {
+    if (Py_TYPE(copy) != &PyCode_Type) return false;
     head->code = code;
-    head->name = (uintptr_t)copy.co_qualname;
-    head->file = (uintptr_t)copy.co_filename;
-    head->lines = (uintptr_t)copy.co_linetable;
-    head->first_line = copy.co_firstlineno;
+    head->name = (uintptr_t)copy->co_qualname;
+    head->file = (uintptr_t)copy->co_filename;
+    head->lines = (uintptr_t)copy->co_linetable;
+    head->first_line = copy->co_firstlineno;
     head->first_instruction = code + offsetof(PyCodeObject, co_code_adaptive);
-    head->end = head->first_instruction + (size_t)Py_SIZE(&copy) * sizeof(_Py_CODEUNIT);
-    head->first_traceable = head->first_instruction + (size_t)copy._co_firsttraceable * sizeof(_Py_CODEUNIT);
+    head->end = head->first_instruction + (size_t)Py_SIZE(copy) * sizeof(_Py_CODEUNIT);
+    return true;
+}
+
+bool other_codes(const OtherFrame *frames, size_t count, CodeHead *heads) {
+    static PyCodeObject copies[MOST_OTHER_FRAMES];  // one thread watches
+    struct iovec here[MOST_OTHER_FRAMES], there[MOST_OTHER_FRAMES];
+    enum { HEAD = offsetof(PyCodeObject, co_code_adaptive) };
+    for (size_t at = 0; at < count; at++) {
+        here[at] = (struct iovec){&copies[at], HEAD};
+        there[at] = (struct iovec){(void *)frames[at].code, HEAD};
+    }
+    if (process_vm_readv(getpid(), here, count, there, count, 0) != (ssize_t)(count * HEAD)) return false;
+    for (size_t at = 0; at < count; at++)
+        if (!take_head(frames[at].code, &copies[at], &heads[at])) return false;
     return true;
 }
 

@@ -57,6 +57,7 @@ typedef struct {
     ThreadSample *threads;
     SampledFrame *frames;
     uint32_t sample_count, thread_count, frame_count;
+    uint64_t begun;  // threads, when the caller looked last
     OtherThread known[MOST_THREADS];  // at the latest sample
     size_t known_count;
 } RssWatch;
@@ -66,7 +67,7 @@ typedef struct {
     int file;  // /proc/self/statm
     ThreadFile files[MOST_THREADS];
     Py_ssize_t file_count;
-    int64_t level, pause_ns, longest_pause_ns, limit_ns;
+    int64_t level, pause_ns, longest_pause_ns, limit_ns, idle_limit_ns;
     uint32_t most_samples;
 } Wait;
 
@@ -84,14 +85,23 @@ static int64_t read_rss(const RssWatch *self, int file) {
     return second ? strtoll(second, NULL, 10) * self->page_size : -1;
 }
 
+static bool note_frame(RssWatch *self, const OtherFrame *found, const CodeHead *head, SampledFrame *frame) {
+    // Before its first instruction a function has not begun, or is a generator that has not.
+    uintptr_t at = found->instruction < head->first_instruction ? head->first_instruction : found->instruction;
+    if (at >= head->end) return false;
+    frame->instruction = (int32_t)(at - head->first_instruction);
+    frame->code = code_copies_number(self->copies, head);
+    return frame->code;
+}
+
 static void note_stack(RssWatch *self, const PyThreadState *state, ThreadSample *thread) {
     OtherFrame found[MOST_OTHER_FRAMES];
+    CodeHead heads[MOST_OTHER_FRAMES];
     size_t count = other_stack(state, found, MOST_OTHER_FRAMES);
+    if (!other_codes(found, count, heads)) return;
     SampledFrame *frames = self->frames + self->frame_count;
-    for (size_t at = 0; at < count; at++) {
-        frames[at].code = code_copies_number(self->copies, &found[at], &frames[at].instruction);
-        if (!frames[at].code) return;
-    }
+    for (size_t at = 0; at < count; at++)
+        if (!note_frame(self, &found[at], &heads[at], &frames[at])) return;
     thread->first = self->frame_count;
     thread->count = (uint32_t)count;
     const ThreadSample *before = thread == self->threads ? NULL : thread - 1;
@@ -148,13 +158,17 @@ static void rest(RssWatch *self, int64_t ns) {
     syscall(SYS_futex, &self->stopped, FUTEX_WAIT_PRIVATE, 0, &time, NULL, 0);
 }
 
+static int64_t earlier(int64_t one, int64_t other) { return one < other ? one : other; }
+
 // Returns whether the file could be read.
 static bool watch(RssWatch *self, const Wait *wait) {
-    int64_t until = now_ns() + wait->limit_ns, pause = wait->pause_ns, level = wait->level;
+    int64_t began = now_ns(), until = began + wait->idle_limit_ns, pause = wait->pause_ns, level = wait->level;
     while (!__atomic_load_n(&self->stopped, __ATOMIC_ACQUIRE)) {
         int64_t left = until - now_ns();
         if (left <= 0) return true;
         rest(self, pause < left ? pause : left);
+        // Page faults of a new thread are known from the caller's next look on.
+        if (threads_begun(wait->interpreter) != self->begun) until = earlier(until, began + wait->limit_ns);
         int64_t rss = read_rss(self, wait->file);
         if (rss < 0) return false;
         if (rss - level < SMALLEST_CHANGE && level - rss < SMALLEST_CHANGE) {
@@ -170,6 +184,7 @@ static bool watch(RssWatch *self, const Wait *wait) {
             return true;
         }
         level = rss;
+        if (self->sample_count == 1) until = earlier(until, sample->time_ns + wait->limit_ns);
         if (rss - wait->level >= MUCH || self->sample_count >= wait->most_samples ||
             self->frame_count + MOST_SAMPLED_THREADS * MOST_OTHER_FRAMES > ROOM)
             return true;
@@ -239,22 +254,25 @@ static bool take_files(Wait *wait, PyObject *files) {
 
 static PyObject *wait_for_change(RssWatch *self, PyObject *arguments) {
     Wait wait = {.interpreter = PyInterpreterState_Get()};
-    long long level, pause, longest, limit;
+    long long level, pause, longest, limit, idle_limit;
     unsigned int most;
     PyObject *files;
-    if (!PyArg_ParseTuple(arguments, "iO!LLLLI", &wait.file, &PyList_Type, &files, &level, &pause, &longest, &limit, &most))
+    if (!PyArg_ParseTuple(arguments, "iO!LLLLLI", &wait.file, &PyList_Type, &files, &level, &pause, &longest, &limit,
+                          &idle_limit, &most))
         return NULL;
     if (!take_files(&wait, files)) return NULL;
     wait.level = level;
     wait.pause_ns = pause;
     wait.longest_pause_ns = longest;
     wait.limit_ns = limit;
+    wait.idle_limit_ns = idle_limit;
     wait.most_samples = most < MOST_SAMPLES ? most : MOST_SAMPLES;
     self->sample_count = self->thread_count = self->frame_count = 0;
     code_copies_clear_if_full(self->copies);
     bool readable;
     Py_BEGIN_ALLOW_THREADS
     readable = watch(self, &wait);
+    self->begun = threads_begun(wait.interpreter);
     Py_END_ALLOW_THREADS
     return PyBool_FromLong(readable);
 }
@@ -307,7 +325,7 @@ static PyMemberDef members[] = {
 
 static PyMethodDef methods[] = {
     {"wait", (PyCFunction)wait_for_change, METH_VARARGS,
-     "Wait for RSS to change, for at most limit_ns; return False if the file is not ours."},
+     "Wait for RSS to change; return False if the file is not ours."},
     {"take", (PyCFunction)take, METH_NOARGS, "Return the samples, new codes, and how many were known."},
     {"stop", (PyCFunction)stop, METH_NOARGS, "End the wait that is under way, and all later ones at once."},
     {NULL, NULL, 0, NULL},

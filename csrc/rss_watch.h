@@ -19,12 +19,13 @@ typedef struct {
 typedef struct {
     uintptr_t code, name, file, lines;
     int first_line;
-    uintptr_t first_instruction, first_traceable, end;
+    uintptr_t first_instruction, end;
 } CodeHead;
 
 bool read_memory(uintptr_t address, void *copy, size_t size);  // of this process; false if it is not mapped
 size_t other_stack(const PyThreadState *thread, OtherFrame *frames, size_t most);  // innermost first; 0: cannot be read
-bool other_code(uintptr_t code, CodeHead *head);                                   // false if it is no code object
+// Reads what the frames run, at most MOST_OTHER_FRAMES; false if any of it is no code object.
+bool other_codes(const OtherFrame *frames, size_t count, CodeHead *heads);
 
 // ---- other_threads.c
 
@@ -56,7 +57,7 @@ CodeCopies *code_copies_new(void);
 void code_copies_free(CodeCopies *copies);
 void code_copies_clear_if_full(CodeCopies *copies);
 // Returns the number of a code object, counted from 1; 0 if it cannot be read or there is no room.
-uint32_t code_copies_number(CodeCopies *copies, const OtherFrame *frame, int32_t *instruction);
+uint32_t code_copies_number(CodeCopies *copies, const CodeHead *head);
 // Returns a list of tuples: address, name, file, first line, table of lines; and how many were taken before.
 PyObject *code_copies_take_new(CodeCopies *copies, uint32_t *known);
 

@@ -12,7 +12,7 @@ import types
 import pytest
 
 from fwmemtrace import core
-from fwmemtrace.probes.resident.pauses import PlainPauses, WatchedPauses, pauses_for
+from fwmemtrace.probes.resident.pauses import Longest, PlainPauses, WatchedPauses, pauses_for
 from fwmemtrace.system.held_reads import HeldReads
 
 compiled, reason = core.load()
@@ -33,7 +33,7 @@ def files():
 
 def wait(watch, files, *, limit_ns=LATER_NS, rss=None, most=256):
     level = int(files.read("statm").split()[1]) * os.sysconf("SC_PAGESIZE") if rss is None else rss
-    assert watch.wait(files.number("statm"), [], level, SOON_NS, LATER_NS, limit_ns, most)
+    assert watch.wait(files.number("statm"), [], level, SOON_NS, LATER_NS, limit_ns, limit_ns, most)
     return watch.take()
 
 
@@ -46,10 +46,10 @@ def test_it_returns_at_its_limit(files):
 def test_it_gives_up_where_the_file_is_another_one(files, tmp_path):
     number = os.open(tmp_path, os.O_RDONLY)
     try:
-        assert compiled.RssWatch().wait(number, [], 0, SOON_NS, LATER_NS, NEVER_NS, 256) is False
+        assert compiled.RssWatch().wait(number, [], 0, SOON_NS, LATER_NS, NEVER_NS, NEVER_NS, 256) is False
     finally:
         os.close(number)
-    assert compiled.RssWatch().wait(number, [], 0, SOON_NS, LATER_NS, NEVER_NS, 256) is False
+    assert compiled.RssWatch().wait(number, [], 0, SOON_NS, LATER_NS, NEVER_NS, NEVER_NS, 256) is False
 
 
 def test_stop_ends_the_wait(files):
@@ -71,14 +71,14 @@ def test_stop_ends_the_wait(files):
 def test_pauses_end_when_they_are_stopped(files):
     for pauses in (PlainPauses(), pauses_for(files, list)):
         pauses.stop()
-        assert not pauses.rest(30.0, 30.0, 0, 256)
+        assert not pauses.rest(30.0, Longest(30.0, 30.0), 0, 256)
 
 
 def test_a_closed_file_costs_one_pause_only(files):
     pauses = pauses_for(files, list)
     assert isinstance(pauses, WatchedPauses)
     os.close(files.number("statm"))
-    assert pauses.rest(0.001, 0.01, 1 << 40, 0)
+    assert pauses.rest(0.001, Longest(0.01, 0.01), 1 << 40, 0)
 
 
 def test_where_it_may_not_read_frames_the_timeline_looks_itself(files, monkeypatch):
@@ -92,7 +92,7 @@ def test_where_it_may_not_read_frames_the_timeline_looks_itself(files, monkeypat
 PROGRAM = """
 import _thread, json, sys, threading, time
 from fwmemtrace.core import load
-from fwmemtrace.probes.resident.pauses import pauses_for
+from fwmemtrace.probes.resident.pauses import Longest, pauses_for
 from fwmemtrace.system.held_reads import HeldReads
 
 MB, KEPT, OVER, READINGS = 1_000_000, [], [], []
@@ -103,7 +103,7 @@ def rss():
     return int(files.read("statm").split()[1]) * 4096
 
 def watch():
-    while not OVER and pauses.rest(0.001, 0.05, rss(), 256):
+    while not OVER and pauses.rest(0.001, Longest(0.05, 0.05), rss(), 256):
         READINGS.extend(pauses.take())
     OVER.append(None)
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 PROGRAM = """
-import _thread, sys
+import _thread, sys, time
 from fwmemtrace.probes.resident.pending_calls import LastingCall, call_in_main_thread
 
 mark, made = LastingCall(), []
@@ -31,15 +31,16 @@ native, looked = _thread.allocate_lock(), []
 native.acquire()
 
 def look():
+    before = time.perf_counter_ns()
     mark.mark()
-    looked.append(mark.lasts(main, 1 << 62))
+    looked.append((mark.lasts(main, 1 << 62), mark.lasts(main, before)))
     native.release()
 
 main = _thread.get_ident()
 _thread.start_new_thread(look, ())
 native.acquire()
 function()
-assert looked == [True]
+assert looked == [(True, False)]
 assert not mark.lasts(main, 1 << 62)
 """
 

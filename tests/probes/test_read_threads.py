@@ -10,8 +10,8 @@ import pytest
 
 from fwmemtrace.probes.attribution import Accounted, Attribution
 from fwmemtrace.probes.resident.close_look import CloseLook
-from fwmemtrace.probes.resident.rises import Rise
-from fwmemtrace.probes.resident.running_threads import RunningThreads, Stack, ThreadReading, without_ours
+from fwmemtrace.probes.resident.rises import Rise, RiseSampler
+from fwmemtrace.probes.resident.running_threads import RunningThreads, Stack, ThreadReading, own_frames
 from fwmemtrace.system.held_reads import HeldReads
 
 MB, MS = 1_000_000, 1_000_000
@@ -27,7 +27,7 @@ MAIN_LOOP, WORK, HELPER, OTHER = map(code, ("main", "work", "helper", "other"))
 
 
 def stack(*codes: CodeType, at: int = 0) -> Stack:
-    return Stack(codes, (at,) * len(codes))
+    return Stack(codes, (at,) * len(codes), hash(codes))
 
 
 def reading(ident, processor_ms, faults, *codes, runs=True):
@@ -79,8 +79,8 @@ def test_what_threads_that_have_ended_made_is_told(threads, begun, own_faults, l
 
 def test_frames_of_the_tracer_itself_are_left_out():
     own = code("_rss", sys.modules[RunningThreads.__module__].__file__)
-    assert without_ours((own, own, WORK), (1, 2, 3)) == Stack((WORK,), (3,))
-    assert without_ours((own,), (1,)) == Stack((own,), (1,))
+    assert own_frames((own, own, WORK)) == 2
+    assert own_frames((own,)) == 0
 
 
 class Budget:
@@ -123,6 +123,36 @@ def test_what_ended_threads_made_goes_to_what_threads_like_them_ran(look):
     assert charged(look, MAIN, MB, MAIN_LOOP, runs=False, left=True) == (MAIN_LOOP,)  # nothing is known yet
     charged(look, SECOND, MB, WORK, runs=True)
     assert charged(look, MAIN, MB, MAIN_LOOP, runs=False, left=True) == (WORK,)
+
+
+class OneThread:
+    def advance(self):
+        pass
+
+    def stacks(self):
+        return {MAIN: stack(WORK)}
+
+    def shares(self):
+        return {MAIN: 1.0}
+
+    def runs(self, thread):
+        return True
+
+    def is_left_alone(self, thread):
+        return False
+
+
+def test_a_rise_may_have_begun_at_the_reading_before():
+    since = []
+
+    def makers(rises, since_ns):
+        since.append(since_ns)
+        return {}
+
+    sampler = RiseSampler(lambda record: None, 0, lambda: Accounted(0), OneThread(), makers)
+    for time_ns, rss in ((10, 0), (20, MB), (30, MB), (40, 2 * MB)):
+        sampler.look(rss, time_ns)
+    assert since == [10, 30]
 
 
 def test_changes_of_what_is_accounted_for_are_kept_with_their_times():

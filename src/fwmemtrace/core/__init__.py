@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 VARIABLE = "FWMEMTRACE_CORE"
-INTERFACE = 6  # of the extension module, as in csrc/core.h: to be counted up in both where a change needs a new build
+INTERFACE = 7  # of the extension module, as in csrc/core.h: to be counted up in both where a change needs a new build
 
 
 def load() -> tuple[ModuleType | None, str]:

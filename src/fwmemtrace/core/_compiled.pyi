@@ -133,6 +133,7 @@ class RssWatch:
         step_ns: int,
         longest_step_ns: int,
         limit_ns: int,
+        idle_limit_ns: int,
         most: int,
         /,
     ) -> bool: ...

@@ -61,14 +61,14 @@ class CloseLook:
         self._was_on = False  # at the look before
         self._settled = True  # whether the budget has paid for the latest watch
 
-    def makers(self, rises: Mapping[int, Rise], time_ns: int) -> dict[int, Stack]:
+    def makers(self, rises: Mapping[int, Rise], since_ns: int) -> dict[int, Stack]:
         """Return the stacks to charge with rises.
 
         Runs in the timeline's thread.
 
         Args:
             rises: of threads, by their identifiers.
-            time_ns: when that was.
+            since_ns: a time in nanoseconds at which they had not begun.
         """
         watch, was_on = self._watch, self._was_on
         self._was_on = watch is not None and watch.is_on
@@ -96,7 +96,7 @@ class CloseLook:
                 caller.learn({stack: size})
             if thread != self._main:
                 self._ended.learn({stack: size})
-            if self._call.lasts(thread, time_ns):  # it makes RSS rise, whoever did so before the thread came here
+            if self._call.lasts(thread, since_ns):  # it makes RSS rise, whoever did so before the thread came here
                 makers.learn({stack: size})
                 charged[thread] = stack
                 continue
@@ -174,7 +174,7 @@ class CloseLook:
 
     def _makers_at(self, stack: Stack) -> _Makers:
         """Return the makers of a line: while the thread is watched, it stands at other instructions of the line."""
-        calls, instruction = hash((stack.codes, stack.instructions[1:])), stack.instructions[0]
+        calls, instruction = hash((stack.key, stack.instructions[1:])), stack.instructions[0]
         makers = self._places.get((calls, instruction))
         if makers is None:
             if len(self._places) >= _MOST_PLACES:

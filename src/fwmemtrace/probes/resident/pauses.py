@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from ... import core
 from ...foreign_errors import pass_on
 from ...system.held_reads import HeldReads
-from .running_threads import ThreadReading, without_ours
+from .running_threads import Stack, ThreadReading, own_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _NS = 1_000_000_000
 _LONGEST_STEP_NS = 10_000_000
+_MOST_KNOWN = 512  # stacks
 _TEMPLATE = (lambda: None).__code__
 
 
@@ -52,6 +53,18 @@ class Reading(NamedTuple):
         return all(thread.stack for thread in self.threads)
 
 
+class Longest(NamedTuple):
+    """When a pause is over, whatever is or is not read in it.
+
+    Attributes:
+        rising_s: seconds since the first reading.
+        idle_s: seconds since its begin, while RSS stays as it is.
+    """
+
+    rising_s: float
+    idle_s: float
+
+
 class Pauses(Protocol):
     """Lets time pass.
 
@@ -61,12 +74,12 @@ class Pauses(Protocol):
 
     sparing_s: float
 
-    def rest(self, pause_s: float, longest_s: float, rss: int, most: int) -> bool:
+    def rest(self, pause_s: float, longest: Longest, rss: int, most: int) -> bool:
         """Wait. It keeps no new object, since a census of the program's may be under way.
 
         Args:
-            pause_s: seconds until RSS is looked at again.
-            longest_s: seconds until this returns in any case.
+            pause_s: seconds until RSS is looked at again; it may be longer while nothing happens.
+            longest: when this returns in any case.
             rss: bytes at the latest look.
             most: readings after which this returns; with 0 it returns when RSS has changed.
 
@@ -90,7 +103,7 @@ class PlainPauses:
         self._stopped = threading.Lock()
         self._stopped.acquire()
 
-    def rest(self, pause_s: float, longest_s: float, rss: int, most: int) -> bool:
+    def rest(self, pause_s: float, longest: Longest, rss: int, most: int) -> bool:
         return not self._stopped.acquire(timeout=pause_s)
 
     def take(self) -> Sequence[Reading]:
@@ -119,8 +132,10 @@ class WatchedPauses:
         self._plain = PlainPauses()
         self._numbers: list[tuple[int, int]] = []  # of the threads' files
         self._codes: list[CodeType] = []
+        # By numbers of codes: how many of our own frames are innermost, the others' codes, and the hash of these.
+        self._known: dict[tuple[int, ...], tuple[int, tuple[CodeType, ...], int]] = {}
 
-    def rest(self, pause_s: float, longest_s: float, rss: int, most: int) -> bool:
+    def rest(self, pause_s: float, longest: Longest, rss: int, most: int) -> bool:
         step_ns = int(pause_s * _NS)
         is_ours = self._watch.wait(
             self._files.number("statm"),
@@ -128,17 +143,20 @@ class WatchedPauses:
             rss,
             step_ns,
             max(step_ns, _LONGEST_STEP_NS),
-            int(longest_s * _NS),
+            int(longest.rising_s * _NS),
+            int(longest.idle_s * _NS),
             most,
         )
         if not is_ours:  # the program has closed the file, which is opened again by the next look
-            return self._plain.rest(pause_s, longest_s, rss, most)
+            return self._plain.rest(pause_s, longest, rss, most)
         return not self._watch.stopped
 
     def take(self) -> Sequence[Reading]:
         self._numbers = self._thread_files()
         samples, new_codes, known = self._watch.take()
-        del self._codes[known:]
+        if known < len(self._codes) or len(self._known) >= _MOST_KNOWN:
+            del self._codes[known:]
+            self._known = {}
         if new_codes:
             self._add(new_codes)
         return [
@@ -166,8 +184,14 @@ class WatchedPauses:
         stack: tuple[tuple[int, ...], tuple[int, ...]],
     ) -> ThreadReading:
         numbers, instructions = stack
-        codes = tuple([self._codes[number - 1] for number in numbers])
-        return ThreadReading(ident, native_id, processor_ns, faults, runs, without_ours(codes, instructions))
+        known = self._known.get(numbers)
+        if known is None:
+            codes = [self._codes[number - 1] for number in numbers]
+            first = own_frames(codes)
+            theirs = tuple(codes[first:])
+            known = self._known[numbers] = first, theirs, hash(theirs)
+        first, theirs, key = known
+        return ThreadReading(ident, native_id, processor_ns, faults, runs, Stack(theirs, instructions[first:], key))
 
     def stop(self) -> None:
         self._watch.stop()

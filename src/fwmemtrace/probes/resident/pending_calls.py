@@ -74,9 +74,9 @@ class LastingCall:
         if api.leave_clear(self._mark):
             self._mark.clear()
 
-    def lasts(self, thread: int, time_ns: int) -> bool:
-        """Return whether this is the main thread, in the call that it was in when it was marked, before this time."""
-        return bool(self._mark) and time_ns > self._since_ns and thread == threading.main_thread().ident
+    def lasts(self, thread: int, since_ns: int) -> bool:
+        """Return whether this is the main thread, and has been in one call since this time."""
+        return bool(self._mark) and since_ns > self._since_ns and thread == threading.main_thread().ident
 
 
 class _Api(NamedTuple):

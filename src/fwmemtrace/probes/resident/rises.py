@@ -71,7 +71,7 @@ class RiseSampler:
         rss: the first reading, in bytes.
         accounted: returns what others account for (imports).
         threads: finds the threads that ran.
-        makers: given the rises of threads and their time, returns the stacks to charge.
+        makers: given the rises of threads and the time of the reading before, returns the stacks to charge.
         faults: returns the page faults of a forked process, which copies pages of its parent.
     """
 
@@ -93,6 +93,7 @@ class RiseSampler:
         self._threads = threads
         self._stacks: dict[int, int] = {}  # numbers by hash: the stacks would show in a census of the program's objects
         self._level = rss - accounted().bytes_at(rss)  # RSS without what others account for
+        self._looked_ns = 0  # the time of the reading before
         self._seen: Mapping[int, Stack] = {}
         # The stacks of the threads that made RSS rise at the latest look, and by how much.
         self._previous: dict[int, tuple[Stack, int]] = {}
@@ -116,6 +117,7 @@ class RiseSampler:
             threads = self._threads
         threads.advance()
         change = level - self._level
+        since_ns, self._looked_ns = self._looked_ns, time_ns
         copied = 0 if self._read_faults is None else self._copied(self._read_faults(), change)
         rising = change >= _SMALLEST_CHANGE
         if copied:
@@ -133,7 +135,7 @@ class RiseSampler:
                 )
                 for thread, part in parts.items()
             }
-            charged = self._makers(seen, time_ns)
+            charged = self._makers(seen, since_ns)
         before, self._previous = self._previous, {}
         for thread, part in parts.items():
             stack = self._seen.get(thread, NO_STACK)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import _thread
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from os.path import dirname
 from types import CodeType, FrameType, MappingProxyType
@@ -46,10 +46,20 @@ class Stack(NamedTuple):
     Not the frames themselves, which would keep their variables alive; nor lines, since to find one takes longer than
     all the rest. And no pair for each frame: the collector runs after so many new containers, and ours would make the
     program's garbage go sooner.
+
+    Attributes:
+        codes: what each frame runs.
+        instructions: the latest of each frame.
+        key: the hash of the codes, which takes a while to find: it goes through their constants, and through their
+            instructions from Python 3.12 on.
     """
 
     codes: tuple[CodeType, ...]
-    instructions: tuple[int, ...]  # the latest of each frame
+    instructions: tuple[int, ...]
+    key: int
+
+    def __hash__(self) -> int:
+        return hash((self.key, self.instructions))
 
     def __bool__(self) -> bool:
         return bool(self.codes)
@@ -59,7 +69,7 @@ class Stack(NamedTuple):
         return zip(self.codes, self.instructions, strict=True)
 
 
-NO_STACK = Stack((), ())
+NO_STACK = Stack((), (), 0)
 _NOTHING_KNOWN: Mapping[int, Stack] = MappingProxyType({})
 
 
@@ -233,7 +243,11 @@ class RunningThreads:
             if thread in frames and _idle(frames[thread]):  # one that was known may have ended
                 waiter = stack_of(frames[thread])
                 if any(_is_program_code(code.co_filename) for code in waiter.codes):
-                    return Stack(stack.codes + waiter.codes, stack.instructions + waiter.instructions)
+                    return Stack(
+                        stack.codes + waiter.codes,
+                        stack.instructions + waiter.instructions,
+                        hash((stack.key, waiter.key)),
+                    )
         return stack
 
     def shares(self) -> dict[int, float]:
@@ -271,15 +285,17 @@ def stack_of(innermost: FrameType) -> Stack:
         codes.append(frame.f_code)
         instructions.append(frame.f_lasti)
         frame = frame.f_back
-    return without_ours(tuple(codes), tuple(instructions))
+    first = own_frames(codes)
+    theirs = tuple(codes[first:])
+    return Stack(theirs, tuple(instructions[first:]), hash(theirs))
 
 
-def without_ours(codes: tuple[CodeType, ...], instructions: tuple[int, ...]) -> Stack:
-    """Return a stack without the innermost frames that are the tracer's, such as those of `Watch`."""
+def own_frames(codes: Sequence[CodeType]) -> int:
+    """Return how many of the innermost frames are the tracer's, such as those of `Watch`; 0 if all are."""
     first = 0
     while first < len(codes) and codes[first].co_filename.startswith(_OURS):
         first += 1
-    return Stack(codes[first:], instructions[first:]) if 0 < first < len(codes) else Stack(codes, instructions)
+    return first if first < len(codes) else 0
 
 
 def line_of(code: CodeType, instruction: int) -> int:

@@ -14,7 +14,7 @@ from ...system.proc import PAGE_SIZE
 from ..base import ProbeContext
 from ..exclusion import BackgroundWork
 from .close_look import CloseLook
-from .pauses import PlainPauses, Reading, pauses_for
+from .pauses import Longest, PlainPauses, Reading, pauses_for
 from .points import Points
 from .rises import RiseSampler
 from .running_threads import RunningThreads, Stack
@@ -32,7 +32,9 @@ _GROUP_POINT_GROWTH = 8_000_000
 # Python gives way after 5 ms anyway (sys.getswitchinterval); then the wait for it is the pause.
 _RISING_S, _STEADY_S, _SPARING_S = 0.001, 0.01, 0.02
 _AT_ONCE_S = 0.0001
-_LONGEST_S = 0.05  # with the core, which looks more often
+# With the core, which looks more often. Each return takes the interpreter's lock, for which a thread that reads or
+# writes files in small pieces wakes this one up a thousand times.
+_LONGEST_S, _LONGEST_IDLE_S = 0.05, 0.25
 _MOST_READINGS = 256
 _WAITED_NS = 2_000_000
 _LONGER = 2
@@ -81,11 +83,13 @@ class Timeline:
         has_proc = context.meter.page_faults() >= 0
         self._rss = self._held_rss if has_proc else context.meter.rss
         accounted = context.attribution.now
+        self._running = RunningThreads(self._files, self._meter.page_faults)
+        # A fork copies pages without RSS changing, so a forked process has to be looked at.
+        self._pauses = pauses_for(self._files, self._running.files) if has_proc and not forked else PlainPauses()
         self._close_look: CloseLook | None = None
         if context.settings.short_calls and has_proc:
             budget = context.governor.for_probe(_CLOSE_LOOK_SHARE, advance_ns=_CLOSE_LOOK_ADVANCE_NS)
             self._close_look = CloseLook(accounted, budget)
-        self._running = RunningThreads(self._files, self._meter.page_faults)
         self._rises = RiseSampler(
             context.emit,
             self._rss(),
@@ -94,8 +98,6 @@ class Timeline:
             self._close_look.makers if self._close_look is not None else None,
             self._meter.page_faults if forked else None,
         )
-        # A fork copies pages without RSS changing, so a forked process has to be looked at.
-        self._pauses = pauses_for(self._files, self._running.files) if has_proc and not forked else PlainPauses()
         self._accounted_before = accounted()
         context.attribution.follow()
         self._turn = RLock()  # held during each look
@@ -125,13 +127,16 @@ class Timeline:
                     self._work.over()
                     self._context.note(f"the timeline was switched off: reading memory raised {error!r}")
                     return
-            if not self._pauses.rest(_SPARING_S, _SPARING_S, 0, 1):
+            if not self._pauses.rest(_SPARING_S, Longest(_SPARING_S, _SPARING_S), 0, 1):
                 return
 
     def _sample(self) -> None:
         group_rss, group_ns = 0, perf_counter_ns()
         pause, rss, spent = _RISING_S, self._rss(), thread_time_ns()
-        longest, most = min(self._interval_ns / 1e9, _LONGEST_S), _MOST_READINGS
+        rising = min(self._interval_ns / 1e9, _LONGEST_S)
+        has_others_to_serve = self._triggers is not None or self._keeps_to_share
+        longest = Longest(rising, rising if has_others_to_serve else _LONGEST_IDLE_S)
+        most = _MOST_READINGS
         while self._pauses.rest(pause, longest, rss, most):
             with self._turn:
                 if self._over:
