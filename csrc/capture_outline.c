@@ -1,6 +1,6 @@
-// Writes a capture in memray's format that has none of another one's allocations, no C and C++ frames, and of its Python
-// stacks those that somebody wants to see. memray reads it in no time, and then resolves these stacks. It numbers a stack when
-// it first sees it, and so the numbers of the stacks are not those of the whole capture, unless all are wanted.
+// Copies those Python stacks of a capture that a report shows into a small one, without allocations and native frames.
+// memray then names their functions and lines without reading the whole capture again. It numbers a stack when it first sees
+// it, so the numbers in the copy are others, unless all stacks are copied.
 #include "capture.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 // The most that is live at once, mapped files included, and what is mapped. It is counted as memray counts it, so that both
-// agree to the byte: of mappings that overlap an unmapping ends each.
+// agree to the byte: where mappings overlap, unmapping a range removes it from each of them.
 #include "capture.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 // The phase of the calling thread by its context, read by value: event loops with handles of their own (uvloop) and
-// greenlets switch contexts where nobody is told. Contexts are immutable trees (Python/hamt.c in CPython's source), and
+// greenlets switch contexts without telling us. Contexts are immutable trees (Python/hamt.c in CPython's source), and
 // nobody but this thread changes which one is its own.
 #include "heap.h"
 

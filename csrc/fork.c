@@ -1,4 +1,4 @@
-// A fork copies the tables' addresses, not the thread that writes them. The child lets go of its parent's tables before
+// A fork copies the tables' addresses, not the thread that writes to them. The child lets go of its parent's tables before
 // it runs anything else, and starts its own when the session follows it.
 #include "heap.h"
 

@@ -21,7 +21,7 @@ static uint64_t reserved;  // bytes that can be written to
 static int descriptor = -1;
 static dev_t device;  // of the file; with the next, tells whether the descriptor is still ours
 static ino_t inode;
-static volatile sig_atomic_t is_lost;  // somebody else has truncated the file
+static volatile sig_atomic_t is_lost;  // another program has truncated the file
 
 FileHeader *file_header(void) { return (FileHeader *)base; }
 

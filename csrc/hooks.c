@@ -32,7 +32,7 @@ static void *(*real_mremap)(void *, size_t, size_t, int, ...);
 static void *(*real_dlopen)(const char *, int);
 
 // Nearly all calls take the first branch, and jump to the allocator. A small block that the allocator then fails to
-// give counts anyway.
+// provide counts nevertheless.
 #define ALLOCATE(size, call)                                                                              \
     do {                                                                                                  \
         if (LIKELY(!exceeds_countdown(&current_thread, size))) return call;                               \
@@ -163,8 +163,8 @@ static int hook_munmap(void *block, size_t size) {
     return real_munmap(block, size);
 }
 
-// A mapping that grows or moves is freed and allocated, as with realloc. One that is no sample may be of a file, and is
-// passed over; of anonymous ones, only small ones are none.
+// A mapping that grows or moves counts as freed and allocated, as in realloc. One that is no sample is passed over, since it
+// may be of a file: an anonymous one that is no sample is small.
 static void *hook_mremap(void *old, size_t old_size, size_t size, int flags, ...) {
     va_list arguments;
     va_start(arguments, flags);
@@ -347,7 +347,8 @@ static void hook_python(void) {
     in_python = true;
 }
 
-// What another tool has wrapped stays: it would call into nowhere, or be lost. The hooks then only pass on.
+// Once another tool has wrapped the hooks, they stay and only pass calls on: to restore the allocators would drop the
+// tool's own hooks.
 static void unhook_python(void) {
     PyMemAllocatorEx object, memory;
     PyObjectArenaAllocator arena;

@@ -1,9 +1,9 @@
 // The C and C++ frames of the calling thread, up to the interpreter's loop, whose frames python_stack.c reads.
 //
-// On x86-64, compilers keep no frame pointers; how to leave a function is in the tables that libraries have for C++
-// exceptions (.eh_frame; the DWARF and x86-64 ABI documents describe them). libgcc's _Unwind_Backtrace reads the same
-// tables, but takes locks that the program may hold, and is several times as slow. Here, what the tables say of a
-// return address is kept, as most come again and again. On aarch64 compilers do keep frame pointers.
+// On x86-64, compilers keep no frame pointers; the rules for unwinding a function are in the tables that libraries have
+// for C++ exceptions (.eh_frame; the DWARF and x86-64 ABI documents describe them). libgcc's _Unwind_Backtrace reads the
+// same tables, but takes locks that the program may hold, and is several times as slow. The rule of a return address is
+// kept here, as most addresses come again and again. On aarch64 compilers do keep frame pointers.
 //
 // All of it is guarded by the lock of the tables. Nothing beyond the stack and the libraries' own tables is read.
 #include "heap.h"
@@ -178,7 +178,7 @@ enum { RBX = 3, RBP = 6, RSP = 7, R12 = 12, R15 = 15, RETURN = 16, REGISTERS = 1
 #define MOST_REMEMBERED 8
 #define UNTOUCHED INT32_MIN
 
-// How to leave a function from one address.
+// How to unwind from one address to the caller.
 typedef struct {
     uintptr_t address;
     int32_t offset;             // the caller's stack pointer is that register's value plus this
@@ -215,7 +215,7 @@ static bool set_indirect_base(Rule *rule, Reader *expression) {
     return true;
 }
 
-// Runs instructions until they are beyond the address. False for what is not known here.
+// Runs instructions until they are beyond the address. False for an instruction that is not known here.
 static bool run(const Function *function, Reader code, const Rule *initial, uintptr_t until, Rule *rule) {
     Rule remembered[MOST_REMEMBERED];
     size_t depth = 0;
@@ -333,7 +333,7 @@ static const Rule *rule_at(uintptr_t address) {
         : "r"(registers)                                                                                    \
         : "rax", "memory")
 
-// Replaces the registers by those of the caller; false if there is none, or nobody can tell.
+// Replaces the registers by those of the caller; false if there is none, or the tables do not tell.
 static bool leave(uintptr_t *registers, uintptr_t high) {
     const Rule *rule = rule_at(registers[RETURN] - 1);  // the call, and not what follows it
     uintptr_t low = registers[RSP], caller = registers[rule->base] + (uintptr_t)(intptr_t)rule->offset, frame = registers[RBP];

@@ -1,4 +1,4 @@
-// A map of 64-bit numbers with open addressing; the places behind a removed pair move up.
+// A map of 64-bit numbers: open addressing, with backward shifts on removal.
 #include "capture.h"
 
 #include <stdlib.h>

@@ -331,7 +331,7 @@ static PyObject *begin(PhaseEdges *self, PyObject *phase) {
         PyErr_SetString(PyExc_RuntimeError, "the recorder has been freed");
         return NULL;
     }
-    // Not current before the record is written: a phase that a signal handler runs would name an unknown parent.
+    // Current only once its record is written: else a phase that a signal handler begins would name an unknown parent.
     // A signal that came meanwhile is handled here, where its exception can end the span.
     if (record_begin(self, span, name) || become_current(self, span) || PyErr_CheckSignals()) {
         PyObject *done = tell_failure(self->begin_failed, span);

@@ -130,7 +130,7 @@ COLD void sampler_took(void *address, size_t size, BlockKind kind, const void *c
     sampler_settle(thread);
     if (thread->inside || !*owned) goto out;
     thread->inside = true;
-    bool native = with_native && slots_try_patch();  // else a library that is gone may still be known
+    bool native = with_native && slots_try_patch();  // else the frames could be those of a library that is gone
     if (!native) slots_patch_if_needed();
     uint32_t phase = thread->phase ? thread->phase : ambient;
     tables_add(address, size, drawn_from, phase, thread->thread_id, kind, caller, native);

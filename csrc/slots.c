@@ -1,6 +1,6 @@
 // Leads the calls of every library to the hooks, through the slots that the loader fills for each function a library
 // imports. Code is never changed. A slot's old value is kept and put back. A slot that another tool has filled is left
-// to it. No hook is ever unloaded, so a call that is inside one may finish whenever it likes.
+// alone. No hook is ever unloaded, so a call that is inside one may finish whenever it likes.
 #include "heap.h"
 
 #include <dlfcn.h>
@@ -61,7 +61,7 @@ static void write_slot(uintptr_t at, uintptr_t value, bool read_only) {
 typedef struct {
     uintptr_t base, low, high;      // of the library's segments
     uintptr_t sealed_low, sealed_high;  // the slots that the loader has made read-only
-    const void *frame_table;        // how to leave its functions
+    const void *frame_table;        // its .eh_frame_hdr, or NULL
     uint32_t build;                 // the first bytes of its build ID
     const ElfW(Sym) * symbols;
     const char *strings;

@@ -79,7 +79,7 @@ static const char *name_of(const SymbolTable *self, const Elf64_Sym *symbol, siz
     return *length ? name : NULL;
 }
 
-// How good a name is among several of one function: an exported one is known best, and of equally good ones the shortest.
+// Ranks the names of one function: exported ones are the best known, and of equally good ones the shortest is taken.
 static unsigned int worth(const Elf64_Sym *symbol, const char *name) {
     unsigned int binding = ELF64_ST_BIND(symbol->st_info);
     return (binding == STB_GLOBAL) * 4u + (binding != STB_LOCAL) * 4u + (*name != '_') * 1u;

@@ -306,7 +306,7 @@ void tables_add(void *address, size_t size, double mean, uint32_t phase, uint32_
     if (ready) {
         if (!phase) phase = no_phase;
         Block unseen;
-        take(block.address, &unseen);  // it was freed where nobody saw it
+        take(block.address, &unseen);  // its free was not seen
         FileHeader *header = file_header();
         header->samples++;
         Phase *charged = file_at(phase);

@@ -60,7 +60,8 @@ bool window_append(PyObject *window, const uint8_t *frame, size_t size) {
     copying.failed = 0;
     copying.low = self->base;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    // The first word is not zero. It comes last: until then, readers and whoever reads after a kill see no frame here.
+    // The first word of a frame is never zero, and is written last: until then no reader sees a frame here, even after a
+    // kill.
     memcpy(place + sizeof(uint32_t), frame + sizeof(uint32_t), size - sizeof(uint32_t));
     __atomic_thread_fence(__ATOMIC_RELEASE);
     memcpy(place, frame, sizeof(uint32_t));

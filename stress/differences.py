@@ -65,9 +65,9 @@ def run(number: int) -> Outcome:
         equal += not named
         places = _differences(before, planted)
         right = bool(places) and places[0][0] == _PHASE and abs(places[0][1] - _PLANTED) < _PLANTED / 10
-        outcome.expect(right, f"20 MB in {_PHASE}: told {places[:2]}")
+        outcome.expect(right, f"20 MB in {_PHASE}: reported {places[:2]}")
         first += right
-    outcome.figures = {"equal runs told as equal": equal, "planted bytes told first": first}
+    outcome.figures = {"equal runs without a difference": equal, "planted bytes reported first": first}
     return outcome
 
 

@@ -34,15 +34,18 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("fast" if "not slow" in config.option.markexpr else "whole")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what `-m` does not name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run those last that bring big libraries into this process: in a big one, each walk over the heap takes long."""
+    """Mark what needs torch; run it and other big libraries last: in a big process, walks over the heap take long."""
+    for item in items:
+        if "torch" in getattr(item, "fixturenames", ()):
+            item.add_marker("guard")
     items.sort(key=_brings_big_libraries)
 
 
 def _brings_big_libraries(item: pytest.Item) -> bool:
     folders = {"exporters", "fleet", "integrations", "suite"}
-    torch = item.get_closest_marker("guard") is not None or "torch" in getattr(item, "fixturenames", ())
-    return torch or not folders.isdisjoint(item.path.parts)
+    return item.get_closest_marker("guard") is not None or not folders.isdisjoint(item.path.parts)
 
 
 @pytest.fixture

@@ -59,8 +59,8 @@ def test_the_pages_of_a_window_are_resident_before_anything_is_written_to_them(
     """Otherwise the records of a phase would add to its RSS."""
     file = mapped(tmp_path / "f")
     pages = []
-    for _ in range(3 * 65_536 // 1024):
-        file.append(b"x" * 1024)
+    for _ in range(3 * 65_536 // 8192):
+        file.append(b"x" * 8192)
         text = Path("/proc/self/smaps").read_text().partition(str(tmp_path / "f"))[2]
         pages.append(int(text.partition("Rss:")[2].split()[0]))
     file.close()

@@ -18,7 +18,7 @@ def test_the_trace_prometheus_and_spans_of_gunicorns_workers_agree(
     workers = importlib.import_module("benchmarks.workers")
     for need in workers.NEEDS:
         pytest.importorskip(need, reason=f"needs {need}")
-    told = workers.tell(tmp_path, 24, model=False)
-    assert (told.processes, told.complete) == (4, True)
-    assert told.trace.calls == {"GET /check/{number}": 18, "GET /batch/{number}": 6}
-    assert told.trace == told.prometheus == told.spans
+    reported = workers.serve(tmp_path, 24, model=False)
+    assert (reported.processes, reported.complete) == (4, True)
+    assert reported.trace.calls == {"GET /check/{number}": 18, "GET /batch/{number}": 6}
+    assert reported.trace == reported.prometheus == reported.spans

@@ -155,6 +155,16 @@ def test_a_rise_may_have_begun_at_the_reading_before():
     assert since == [10, 30]
 
 
+def test_threads_that_have_ended_are_forgotten_and_others_are_not(look):
+    charged(look, MAIN, MB, MAIN_LOOP, runs=False)
+    charged(look, MAIN, MB, WORK, MAIN_LOOP, runs=True)
+    for thread in range(1, 2000):  # no thread has such an identifier
+        charged(look, thread, MB, HELPER, WORK, runs=thread % 2)
+    assert len(look._waited_at) + len(look._ran_in) < 500
+    assert charged(look, MAIN, MB, OTHER, MAIN_LOOP, runs=True) == (OTHER, MAIN_LOOP)
+    assert {charged(look, MAIN, MB, MAIN_LOOP, runs=False) for _ in range(9)} == {(WORK, MAIN_LOOP), (OTHER, MAIN_LOOP)}
+
+
 def test_changes_of_what_is_accounted_for_are_kept_with_their_times():
     attribution = Attribution()
     attribution.ask(lambda: Accounted(7, 8))

@@ -7,7 +7,7 @@ docs/ledger.md lists the categories.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ..records import MappingRow, MappingsReading, PoolFigures
 
@@ -61,29 +61,7 @@ def break_down(reading: MappingsReading, rows: list[MappingRow], moved_bytes: in
         rows: the mappings: its own, or those of an earlier reading that still hold.
         moved_bytes: the change of RSS since the mappings were read, if they are those of an earlier reading.
     """
-    items: dict[Key, Sizes] = {}
-    unexplained = [0] * _SIZES
-    malloc, python = [0] * _SIZES, [0] * _SIZES
-    pools: dict[str, Sizes] = {}
-    for row in rows:
-        sizes = [row.rss_bytes, row.private_bytes, row.evictable_bytes, row.anonymous_bytes]
-        match row.category, row.owner:
-            case "malloc", "mapped blocks":
-                add_to(items, (NATIVE_HEAP, LARGE_BLOCKS), sizes)
-            case "malloc", _:
-                _increase(malloc, sizes)
-            case "python", _:
-                _increase(python, sizes)
-            case "pool", allocator:
-                _increase(pools.setdefault(allocator, [0] * _SIZES), sizes)
-            case "anonymous", _:
-                _increase(unexplained, sizes)
-            case "stack", owner:
-                add_to(items, (STACKS, owner), sizes)
-            case "named", owner:
-                add_to(items, (NAMED, owner), sizes)
-            case category, owner:
-                add_to(items, (category, owner), sizes)
+    items, (malloc, python, pools, unexplained) = _by_owner(rows)
     figures = reading.allocators
     tracemalloc_bytes = figures.tracemalloc_bytes
     if figures.other is not None:
@@ -120,6 +98,41 @@ def break_down(reading: MappingsReading, rows: list[MappingRow], moved_bytes: in
         untouched,
         reading.untouched_bytes,
     )
+
+
+class _Pages(NamedTuple):
+    """Pages of which the allocators say how much is in use, and those without a known owner."""
+
+    malloc: Sizes
+    python: Sizes
+    pools: dict[str, Sizes]
+    unexplained: Sizes
+
+
+def _by_owner(rows: list[MappingRow]) -> tuple[dict[Key, Sizes], _Pages]:
+    """Return the sizes of mappings by category and owner, and the pages that are still to be divided."""
+    items: dict[Key, Sizes] = {}
+    pages = _Pages([0] * _SIZES, [0] * _SIZES, {}, [0] * _SIZES)
+    for row in rows:
+        sizes = [row.rss_bytes, row.private_bytes, row.evictable_bytes, row.anonymous_bytes]
+        match row.category, row.owner:
+            case "malloc", "mapped blocks":
+                add_to(items, (NATIVE_HEAP, LARGE_BLOCKS), sizes)
+            case "malloc", _:
+                _increase(pages.malloc, sizes)
+            case "python", _:
+                _increase(pages.python, sizes)
+            case "pool", allocator:
+                _increase(pages.pools.setdefault(allocator, [0] * _SIZES), sizes)
+            case "anonymous", _:
+                _increase(pages.unexplained, sizes)
+            case "stack", owner:
+                add_to(items, (STACKS, owner), sizes)
+            case "named", owner:
+                add_to(items, (NAMED, owner), sizes)
+            case category, owner:
+                add_to(items, (category, owner), sizes)
+    return items, pages
 
 
 def add_to(items: dict[Key, Sizes], key: Key, sizes: Sizes) -> None:

@@ -119,21 +119,17 @@ def snapshot(reason: str = "asked for") -> None:
         on.snapshot(reason)
 
 
-def start_session(
-    settings: Settings, sink: Sink | None = None, probes: Sequence[Probe] = (), session_id: str | None = None
-) -> Session:
+def start_session(settings: Settings, session_id: str | None = None) -> Session:
     """Start the session of this process.
 
     Args:
         settings: complete settings.
-        sink: the sink; by default the one that the settings name.
-        probes: probes to use besides those that the settings name.
         session_id: the id of the session to join as a worker; by default the session is a new one.
 
     Raises:
         SessionError: if a session is on that was not inherited from the parent process, or in a subinterpreter.
     """
-    return _alone(lambda: _begin(settings, sink, probes, session_id))
+    return _alone(lambda: _begin(settings, session_id=session_id))
 
 
 def _alone(begin: Callable[[], Session]) -> Session:
@@ -154,8 +150,9 @@ def _alone(begin: Callable[[], Session]) -> Session:
 
 
 def _begin(
-    settings: Settings, sink: Sink | None, probes: Sequence[Probe] = (), session_id: str | None = None
+    settings: Settings, sink: Sink | None = None, probes: Sequence[Probe] = (), session_id: str | None = None
 ) -> Session:
+    """Start the session with the arguments of `starting.make_session`."""
     global _on
     from . import starting
 

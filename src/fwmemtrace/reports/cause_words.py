@@ -148,11 +148,11 @@ def _calls(cause: results.Cause) -> list[Inline]:
 
 
 def _parts(cause: results.Cause) -> list[Inline]:
-    told = [[Bytes(part.bytes), *_part_place(part.location, cause.location)] for part in cause.parts[:_PARTS]]
-    rest = len(cause.parts) - len(told)
+    shown = [[Bytes(part.bytes), *_part_place(part.location, cause.location)] for part in cause.parts[:_PARTS]]
+    rest = len(cause.parts) - len(shown)
     if rest > 0:
-        told.append([f"{rest} more"])
-    return [": ", *enumerate_words(told)] if told else []
+        shown.append([f"{rest} more"])
+    return [": ", *enumerate_words(shown)] if shown else []
 
 
 def _part_place(part: results.Frame, whole: results.Frame | None) -> list[Inline]:

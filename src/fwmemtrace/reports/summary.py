@@ -13,7 +13,7 @@ from .out_of_memory_words import out_of_memory_sentence
 
 _MIN_SECOND = 0.05  # of the peak: a smaller second cause is left out
 _MIN_EVICTABLE = 0.1  # of the peak
-_MIN_OVERHEAD = 0.1  # of the peak: less is told beside the phases only
+_MIN_OVERHEAD = 0.1  # of the peak: less is shown beside the phases only
 
 
 def summary_section(report: results.TraceReport, *, overhead: bool = True) -> Section:
