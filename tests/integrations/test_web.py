@@ -39,6 +39,7 @@ def requests_of(sink: MemorySink) -> list[tuple[str, Any, str | None]]:
 def fastapi_app() -> Any:
     fastapi = pytest.importorskip("fastapi", reason="needs fastapi")
     from fastapi.responses import StreamingResponse
+    from fastapi.staticfiles import StaticFiles
 
     from fwmemtrace.integrations.starlette import instrument
 
@@ -81,6 +82,7 @@ def fastapi_app() -> Any:
 
     app.include_router(router)
     app.mount("/inner", inner)
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent))
     instrument(app)
     return app
 
@@ -99,6 +101,7 @@ def test_fastapi(sink: MemorySink) -> None:
     client.post("/api/items/a%2Fb")
     client.post("/api/items/c")
     client.get("/inner/deep/1")
+    client.get("/static/nothing/here")
     client.request("BREW", "/users/1")
     with client.websocket_connect("/ws/blue") as socket:
         socket.send_text("hello")
@@ -114,6 +117,7 @@ def test_fastapi(sink: MemorySink) -> None:
         ("POST (no route)", 404, None),
         ("POST /api/items/{name}", 200, None),
         ("GET /inner/deep/{x}", 200, None),
+        ("GET /static/*", 404, None),
         ("OTHER /users/{id}", 405, None),
         ("WEBSOCKET /ws/{room}", None, None),
     ]
@@ -202,13 +206,15 @@ def test_flask(sink: MemorySink) -> None:
     assert client.get("/users/7").text == "7"
     for path in ("/users/8", "/users/x", "/failing"):
         client.get(path).close()
+    client.delete("/users/9")
     with client.get("/stream") as response:
         assert response.text == "xxx"
-    assert requests_of(sink)[:4] == [
+    assert requests_of(sink)[:5] == [
         ("GET /users/<int:number>", 200, None),
         ("GET /users/<int:number>", 200, None),
         ("GET (no route)", 404, None),
         ("GET /failing", 500, None),
+        ("DELETE /users/<int:number>", 405, None),
     ]
     begun = {record.span: record for record in sink.records if isinstance(record, PhaseBegin)}
     inner = [begun[record.parent].name for record in begun.values() if record.parent]
@@ -222,6 +228,23 @@ def test_a_response_that_a_test_client_does_not_close_has_ended_with_its_last_by
     assert [record.parent for record in begun] == [0, 0, 0]
     assert [response.text for response in responses] == ["0", "1", "2"]
     assert requests_of(sink) == [("GET /users/<int:number>", 200, None)] * 3
+
+
+def test_a_response_that_nobody_reads_to_its_end_has_no_other_request_inside(sink: MemorySink) -> None:
+    client = flask_app().test_client()
+    unread = client.get("/stream")
+    with fwmemtrace.phase("between"):
+        client.get("/users/1")
+    unread.close()
+    begun = {record.span: record for record in sink.records if isinstance(record, PhaseBegin)}
+    parents = {record.name: begun[record.parent].name if record.parent else None for record in begun.values()}
+    assert parents == {
+        "GET /stream": None,
+        "chunk 0": "GET /stream",  # the client waits for the status, which comes with the first chunk
+        "between": None,
+        "GET /users/<int:number>": "between",
+    }
+    assert requests_of(sink)[0] == ("GET /stream", 200, None)
 
 
 def test_wsgi_applications_that_raise_or_are_cut_short(sink: MemorySink) -> None:
@@ -250,7 +273,7 @@ DJANGO = """
     import asyncio, sys
     import django
     from django.conf import settings
-    from django.http import HttpResponse, StreamingHttpResponse
+    from django.http import FileResponse, HttpResponse, StreamingHttpResponse
     from django.urls import include, path
 
     settings.configure(
@@ -272,6 +295,7 @@ DJANGO = """
             with phase(f"chunk {number}"):
                 yield b"x"
     def stream(request): return StreamingHttpResponse(chunks())
+    def file(request): return FileResponse(open(__file__, "rb"))
     async def async_chunks():
         for number in range(3):
             yield b"y"
@@ -279,13 +303,21 @@ DJANGO = """
 
     inner = [path("users/<int:number>/", user)]
     urlpatterns = [path("api/", include(inner)), path("failing/", failing), path("slow/", slow),
-                   path("stream/", stream), path("async-stream/", async_stream)]
+                   path("stream/", stream), path("file/", file), path("async-stream/", async_stream)]
 
     from django.test import AsyncClient, Client
     client = Client(raise_request_exception=False)
     client.get("/api/users/1/"); client.get("/api/users/2/"); client.get("/nowhere"); client.get("/failing/")
     assert b"".join(client.get("/stream/").streaming_content) == b"xxx"
     client.get("/stream/").close()
+    from wsgiref.util import FileWrapper, setup_testing_defaults
+    from django.core.wsgi import get_wsgi_application
+    environ = {"PATH_INFO": "/file/", "wsgi.file_wrapper": FileWrapper}
+    setup_testing_defaults(environ)
+    body = get_wsgi_application()(environ, lambda *_: None)
+    assert type(body) is FileWrapper  # which a server may send without reading it
+    client.get("/api/users/3/")
+    body.close()
     async def ask():
         client = AsyncClient(raise_request_exception=False)
         await client.get("/slow/")
@@ -304,7 +336,8 @@ def test_django(tmp_path: Path) -> None:
     rows = {row.path: row for row in trace.phases if row.path}
     outermost = {row.name: (row.calls, row.attributes.get("status")) for row in rows.values() if row.parent is None}
     assert outermost == {
-        "GET /api/users/<int:number>/": (2, 200),
+        "GET /api/users/<int:number>/": (3, 200),
+        "GET /file/": (1, 200),
         "GET (no route)": (1, 404),
         "GET /failing/": (1, 500),
         "GET /stream/": (2, 200),
@@ -336,23 +369,30 @@ def test_aiohttp(sink: MemorySink) -> None:
     async def failing(request: Any) -> Any:
         raise LookupError("lost")
 
+    async def moved(request: Any) -> Any:
+        raise web.HTTPFound("/users/1")
+
     async def ask() -> None:
         app = web.Application(middlewares=[memory_middleware])
+        app.router.add_get("/moved", moved)
+        app.router.add_static("/static", Path(__file__).parent)
         app.router.add_get("/users/{id}", user)
         app.router.add_get("/stream", stream)
         app.router.add_get("/failing", failing)
         async with TestClient(TestServer(app)) as client:
-            for path in ("/users/1", "/users/2", "/nowhere", "/stream", "/failing"):
-                await (await client.get(path)).read()
+            for path in ("/users/1", "/users/2", "/nowhere", "/stream", "/failing", "/moved", "/static/nothing"):
+                await (await client.get(path, allow_redirects=False)).read()
 
     asyncio.run(ask())
     assert requests_of(sink) == [
         ("GET /users/{id}", 200, None),
         ("GET /users/{id}", 200, None),
-        ("GET (no route)", 404, "aiohttp.web_exceptions.HTTPNotFound"),
+        ("GET (no route)", 404, None),
         ("GET /stream", 200, None),
         ("chunk", None, None),
         ("GET /failing", None, "LookupError"),
+        ("GET /moved", 302, None),
+        ("GET /static", None, None),  # that there is no such file shows when it is sent
     ]
 
 

@@ -20,8 +20,10 @@ async def memory_middleware(request: web.Request, handler: Handler) -> web.Strea
     with request_phase(request.method, None if resource is None else resource.canonical):
         try:
             response = await handler(request)
-        except web.HTTPException as error:  # a response too
-            annotate(status=error.status)
-            raise
-        annotate(status=response.status)
-        return response
+        except web.HTTPException as error:
+            response = error
+        if response.prepared or not isinstance(response, web.FileResponse):  # which may turn out not to be there
+            annotate(status=response.status)
+    if isinstance(response, web.HTTPException):  # a response too, and no error of the phase
+        raise response
+    return response

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flask import Flask
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
 from .debug_page import DebugPage
@@ -27,8 +27,12 @@ def instrument(app: Flask, *, page: DebugPage | None = None) -> None:
 
     def route_of(environ: WSGIEnvironment) -> str | None:
         try:
-            rule, _ = app.url_map.bind_to_environ(environ).match(return_rule=True)
-        except (HTTPException, RequestRedirect):
+            adapter = app.url_map.bind_to_environ(environ)
+            try:
+                rule, _ = adapter.match(return_rule=True)
+            except MethodNotAllowed as error:  # the path is right
+                rule, _ = adapter.match(method=next(iter(error.valid_methods or ())), return_rule=True)
+        except (HTTPException, RequestRedirect, StopIteration):
             return None
         return rule.rule
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..tracing.active import installed
+from ..tracing.decorators import Suspension
 from ..tracing.phases import Phase, annotate, phase
 
 # Anyone may send a method of their own; a name for each would fill the table of phases.
@@ -26,14 +28,46 @@ def request_phase(method: str, route: str | None) -> Phase:
     return phase(request_name(method, route), method=method)
 
 
-def end_request(request: Phase, status: Sequence[int] = (), error: BaseException | None = None) -> None:
-    """End the phase of a request.
+class OpenRequest:
+    """A request whose response is sent in parts. Its phase is current only while the application works on it.
+
+    What a server or a test client does between two parts, such as the next request, is not inside it.
 
     Args:
-        request: the phase.
-        status: of the response; empty if there was none.
-        error: what ended it.
+        method: of HTTP.
+        route: the template of the route that serves it, if known.
     """
-    if status:
-        annotate(status=status[0])
-    request.__exit__(*((None, None, None) if error is None else (type(error), error, error.__traceback__)))
+
+    __slots__ = ("_phase", "_suspension")
+
+    def __init__(self, method: str, route: str | None) -> None:
+        tracer = installed()
+        self._suspension = None if tracer is None else Suspension(tracer)
+        self._phase: Phase | None = request_phase(method, route)
+        self._phase.__enter__()
+
+    def suspend(self) -> None:
+        """Leave the phase until the next part."""
+        if self._phase is not None and self._suspension is not None:
+            self._suspension.suspend()
+
+    def resume(self) -> None:
+        """Enter the phase again."""
+        if self._phase is not None and self._suspension is not None:
+            self._suspension.resume()
+
+    def end(self, status: Sequence[int] = (), error: BaseException | None = None) -> None:
+        """End the phase, which is current, unless it has ended.
+
+        Args:
+            status: of the response; empty if there was none.
+            error: what ended it.
+        """
+        request, self._phase = self._phase, None
+        if request is None:
+            return
+        if status:
+            annotate(status=status[0])
+        request.__exit__(*((None, None, None) if error is None else (type(error), error, error.__traceback__)))
+        if self._suspension is not None:
+            self._suspension.finish(None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute, Match, Mount
 
 from .asgi import AsgiMiddleware, Scope
 from .debug_page import DebugPage
@@ -49,6 +49,6 @@ def _path(route: BaseRoute, scope: dict[str, Any]) -> str | None:
     own = str(getattr(route, "path", "") or getattr(getattr(route, "starlette_route", None), "path", ""))
     inner = getattr(route, "routes", None)  # of a mounted application, a host or a router
     if not inner:
-        return own or None
+        return f"{own}/*" if isinstance(route, Mount) else own or None
     found = _find(inner, scope)
     return f"{own}{found}" if found is not None else f"{own}/*"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..tracing.phases import Phase, is_tracing
+from ..tracing.phases import is_tracing
 from .debug_page import DebugPage
-from .requests import end_request, request_phase
+from .requests import OpenRequest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -48,18 +48,19 @@ class WsgiMiddleware:
             length[:] = _content_length(headers)
             return start_response(line, headers, *(() if exc_info is None else (exc_info,)))
 
-        request = request_phase(environ["REQUEST_METHOD"], None if self._route is None else self._route(environ))
-        request.__enter__()
+        request = OpenRequest(environ["REQUEST_METHOD"], None if self._route is None else self._route(environ))
         try:
             body = self._app(environ, watch)
+            wrapper = environ.get("wsgi.file_wrapper")
+            if isinstance(wrapper, type) and isinstance(body, wrapper):  # the server may send the file itself
+                request.end(status)
+                return body
+            response = ResponseBody(body, request, status, length)
         except BaseException as error:
-            end_request(request, status, error)
+            request.end(status, error)
             raise
-        wrapper = environ.get("wsgi.file_wrapper")
-        if isinstance(wrapper, type) and isinstance(body, wrapper):  # the server may send the file itself
-            end_request(request, status)
-            return body
-        return ResponseBody(body, request, status, length)
+        request.suspend()
+        return response
 
     def _serve_page(self, page: DebugPage, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if page.allow(environ):
@@ -82,52 +83,49 @@ def _content_length(headers: Any) -> list[int]:
 class ResponseBody:
     """The body of a response. The request's phase ends with the last byte, or when the server closes the response.
 
-    Test clients close no response, so the next request would be a phase inside this one.
-
     Args:
         body: the application's.
-        request: the phase.
+        request: the request, which is suspended from now on but for what happens here.
         status: of the response, once it has begun.
         length: its bytes, if the application says so.
     """
 
     def __init__(
-        self, body: Iterable[bytes], request: Phase, status: Sequence[int] = (), length: Sequence[int] = ()
+        self, body: Iterable[bytes], request: OpenRequest, status: Sequence[int] = (), length: Sequence[int] = ()
     ) -> None:
         self._length = length
         self._sent = 0
         self._body = body
         self._chunks = iter(body)
-        self._request: Phase | None = request
+        self._request = request
         self._status = status
 
     def __iter__(self) -> ResponseBody:
         return self
 
     def __next__(self) -> bytes:
+        self._request.resume()
         try:
             chunk = next(self._chunks)
         except StopIteration:
-            self._end(None)
+            self._request.end(self._status)
             raise
         except BaseException as error:
-            self._end(error)
+            self._request.end(self._status, error)
             raise
         self._sent += len(chunk)
         if self._length and self._sent >= self._length[0]:
-            self._end(None)
+            self._request.end(self._status)
+        else:
+            self._request.suspend()
         return chunk
 
     def close(self) -> None:
         """Close the application's body, and end the phase."""
+        self._request.resume()
         try:
             close = getattr(self._body, "close", None)
             if close is not None:
                 close()
         finally:
-            self._end(None)
-
-    def _end(self, error: BaseException | None) -> None:
-        request, self._request = self._request, None
-        if request is not None:
-            end_request(request, self._status, error)
+            self._request.end(self._status)

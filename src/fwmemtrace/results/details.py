@@ -78,6 +78,7 @@ class SourceFile(Result, kw_only=True):
     changed: bool  # whether the file was changed after the session began
     first: list[int]  # number of the first line of each excerpt
     text: list[str]  # each excerpt
+    inside: list[str]  # the quotes of the string that each excerpt begins in, "" for none
 
 
 class ProcessDetails(Result, kw_only=True):

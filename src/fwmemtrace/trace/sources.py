@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,7 +14,12 @@ from ..capture.own_frames import is_program_code
 _AROUND = 6  # lines before and after each
 _MOST_FILES = 60
 _MOST_LINES = 120  # of each file that are referred to
+_LONGEST_LINE = 500  # characters
 _MOST_BYTES = 2_000_000  # a larger file is no source that anybody reads
+# Comments and strings, the quotes of those that may go on in the next line as a group.
+_STRINGS = re.compile(
+    r"""#[^\n]*|(\"{3}|'{3})(?:\\.|(?!\1).)*(?:\1|\Z)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?""", re.DOTALL
+)
 _SUFFIX = ".py"  # no other file gets into a report, whatever a trace names
 
 
@@ -81,14 +87,34 @@ def _excerpts(file: str, folder: Path, wanted: list[int], started_unix_ns: int) 
         if start > len(lines):
             continue
         if first and start <= end + 1:
-            excerpts[-1] = "\n".join(lines[first[-1] - 1 : stop])
+            excerpts[-1] = _text(lines[first[-1] - 1 : stop])
         else:
             first.append(start)
-            excerpts.append("\n".join(lines[start - 1 : stop]))
+            excerpts.append(_text(lines[start - 1 : stop]))
         end = stop
     if not first:
         return None
-    return results.SourceFile(file=file, changed=changed_ns > started_unix_ns, first=first, text=excerpts)
+    inside = open_quotes("\n".join(lines[: first[-1]]), first)
+    return results.SourceFile(
+        file=file, changed=changed_ns > started_unix_ns, first=first, text=excerpts, inside=inside
+    )
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "\n".join(line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 1]}…" for line in lines)
+
+
+def open_quotes(text: str, at: Iterable[int]) -> list[str]:
+    """Return the quotes of the string that is open where each of these lines begins, "" for none."""
+    quotes: dict[int, str] = {}
+    line, counted = 1, 0
+    for found in _STRINGS.finditer(text):
+        if found[1] is not None:
+            line += text.count("\n", counted, found.start())
+            lines = found[0].count("\n")
+            quotes |= dict.fromkeys(range(line + 1, line + lines + 1), found[1])
+            line, counted = line + lines, found.end()
+    return [quotes.get(number, "") for number in at]
 
 
 def _read(file: str) -> tuple[list[str], int] | None:

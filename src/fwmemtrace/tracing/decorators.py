@@ -113,10 +113,14 @@ def _trace_coroutine(function: Any, own_phase: NamedPhase) -> Any:
     return wrapper
 
 
-class _Suspension:
+class Suspension:
     """Restores the caller's phase while a generator is suspended, and the generator's phase when it resumes.
 
-    The generator's phase may be one of a `with` block in its body.
+    The generator's phase may be one of a `with` block in its body. Whatever else is left and entered again, such as the
+    response of a request, uses it in the same way.
+
+    Args:
+        tracer: the session's.
     """
 
     __slots__ = ("_inner", "_outer", "_tracer", "span")
@@ -158,7 +162,7 @@ def _trace_generator(function: Any, own_phase: NamedPhase) -> Any:
         tracer = session_tracer
         if tracer is None:
             return (yield from generator)
-        suspension = _Suspension(tracer)
+        suspension = Suspension(tracer)
         step, argument = generator.send, None
         try:
             suspension.begin(own_phase)  # inside: a signal handler may raise as soon as it has returned
@@ -190,7 +194,7 @@ def _trace_async_generator(function: Any, own_phase: NamedPhase) -> Any:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         generator = function(*args, **kwargs)
         tracer = session_tracer
-        suspension = None if tracer is None else _Suspension(tracer)
+        suspension = None if tracer is None else Suspension(tracer)
         step, argument = generator.asend, None
         try:
             if suspension is not None:

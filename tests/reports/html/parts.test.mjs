@@ -6,11 +6,12 @@ import { pathToFileURL } from "node:url";
 const load = (name) => import(pathToFileURL(`${process.env.ASSETS}/${name}.mjs`).href);
 const { csvText } = await load("csv");
 const { formatRange, packageOf, shorten, tickText, visible } = await load("format");
+const { pythonLines } = await load("highlight");
 const { importTree } = await load("importtree");
 const { lanesOf } = await load("lanes");
 const { kindsOf, marksNear, shownMarks } = await load("marks");
 const { namesOf, pathOf, pathsAround } = await load("paths");
-const { phaseColumns, phaseForest, visibleRows } = await load("phasetree");
+const { kindColumn, phaseColumns, phaseForest, visibleRows } = await load("phasetree");
 const { placeBefore, stackedAreas, ticks } = await load("scales");
 const { bytesByLine } = await load("sourcelines");
 const { squarify } = await load("squarify");
@@ -245,4 +246,39 @@ test("the fitted line has the slope, and its band turns around the middle", () =
   assert.equal((a[1] + c[1]) / 2, 13);
   assert.ok(b[1] > c[1] && d[1] < a[1]);
   assert.deepEqual(trendBand(trendLine([1], 1, 0, 0), 1, 0, 0), []);
+});
+
+test("source is tokens, whose text is the source", () => {
+  const text = '@phase("x")\nasync def f(match, n: int = 0x1F) -> None:  # def\n    match n:\n        case 1: return rb"\\"a" @ match\n    """if\n    not"""\n    x.is, "if not closed\n';
+  const lines = pythonLines(text);
+  assert.equal(lines.map((tokens) => tokens.map(([, part]) => part).join("")).join("\n"), text);
+  const of = (kind) => lines.flatMap((tokens) => tokens.filter((one) => one[0] === kind).map((one) => one[1]));
+  assert.deepEqual(of("keyword"), ["async", "def", "None", "match", "case", "return"]);
+  assert.deepEqual(of("defined"), ["@phase", "f"]);
+  assert.deepEqual(of("literal"), ["0x1F", "1"]);
+  assert.deepEqual(of("comment"), ["# def"]);
+  assert.deepEqual(of("string"), ['"x"', 'rb"\\"a"', '"""if', '    not"""', '"if not closed']);
+});
+
+test("an excerpt may begin inside of a string", () => {
+  assert.deepEqual(pythonLines('for x\nin """ if', '"""'), [[["string", "for x"]], [["string", 'in """'], ["", " "], ["keyword", "if"]]]);
+  assert.deepEqual(pythonLines("for\n", "'''"), [[["string", "for"]], []]);
+});
+
+test("the column of a category has the ledger's sums, and nothing where there is no ledger", () => {
+  const items = [["file", 5], ["python heap", 7], ["file", -2]].map(([category, bytes]) => ({ category, bytes }));
+  const ledger = new Map([["a", { items, unexplained_bytes: 4 }]]);
+  const of = (category) => ["a", "b"].map((path) => kindColumn(ledger, category, "x").get({ path }));
+  assert.deepEqual([of("file"), of("device"), of("")], [[3, null], [0, null], [4, null]]);
+});
+
+test("a search for a line is not one for the lines that begin like it", () => {
+  const root = stacks.node("", "all", stacks.PHASE, 1);
+  for (const [label, bytes] of [["f (app.py:1)", 1], ["f (app.py:12)", 10], ["app.py:12 (app.py:1)", 100]]) {
+    const one = stacks.node(label, label, stacks.OWN, 1);
+    one.own[0] = bytes;
+    root.children.push(one);
+  }
+  const sum = (text) => stacks.matches(stacks.addUp(root), text, 0).sum;
+  assert.deepEqual([sum("app.py:1"), sum("APP.py:12"), sum("app.py:"), sum("app.py")], [101, 110, 111, 111]);
 });

@@ -196,6 +196,42 @@ def test_the_keyboard_reads_the_timeline_and_walks_the_stacks(open_page: Open, s
     expect(stacks.get_by_role("button", name="allocated", exact=True)).to_be_focused()
 
 
+def test_a_category_is_shown_in_the_timeline_by_phase_and_in_the_treemap(
+    open_page: Open, trace: fwmemtrace.Trace, source: str
+) -> None:
+    page = open_page(source)
+    ledger = {row.path: row for row in trace.summary().ledger or []}
+    show(page, "timeline").get_by_role("button", name="native heap").press("Enter")
+    assert "kind=native+heap" in page.url
+    header = show(page, "phases").locator("th").all_text_contents()
+    cells = page.locator("#phases tr[data-path='init'] td")
+    shown = int(cells.nth(header.index("native heap")).get_attribute("data-value"))
+    assert shown == sum(item.bytes for item in ledger["init"].items if item.category == "native heap")
+    groups = show(page, "holding").locator(".group")
+    assert groups.count() - 1 == show(page, "holding").locator(".group.faded").count() > 0
+    page.locator("#holding .group:not(.faded)").press("Enter")
+    assert "kind=" not in page.url
+    assert "native heap" not in show(page, "phases").locator("th").all_text_contents()
+
+
+def test_a_line_leads_to_its_stacks_and_a_growing_phase_to_the_others(open_page: Open, source: str) -> None:
+    page = open_page(source)
+    show(page, "growth").get_by_role("button", name="request", exact=True).first.click()
+    assert "phase=request" in page.url
+    line = show(page, "source").locator("tr.hot td.number button").first
+    number = line.inner_text()
+    line.click()
+    assert "phase=" not in page.url
+    expect(page.get_by_label("Search stacks")).to_have_value(f"service.py:{number}")
+    expect(page.locator("#stacks .readout")).to_have_text(re.compile(r"^Matched: [1-9]"))
+
+
+def test_source_has_colours(open_page: Open, source: str) -> None:
+    code = show(open_page(source), "source").locator("td.code")
+    assert "for" in code.locator(".keyword").all_text_contents()
+    assert '"request"' in code.locator(".string").all_text_contents()
+
+
 def test_the_stacks_are_searched_and_turned(open_page: Open, trace: fwmemtrace.Trace, source: str) -> None:
     page = open_page(source)
     stacks = show(page, "stacks")
@@ -233,6 +269,10 @@ def test_all_of_the_page_is_printed_in_light_colours(open_page: Open, source: st
     assert page.evaluate(colour) not in (dark, "rgba(0, 0, 0, 0)")
     assert "for number in range(60):" in page.locator("#source").inner_text()
     assert page.locator("#growth figure").count() >= 3
+    assert page.locator("#waterfall svg").bounding_box()["width"] < 700  # as wide as paper, whatever the window is
+    page.emulate_media(media="print")
+    assert page.locator("#timeline .overlay").is_hidden()  # Chromium prints what is cleared on a canvas as white
+    page.emulate_media(media="screen")
     page.evaluate("window.dispatchEvent(new Event('afterprint'))")
     assert page.evaluate(colour) == dark
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import io
+import optparse
 import os
+import textwrap
+import tokenize
 from collections import defaultdict
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,7 +19,7 @@ from fwmemtrace import phase, results
 from fwmemtrace.analysis.calls import CallsFold
 from fwmemtrace.records import PhaseBegin, PhaseEnd
 from fwmemtrace.reports.share import shareable_details
-from fwmemtrace.trace.sources import source_files
+from fwmemtrace.trace.sources import open_quotes, source_files
 
 
 def by_phase(tree: results.StackTree, metric: str) -> dict[str, int]:
@@ -90,11 +96,36 @@ def test_what_is_shared_has_no_source_and_no_absolute_path(tmp_path: Path) -> No
     trace = fwmemtrace.read(path)
     report = trace.summary()
     details = trace.details(report)
-    details.sources = [results.SourceFile(file="/home/somebody/x.py", changed=False, first=[1], text=["secret"])]
+    details.sources = [
+        results.SourceFile(file="/home/somebody/x.py", changed=False, first=[1], text=["secret"], inside=[""])
+    ]
     shared = shareable_details(report, details)
     assert shared.sources == []
     assert shared.processes[0].paths == ["load data.csv"]
     assert details.processes[0].paths != shared.processes[0].paths
+
+
+@pytest.mark.parametrize("module", [textwrap, optparse])
+def test_the_string_that_a_line_begins_in_is_what_the_tokenizer_says(module: ModuleType) -> None:
+    text = inspect.getsource(module)
+    expected = [""] * (text.count("\n") + 2)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        quotes = token.string.lstrip("rbfuRBFU")[:3]
+        if token.type == tokenize.STRING and quotes in ('"""', "'''"):
+            for line in range(token.start[0] + 1, token.end[0] + 1):
+                expected[line] = quotes
+    lines = range(1, len(expected))
+    assert open_quotes(text, lines) == [expected[line] for line in lines]
+    assert len(set(expected)) > 1
+
+
+def test_quotes_inside_of_strings_and_comments_open_none() -> None:
+    text = (
+        "'it is'; x = \"a ''' b\"  # no \"\"\" string\n"
+        "r'''first \\''' and \"this\"\n# no\n''' 'x\n"
+        'y\n"""never\nclosed'
+    )
+    assert open_quotes(text, range(1, 8)) == ["", "", "'''", "'''", "", "", '"""']
 
 
 def test_the_longest_calls_are_kept_and_those_that_are_open() -> None:

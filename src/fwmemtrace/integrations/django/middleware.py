@@ -10,8 +10,8 @@ from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import resolve
 
-from ...tracing.phases import Phase, annotate, is_tracing
-from ..requests import end_request, request_phase
+from ...tracing.phases import annotate, is_tracing
+from ..requests import OpenRequest
 from ..wsgi import ResponseBody
 
 
@@ -41,7 +41,7 @@ class MemoryMiddleware:
         try:
             response = self._get_response(request)
         except BaseException as error:
-            end_request(run, error=error)
+            run.end(error=error)
             raise
         return _until_sent(response, run)
 
@@ -53,51 +53,65 @@ class MemoryMiddleware:
         try:
             response = await self._get_response(request)
         except BaseException as error:
-            end_request(run, error=error)
+            run.end(error=error)
             raise
         return _until_sent(response, run)
 
 
-def _begin(request: HttpRequest) -> Phase:
+def _begin(request: HttpRequest) -> OpenRequest:
     try:
         route: str | None = f"/{resolve(request.path_info, getattr(request, 'urlconf', None)).route}"
     except Http404:
         route = None
-    return request_phase(request.method or "", route).__enter__()
+    return OpenRequest(request.method or "", route)
 
 
-def _until_sent(response: HttpResponseBase, run: Phase) -> HttpResponseBase:
+def _until_sent(response: HttpResponseBase, run: OpenRequest) -> HttpResponseBase:
     annotate(status=response.status_code)
     if not response.streaming:
-        end_request(run)
+        run.end()
+        return response
+    if getattr(response, "file_to_stream", None) is not None:  # the server may send the file itself
+        response.close = _closing(response.close, run)  # type: ignore[method-assign]
     elif getattr(response, "is_async", False):
         response.streaming_content = _AsyncStream(response.streaming_content, run)
     else:
         response.streaming_content = ResponseBody(response.streaming_content, run)
+    run.suspend()
     return response
+
+
+def _closing(close: Callable[[], None], run: OpenRequest) -> Callable[[], None]:
+    def close_and_end() -> None:
+        run.resume()
+        try:
+            close()
+        finally:
+            run.end()
+
+    return close_and_end
 
 
 class _AsyncStream:
     """The chunks of an asynchronous response; what `ResponseBody` is for others."""
 
-    def __init__(self, chunks: AsyncIterator[bytes], run: Phase) -> None:
+    def __init__(self, chunks: AsyncIterator[bytes], run: OpenRequest) -> None:
         self._chunks = aiter(chunks)
-        self._run: Phase | None = run
+        self._run = run
 
     def __aiter__(self) -> _AsyncStream:
         return self
 
     async def __anext__(self) -> bytes:
+        self._run.resume()
         try:
-            return await anext(self._chunks)
+            chunk = await anext(self._chunks)
         except BaseException as error:
-            self._end(None if isinstance(error, StopAsyncIteration) else error)
+            self._run.end(error=None if isinstance(error, StopAsyncIteration) else error)
             raise
+        self._run.suspend()
+        return chunk
 
     def close(self) -> None:
-        self._end(None)
-
-    def _end(self, error: BaseException | None) -> None:
-        run, self._run = self._run, None
-        if run is not None:
-            end_request(run, error=error)
+        self._run.resume()
+        self._run.end()

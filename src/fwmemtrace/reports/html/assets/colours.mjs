@@ -16,6 +16,11 @@ export const CATEGORIES = [
   "",
 ];
 
+// A category as a choice of the reader, where "" is none.
+export function kindOf(category) {
+  return category || "unexplained";
+}
+
 export function categoryColour(category) {
   const at = CATEGORIES.indexOf(category);
   return `var(--c${at < 0 ? 9 : at})`;

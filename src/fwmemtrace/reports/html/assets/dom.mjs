@@ -24,6 +24,11 @@ function fill(made, classes, attributes, children) {
   return made;
 }
 
+// A chart of these measures, which shrinks with what is around it.
+export function chartEl(width, height, label) {
+  return svgEl("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
+}
+
 export function button(label, onclick, attributes = {}) {
   return el("button", { type: "button", onclick, ...attributes }, label);
 }
@@ -97,6 +102,10 @@ export function scrollTo(id) {
   document.getElementById(id)?.scrollIntoView({ block: "start" });
 }
 
+export function isPrinting() {
+  return document.documentElement.classList.contains("printing");
+}
+
 export function empty(parent) {
   parent.replaceChildren();
   return parent;
@@ -104,7 +113,7 @@ export function empty(parent) {
 
 // A canvas that is as sharp as the screen. Returns its context, with units of CSS pixels.
 export function sizeCanvas(canvas, width, height) {
-  const ratio = window.devicePixelRatio || 1;
+  const ratio = Math.max(window.devicePixelRatio || 1, isPrinting() ? 2 : 1);
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
   canvas.style.width = `${width}px`;

@@ -58,7 +58,7 @@ function multiple(app, model, row) {
   const figure = el(
     "figure",
     { "data-verdict": row.verdict },
-    el("figcaption", {}, el("code", { title: shorten(row.path, 500) }, shorten(row.path, 48)), el("span.metric", {}, METRIC_WORDS[row.metric] ?? row.metric), el(`span.badge${tone}`, {}, row.verdict)),
+    el("figcaption", {}, el("code", {}, phaseButton(app, row.path)), el("span.metric", {}, METRIC_WORDS[row.metric] ?? row.metric), el(`span.badge${tone}`, {}, row.verdict)),
     levels ? chart(row, levels) : null,
     el("p.slope", { title: interval }, el("b", {}, amount(row, row.slope_bytes_per_call)), ` per call · ${interval} · ${formatCount(row.calls)} calls`),
   );
@@ -69,6 +69,11 @@ function multiple(app, model, row) {
   const site = row.sites[0];
   if (site && row.verdict !== "flat") figure.append(el("p.chain", {}, sourceLink(app, site.file, site.line), ` ${formatBytes(site.delta_bytes, true)}`));
   return figure;
+}
+
+function phaseButton(app, path) {
+  const choose = () => app.store.set({ phase: path === app.store.get().phase ? "" : path });
+  return button(shorten(path, 48), choose, { "class": "link", title: shorten(path, 500), "data-focus": path });
 }
 
 export function sourceLink(app, file, line) {

@@ -95,10 +95,8 @@ function themeSwitch(store) {
 }
 
 function contents(app) {
-  const links = app.cards().map(({ section }) => {
-    const title = section.querySelector("h2").firstChild.textContent;
-    return el("a", { href: `#${section.id}`, "data-to": section.id }, title);
-  });
+  const sections = [...app.cards().map(({ section }) => section), ...document.querySelectorAll("#last section:has(h2)")];
+  const links = sections.map((section) => el("a", { href: `#${section.id}`, "data-to": section.id }, section.querySelector("h2").firstChild.textContent));
   const nav = el("nav", { "aria-label": "Sections" }, links);
   nav.addEventListener("click", (event) => {
     const id = event.target.dataset?.to;
@@ -107,7 +105,7 @@ function contents(app) {
     app.store.set({ section: id });
     document.getElementById(id).scrollIntoView({ block: "start" });
   });
-  markCurrent(app.cards().map(({ section }) => section), links);
+  markCurrent(sections, links);
   return nav;
 }
 
@@ -133,10 +131,12 @@ function drawBanner(report, data) {
   if (notices.querySelector("[data-made]")) return;
   const made = [];
   const info = report.trace;
-  if (info.interrupted) made.push("Reading the capture was interrupted: native figures cover only a part of it.");
-  for (const process of info.processes)
-    if (process.running) made.push(`Process ${process.pid} is still running: its figures are those by now.`);
-    else if (process.ended !== "closed") made.push(`The session of process ${process.pid} was not closed: its figures end with the last record.`);
+  if (report.suite) {
+    // The summary of other pages says so.
+    if (info.interrupted) made.push("Reading the capture was interrupted: native figures cover only a part of it.");
+    for (const process of info.processes)
+      if (process.ended !== "closed" && !process.running) made.push(`The session of process ${process.pid} was not closed: its figures end with the last record.`);
+  }
   if (info.lost_records) made.push(`${info.lost_records === 1 ? "1 record was" : `${info.lost_records} records were`} lost.`);
   if (info.damaged_bytes) made.push(`${info.damaged_bytes === 1 ? "1 byte of the trace is" : `${info.damaged_bytes} bytes of the trace are`} damaged and left out.`);
   for (const text of made.slice(0, 6)) notices.append(el("p", { "data-made": true }, text));

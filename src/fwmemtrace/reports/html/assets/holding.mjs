@@ -1,6 +1,6 @@
 // What holds the memory at one moment, as a treemap of the ledger.
-import { CATEGORIES } from "./colours.mjs";
-import { card, el, empty, segmented, svgEl } from "./dom.mjs";
+import { categoryColour, kindOf } from "./colours.mjs";
+import { card, chartEl, el, empty, segmented, svgEl } from "./dom.mjs";
 import { formatBytes, formatShare, shorten, shortPath } from "./format.mjs";
 import { squarify } from "./squarify.mjs";
 
@@ -14,7 +14,7 @@ const MOMENTS = [
 export function holdingCard(app) {
   const controls = el("div.controls");
   const made = card(app, "holding", "What holds the memory", {
-    caption: "Resident memory by category and owner, at a reading of the mappings.",
+    caption: "Resident memory by category and owner, at a reading of the mappings. A click on a category shows it in the timeline and by phase.",
     csv: () => [
       ["moment", "category", "owner", "bytes", "private_bytes", "evictable_bytes"],
       app.model().composition.flatMap((moment) =>
@@ -23,7 +23,7 @@ export function holdingCard(app) {
     ],
     draw: (body) => draw(app, body, controls),
   });
-  app.store.on(["moment"], () => made.redraw());
+  app.store.on(["moment", "kind"], () => made.redraw());
   return made;
 }
 
@@ -43,22 +43,35 @@ function draw(app, body, controls) {
   }
   if (row.unexplained_bytes > 0) groups.set("", [{ size: row.unexplained_bytes, label: app.words(""), item: null }]);
   const sized = [...groups].map(([category, items]) => ({ category, items, size: items.reduce((sum, one) => sum + one.size, 0) }));
-  const svg = svgEl("svg", { width, height, role: "img", "aria-label": `What holds ${formatBytes(row.rss_bytes)} of RSS` });
+  const svg = chartEl(width, height, `What holds ${formatBytes(row.rss_bytes)} of RSS`);
   for (const group of squarify(sized, 0, 0, width, height)) {
     const headed = group.h > 44 && group.w > 70;
-    const colour = `var(--c${Math.max(CATEGORIES.indexOf(group.item.category), 0)})`;
+    const colour = categoryColour(group.item.category);
     const name = app.words(group.item.category);
+    const area = groupArea(app, group.item.category, name);
+    svg.append(area);
     const width = Math.max(group.w - 2, 0);
     const back = { x: group.x, y: group.y, width, height: Math.max(group.h - 2, 0), rx: 4 };
-    svg.append(svgEl("rect", { ...back, style: `fill:${headed ? `color-mix(in srgb, ${colour} 34%, var(--card))` : colour}` }));
+    area.append(svgEl("rect", { ...back, style: `fill:${headed ? `color-mix(in srgb, ${colour} 34%, var(--card))` : colour}` }));
     if (headed) {
-      svg.append(svgEl("rect", { x: group.x, y: group.y, width, height: 4, rx: 2, style: `fill:${colour}` }));
-      svg.append(cellText(name, group.x + 7, group.y + 18, group.w - 12, "grouplabel", ` ${formatBytes(group.item.size)}`));
+      area.append(svgEl("rect", { x: group.x, y: group.y, width, height: 4, rx: 2, style: `fill:${colour}` }));
+      area.append(cellText(name, group.x + 7, group.y + 18, group.w - 12, "grouplabel", ` ${formatBytes(group.item.size)}`));
     }
     const inner = squarify(merged(group.item.items), group.x + 3, group.y + (headed ? 25 : 3), group.w - 8, group.h - (headed ? 30 : 8));
-    for (const cell of inner) svg.append(holdingCell(app, row, name, cell));
+    for (const cell of inner) area.append(holdingCell(app, row, name, cell));
   }
   empty(body).append(controls, svg, el("p.dim", {}, sumText(row)));
+}
+
+// What holds the areas of a category, which a click chooses.
+function groupArea(app, category, name) {
+  const kind = kindOf(category);
+  const { kind: wanted } = app.store.get();
+  const choose = () => app.store.set({ kind: wanted === kind ? "" : kind });
+  const onkeydown = (event) => event.key === "Enter" && choose();
+  const faded = wanted !== "" && wanted !== kind;
+  const attributes = { tabindex: "0", role: "button", "aria-label": name, "aria-pressed": String(wanted === kind), "data-focus": kind };
+  return svgEl("g", { "class": faded ? "group faded" : "group", ...attributes, onclick: choose, onkeydown });
 }
 
 // Owners that would be too small to see, as one.

@@ -1,11 +1,12 @@
 // An icicle on a canvas: wide things first, innermost at the bottom; a click zooms, arrow keys walk.
-import { cutText, el, empty, sizeCanvas } from "./dom.mjs";
+import { cutText, el, empty, isPrinting, sizeCanvas } from "./dom.mjs";
 import { hueOf } from "./colours.mjs";
 import { formatShare, packageOf, shorten, visible } from "./format.mjs";
 import { IMPORT, NATIVE, OWN, PHASE, SMALLER, icicleLayout, matches } from "./stacks.mjs";
 
 const LEVEL = 20;
 const MOST_PIXELS = 620;
+const MOST_PRINTED = 38 * LEVEL; // what fits on a page with the heading
 
 // options: label (of the chart), format(value), lines(node) for the tooltip, onOpen(node) for a link to source.
 export function makeIcicle(app, options) {
@@ -49,7 +50,8 @@ export function makeIcicle(app, options) {
     around = zoomed.length - 1;
     boxes = icicleLayout(top, metric, width, 0.6);
     const depth = boxes.reduce((most, box) => Math.max(most, box.depth), 0) + 1;
-    const context = sizeCanvas(canvas, width, Math.max((depth + around) * LEVEL, LEVEL));
+    const height = Math.max((depth + around) * LEVEL, LEVEL);
+    const context = sizeCanvas(canvas, width, isPrinting() ? Math.min(height, MOST_PRINTED) : height);
     context.font = "12px system-ui, sans-serif";
     context.textBaseline = "middle";
     const colours = app.colours();

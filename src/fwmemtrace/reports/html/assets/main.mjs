@@ -96,10 +96,12 @@ function main() {
   });
   window.addEventListener("beforeprint", () => {
     document.documentElement.dataset.theme = "light"; // paper is
+    document.documentElement.classList.add("printing"); // as wide as paper, as charts are drawn for a width
     for (const one of cards) one.begin();
     redrawAll();
   });
   window.addEventListener("afterprint", () => {
+    document.documentElement.classList.remove("printing");
     theme();
     redrawAll();
   });

@@ -1,10 +1,10 @@
 // The phases as a table that is a tree, with the details of the phase that was chosen.
 import { card, button, el, empty, searchField } from "./dom.mjs";
-import { CATEGORIES, phaseColour } from "./colours.mjs";
+import { CATEGORIES, kindOf, phaseColour } from "./colours.mjs";
 import { formatBytes, formatCount, formatDuration, shorten } from "./format.mjs";
 import { phasesBetween } from "./model.mjs";
 import { pathsAround } from "./paths.mjs";
-import { phaseColumns, phaseForest, visibleRows } from "./phasetree.mjs";
+import { kindColumn, phaseColumns, phaseForest, visibleRows } from "./phasetree.mjs";
 
 const PAGE = 150;
 const OPEN_AT_FIRST = 60; // rows
@@ -40,6 +40,8 @@ export function phasesCard(app) {
     const state = app.store.get();
     search.show(state.find);
     const columns = phaseColumns(model.phases);
+    const category = CATEGORIES.find((one) => kindOf(one) === state.kind);
+    if (category !== undefined && model.ledger.size) columns.splice(2, 0, kindColumn(model.ledger, category, app.words(category)));
     const forest = phaseForest(model.phases);
     const total = model.phases.length;
     const within = brushed(app);
@@ -133,7 +135,7 @@ export function phasesCard(app) {
     focus(event.key.startsWith("ArrowUp") || event.key === "ArrowDown" ? document.activeElement?.dataset?.path : row.dataset.path);
   }
 
-  app.store.on(["find", "sort", "phase", "from", "to"], () => made.redraw());
+  app.store.on(["find", "sort", "phase", "kind", "from", "to"], () => made.redraw());
   return made;
 }
 

@@ -19,6 +19,17 @@ export function phaseColumns(phases) {
   return columns.filter((column) => has(column.get));
 }
 
+// The column of one category of memory, by the ledger of each phase: a map of paths.
+export function kindColumn(ledger, category, title) {
+  const get = (row) => {
+    const found = ledger.get(row.path);
+    if (!found) return null;
+    if (category === "") return found.unexplained_bytes;
+    return found.items.reduce((sum, item) => (item.category === category ? sum + item.bytes : sum), 0);
+  };
+  return { key: "kind", title, unit: "bytes", signed: true, bar: true, get };
+}
+
 // Returns a tree: {row, children}. Phases whose enclosing phase has no row are outermost.
 export function phaseForest(phases) {
   const nodes = new Map(phases.filter((row) => row.path !== "").map((row) => [row.path, { row, children: [] }]));

@@ -1,6 +1,8 @@
 // Source lines with bytes beside them. Without the text (--no-source, or files that are elsewhere) the lines stay.
 import { button, card, el, empty } from "./dom.mjs";
 import { formatBytes, shorten, shortPath, visible } from "./format.mjs";
+import { pythonLines } from "./highlight.mjs";
+import { openStacks } from "./stackcards.mjs";
 import { bytesByLine } from "./sourcelines.mjs";
 
 const FIGURES = [
@@ -15,7 +17,7 @@ export function sourceCard(app) {
   let of = null;
   let files = null;
   const made = card(app, "source", "Source", {
-    caption: "Lines of the program's own code, with the bytes of the stacks that go through them.",
+    caption: "Lines of the program's own code, with the bytes of the stacks that go through them. A line number leads to its stacks.",
     csv: () => {
       const rows = [];
       for (const [file, lines] of filesOf()) for (const [line, figures] of lines) rows.push([file, line, ...FIGURES.map(([key]) => figures[key] ?? null)]);
@@ -62,15 +64,20 @@ export function sourceCard(app) {
         if (!value) return el("td.right");
         return el("td.right.barred", {}, el("span.track", {}, el("span.bar", { style: `width:${(100 * value) / most.get(key)}%` })), el("span.value", {}, formatBytes(value)));
       });
+    const lineNumber = (number) => {
+      const found = shown.find(([key]) => lines.get(number)?.[key]);
+      if (!found) return String(number);
+      return button(String(number), () => openStacks(app, found[0], file, number), { "class": "link", title: "Show the stacks that go through this line" });
+    };
     const hot = (number) => shown.some(([key]) => (lines.get(number)?.[key] ?? 0) >= HOT * most.get(key));
-    const add = (number, text) =>
-      rows.push(el(`tr${number === target ? ".target" : hot(number) ? ".hot" : ""}`, {}, cells(number), el("td.number", {}, String(number)), el("td.code", {}, el("code", {}, text))));
+    const add = (number, tokens) =>
+      rows.push(el(`tr${number === target ? ".target" : hot(number) ? ".hot" : ""}`, {}, cells(number), el("td.number", {}, lineNumber(number)), el("td.code", {}, el("code", {}, tokens.map(coloured)))));
     if (source) {
       source.first.forEach((first, at) => {
         if (at) rows.push(el("tr.gap", {}, el("td", { colspan: shown.length + 2 }, "⋯")));
-        source.text[at].split("\n").forEach((text, offset) => add(first + offset, visible(text.replace(/\t/g, "    "))));
+        pythonLines(source.text[at].replace(/\t/g, "    "), source.inside[at]).forEach((tokens, offset) => add(first + offset, tokens));
       });
-    } else for (const number of [...new Set([...lines.keys(), ...(target ? [target] : [])])].sort((a, b) => a - b)) add(number, "");
+    } else for (const number of [...new Set([...lines.keys(), ...(target ? [target] : [])])].sort((a, b) => a - b)) add(number, []);
     const head = el("tr", {}, shown.map(([, title]) => el("th.right", {}, title)), el("th.right", {}, "line"), el("th", {}, shorten(file, 200)));
     const note = source?.changed ? el("p.dim", {}, "This file was changed after the session began: lines may not match.") : source ? null : el("p.dim", {}, "The text of this file is not in the report.");
     return el("div", {}, note, el("div.wide.sourcebox", {}, el("table.source", {}, el("thead", {}, head), el("tbody", {}, rows))));
@@ -81,6 +88,10 @@ export function sourceCard(app) {
     made.redraw();
   });
   return made;
+}
+
+function coloured([kind, text]) {
+  return kind ? el(`span.${kind}`, {}, visible(text)) : visible(text);
 }
 
 // Scrolls the listing, and not the page, to a line, so that a whole line is the first one.

@@ -44,7 +44,7 @@ export function stacksCard(app) {
     label: "Icicle of stacks. Arrow keys walk, Enter zooms, Backspace zooms out, S shows the source line.",
     format: (value) => format(value),
     lines: (one, metric) => linesOf(one, metric),
-    onOpen: (one) => openSource(app, one.frame),
+    onOpen: (one) => (one.path ? app.store.set({ phase: one.path }) : openSource(app, one.frame)),
   });
   const held = {}; // the tree that is shown, and what it was made from
   const available = () => SOURCES.filter(([name]) => app.model().packed[name]);
@@ -114,7 +114,7 @@ function hint() {
     key("var(--pythonframe)", "Python packages"),
     key("var(--nativeframe)", "native libraries"),
     key("var(--phaseframe)", "phases"),
-    el("span.dim", {}, "A click zooms; with Ctrl or Cmd it shows the source line."),
+    el("span.dim", {}, "A click zooms; with Ctrl or Cmd it shows the source line, or selects the phase."),
   );
 }
 
@@ -140,6 +140,12 @@ export function openSource(app, frame) {
   if (!frame?.file || !frame.line) return;
   app.store.set({ source: `${frame.file}:${frame.line}` });
   document.getElementById("source")?.scrollIntoView({ block: "start" });
+}
+
+// Shows the stacks that go through a line, of all phases, as the bytes beside the line are.
+export function openStacks(app, source, file, line) {
+  app.store.set({ stacks: source, metric: "", view: "", phase: "", from: "", to: "", search: `${file.split(/[\\/]/).pop()}:${line}` });
+  document.getElementById("stacks")?.scrollIntoView({ block: "start" });
 }
 
 function stackCsv(tree, metrics) {

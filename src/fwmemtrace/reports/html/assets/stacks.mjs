@@ -211,12 +211,18 @@ function regroup(root, arranged) {
 // with that one.
 export function matches(root, text, metric) {
   const wanted = text.toLowerCase();
+  const place = /:\d+$/.test(wanted); // app.py:1 is not app.py:12
+  const fits = (whole) => {
+    let at = whole.indexOf(wanted);
+    while (place && at >= 0 && /\d/.test(whole[at + wanted.length] ?? "")) at = whole.indexOf(wanted, at + 1);
+    return at >= 0;
+  };
   const found = new Set();
   let sum = 0;
   const stack = [[root, false]];
   while (stack.length) {
     const [one, inside] = stack.pop();
-    const hit = one !== root && searchText(one).includes(wanted);
+    const hit = one !== root && fits(searchText(one));
     if (hit) found.add(one);
     if (hit && !inside) sum += one.total[metric];
     for (const child of one.children) stack.push([child, inside || hit]);

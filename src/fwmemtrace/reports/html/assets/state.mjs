@@ -7,6 +7,7 @@ const DEFAULTS = {
   to: "",
   zoom: "",
   phase: "",
+  kind: "",
   sort: "",
   find: "",
   stacks: "native",

@@ -1,5 +1,5 @@
 // A suite: components stacked with what they share apart, and the levers as ranges.
-import { card, el, empty, svgEl } from "./dom.mjs";
+import { card, chartEl, el, empty, svgEl } from "./dom.mjs";
 import { formatBytes, formatRange, shorten, tickText } from "./format.mjs";
 import { linear, ticks } from "./scales.mjs";
 
@@ -116,7 +116,7 @@ function barChart(body, rows, most, name, share = 0.28) {
   const width = Math.max(body.clientWidth, 280);
   const label = Math.min(Math.max(width * share, 110), 520);
   const x = linear([0, most], [label + 10, width - 130]);
-  const svg = svgEl("svg", { width, height: rows * ROW + 22, role: "img", "aria-label": name });
+  const svg = chartEl(width, rows * ROW + 22, name);
   for (const value of ticks(0, most, Math.max(Math.floor(width / 200), 2))) {
     svg.append(svgEl("line", { x1: x(value), x2: x(value), y1: 0, y2: rows * ROW + 2, "class": "grid" }));
     const text = svgEl("text", { x: x(value), y: rows * ROW + 16, "text-anchor": "middle", "class": "tick" });

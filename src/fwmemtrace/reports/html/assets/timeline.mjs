@@ -1,5 +1,5 @@
 // RSS over time: areas of the ledger under it, calls of phases as swimlanes below, marks, a crosshair and a brush.
-import { CATEGORIES } from "./colours.mjs";
+import { categoryColour, kindOf } from "./colours.mjs";
 import { button, card, el, empty } from "./dom.mjs";
 import { formatBytes, shorten } from "./format.mjs";
 import { kindsOf, shownMarks } from "./marks.mjs";
@@ -36,7 +36,7 @@ export function timelineCard(app) {
     if (view) drawOverlay(app, view, null);
     if (view) drawLanes(app, view);
   });
-  app.store.on(["zoom"], () => made.redraw());
+  app.store.on(["zoom", "kind"], () => made.redraw());
   return made;
 }
 
@@ -110,10 +110,19 @@ function legend(app, model, readings) {
   const rss = el("span", {}, el("i.rss"), "RSS");
   if (!readings) return el("p.legend", {}, rss, signs, el("span.dim", {}, "no areas: the probe mappings was off"));
   const items = orderOf(readings).map((key) =>
-    el("span", {}, el("i", { style: `background:var(--c${Math.max(CATEGORIES.indexOf(key), 0)})` }), app.words(key)),
+    kindButton(app, key),
   );
   const count = readings.at_ns.length;
   return el("p.legend", {}, rss, items, signs, el("span.dim", {}, `areas: ${count} readings, straight lines between them`));
+}
+
+function kindButton(app, category) {
+  const kind = kindOf(category);
+  const chosen = app.store.get().kind === kind;
+  const attributes = { "class": "link", "aria-pressed": String(chosen), "data-focus": kind, title: "Show this category alone" };
+  const made = button(app.words(category), () => app.store.set({ kind: chosen ? "" : kind }), attributes);
+  made.prepend(el("i", { style: `background:${categoryColour(category)}` }));
+  return made;
 }
 
 function listen(app, view) {

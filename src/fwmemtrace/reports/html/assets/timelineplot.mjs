@@ -1,5 +1,5 @@
 // The canvas of the timeline: areas, the curve, levels and marks; and on top of it the crosshair and the selection.
-import { CATEGORIES } from "./colours.mjs";
+import { CATEGORIES, kindOf } from "./colours.mjs";
 import { sizeCanvas } from "./dom.mjs";
 import { formatBytes, formatDuration, shorten, tickText } from "./format.mjs";
 import { marksNear, shownMarks } from "./marks.mjs";
@@ -8,6 +8,7 @@ import { placeBefore, ticks } from "./scales.mjs";
 export const LEFT = 68;
 export const RIGHT = 10;
 export const AXIS = 20;
+const LABEL = 16; // pixels, of a level
 const MARKS = 3; // that are named at one moment
 
 export function orderOf(readings) {
@@ -19,6 +20,7 @@ export function orderOf(readings) {
 export function drawPlot(app, view) {
   const { model, width, height, time, size, areas, readings } = view;
   const colours = app.colours();
+  const { kind } = app.store.get();
   const context = sizeCanvas(view.base, width, height);
   context.font = "11px system-ui, sans-serif";
   context.textBaseline = "middle";
@@ -40,7 +42,7 @@ export function drawPlot(app, view) {
     for (let place = readings.at_ns.length - 1; place >= 0; place--) context.lineTo(time(readings.at_ns[place]), size(area.low[place]));
     context.closePath();
     context.fillStyle = colours.category(area.key);
-    context.globalAlpha = 0.85;
+    context.globalAlpha = kind === "" || kind === kindOf(area.key) ? 0.85 : 0.15;
     context.fill();
   }
   context.globalAlpha = 1;
@@ -84,27 +86,43 @@ function drawMarks(view, context, colours) {
 function drawLevels(view, context, colours) {
   context.setLineDash([5, 4]);
   context.lineWidth = 1;
-  let above = null; // the label before: one that is too close to it goes to its left
-  for (const level of [...view.near].sort((a, b) => b.bytes - a.bytes)) {
-    const y = view.size(level.bytes);
-    context.strokeStyle = context.fillStyle = level.bad ? colours.bad : colours.dim;
+  let above = null; // the label before, and what is free beside it: one that is too close to it goes there
+  const levels = [...view.near].sort((a, b) => b.bytes - a.bytes);
+  for (const level of levels) {
+    context.strokeStyle = level.bad ? colours.bad : colours.dim;
     context.beginPath();
-    context.moveTo(LEFT, y);
-    context.lineTo(view.width - RIGHT, y);
+    context.moveTo(LEFT, view.size(level.bytes));
+    context.lineTo(view.width - RIGHT, view.size(level.bytes));
     context.stroke();
-    context.textAlign = "right";
+  }
+  context.textAlign = "right";
+  for (const level of levels) {
+    const y = view.size(level.bytes);
     const text = `${level.label} ${formatBytes(level.bytes)}`;
     const wide = context.measureText(text).width;
-    const right = above && y - above.y < 15 ? above.left - 6 : view.width - RIGHT - 4;
+    const near = above && y - above.y < LABEL ? above : { left: view.width - RIGHT + 2, right: LEFT + 2 };
+    const [end, begin] = [near.left - 6, near.right + 6];
+    const atBegin = crossesCurve(view, end - wide, end, y) && !crossesCurve(view, begin, begin + wide, y);
+    const right = atBegin ? begin + wide : end;
     context.save();
     context.fillStyle = colours.card;
     context.globalAlpha = 0.8;
     context.fillRect(right - wide - 4, y + 2, wide + 6, 14);
     context.restore();
+    context.fillStyle = level.bad ? colours.bad : colours.dim;
     context.fillText(text, right, y + 9);
-    above = { y, left: right - wide };
+    above = { y, left: atBegin ? near.left : end - wide, right: atBegin ? right : near.right };
   }
   context.setLineDash([]);
+}
+
+// Whether the curve runs through the label below a level, between two places.
+function crossesCurve(view, left, right, y) {
+  const { timeline } = view.model;
+  const times = timeline.map((point) => point.at_ns);
+  const first = Math.max(placeBefore(times, view.time.invert(left)), 0);
+  const last = Math.min(placeBefore(times, view.time.invert(right)) + 1, timeline.length - 1);
+  return timeline.slice(first, last + 1).some((point) => view.size(point.rss_bytes) < y + LABEL);
 }
 
 export function drawOverlay(app, view, at) {

@@ -1,5 +1,5 @@
 // The sum made visible: RSS before the session, the change of each outermost phase, RSS at the end.
-import { card, el, empty, svgEl } from "./dom.mjs";
+import { card, chartEl, el, empty, svgEl } from "./dom.mjs";
 import { formatBytes, shorten } from "./format.mjs";
 import { brushed } from "./phases.mjs";
 import { linear } from "./scales.mjs";
@@ -25,12 +25,12 @@ function draw(app, body) {
   const steps = waterfallSteps(model.process, model.phases);
   const within = brushed(app);
   const width = Math.max(body.clientWidth, 280);
-  const label = Math.min(Math.max(width * 0.28, 110), 340);
+  const label = Math.min(Math.max(width * 0.28, 126), 340);
   const figures = 84;
   const most = Math.max(...steps.map((step) => Math.max(step.from, step.to)), 1);
   const least = Math.min(0, ...steps.map((step) => Math.min(step.from, step.to)));
   const x = linear([least, most], [label + 8, width - figures - 4]);
-  const svg = svgEl("svg", { width, height: steps.length * ROW + 4, role: "img", "aria-label": "Changes of RSS that add up to RSS at the end" });
+  const svg = chartEl(width, steps.length * ROW + 4, "Changes of RSS that add up to RSS at the end");
   steps.forEach((step, at) => {
     const y = at * ROW + 2;
     const low = x(Math.min(step.from, step.to));
