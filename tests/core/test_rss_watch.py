@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 import os
 import subprocess
@@ -86,6 +87,11 @@ def test_where_it_may_not_read_frames_the_timeline_looks_itself(files, monkeypat
         raise PermissionError
 
     monkeypatch.setattr(core, "load", lambda: (types.SimpleNamespace(RssWatch=refuse), ""))
+    assert isinstance(pauses_for(files, list), PlainPauses)
+
+
+def test_where_threads_are_greenlets_no_pause_stops_them_all(files, monkeypatch):
+    monkeypatch.setattr(_thread, "start_new_thread", lambda function, arguments: function(*arguments))
     assert isinstance(pauses_for(files, list), PlainPauses)
 
 

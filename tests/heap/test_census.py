@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 import weakref
 from collections import Counter
 from types import FrameType
@@ -326,3 +328,24 @@ def test_a_storage_of_torch_s_counts_private_memory_once(torch, tmp_path):
     count, bytes_ = counted[type_name(torch.UntypedStorage)]
     assert (count, bytes_ // 1000) == (3, size // 1000)
     assert counted[type_name(type(typed))] < (1, 1000)
+
+
+def test_there_is_one_census_at_a_time(monkeypatch):
+    under_way = most = 0
+
+    class Slow:
+        def __sizeof__(self):
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            time.sleep(0.005)
+            under_way -= 1
+            return 8
+
+    monkeypatch.setattr(gc, "get_objects", lambda: [Slow()])
+    threads = [threading.Thread(target=take_census) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert most == 1

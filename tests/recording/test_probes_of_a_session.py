@@ -20,6 +20,7 @@ from fwmemtrace.recording.from_settings import make_probes
 from fwmemtrace.recording.probe_set import ProbeSet
 from fwmemtrace.records import Footprint, Note, Overhead, PhaseBegin, PhaseEnd, Record
 from fwmemtrace.sinks import MemorySink
+from fwmemtrace.tracing.span import open_spans
 from programs import run_program
 
 HOOKS = ("phase_began", "phase_ended", "switched")
@@ -436,3 +437,30 @@ def test_records_say_which_service_the_process_belongs_to(tmp_path: Path, monkey
     (process,) = trace.summary().trace.processes
     assert (process.service, process.instance) == ("guard", "pod-1")
     assert process.labels == {"region": "eu", "version": "1.4"}
+
+
+def test_a_thread_that_comes_to_a_probe_while_that_stops_is_no_failure_of_it() -> None:
+    warnings: list[str] = []
+    probes = ProbeSet(warnings.append)
+
+    class Stopping(Probe):
+        name = "stopping"
+        core: Any = None
+
+        def start(self, context: ProbeContext) -> None:
+            self.core = self
+
+        def phase_began(self, span: Span) -> None:
+            self.core.name.upper()
+
+        def stop(self) -> None:
+            self.core = None
+            probes.phase_began(inside)
+
+    sink = MemorySink()
+    with fwmemtrace.session(sink, probes=[Listening()], interval=0) as session, phase("work"):
+        inside = open_spans()[0]
+        probes.start([Stopping()], session._context())
+        probes.phase_began(inside)
+        probes.stop()
+    assert (warnings, probes.errors) == ([], {})

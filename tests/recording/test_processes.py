@@ -346,3 +346,54 @@ def test_workers_of_a_server_that_an_earlier_session_started_join_the_one_that_i
         assert len(trace.processes) == 2
         assert [row.calls for row in trace.phases if row.path == "work"] == [5]
         assert trace.summary().trace.complete
+
+
+@linux
+@pytest.mark.slow
+def test_a_worker_that_cannot_write_is_untraced_and_leaves_the_parents_trace_alone(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        """
+        import os, shutil, fwmemtrace
+        from fwmemtrace import phase
+        from fwmemtrace.tracing import active
+
+        os.mkdir("traces")
+        fwmemtrace.start("traces/trace.bin")
+        os.rename("traces/trace.bin", "trace.bin")
+        os.rmdir("traces")
+        with phase("parent"):
+            child = os.fork()
+            if not child:
+                with phase("child"):
+                    print(active.installed(), flush=True)
+                os._exit(3)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+        """,
+    )
+    assert (done.returncode, done.stdout) == (0, "None\n")
+    assert done.stderr.count("RuntimeWarning") == 1
+    trace = fwmemtrace.read(tmp_path / "trace.bin")
+    assert paths(trace) == ["parent"]
+    assert not trace.summary().trace.notes
+
+
+@linux
+@pytest.mark.slow
+def test_a_program_that_replaces_itself_again_and_again_says_nothing(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        """
+        import os, sys
+        from fwmemtrace import phase
+
+        number = int(os.environ.get("ROUND", "0"))
+        with phase(f"round {number}"):
+            if number < 3:
+                os.environ["ROUND"] = str(number + 1)
+                os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        """,
+        FWMEMTRACE="trace.bin",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(paths(fwmemtrace.read(tmp_path / "trace.bin"))) == [f"round {number}" for number in range(4)]

@@ -10,7 +10,9 @@ strings, the array below a view.
 from __future__ import annotations
 
 import gc
+import os
 import sys
+from _thread import RLock
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, compress, filterfalse, repeat
@@ -18,7 +20,7 @@ from sys import getsizeof
 from types import FrameType
 from typing import Any, NamedTuple, TypeAlias
 
-from ..foreign_errors import is_the_programs
+from ..foreign_errors import is_the_programs, pass_on
 from ..system.garbage_collector import pause_collector, resume_collector
 from .referents import referents
 from .storages import library_of
@@ -27,6 +29,8 @@ from .torch_storages import storage_types, surplus_of
 _HAVE_GC = 1 << 14  # Py_TPFLAGS_HAVE_GC: containers, though the collector may leave an object of theirs alone
 _DEEPEST = 10  # untracked containers inside each other
 _flags_of = type.__dict__["__flags__"].__get__
+# One census at a time: it would find the lists of another one, and the next one twice as many objects in its own.
+_alone = RLock()
 
 Census: TypeAlias = dict[str, tuple[int, int]]  # by type: objects, bytes
 
@@ -47,20 +51,38 @@ def take_census() -> Census:
         Counts by module and qualified name; classes of one name, such as those that each call of a function creates,
         share a row. None of the objects is kept alive.
     """
-    was_enabled = pause_collector()  # a `with` block would make objects that this counts
-    try:
-        tracked = gc.get_objects()
-        referred = list(filterfalse(gc.is_tracked, referents(*tracked)))
-        untracked = dict(zip(map(id, referred), referred, strict=True))
-        level = [*_untracked_content(tracked, arrays_only=True), *_untracked_content(referred)]
-        del referred
-        while level:
-            inner = {id(thing): thing for thing in level if id(thing) not in untracked}
-            untracked.update(inner)
-            level = _untracked_content(list(inner.values()))
-        return census_of(tracked, untracked.values())
+    lock = _alone
+    try:  # `with` blocks would make objects that this counts
+        lock.acquire()  # inside: a signal handler may raise right after it
+        was_enabled = pause_collector()
+        try:
+            tracked = gc.get_objects()
+            referred = list(filterfalse(gc.is_tracked, referents(*tracked)))
+            untracked = dict(zip(map(id, referred), referred, strict=True))
+            level = [*_untracked_content(tracked, arrays_only=True), *_untracked_content(referred)]
+            del referred
+            while level:
+                inner = {id(thing): thing for thing in level if id(thing) not in untracked}
+                untracked.update(inner)
+                level = _untracked_content(list(inner.values()))
+            return census_of(tracked, untracked.values())
+        finally:
+            resume_collector(was_enabled)
     finally:
-        resume_collector(was_enabled)
+        try:
+            lock.release()
+        except RuntimeError as error:  # a signal handler has raised while this waited
+            pass_on(error)
+
+
+def _after_fork() -> None:
+    """This is a forked child process: the census of another thread goes on in the parent only."""
+    global _alone
+    _alone = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def untracked_below(container: Any) -> Iterator[tuple[tuple[Any, ...], list[Any]]]:

@@ -51,6 +51,7 @@ class ProbeSet:
     def __init__(self, warn: Callable[[str], None]) -> None:
         self._warn = warn
         self._running: list[Probe] = []
+        self._is_stopping = False
         self._emit: Emit
         self._governor: Governor
         self._rss: Callable[[], int]
@@ -113,6 +114,7 @@ class ProbeSet:
 
         If a signal handler raises in the middle of it, call it again.
         """
+        self._is_stopping = True
         with CollectorPaused():
             while self._running:
                 probe, began_ns, rss = self._running[-1], perf_counter_ns(), self._rss()
@@ -245,6 +247,8 @@ class ProbeSet:
             self._count_error(probe)
         elif is_the_programs(error):
             raise error
+        elif self._is_stopping:  # another thread was on its way to a probe that is stopped now
+            pass
         elif is_passing(error):
             self._passed(probe, error)
         else:

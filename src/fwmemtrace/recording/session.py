@@ -267,9 +267,9 @@ class Session:
         )
 
     def _tell_other_name(self) -> None:
-        """Say so if the trace file has another name than the one that was asked for."""
+        """Say so if the trace file has another name than the one that was asked for. Nobody asks for a worker's."""
         asked, first = getattr(self._own_sink, "asked", None), getattr(self._own_sink, "first_path", None)
-        if asked is None or asked == first:
+        if asked is None or asked == first or not self._is_first:
             return
         message = f"{asked} exists already and is kept: this trace is {first}; overwrite=True, or `run -f`, replaces it"
         self._sink.emit(Note(perf_counter_ns(), "session", self._redactor.text(message)))
@@ -304,6 +304,7 @@ class Session:
                 self._go_on_in_worker()
         except Exception as error:
             warn(f"this worker is not traced: {error!r}")
+            self.leave_to_parent()
 
     def leave_to_parent(self) -> None:
         """In a forked child: give the session up. The parent goes on with it, and this process is not traced."""
@@ -315,10 +316,13 @@ class Session:
         self._meter.forget()
 
     def _go_on_in_worker(self) -> None:
+        self._sink.after_fork(os.getpid())  # first: what follows may be measured, and that file is the parent's
+        if self._sink.failure is not None:
+            self.leave_to_parent()
+            return
         self._meter.forget()
         self._meter = open_meter(exact_peak=self._settings.exact_peak)
         self._governor.after_fork()
-        self._sink.after_fork(os.getpid())
         self._record_begin()
         self._probes.after_fork(self._context())
         self._recorder.after_fork(self._meter)

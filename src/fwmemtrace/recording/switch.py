@@ -12,6 +12,7 @@ from _thread import get_ident
 from ..errors import SessionError, SinkError, warn
 from ..foreign_errors import is_the_programs
 from ..tracing import active
+from .first_use import FirstUse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _on: Session | None = None
 _starter = 0  # the thread that is starting a session, 0 for none
 _stop_asked = False  # since it began to
 _control: ControlFile | None = None
+_first_use: FirstUse | None = None
 
 
 def session(
@@ -157,7 +159,8 @@ def _begin(
     from . import starting
 
     starting.refuse_subinterpreters()
-    active.at_first_use(None)
+    if _first_use is None or not _first_use.is_starting:
+        active.at_first_use(None)
     if _on is not None and _on.inherited:
         # A worker's session is started unasked: one that the program asks for replaces it.
         unasked = _on.path
@@ -213,6 +216,7 @@ def start_from_environment(*, worker: bool) -> None:
     Args:
         worker: whether this is a worker of multiprocessing.
     """
+    global _first_use
     with _FailureIsAWarning():
         from .. import config
         from . import workers
@@ -220,7 +224,8 @@ def start_from_environment(*, worker: bool) -> None:
         inheritance = workers.inherited()
         settings = config.load({}) if inheritance is None else inheritance.settings
         if not worker and {*settings.probes, *settings.required} <= {"resident"}:
-            active.at_first_use(_start_unasked)
+            _first_use = FirstUse(_start_unasked)
+            active.at_first_use(_first_use)
         else:
             _start_unasked()
 

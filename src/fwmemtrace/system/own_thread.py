@@ -7,6 +7,16 @@ import sys
 import threading
 from collections.abc import Callable
 
+_C_FUNCTION: type = type(len)
+
+
+def are_threads_real() -> bool:
+    """Return whether new threads are those of the system.
+
+    gevent and eventlet make greenlets of them: one that waits in C stops them all, and the program with them.
+    """
+    return type(_thread.start_new_thread) is _C_FUNCTION
+
 
 class OwnThread:
     """A daemon thread, which begins at once.

@@ -32,7 +32,7 @@ def installed() -> Tracer | None:
 
 
 def at_first_use(start: Callable[[], None] | None) -> bool:
-    """Call a function once, before the first phase is named; None for no function.
+    """Call a function whenever a phase is about to be named; None for no function, which it sets itself in the end.
 
     Returns:
         Whether there was such a function, which is not called any more.

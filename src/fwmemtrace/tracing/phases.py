@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # The session's tracer, or None while no session is on: the only thing that a phase looks at then. See `active`.
 session_tracer: Tracer | None = None
-# What is called before the first phase is named; None for nothing.
+# What is called when a phase is named, until that resets it; None for nothing.
 first_use: Callable[[], None] | None = None
 
 # With no session on, all `with phase(...)` of one name can share an object, and looking it up takes half the time of
@@ -213,8 +213,7 @@ def phase(name: Any, /, *, probes: Any = None, **attributes: Any) -> Any:
 
 
 def _begin_first_use() -> None:
-    global first_use
-    start, first_use = first_use, None
+    start = first_use  # once: another thread may have called it
     if start is not None:
         start()
 

@@ -13,7 +13,12 @@ from typing import NamedTuple, Protocol
 from ... import core
 from ...foreign_errors import pass_on
 from ...system.held_reads import HeldReads
+<<<<<<< HEAD
 from .running_threads import Stack, ThreadReading, own_frames
+=======
+from ...system.own_thread import are_threads_real
+from .running_threads import ThreadReading, without_ours
+>>>>>>> z-host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -217,7 +222,7 @@ def pauses_for(files: HeldReads, thread_files: Callable[[], list[tuple[int, int]
         thread_files: returns the files that tell the page faults of threads, by native identifier.
     """
     make = getattr(core.load()[0], "RssWatch", None)
-    if make is None:
+    if make is None or not are_threads_real():
         return PlainPauses()
     try:
         return WatchedPauses(make(), files, thread_files)
