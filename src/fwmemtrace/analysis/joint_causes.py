@@ -29,8 +29,6 @@ def find_caller(
     """
     rises = [rise for group in grouped.values() for rise in group if rise.line is not None]
     total = sum(rise.at_peak_bytes for rise in rises)
-    if max((_size(group) for group in grouped.values()), default=0) >= _ALONE * total:
-        return None
     sums: dict[FunctionKey, int] = {}
     depths: dict[FunctionKey, int] = {}
     for rise in rises:
@@ -41,6 +39,8 @@ def find_caller(
         (key for key in sums if sums[key] >= _ALL * total), key=lambda key: depths[key] / sums[key], default=None
     )
     if found is None or not _interleaved(grouped, found, sums[found], name_of):
+        return None
+    if any(_size(group) >= _ALONE * total for key, group in grouped.items() if key != found):
         return None
     lines: dict[int, int] = {}
     for rise in rises:
