@@ -13,6 +13,7 @@ from typing import TypeAlias
 from .. import results
 
 _MOST = 0.2  # of what was called: a caller with more has allocated something itself
+_IDLE_FILES = ("/selectors.py", "/threading.py", "/queue.py")  # of the standard library: what waits in there does not
 _LEAST_LOOKS = 10  # at what was called: with fewer, sizes tell nothing
 _ALIKE = 2.0  # at most this factor between the mean sizes of rises
 _BEFORE_NS = 200_000_000  # that the first rises may have been seen before the first at what was called
@@ -62,8 +63,9 @@ def _were_seen_late(late: Sequence[results.Rise], makers: Sequence[results.Rise]
     size, looks = sum(rise.bytes for rise in late), sum(rise.looks for rise in late)
     made, made_looks = sum(rise.bytes for rise in makers), sum(rise.looks for rise in makers)
     began, ended = min(rise.first_ns for rise in makers), max(rise.last_ns for rise in makers)
+    idle = all(rise.stack[0].file.endswith(_IDLE_FILES) for rise in late)
     return (
-        size <= _MOST * made
+        size <= (1.0 if idle else _MOST) * made
         and made_looks >= _LEAST_LOOKS
         and size / looks <= _ALIKE * made / made_looks
         and all(began - _BEFORE_NS <= rise.first_ns <= ended for rise in late)
