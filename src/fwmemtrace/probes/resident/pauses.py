@@ -13,12 +13,8 @@ from typing import NamedTuple, Protocol
 from ... import core
 from ...foreign_errors import pass_on
 from ...system.held_reads import HeldReads
-<<<<<<< HEAD
-from .running_threads import Stack, ThreadReading, own_frames
-=======
 from ...system.own_thread import are_threads_real
-from .running_threads import ThreadReading, without_ours
->>>>>>> z-host
+from .running_threads import Stack, ThreadReading, own_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
