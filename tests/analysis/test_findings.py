@@ -366,6 +366,32 @@ def test_the_steps_of_a_job_are_told_one_by_one() -> None:
     ]
 
 
+def test_a_function_is_told_together_with_the_loop_of_the_module_that_calls_it() -> None:
+    handle = layer(60 * MB, "handle", "<module>")
+    first, *_ = summary(rises=rises(handle, layer(20 * MB, "<module>"))).causes
+    assert (first.location and first.location.function, first.bytes) == ("handle", 80 * MB)
+    assert [(part.location.function, part.bytes) for part in first.parts] == [
+        ("handle", 60 * MB),
+        ("<module>", 20 * MB),
+    ]
+    little = summary(rises=rises(handle, layer(MB, "<module>"))).causes[0]
+    assert (little.bytes, little.parts) == (61 * MB, [])
+    elsewhere = layer(20 * MB, "<module>")
+    elsewhere.path = "main/load"
+    for other in (layer(50 * MB, "<module>"), layer(20 * MB, "answer", "<module>"), elsewhere):
+        found = [cause.bytes for cause in summary(rises=rises(handle, other)).causes if cause.kind == "code"]
+        assert found == [60 * MB, other.bytes]
+
+
+def test_a_step_of_the_module_is_not_told_with_a_function_that_it_calls() -> None:
+    handle = layer(60 * MB, "handle", "<module>", first=0, last=100)
+    step = layer(20 * MB, "<module>", first=100, last=110)
+    step.line = results.Frame(function="<module>", file=APP, line=30)
+    step.stack[0] = step.line
+    found = [cause.bytes for cause in summary(rises=rises(handle, step)).causes if cause.kind == "code"]
+    assert found == [60 * MB, 20 * MB]
+
+
 def test_a_function_that_made_nearly_all_stands_for_itself() -> None:
     stacks = [layer(88 * MB, "keep", "serve", "<module>"), layer(4 * MB, "serve", "<module>")]
     first = summary(rises=rises(*stacks)).causes[0]

@@ -431,3 +431,14 @@ def test_the_chains_are_exported_as_a_graph(tmp_path, monkeypatch):
         pass
     with pytest.raises(TraceFileError, match="no chain of references"):
         exporter.export(fwmemtrace.read(tmp_path / "other.bin"), tmp_path / "other.dot")
+
+
+def test_a_search_for_examples_ends_in_time():
+    reads = []
+
+    def clock() -> int:
+        reads.append(None)
+        return len(reads)
+
+    assert examples("builtins.no_such_type", 100, limit_ns=10, clock=clock) == []
+    assert len(reads) < 20

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from .. import results
 from ..paths import OUTSIDE, PhasePath, is_inside, read, write
-from .joint_causes import find_caller, is_below
+from .joint_causes import find_caller, find_loop, is_below, is_named
 from .memory_kinds import added_memory, find_kinds
 from .phase_tree import own_changes, phase_tree
 from .rise_steps import split_by_line, split_by_phase
 
 _PROGRAM_PHASES = ("", "import", "main")  # no phases of the program's own: `run` makes them
 _MIN_SHARE = 0.02  # of the peak: what is smaller explains nothing
+_MIN_PART = 0.05  # of a function with the loop that calls it: a loop with less is not told
 _NEARLY_ALL = 0.9  # of a cause: what has to come in a phase for it to be that of the cause
 _MOST = 0.5  # of a cause: what one package or model has to account for to stand for all of it
 
@@ -97,6 +98,8 @@ def _code(rises: Iterable[results.Rise]) -> list[results.Cause]:
     caller = find_caller(grouped, function_name)
     if caller is not None:
         causes.append(_joint_code(grouped, caller))
+    elif (loop := find_loop(grouped, function_name)) is not None:
+        causes.append(_with_loop(*(grouped.pop(key) for key in loop)))
     return [*causes, *(step for group in grouped.values() if group for step in _steps(group))]
 
 
@@ -105,17 +108,12 @@ def _steps(group: Sequence[results.Rise]) -> Iterator[results.Cause]:
     for rises in split_by_phase(group):
         whole = _code_of(rises)
         lines = sorted(map(_code_of, split_by_line(rises)), key=lambda step: -step.bytes)
-        if len(lines) > 1 and whole.location is not None and not names_steps(whole.location.function):
+        if len(lines) > 1 and whole.location is not None and not is_named(whole.location.function):
             yield from lines
             continue
         if len(lines) > 1:
             whole.parts = _parts(lines)
         yield whole
-
-
-def names_steps(function: str) -> bool:
-    """Returns whether a function's name says what its lines do together; that of a module or a `main` does not."""
-    return function != "main" and not function.startswith("<")
 
 
 def _joint_code(grouped: dict[tuple[str, str], list[results.Rise]], caller: results.Frame) -> results.Cause:
@@ -131,6 +129,16 @@ def _joint_code(grouped: dict[tuple[str, str], list[results.Rise]], caller: resu
     cause = _code_of(joined)
     cause.location = caller
     cause.parts = _parts(sorted(parts, key=lambda part: -part.bytes))
+    return cause
+
+
+def _with_loop(made: Sequence[results.Rise], loop: Sequence[results.Rise]) -> results.Cause:
+    """Returns a cause for what a function made, with what was seen in the loop that calls it."""
+    cause = _code_of([*made, *loop])
+    parts = [_code_of(made), _code_of(loop)]
+    cause.location = parts[0].location
+    if parts[1].bytes >= _MIN_PART * cause.bytes:
+        cause.parts = _parts(parts)
     return cause
 
 

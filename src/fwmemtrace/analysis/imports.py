@@ -52,7 +52,7 @@ class _Phase:
 
 
 class ImportFold:
-    """Adds up the cost of each module, and of the imports in the phases of each path.
+    """Adds up the cost of each module, and of the imports in the phases of each path, of one process.
 
     Attributes:
         any: whether any module was imported.
@@ -94,10 +94,11 @@ class ImportFold:
                 return
             path = nearest(path, self._phases)
 
-    def imports(self) -> list[results.Import]:
+    def imports(self, pid: int = 0) -> list[results.Import]:
         """Return a row for each module, the largest by own bytes first."""
         rows = [
             results.Import(
+                pid=pid,
                 module=name,
                 parent=module.first.parent,
                 own_bytes=module.own_bytes,
@@ -116,7 +117,7 @@ class ImportFold:
         ]
         return sorted(rows, key=lambda row: -row.own_bytes)
 
-    def packages(self) -> list[results.ImportPackage]:
+    def packages(self, pid: int = 0) -> list[results.ImportPackage]:
         """Return a row for each top-level package, the largest by own bytes first."""
         grouped: dict[str, list[_Module]] = {}
         for name, module in self._modules.items():
@@ -126,6 +127,7 @@ class ImportFold:
             first = min(modules, key=lambda module: module.first.time_ns)
             rows.append(
                 results.ImportPackage(
+                    pid=pid,
                     package=package,
                     own_bytes=sum(module.own_bytes for module in modules),
                     own_ns=sum(module.own_ns for module in modules),
@@ -138,10 +140,11 @@ class ImportFold:
             )
         return sorted(rows, key=lambda row: -row.own_bytes)
 
-    def phases(self) -> list[results.ImportPhase]:
+    def phases(self, pid: int = 0) -> list[results.ImportPhase]:
         """Return a row for each phase that imported something."""
         return [
             results.ImportPhase(
+                pid=pid,
                 path=write(path),
                 modules=phase.modules,
                 imported_bytes=phase.imported_bytes,

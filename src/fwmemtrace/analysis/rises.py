@@ -23,6 +23,7 @@ from ..records import (
     SessionEnd,
 )
 from .edge_rises import charge_edges
+from .late_rises import charge_late
 from .standing_rises import StandingRises
 
 # Without the probe `imports`, what modules take shows as rises inside the import system.
@@ -173,7 +174,7 @@ class RisesFold:
                 imported += sums.bytes
             else:
                 rises.append(self._rise(key, sums, at_peak.get(key, 0), now[key]))
-        rises = charge_edges(rises, is_ours)
+        rises = charge_late(charge_edges(rises, is_ours))
         delta = self._last - (self._first or 0)
         risen = sum(rise.bytes for rise in rises)
         return results.Rises(

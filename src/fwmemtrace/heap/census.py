@@ -138,7 +138,7 @@ def census_of(*groups: Iterable[Any]) -> Census:
         if is_the_programs(error):
             raise
         types = chain.from_iterable(map(type, group) for group in groups)
-        sizes = chain.from_iterable(map(_size_or_zero, group) for group in groups)
+        sizes = chain.from_iterable(map(size_or_zero, group) for group in groups)
         pairs = Counter(zip(types, sizes, strict=True))
     by_type: dict[type, tuple[int, int]] = {}
     for (kind, size), count in pairs.items():
@@ -172,7 +172,8 @@ def totals(census: Census) -> CensusTotals:
     return CensusTotals(sum(count for count, _ in census.values()), sum(size for _, size in census.values()))
 
 
-def _size_or_zero(thing: Any) -> int:
+def size_or_zero(thing: Any) -> int:
+    """Return `sys.getsizeof` of an object; 0 if its type's `__sizeof__` raises an exception."""
     try:
         return getsizeof(thing, 0)
     except Exception:

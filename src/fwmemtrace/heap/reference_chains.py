@@ -14,13 +14,14 @@ from types import FrameType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from ..records import HolderStep
-from .census import type_name, untracked_below
+from .census import size_or_zero, type_name, untracked_below
 from .chain_steps import describe
 from .referents import referents
 
 MODULE, CYCLE, UNSEEN, NOT_FOUND = "module", "cycle", "unseen", ""
 _DEEPEST = 20  # steps of a chain
 _WIDEST = 20_000  # objects at one distance from the object
+_LONGEST_NS = 2_000_000_000
 _NEAR = 2.0  # factor between the size of an example and the growth of its type per object
 _OWN = __name__.partition(".")[0]
 
@@ -56,7 +57,14 @@ class Example(NamedTuple):
     path: tuple[Any, ...]
 
 
-def examples(kind: str, size_bytes: float | None = None, number: int = 5) -> list[Example]:
+def examples(
+    kind: str,
+    size_bytes: float | None = None,
+    number: int = 5,
+    *,
+    limit_ns: int = _LONGEST_NS,
+    clock: Callable[[], int] = perf_counter_ns,
+) -> list[Example]:
     """Return objects of the type with that name: young ones, and of an untracked type from the largest holder of them.
 
     The youngest of all comes last: it is what the program worked with just now, and a variable may still refer to it.
@@ -66,9 +74,12 @@ def examples(kind: str, size_bytes: float | None = None, number: int = 5) -> lis
         kind: the type, as `census.type_name` writes it.
         size_bytes: the growth per object; objects of about that size are preferred.
         number: of examples at most.
+        limit_ns: looks for a larger holder no longer than this.
+        clock: nanoseconds of a monotonic clock.
     """
+    deadline = clock() + limit_ns
     for fits in (_near(size_bytes), None) if size_bytes else (None,):
-        found = _tracked(kind, fits, number + 1) or _untracked(kind, fits, number + 1)
+        found = _tracked(kind, fits, number + 1) or _untracked(kind, fits, number + 1, lambda: clock() > deadline)
         if found:
             return [*found[1:], found[0]][:number]
     return []
@@ -89,16 +100,23 @@ def _tracked(kind: str, fits: Callable[[Any], bool] | None, number: int) -> list
     return found
 
 
-def _untracked(kind: str, fits: Callable[[Any], bool] | None, number: int) -> list[Example]:
-    """Return examples from the object that refers to the most of them, directly or through untracked objects."""
+def _untracked(
+    kind: str, fits: Callable[[Any], bool] | None, number: int, is_late: Callable[[], bool]
+) -> list[Example]:
+    """Return examples from the object that refers to the most of them, directly or through untracked objects.
+
+    Large objects, which may refer to many, are looked at first.
+    """
     best: list[Example] = []
-    for container in gc.get_objects():
+    for container in sorted(gc.get_objects(), key=size_or_zero, reverse=True):
         if type(container) is FrameType or type(container) is ModuleType or _is_ours(container):
             continue
         for path, things in untracked_below(container):
             inside = [thing for thing in things if type_is(thing, kind) and (fits is None or fits(thing))]
             if len(inside) > len(best):
                 best = [Example((*path, thing)) for thing in inside]
+        if is_late():
+            break
     return best[: -number - 1 : -1]
 
 

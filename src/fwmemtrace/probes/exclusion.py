@@ -132,7 +132,8 @@ def background_rests() -> Iterator[None]:
 
 def left_out() -> list[object]:
     """Return the objects that a census finds and `leave_out` excludes; call it inside `background_rests`."""
-    return own_objects(None, *(keeper for known in _keepers if (keeper := known()) is not None))
+    found = own_objects(None, *(keeper for known in _keepers if (keeper := known()) is not None))
+    return found if _excluded_bytes in _SHARED_INTEGERS else [*found, _excluded_bytes]
 
 
 def own_objects(state: object, *more: object) -> list[object]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .. import results
-from ..analysis.causes import is_own_phase, names_steps
+from ..analysis.causes import is_own_phase
+from ..analysis.joint_causes import is_named
 from ..analysis.rss_breakdown import UNEXPLAINED
 from .blocks import Bytes, Code, Count, Duration, Inline, enumerate_words
 from .sites import short
@@ -91,7 +92,7 @@ def cause_source(cause: results.Cause) -> list[Inline]:
 def location_words(frame: results.Frame) -> list[Inline]:
     """Returns a function and its line; only the line where the name says nothing."""
     place = f"{short(frame.file)}:{frame.line}"
-    return [Code(frame.function), " (", Code(place), ")"] if names_steps(frame.function) else [Code(place)]
+    return [Code(frame.function), " (", Code(place), ")"] if is_named(frame.function) else [Code(place)]
 
 
 def _listed(cause: results.Cause, *, stayed_known: bool) -> list[Inline]:

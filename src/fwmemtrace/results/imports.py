@@ -32,6 +32,7 @@ class Import(Result, kw_only=True):
     error: str | None = None  # type of the exception if its latest import failed
     loads: int = 1  # how often its code ran
     nearest_own: OwnImport | None = None  # null if no code of the program's own led to it
+    pid: int = 0  # process id
 
 
 class ImportPackage(Result, kw_only=True):
@@ -45,6 +46,7 @@ class ImportPackage(Result, kw_only=True):
     chain: list[str]  # the modules that led to that import, outermost first
     asked_by: str = ""  # "module:line" of the import statement that began the chain
     nearest_own: OwnImport | None = None  # null if no code of the program's own led to it
+    pid: int = 0  # process id
 
 
 class ImportPhase(PhaseResult, kw_only=True):
@@ -54,6 +56,7 @@ class ImportPhase(PhaseResult, kw_only=True):
     imported_bytes: int  # the sum of their own bytes
     rss_delta_bytes: int  # RSS change of the phase
     unaccounted_bytes: int  # RSS change while no import was open
+    pid: int = 0  # process id
 
 
 class ImportCost(Result, kw_only=True):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import marshal
 from sys import getsizeof
 from time import perf_counter_ns
+from types import MethodType
 from typing import ClassVar
 
 import msgspec
@@ -15,7 +17,7 @@ from ...paths import PhasePath, write
 from ...records import HolderStep, ObjectCensus, ObjectHolder, ObjectRow
 from ...system.garbage_collector import CollectorPaused
 from ...tracing.phases import MOST_PATHS
-from ...tracing.span import Span
+from ...tracing.span import Span, current, set_current
 from ..base import Probe, ProbeContext
 from ..exclusion import (
     ExcludedData,
@@ -30,7 +32,7 @@ from ..path_table import PathTable
 from .grown_types import Grown, GrownTypes
 
 _OWN_TYPES = __name__.partition(".")[0] + "."
-_BYTES = "builtins.bytes"
+_CONTEXT_NODES = ("builtins.hamt",)  # how contexts store variables; each task whose span becomes current gets its own
 _HOLDER_LIMIT_NS = 2_000_000_000
 _SPACED_NS = 2_000_000_000  # that censuses of runs 2, 4, 8, 16, ... may take on top of their share of the time
 
@@ -38,11 +40,11 @@ _SPACED_NS = 2_000_000_000  # that censuses of runs 2, 4, 8, 16, ... may take on
 class ObjectsProbe(Probe):
     """Counts objects by type; see `heap.census` for which, and `governor` for the runs that have no census.
 
-    Objects of the tracer's own types are left out, and so is what the probes keep from begin to end of a phase. Garbage
-    in reference cycles counts until it is collected, as it does in RSS: a collection before the census would change
-    what is measured. The runs 2, 4, 8, 16, ... of a phase have a census even if those before took their share of the
-    time, so that growth over many runs shows. When the session ends, the probe looks for what keeps alive the types
-    that grew from run to run.
+    Objects of the tracer's own types are left out, with their bound methods, what the probes keep from begin to end of
+    open phases, and the nodes of contexts. Garbage in reference cycles counts until it is collected, as it does in RSS:
+    a collection before the census would change what is measured. The runs 2, 4, 8, 16, ... of a phase have a census
+    even if those before took their share of the time, so that growth over many runs shows. When the session ends, the
+    probe looks for what keeps alive the types that grew from run to run.
     """
 
     name: ClassVar[str] = "objects"
@@ -63,6 +65,7 @@ class ObjectsProbe(Probe):
         if not self._is_wanted(span.path):
             return None
         began = perf_counter_ns()
+        set_current(current.get())  # else the thread would get its context, an object, when the span becomes current
         with excluded(), CollectorPaused():  # a census makes so many objects that the collector would run after it
             # Packed, so that the next census finds one object and its bytes.
             packed = ExcludedData(marshal.dumps(self._take_census(span)))
@@ -75,8 +78,6 @@ class ObjectsProbe(Probe):
         began = perf_counter_ns()
         with excluded(), CollectorPaused():
             after = self._take_census(span)
-            count, size = after.get(_BYTES, (0, 0))  # none after `gc.freeze`
-            after[_BYTES] = count - 1, size - state.size
             before: Census = marshal.loads(state.take())
             count, size = totals(after)
             count_before, size_before = totals(before)
@@ -117,15 +118,23 @@ class ObjectsProbe(Probe):
     def _take_census(self, span: Span) -> Census:
         with background_rests():
             found = take_census()
-            own = {id(thing): thing for thing in (*own_objects(span.state, span), *left_out())}
-        census = {kind: row for kind, row in found.items() if not kind.startswith(_OWN_TYPES)}
-        for thing in own.values():
-            kind = type_name(type(thing))
-            if kind.startswith(_OWN_TYPES):
+            open_things = [thing for thing in gc.get_objects() if type(thing) in (Span, MethodType)]
+            spans = [thing for thing in open_things if type(thing) is Span]  # of other phases, too
+            methods = [thing for thing in open_things if type(thing) is MethodType and _is_own(thing.__self__)]
+            own = {id(thing): thing for thing in (*own_objects(span.state, span, *spans), *left_out(), *methods)}
+        packed = [thing.data for thing in own.values() if type(thing) is ExcludedData]
+        census = {kind: row for kind, row in found.items() if not kind.startswith((_OWN_TYPES, *_CONTEXT_NODES))}
+        for thing in (*own.values(), *packed):
+            if _is_own(thing):
                 continue
+            kind = type_name(type(thing))
             count, size = census.get(kind, (0, 0))
             census[kind] = count - 1, size - getsizeof(thing)
         return census
+
+
+def _is_own(thing: object) -> bool:
+    return type_name(type(thing)).startswith(_OWN_TYPES)
 
 
 def find_holder(grown: Grown, census: Census) -> ObjectHolder | None:
@@ -140,7 +149,7 @@ def find_holder(grown: Grown, census: Census) -> ObjectHolder | None:
     """
     found: list[ReferenceChain] = []
     started = perf_counter_ns()
-    for example in examples(grown.kind, grown.size_bytes / grown.objects):
+    for example in examples(grown.kind, grown.size_bytes / grown.objects, limit_ns=_HOLDER_LIMIT_NS):
         left = _HOLDER_LIMIT_NS - (perf_counter_ns() - started)
         if found and left <= 0:
             break
