@@ -72,7 +72,7 @@ def _until_sent(response: HttpResponseBase, run: OpenRequest) -> HttpResponseBas
         run.end()
         return response
     if getattr(response, "file_to_stream", None) is not None:  # the server may send the file itself
-        response.close = _closing(response.close, run)  # type: ignore[method-assign]
+        response.close = _closing(response.close, run)
     elif getattr(response, "is_async", False):
         response.streaming_content = _AsyncStream(response.streaming_content, run)
     else:
