@@ -11,7 +11,8 @@ import pytest
 from fwmemtrace.probes.attribution import Accounted, Attribution
 from fwmemtrace.probes.resident.close_look import CloseLook
 from fwmemtrace.probes.resident.rises import Rise, RiseSampler
-from fwmemtrace.probes.resident.running_threads import RunningThreads, Stack, ThreadReading, own_frames
+from fwmemtrace.probes.resident.running_threads import RunningThreads, ThreadReading
+from fwmemtrace.probes.resident.stacks import Stack, own_frames
 from fwmemtrace.system.held_reads import HeldReads
 
 MB, MS = 1_000_000, 1_000_000

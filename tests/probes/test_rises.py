@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 import fwmemtrace
 from fwmemtrace.probes.attribution import Accounted
 from fwmemtrace.probes.resident.rises import RiseSampler
-from fwmemtrace.probes.resident.running_threads import RunningThreads, stack_of
+from fwmemtrace.probes.resident.running_threads import RunningThreads
+from fwmemtrace.probes.resident.stacks import stack_of
 from fwmemtrace.records import ModuleImport, PagesCopied, RssChange, SampledStack
 from fwmemtrace.sinks import MemorySink
 from fwmemtrace.system.held_reads import HeldReads

@@ -77,16 +77,14 @@ def _clean(value: Value) -> Value:
     return encodable(value) if isinstance(value, str) else value
 
 
-def _resident(name: str) -> Callable[[results.PhaseRow], Value]:
-    return lambda row: None if row.resident is None else getattr(row.resident, name)
+def _figure(part: str, name: str) -> Callable[[results.PhaseRow], Value]:
+    """Return a function that takes a figure from a part of a phase, None if its probe was not on."""
 
+    def value(row: results.PhaseRow) -> Value:
+        figures = getattr(row, part)
+        return None if figures is None else getattr(figures, name)
 
-def _native(name: str) -> Callable[[results.PhaseRow], Value]:
-    return lambda row: None if row.native is None else getattr(row.native, name)
-
-
-def _heap(name: str) -> Callable[[results.PhaseRow], Value]:
-    return lambda row: None if row.heap is None else getattr(row.heap, name)
+    return value
 
 
 _PHASES: Sequence[tuple[str, Kind, Callable[[results.PhaseRow], Value]]] = [
@@ -98,31 +96,27 @@ _PHASES: Sequence[tuple[str, Kind, Callable[[results.PhaseRow], Value]]] = [
     ("errors", "int", lambda row: row.errors),
     ("open_calls", "int", lambda row: row.open_calls),
     ("wall_ns", "int", lambda row: row.wall_ns),
-    ("rss_before_bytes", "int", _resident("before_bytes")),
-    ("rss_after_bytes", "int", _resident("after_bytes")),
-    ("rss_delta_bytes", "int", _resident("delta_bytes")),
-    ("rss_peak_bytes", "int", _resident("peak_bytes")),
-    ("native_allocated_bytes", "int", _native("allocated_bytes")),
-    ("native_allocations", "int", _native("allocations")),
-    ("native_freed_bytes", "int", _native("freed_bytes")),
-    ("native_held_bytes", "int", _native("held_bytes")),
-    ("native_live_bytes", "int", _native("live_bytes")),
-    ("native_peak_bytes", "int", _native("peak_bytes")),
-    ("native_file_backed_bytes", "int", _native("file_backed_bytes")),
-    ("sampled_live_bytes", "int", _heap("live_bytes")),
-    ("sampled_live_low_bytes", "int", _heap("live_low_bytes")),
-    ("sampled_live_high_bytes", "int", _heap("live_high_bytes")),
-    ("sampled_peak_bytes", "int", _heap("peak_bytes")),
-    ("sampled_allocated_bytes", "int", _heap("allocated_bytes")),
-    (
-        "python_heap_delta_bytes",
-        "int",
-        lambda row: None if row.python_heap is None else row.python_heap.delta_bytes,
-    ),
-    ("python_heap_peak_bytes", "int", lambda row: None if row.python_heap is None else row.python_heap.peak_bytes),
-    ("objects_delta", "int", lambda row: None if row.objects is None else row.objects.delta_count),
-    ("tensors_live_bytes", "int", lambda row: None if row.tensors is None else row.tensors.live_bytes),
-    ("tensors_delta_bytes", "int", lambda row: None if row.tensors is None else row.tensors.delta_bytes),
+    ("rss_before_bytes", "int", _figure("resident", "before_bytes")),
+    ("rss_after_bytes", "int", _figure("resident", "after_bytes")),
+    ("rss_delta_bytes", "int", _figure("resident", "delta_bytes")),
+    ("rss_peak_bytes", "int", _figure("resident", "peak_bytes")),
+    ("native_allocated_bytes", "int", _figure("native", "allocated_bytes")),
+    ("native_allocations", "int", _figure("native", "allocations")),
+    ("native_freed_bytes", "int", _figure("native", "freed_bytes")),
+    ("native_held_bytes", "int", _figure("native", "held_bytes")),
+    ("native_live_bytes", "int", _figure("native", "live_bytes")),
+    ("native_peak_bytes", "int", _figure("native", "peak_bytes")),
+    ("native_file_backed_bytes", "int", _figure("native", "file_backed_bytes")),
+    ("sampled_live_bytes", "int", _figure("heap", "live_bytes")),
+    ("sampled_live_low_bytes", "int", _figure("heap", "live_low_bytes")),
+    ("sampled_live_high_bytes", "int", _figure("heap", "live_high_bytes")),
+    ("sampled_peak_bytes", "int", _figure("heap", "peak_bytes")),
+    ("sampled_allocated_bytes", "int", _figure("heap", "allocated_bytes")),
+    ("python_heap_delta_bytes", "int", _figure("python_heap", "delta_bytes")),
+    ("python_heap_peak_bytes", "int", _figure("python_heap", "peak_bytes")),
+    ("objects_delta", "int", _figure("objects", "delta_count")),
+    ("tensors_live_bytes", "int", _figure("tensors", "live_bytes")),
+    ("tensors_delta_bytes", "int", _figure("tensors", "delta_bytes")),
 ]
 
 _IMPORTS: Sequence[tuple[str, Kind, Callable[[results.Import], Value]]] = [

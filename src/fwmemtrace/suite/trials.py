@@ -76,43 +76,16 @@ class Trials:
             use: for each, the pass that watched which modules it uses.
             variants: passes of variants that worked, to be repeated, with their processes.
         """
+        anywhere = {module for process in use.values() for module in used_modules(process) or ()}
         wanted = [
             replace(one, repetition=repetition, answers=False)
             for one in variants
             for repetition in range(1, self._repeat)
         ]
-        anywhere = {module for process in use.values() for module in used_modules(process) or ()}
         roots: dict[int, list[str]] = {}
         for position, one in light.items():
-            name, used = measured[position].name, used_modules(use.get(position))
-            if used is not None and one.report is not None and one.report.imports is not None:
-                used = with_suite_file(one.report.imports, used, anywhere, self._spec)
-            if "trial" not in self._skip:
-                wanted += self._edits(position, name, one, used, anywhere, options([use.get(position)]))
-                bounds = dicts_to_bound(measured[position], one, use.get(position))
-                wanted += [
-                    component_pass(
-                        position,
-                        name,
-                        "trial",
-                        variant=change.subject,
-                        changes=[change],
-                        answers=True,
-                    )
-                    for change in bounds
-                ]
-                self._bounds += bounds
-            if "arenas" not in self._skip and trimmed_bytes(one) >= WORTH_A_TRIAL:
-                wanted += [
-                    component_pass(
-                        position, name, "arenas", variant=variable, changes=[SuiteChange(VARIABLE, "", variable)]
-                    )
-                    for variable in VARIABLES
-                ]
-            roots[position] = unused_roots(one, used) if "deferred" not in self._skip else []
-            if roots[position]:
-                # A library reads most of what it imports at once: one process shows what can be deferred at all.
-                wanted.append(_defer(position, name, roots[position]))
+            passes, roots[position] = self._wanted_of(position, measured[position], one, use.get(position), anywhere)
+            wanted += passes
         edits = self._moved_with(variants) if "trial" not in self._skip else {}
         done = self._passes.run([*wanted, *edits])
         tried, with_edits = [*zip(wanted, done, strict=False)], done[len(wanted) :]
@@ -142,6 +115,50 @@ class Trials:
         again = self._passes.run(self._again(_saving(singles, light)))
         self._deferred = [*(process for _, process in singles), *again]
         return [*done, *again]
+
+    def _wanted_of(
+        self, position: int, entry: SuiteEntry, one: SuiteProcess, use: SuiteProcess | None, anywhere: set[str]
+    ) -> tuple[list[Pass], list[str]]:
+        """Returns the passes of one component, and the modules whose import can be deferred.
+
+        Args:
+            position: of the component.
+            entry: the component.
+            one: a run of it with the light probes.
+            use: the pass that watched which modules it uses.
+            anywhere: the modules that any component uses.
+        """
+        wanted: list[Pass] = []
+        name, used = entry.name, used_modules(use)
+        if used is not None and one.report is not None and one.report.imports is not None:
+            used = with_suite_file(one.report.imports, used, anywhere, self._spec)
+        if "trial" not in self._skip:
+            wanted += self._edits(position, name, one, used, anywhere, options([use]))
+            bounds = dicts_to_bound(entry, one, use)
+            wanted += [
+                component_pass(
+                    position,
+                    name,
+                    "trial",
+                    variant=change.subject,
+                    changes=[change],
+                    answers=True,
+                )
+                for change in bounds
+            ]
+            self._bounds += bounds
+        if "arenas" not in self._skip and trimmed_bytes(one) >= WORTH_A_TRIAL:
+            wanted += [
+                component_pass(
+                    position, name, "arenas", variant=variable, changes=[SuiteChange(VARIABLE, "", variable)]
+                )
+                for variable in VARIABLES
+            ]
+        roots = unused_roots(one, used) if "deferred" not in self._skip else []
+        if roots:
+            # A library reads most of what it imports at once: one process shows what can be deferred at all.
+            wanted.append(_defer(position, name, roots))
+        return wanted, roots
 
     def worked(self, uses: Iterable[SuiteProcess]) -> list[SuiteChange]:
         """Returns the edits of imports, deferred imports and options that broke no component.

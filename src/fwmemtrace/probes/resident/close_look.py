@@ -19,7 +19,7 @@ from ..governor import TimeBudget
 from .makers import Makers
 from .pending_calls import LastingCall
 from .rises import Rise
-from .running_threads import Stack, line_of
+from .stacks import Stack, line_of
 from .switch_interval import ShortSwitchInterval
 from .watch import Made, Watch
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .running_threads import Stack
+from .stacks import Stack
 
 _WORTH_IT = 1_000_000  # bytes at one place before it is watched, and before it is watched again
 _WORTH_AGAIN = 0.25  # of all that rose there

@@ -14,7 +14,8 @@ from ... import core
 from ...foreign_errors import pass_on
 from ...system.held_reads import HeldReads
 from ...system.own_thread import are_threads_real
-from .running_threads import Stack, ThreadReading, own_frames
+from .running_threads import ThreadReading
+from .stacks import Stack, own_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

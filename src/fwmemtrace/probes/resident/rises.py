@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 from ...records import PagesCopied, Record, RssChange, SampledStack
 from ...system.proc import PAGE_SIZE
 from ..attribution import Accounted
-from .running_threads import NO_STACK, Stack, line_of
+from .stacks import NO_STACK, Stack, line_of
 
 # Smaller changes are carried over to the next look: the kernel counts RSS in batches of pages per thread.
 _SMALLEST_CHANGE = 128 * 1024

@@ -6,16 +6,14 @@ import sys
 import threading
 from collections.abc import Callable
 from itertools import dropwhile, islice
-from os.path import dirname
 from time import perf_counter_ns
 
 from ...heap.census import take_census
 from ...records import Note, Snapshot, ThreadStack
 from ...units import format_bytes
 from ..base import ProbeContext
-from .running_threads import line_of, stack_of
+from .stacks import OURS, line_of, stack_of
 
-_OURS = dirname(dirname(dirname(__file__)))
 _DEEPEST = 30
 _SHOWN = 5
 # A census needs memory and time for each object: it is left out where it might itself be the end of the process.
@@ -58,7 +56,7 @@ def _take_allocations(context: ProbeContext) -> None:
 
     by_line: dict[tuple[str, int], list[int]] = {}
     for stack, (size, count) in fold_heap().items():
-        if _OURS not in stack[0][0]:
+        if OURS not in stack[0][0]:
             known = by_line.setdefault(stack[0], [0, 0])
             known[0] += size
             known[1] += count
@@ -72,7 +70,7 @@ def _threads(redact: Callable[[str], str]) -> list[ThreadStack]:
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     found = []
     for ident, frame in sys._current_frames().items():
-        inside = dropwhile(lambda step: step[0].co_filename.startswith(_OURS), stack_of(frame).frames())
+        inside = dropwhile(lambda step: step[0].co_filename.startswith(OURS), stack_of(frame).frames())
         frames = [(code.co_qualname, code.co_filename, line_of(code, at)) for code, at in islice(inside, _DEEPEST)]
         if frames:  # else it is a thread of the tracer's
             found.append(ThreadStack(redact(names.get(ident, str(ident))), frames))

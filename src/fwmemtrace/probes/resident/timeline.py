@@ -17,7 +17,8 @@ from .close_look import CloseLook
 from .pauses import Longest, PlainPauses, Reading, pauses_for
 from .points import Points
 from .rises import RiseSampler
-from .running_threads import RunningThreads, Stack
+from .running_threads import RunningThreads
+from .stacks import Stack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from ...system.held_reads import HeldReads
 from ...system.proc import PAGE_SIZE
 from ..attribution import Accounted
 from .pending_calls import call_in_main_thread
-from .running_threads import Stack, stack_of
+from .stacks import Stack, stack_of
 from .thread_hooks import ThreadHooks
 
 _THIS_THREAD = 1  # RUSAGE_THREAD
