@@ -53,6 +53,17 @@ def test_what_is_appended_is_in_the_file_in_its_order_and_nothing_else_is_once_i
         file.append(b"late")
 
 
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_no_gap_stays_where_the_program_has_closed_the_descriptor(tmp_path: Path, size: int) -> None:
+    file = mapped(tmp_path / "f")
+    start = (tmp_path / "f").read_bytes().rstrip(b"\0")
+    os.close(file._number)
+    assert file.append(b"x" * size)
+    assert file.append(b"last")
+    file.close()
+    assert (tmp_path / "f").read_bytes() == start + b"x" * size + b"last"
+
+
 def test_the_pages_of_a_window_are_resident_before_anything_is_written_to_them(
     tmp_path: Path,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 import fwmemtrace
 from fwmemtrace import phase
 from fwmemtrace.errors import SettingsError
+from fwmemtrace.recording import sampling
 from fwmemtrace.recording.sampling import SamplingRecorder
-from fwmemtrace.records import PhaseBegin, PhaseEnd, UnmeasuredCalls
+from fwmemtrace.records import PhaseBegin, PhaseEnd, Record, UnmeasuredCalls
 from fwmemtrace.sinks.memory import MemorySink
 from fwmemtrace.tracing.span import Span, current, leave, new_span, set_current
+from programs import run_program
 
 
 @phase("request")
@@ -129,6 +132,61 @@ def test_the_thread_that_ticks_writes_the_counts_while_it_runs() -> None:
     recorder.finish()
     assert counts() == 7
     assert sum(record.errors["ValueError"] for record in sink.records if isinstance(record, UnmeasuredCalls)) == 7
+
+
+def test_a_pools_worker_writes_its_counts_at_once_while_that_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "_is_worker", lambda: True)
+    now = 0
+    sink = MemorySink()
+
+    def write(record: Record) -> None:
+        nonlocal now
+        now += 4_000_000
+        sink.write(record)
+
+    recorder = SamplingRecorder(_Measuring(), write, 0.01, lambda: now, lambda: now)  # type: ignore[arg-type]
+
+    def counts() -> list[int]:
+        return [record.calls for record in sink.records if isinstance(record, UnmeasuredCalls)]
+
+    def run(calls: int) -> None:
+        for _ in range(calls):
+            request = recorder.begin(phase("request"))
+            recorder.end(recorder.begin(phase("inner")), None)
+            recorder.end(request, None)
+
+    run(21)  # these are measured
+    run(2)
+    assert counts() == [1, 1, 1, 1]  # of both phases, each time
+    run(50)
+    assert 4 < len(counts()) < 20
+    recorder.finish()
+    assert sum(counts()) == 52 * 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_pool_that_kills_its_workers_loses_no_count(tmp_path: Path) -> None:
+    done = run_program(
+        tmp_path,
+        """
+        import multiprocessing
+        import fwmemtrace
+        from fwmemtrace import phase
+
+        @phase("task")
+        def task(number):
+            return number
+
+        with fwmemtrace.session("trace.bin", mode="production"):
+            with multiprocessing.get_context("fork").Pool(2) as pool:
+                assert len(pool.map(task, range(100), chunksize=1)) == 100
+        """,
+        timeout_s=600,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = fwmemtrace.read(tmp_path / "trace.bin").phases
+    assert sum(row.calls for row in rows if row.path == "task") == 100
 
 
 def test_threads_and_tasks_are_counted_each_in_its_own_phase() -> None:

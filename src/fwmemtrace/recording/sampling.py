@@ -7,8 +7,9 @@ is only counted too.
 
 from __future__ import annotations
 
-from _thread import allocate_lock
-from time import perf_counter_ns
+import sys
+from _thread import allocate_lock, get_ident
+from time import perf_counter_ns, thread_time_ns
 
 from ..probes.base import Emit
 from ..records import Note, UnmeasuredCalls
@@ -33,6 +34,10 @@ _IDLE_NS = 30_000_000
 _TICKS_NS = 100_000_000  # longest pause between two ticks, for the thread that ticks to be relied on
 _FLUSHES = 20  # of a session that is as old as this many pauses between them
 _ADVANCE_NS = 5_000_000  # time that edges may take on top, as when the session has just begun
+_NEVER_NS = 1 << 62
+_AT_ONCE = 0.01  # of its share of the time, for writing counts as soon as a call has ended
+_AT_ONCE_ADVANCE_NS = 20_000_000  # on top of it
+_LONGEST_WAIT_S = 0.1
 _EDGES = 2  # the end of a phase costs as much as its begin, which is measured
 _OTHERS = "(other phases)"  # of names beyond the limit
 
@@ -71,13 +76,22 @@ class SamplingRecorder:
         emit: writes a record to the trace.
         share: the largest share of the time that measuring may take.
         clock: returns nanoseconds of a monotonic clock.
+        processor_clock: returns nanoseconds of processor time of the calling thread.
     """
 
-    def __init__(self, inner: Recorder, emit: Emit, share: float, clock: Callable[[], int] = perf_counter_ns) -> None:
+    def __init__(
+        self,
+        inner: Recorder,
+        emit: Emit,
+        share: float,
+        clock: Callable[[], int] = perf_counter_ns,
+        processor_clock: Callable[[], int] = thread_time_ns,
+    ) -> None:
         self.inner = inner
         self._emit = emit
         self._share = share
         self._clock = clock
+        self._processor_clock = processor_clock
         self._start()
 
     def _start(self) -> None:
@@ -86,9 +100,11 @@ class SamplingRecorder:
         self._began_ns = self._clock()
         self._next_flush_ns = self._began_ns + _FIRST_FLUSH_NS
         self._spent_ns = self._latest_ns = self._written_ns = 0
+        self._at_once_ns = self._next_at_once_ns = 0
         self._told = False
         self._ticked_ns: int | None = None
         self._flushing = allocate_lock()
+        self._flusher = 0  # the thread that has the lock
 
     def begin(self, phase: NamedPhase, /) -> Span:
         """A phase begins in this thread and context."""
@@ -166,8 +182,11 @@ class SamplingRecorder:
             errors[name] = errors[name] + 1 if name in errors else 1
         leave(span)
         self._latest_ns = now
+        around = span.parent
+        if now >= self._next_at_once_ns and (around is None or around.tracer is not self):
+            self._flush_at_once(now)
         # The thread that ticks does it, if there is one: what a signal handler raises in the middle of it loses counts.
-        if now >= self._next_flush_ns and (self._ticked_ns is None or now - self._ticked_ns > _TICKS_NS):
+        elif now >= self._next_flush_ns and (self._ticked_ns is None or now - self._ticked_ns > _TICKS_NS):
             self._flush_at(now)
 
     def tick(self) -> None:
@@ -181,10 +200,23 @@ class SamplingRecorder:
             self._written_ns = latest
             self._flush_at(now)
 
-    def _flush_at(self, now: int) -> None:
+    def _flush_at_once(self, now: int) -> None:
+        """Write what was counted if this is a pool's worker, which is killed as soon as the pool has its results."""
+        if not _is_worker():
+            self._next_at_once_ns = _NEVER_NS
+            return
+        began_ns = self._processor_clock()
+        self._written_ns = now
+        self._flush_at(now, _LONGEST_WAIT_S)  # another thread that writes may have passed this phase already
+        self._at_once_ns += self._processor_clock() - began_ns
+        over, share = self._at_once_ns - _AT_ONCE_ADVANCE_NS, _AT_ONCE * self._share
+        if over > 0:
+            self._next_at_once_ns = self._began_ns + round(over / share) if share else _NEVER_NS
+
+    def _flush_at(self, now: int, longest_wait_s: float = 0.0) -> None:
         # A worker may be killed soon after it has begun.
         self._next_flush_ns = now + min(max((now - self._began_ns) // _FLUSHES, _FIRST_FLUSH_NS), _FLUSH_NS)
-        self._flush()
+        self._flush(longest_wait_s)
 
     def annotate(self, span: Span, attributes: dict[str, Attribute], /) -> None:
         """A phase that is only counted gets attributes, of which nothing is recorded."""
@@ -223,12 +255,15 @@ class SamplingRecorder:
                 self._flushing.release()
         return self.inner.finish()
 
-    def _flush(self) -> None:
-        if not self._flushing.acquire(blocking=False):  # another thread does, or this one that a signal interrupted
+    def _flush(self, longest_wait_s: float) -> None:
+        own = get_ident()
+        if self._flusher == own or not self._flushing.acquire(timeout=longest_wait_s):  # in the former a signal came
             return
         try:
+            self._flusher = own
             self._write_counts()
         finally:
+            self._flusher = 0
             self._flushing.release()
 
     def _write_counts(self) -> None:
@@ -247,6 +282,11 @@ class SamplingRecorder:
                     self._told = True
                     text = "hot phases are sampled: all calls are counted, and the memory is that of those measured"
                     self._emit(Note(self._clock(), "production mode", text))
+
+
+def _is_worker() -> bool:
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
 
 
 def _spans() -> list[Span]:

@@ -92,7 +92,7 @@ def _figures(report: results.TraceReport, summary: results.Summary, *, overhead:
             " at their last readings; shared pages count in each process.",
         ]
     if _only_workers_ended_early(report.trace):
-        yield from _workers_ended_early(report.trace)
+        yield from _workers_ended_early(report.trace, sampled=any(row.unmeasured_calls for row in report.phases))
 
 
 def _process(report: results.TraceReport, summary: results.Summary) -> results.Process:
@@ -105,12 +105,13 @@ def _only_workers_ended_early(info: results.TraceInfo) -> bool:
     return bool(not damaged and info.processes and info.processes[0].ended == "closed")
 
 
-def _workers_ended_early(info: results.TraceInfo) -> Iterator[Sentence]:
+def _workers_ended_early(info: results.TraceInfo, *, sampled: bool) -> Iterator[Sentence]:
     open_ = [process for process in info.processes if process.ended != "closed"]
     if open_:
         count = f"{len(open_)} worker processes" if len(open_) > 1 else f"Worker process {open_[0].pid}"
         theirs = "their sessions" if len(open_) > 1 else "its session"
-        yield f"{count} ended without closing {theirs}, as when a pool terminates its workers; no record was lost."
+        lost = "calls of the last second may not be counted" if sampled else "no record was lost"
+        yield f"{count} ended without closing {theirs}, as when a pool terminates its workers; {lost}."
     if info.dropped_records:
         yield "The trace is incomplete; the notes say what is missing."
 

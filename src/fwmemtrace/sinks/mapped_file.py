@@ -57,9 +57,9 @@ class MappedFile(AppendFile):
             return True
         if not window.is_ours:  # a forked child, whose session does not know it yet: the file is its parent's
             return True
+        if read_mark(self._number, GET_MARK) != MARK:
+            self._reopen()
         if len(whole) <= _INTO_WINDOW:
-            if read_mark(self._number, GET_MARK) != MARK:
-                self._reopen()
             end = window.end if window.is_open else os.fstat(self._number).st_size
             if not end:  # a kill must not leave a file of zeros
                 return False
@@ -83,12 +83,19 @@ class MappedFile(AppendFile):
         with self._lock:
             if self.window is not None and self.window.is_open:
                 try:
-                    if read_mark(self._number, GET_MARK) != MARK:
+                    if not self._has_descriptor():
                         self._reopen()
                 except (OSError, ValueError, SinkError) as error:  # then the zeros stay, which readers know
                     pass_on(error)
                 self.window.leave(self._number, *self._identity)
             super().close()
+
+    def _has_descriptor(self) -> bool:
+        try:
+            return read_mark(self._number, GET_MARK) == MARK
+        except OSError as error:  # nobody has it
+            pass_on(error)
+            return False
 
 
 def make_window() -> TraceWindow | None:
