@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -241,6 +242,19 @@ def test_bad_input_is_one_clear_line(
     assert main(["fleet", *(argument.format(tmp=tmp_path) for argument in arguments)]) == 2
     err = capsys.readouterr().err
     assert message in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("table", ["phases", "processes"])
+def test_a_damaged_dataset_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], table: str) -> None:
+    write_trace(tmp_path, 1)
+    assert main(["fleet", "add", str(tmp_path), "--into", str(tmp_path / "dataset")]) == 0
+    (file,) = (tmp_path / "dataset" / table).rglob("*.parquet")
+    os.truncate(file, 50)
+    assert main(["fleet", "report", str(tmp_path / "dataset")]) == 2
+    err = capsys.readouterr().err
+    assert "cannot be read" in err
+    assert file.name in err
     assert len(err.splitlines()) == 1
 
 

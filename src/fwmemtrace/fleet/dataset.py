@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -120,13 +121,13 @@ class Dataset:
         """Return the files that count now.
 
         Raises:
-            DatasetError: if there are none.
+            DatasetError: if there are none, or they are damaged.
         """
         files = {table: self.files.glob(f"{self.root}/{table}/*/*/*.parquet") for table in TABLES}
         if not files[_LAST]:
             raise DatasetError(f"{self.path} is not a fleet dataset, or is empty; add traces with `fleet add`")
         parts = {_part_of(path) for path in files[_LAST]}
-        processes = sum(pq.ParquetFile(self.files.open(path)).metadata.num_rows for path in files[_LAST])
+        processes = sum(self._rows(path) for path in files[_LAST])
         return Snapshot(
             root=self.files.unstrip_protocol(self.root),
             files={
@@ -177,9 +178,19 @@ class Dataset:
             yield from self._open(path, ["process"])["process"].to_pylist()
 
     def _open(self, path: str, columns: list[str] | None = None) -> pa.Table:
+        with self._parquet(path) as file:
+            return file.read(columns)
+
+    def _rows(self, path: str) -> int:
+        with self._parquet(path) as file:
+            rows: int = file.metadata.num_rows
+            return rows
+
+    @contextmanager
+    def _parquet(self, path: str) -> Iterator[pq.ParquetFile]:
         try:
             with self.files.open(path, "rb") as file:
-                return pq.ParquetFile(file).read(columns)
+                yield pq.ParquetFile(file)
         except (OSError, pa.ArrowException) as error:
             raise DatasetError(f"{path} cannot be read: {error}") from error
 

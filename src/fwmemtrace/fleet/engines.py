@@ -35,11 +35,13 @@ def open_fleet(dataset: Dataset, engine: str = "duckdb", session: Any = None) ->
         session: for Spark, a session to use instead of a local one.
 
     Raises:
-        DatasetError: if the engine is unknown or cannot start, or the dataset is empty.
+        DatasetError: if the engine is unknown or cannot start, or the dataset is empty or damaged.
         MissingPackageError: if its package is not installed.
     """
     snapshot = dataset.snapshot()
     if engine == "duckdb":
+        import duckdb
+
         connection = ibis.duckdb.connect(memory_limit=_MEMORY)
         if not snapshot.root.startswith(("file://", "/")):
             connection.register_filesystem(dataset.files)
@@ -47,6 +49,8 @@ def open_fleet(dataset: Dataset, engine: str = "duckdb", session: Any = None) ->
             yield _fleet(
                 snapshot, lambda files: connection.read_parquet([_path(file) for file in files], hive_partitioning=True)
             )
+        except duckdb.Error as error:
+            raise _unreadable(dataset, error) from error
         finally:
             connection.disconnect()
     elif engine == "spark":
@@ -59,7 +63,12 @@ def open_fleet(dataset: Dataset, engine: str = "duckdb", session: Any = None) ->
                 frame.createOrReplaceTempView(name)
                 return connection.table(name)
 
-            yield _fleet(snapshot, read)
+            from pyspark.errors import PySparkException
+
+            try:
+                yield _fleet(snapshot, read)
+            except PySparkException as error:
+                raise _unreadable(dataset, error) from error
     else:
         raise DatasetError(f"unknown engine {engine!r}; choose {' or '.join(ENGINES)}")
 
@@ -88,6 +97,10 @@ def _spark(session: Any) -> Iterator[tuple[Any, Any]]:
     finally:
         if session is None:
             spark.stop()
+
+
+def _unreadable(dataset: Dataset, error: Exception) -> DatasetError:
+    return DatasetError(f"{dataset.path} cannot be read: {str(error).partition(chr(10))[0]}")
 
 
 def _path(url: str) -> str:

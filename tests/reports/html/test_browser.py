@@ -172,6 +172,8 @@ def test_a_range_of_time_filters_what_is_below(open_page: Open, trace: fwmemtrac
 
 def test_the_keyboard_reads_the_timeline_and_walks_the_stacks(open_page: Open, source: str) -> None:
     page = open_page(source)
+    drawn = "document.querySelector('#source .anchor').focus(); document.querySelectorAll('#source tr.hot').length"
+    assert page.evaluate(drawn) > 0  # though it is not in view
     show(page, "timeline")
     overlay = page.locator("#timeline .overlay")
     overlay.focus()

@@ -95,6 +95,7 @@ export function card(app, id, title, { caption = "", csv = null, tools = [], dra
     section.classList.add("drawn"); // it takes the room that it needs
   };
   app.whenNear(section, begin);
+  section.addEventListener("focusin", begin); // so that Tab finds what is in it, however fast it comes
   return { section, body, redraw, begin, bar };
 }
 
