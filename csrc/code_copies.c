@@ -85,15 +85,17 @@ static bool copy_table(uintptr_t address, Copy *copy) {
     return copy->table;
 }
 
-static bool is_same(const CodeHead *one, const CodeHead *other) {
+bool code_heads_are_same(const CodeHead *one, const CodeHead *other) {
     return one->code == other->code && one->name == other->name && one->file == other->file &&
            one->lines == other->lines && one->first_line == other->first_line && one->end == other->end;
 }
 
+static uint32_t first_slot(const CodeHead *head) { return (uint32_t)(head->code >> 4) * 2654435769u % SLOTS; }
+
 uint32_t code_copies_number(CodeCopies *copies, const CodeHead *head) {
-    uint32_t slot = (uint32_t)(head->code >> 4) * 2654435769u % SLOTS;
+    uint32_t slot = first_slot(head);
     while (copies->slots[slot]) {
-        if (is_same(&copies->copies[copies->slots[slot] - 1].head, head)) return copies->slots[slot];
+        if (code_heads_are_same(&copies->copies[copies->slots[slot] - 1].head, head)) return copies->slots[slot];
         slot = (slot + 1) % SLOTS;
     }
     if (copies->count >= MOST) return 0;
@@ -104,6 +106,18 @@ uint32_t code_copies_number(CodeCopies *copies, const CodeHead *head) {
     }
     copies->copies[copies->count++] = copy;
     return copies->slots[slot] = (uint16_t)copies->count;
+}
+
+uint32_t code_copies_count(const CodeCopies *copies) { return copies->count; }
+
+void code_copies_forget(CodeCopies *copies, uint32_t kept) {
+    for (; copies->count > kept; copies->count--) {  // the latest first: no other copy was put behind it
+        Copy *copy = &copies->copies[copies->count - 1];
+        uint32_t slot = first_slot(&copy->head);
+        while (copies->slots[slot] != copies->count) slot = (slot + 1) % SLOTS;
+        copies->slots[slot] = 0;
+        forget_data(copy);
+    }
 }
 
 static PyObject *text_of(const Text *text) { return PyUnicode_FromKindAndData(text->kind, text->data, text->length); }

@@ -94,14 +94,30 @@ static bool note_frame(RssWatch *self, const OtherFrame *found, const CodeHead *
     return frame->code;
 }
 
+// Whether the thread still runs what was found: a code object that has ended may have been copied with the texts of others.
+static bool still_runs(const PyThreadState *state, const OtherFrame *found, const CodeHead *heads, size_t count) {
+    static OtherFrame frames[MOST_OTHER_FRAMES];  // one thread watches
+    static CodeHead now[MOST_OTHER_FRAMES];
+    if (other_stack(state, frames, MOST_OTHER_FRAMES) != count || !other_codes(frames, count, now)) return false;
+    for (size_t at = 0; at < count; at++)
+        if (frames[at].address != found[at].address || !code_heads_are_same(&now[at], &heads[at])) return false;
+    return true;
+}
+
 static void note_stack(RssWatch *self, const PyThreadState *state, ThreadSample *thread) {
     OtherFrame found[MOST_OTHER_FRAMES];
     CodeHead heads[MOST_OTHER_FRAMES];
     size_t count = other_stack(state, found, MOST_OTHER_FRAMES);
     if (!other_codes(found, count, heads)) return;
     SampledFrame *frames = self->frames + self->frame_count;
-    for (size_t at = 0; at < count; at++)
-        if (!note_frame(self, &found[at], &heads[at], &frames[at])) return;
+    uint32_t known = code_copies_count(self->copies);
+    bool is_whole = true;
+    for (size_t at = 0; at < count && is_whole; at++) is_whole = note_frame(self, &found[at], &heads[at], &frames[at]);
+    if (code_copies_count(self->copies) > known && !still_runs(state, found, heads, count)) {
+        code_copies_forget(self->copies, known);
+        return;
+    }
+    if (!is_whole) return;
     thread->first = self->frame_count;
     thread->count = (uint32_t)count;
     const ThreadSample *before = thread == self->threads ? NULL : thread - 1;

@@ -58,6 +58,9 @@ void code_copies_free(CodeCopies *copies);
 void code_copies_clear_if_full(CodeCopies *copies);
 // Returns the number of a code object, counted from 1; 0 if it cannot be read or there is no room.
 uint32_t code_copies_number(CodeCopies *copies, const CodeHead *head);
+bool code_heads_are_same(const CodeHead *one, const CodeHead *other);
+uint32_t code_copies_count(const CodeCopies *copies);
+void code_copies_forget(CodeCopies *copies, uint32_t kept);  // all but the first ones; those must not be taken yet
 // Returns a list of tuples: address, name, file, first line, table of lines; and how many were taken before.
 PyObject *code_copies_take_new(CodeCopies *copies, uint32_t *known);
 
