@@ -26,7 +26,8 @@ typedef struct {
 
 static bool read_frame(Window *window, uintptr_t address, _PyInterpreterFrame *frame) {
     if (!address || address % sizeof(void *)) return false;
-    if (address < window->first || address + FRAME_HEAD > window->end) {
+    // What was read as an address may be any number: no sum that overflows.
+    if (address < window->first || address >= window->end || window->end - address < FRAME_HEAD) {
         uintptr_t end = address + FRAME_HEAD, first = end - WINDOW;
         if (!read_memory(first, window->bytes, WINDOW)) return read_memory(address, frame, FRAME_HEAD);
         window->first = first;

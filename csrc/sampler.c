@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -45,6 +46,11 @@ static void draw(Thread *thread) {
     thread->drawn = (int64_t)(allocated + (uint64_t)thread->left);
 }
 
+static pthread_key_t exit_key;  // of each thread that has a countdown: what it allocated last is charged when it ends
+static bool has_exit_key;
+
+static void on_exit_of(void *thread) { sampler_settle(thread); }
+
 static void set_up(Thread *thread) {
     thread->session = on;
     thread->phase = 0;
@@ -54,6 +60,7 @@ static void set_up(Thread *thread) {
     if (!thread->random) thread->random = 1;
     thread->left = thread->drawn = thread->settled = 0;
     draw(thread);
+    if (has_exit_key) pthread_setspecific(exit_key, thread);
 }
 
 static const uint32_t *own_process(void) {
@@ -79,6 +86,7 @@ void sampler_begin(double bytes, uint64_t seed, bool native) {
     first_seed = seed;
     ambient = 0;
     owned = own_process();
+    if (!has_exit_key) has_exit_key = !pthread_key_create(&exit_key, on_exit_of);
     __atomic_store_n(&on, ++session, __ATOMIC_RELEASE);
     set_up(&current_thread);
     current_thread.leads = true;
@@ -93,7 +101,7 @@ double sampler_mean(void) { return mean; }
 void sampler_double_mean(void) { mean *= 2; }
 
 void sampler_settle(Thread *thread) {
-    if (!on || thread->session != on) return;
+    if (!sampler_owns_tables() || thread->session != on) return;
     int64_t allocated = thread->drawn - thread->left;
     int64_t bytes = allocated - thread->settled;
     thread->settled = allocated;

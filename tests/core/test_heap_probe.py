@@ -241,6 +241,24 @@ def test_where_the_file_cannot_be_made_the_tables_are_kept_in_memory(run_program
 
 
 @pytest.mark.slow
+def test_what_short_threads_allocate_after_their_last_sample_counts(run_program, tmp_path):
+    run_program("""
+        import threading, fwmemtrace
+
+        def work():
+            for _ in range(20):
+                bytearray(5000)
+
+        with fwmemtrace.session("trace.bin", probes=["heap"], sample_bytes="1MiB", interval=0), fwmemtrace.phase("a"):
+            for _ in range(200):
+                thread = threading.Thread(target=work)
+                thread.start()
+                thread.join()
+    """)
+    assert 15 * MB < heap_of(tmp_path / "trace.bin", "a").allocated_bytes < 25 * MB  # the last threads may end later
+
+
+@pytest.mark.slow
 def test_a_full_disk_costs_samples_and_a_note_but_not_the_program(run_program, tmp_path):
     done = run_program("""
         import resource, fwmemtrace
