@@ -79,6 +79,7 @@ static size_t walk(const PyThreadState *thread, OtherFrame *frames, size_t most)
         if (!code) continue;
         frames[count].address = next;
         frames[count].code = code;
+        frames[count].of_generator = frame.owner == FRAME_OWNED_BY_GENERATOR;
         frames[count++].instruction = instruction_of(&frame);
     }
     return count;
@@ -113,6 +114,7 @@ static bool take_head(uintptr_t code, const PyCodeObject *copy, CodeHead *head) 
     head->lines = (uintptr_t)copy->co_linetable;
     head->first_line = copy->co_firstlineno;
     head->first_instruction = code + offsetof(PyCodeObject, co_code_adaptive);
+    head->first_traceable = head->first_instruction + (size_t)copy->_co_firsttraceable * sizeof(_Py_CODEUNIT);
     head->end = head->first_instruction + (size_t)Py_SIZE(copy) * sizeof(_Py_CODEUNIT);
     return true;
 }

@@ -85,8 +85,13 @@ static int64_t read_rss(const RssWatch *self, int file) {
     return second ? strtoll(second, NULL, 10) * self->page_size : -1;
 }
 
+// Whether the interpreter shows this frame: the function has begun, and is not one of the interpreter's own.
+static bool is_shown(const OtherFrame *found, const CodeHead *head) {
+    return found->of_generator || found->instruction >= head->first_traceable;
+}
+
 static bool note_frame(RssWatch *self, const OtherFrame *found, const CodeHead *head, SampledFrame *frame) {
-    // Before its first instruction a function has not begun, or is a generator that has not.
+    // A generator that has not begun is before its first instruction.
     uintptr_t at = found->instruction < head->first_instruction ? head->first_instruction : found->instruction;
     if (at >= head->end) return false;
     frame->instruction = (int32_t)(at - head->first_instruction);
@@ -110,21 +115,22 @@ static void note_stack(RssWatch *self, const PyThreadState *state, ThreadSample 
     size_t count = other_stack(state, found, MOST_OTHER_FRAMES);
     if (!other_codes(found, count, heads)) return;
     SampledFrame *frames = self->frames + self->frame_count;
-    uint32_t known = code_copies_count(self->copies);
+    uint32_t known = code_copies_count(self->copies), shown = 0;
     bool is_whole = true;
-    for (size_t at = 0; at < count && is_whole; at++) is_whole = note_frame(self, &found[at], &heads[at], &frames[at]);
+    for (size_t at = 0; at < count && is_whole; at++)
+        if (is_shown(&found[at], &heads[at])) is_whole = note_frame(self, &found[at], &heads[at], &frames[shown++]);
     if (code_copies_count(self->copies) > known && !still_runs(state, found, heads, count)) {
         code_copies_forget(self->copies, known);
         return;
     }
     if (!is_whole) return;
     thread->first = self->frame_count;
-    thread->count = (uint32_t)count;
+    thread->count = shown;
     const ThreadSample *before = thread == self->threads ? NULL : thread - 1;
-    if (before && before->count == count && !memcmp(self->frames + before->first, frames, count * sizeof *frames))
+    if (before && before->count == shown && !memcmp(self->frames + before->first, frames, shown * sizeof *frames))
         thread->first = before->first;
     else
-        self->frame_count += (uint32_t)count;
+        self->frame_count += shown;
 }
 
 // Returns the processor time of a thread at the sample before; 0 if it was not there.

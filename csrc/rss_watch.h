@@ -13,13 +13,14 @@
 
 typedef struct {
     uintptr_t address, code, instruction;
+    bool of_generator;
 } OtherFrame;
 
 // What identifies a code object, and where its parts were when it was read.
 typedef struct {
     uintptr_t code, name, file, lines;
     int first_line;
-    uintptr_t first_instruction, end;
+    uintptr_t first_instruction, first_traceable, end;
 } CodeHead;
 
 bool read_memory(uintptr_t address, void *copy, size_t size);  // of this process; false if it is not mapped
