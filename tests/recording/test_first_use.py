@@ -130,4 +130,4 @@ def test_a_child_forked_meanwhile_runs_untraced(tmp_path: Path) -> None:
         """,
         timeout_s=600,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "3\n", "")
+    assert (done.returncode, done.stdout) == (0, "3\n")  # from 3.12 on, Python warns of forks beside threads
