@@ -90,6 +90,7 @@ def test_a_signal_takes_a_snapshot_and_the_program_gets_it_too() -> None:
         pass
 
 
+@pytest.mark.slow
 @linux
 def test_a_session_that_another_thread_switches_off_and_on_takes_snapshots_again(
     recwarn: pytest.WarningsRecorder,
