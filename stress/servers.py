@@ -37,13 +37,13 @@ _SERVERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # what must be
 _APP = """
 from fwmemtrace import phase
 
-@phase("request")
-def handle():
-    return b"ok"
+def handle():  # no decorator: the first request names the first phase, while other threads have requests, too
+    with phase("request"):
+        return b"ok"
 
-@phase("request")
 async def handle_async():
-    return b"ok"
+    async with phase("request"):
+        return b"ok"
 
 def wsgi(environ, start_response):
     body = handle()

@@ -179,6 +179,33 @@ def test_a_named_secret_is_found_in_any_text(name, secret, form, around):
     assert secret not in Redactor().text(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("curl -H 'Authorization: ApiKey abc123' x", "abc123"),
+        ("Config(secret_key=SecretStr('abc 123'))", "123"),
+        ("{'token': b'abc123'}", "abc123"),
+        ('{"password": "hun\\"ter2"}', "ter2"),
+        ("password => 'abc'", "abc"),
+        ("api_key := abc", "abc"),
+        ("<password>abc123</password>", "abc123"),
+        ("API key: abc123def", "abc123def"),
+        ("curl -x proxy:80 -U me:abc", "abc"),
+        ("curl --proxy-user me:abc", "abc"),
+        ("keytool -storepass abc123", "abc123"),
+        ("kubectl create --from-literal=pw=abc", "abc"),
+        ("https://api.telegram.org/bot123456789:AAFabcdefghijklmnopqrstuvwxyz012345/send", "AAFabc"),
+    ],
+)
+def test_a_secret_in_a_form_of_its_own(text, secret):
+    assert secret not in Redactor().text(text)
+
+
+@pytest.mark.parametrize("text", ["<title>abc</title>", "f('key', size=3)", "a := b", "<tokens>512</tokens>", "-U me"])
+def test_a_form_without_a_secret(text):
+    assert Redactor().text(text) == text
+
+
 def test_attributes():
     redactor = Redactor()
     given = {"token": "x", "secret": 5, "password": True, "tokens": 7, "size": 1.5, "model": "minilm", "apiKey": "q"}

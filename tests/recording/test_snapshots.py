@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,32 @@ def test_a_signal_takes_a_snapshot_and_the_program_gets_it_too() -> None:
         fwmemtrace.session(MemorySink(), snapshot_signal="SIGNONE")
     with fwmemtrace.session(MemorySink(), interval=0):  # that failure left nothing on
         pass
+
+
+@pytest.mark.slow
+@linux
+def test_a_session_that_another_thread_switches_off_and_on_takes_snapshots_again(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    def in_a_thread(action: Callable[[], object]) -> None:
+        thread = threading.Thread(target=action)
+        thread.start()
+        thread.join()
+
+    before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    try:
+        first, second = MemorySink(), MemorySink()
+        fwmemtrace.start(first, interval=0, snapshot_signal="SIGUSR2")
+        in_a_thread(fwmemtrace.stop)
+        signal.raise_signal(signal.SIGUSR2)
+        in_a_thread(lambda: fwmemtrace.start(second, interval=0, snapshot_signal="SIGUSR2"))
+        signal.raise_signal(signal.SIGUSR2)
+        fwmemtrace.stop()
+        assert [len(snapshots(sink)) for sink in (first, second)] == [0, 1]
+        assert signal.getsignal(signal.SIGUSR2) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert not list(recwarn)
 
 
 @pytest.mark.parametrize(

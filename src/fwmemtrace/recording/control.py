@@ -41,6 +41,11 @@ class SnapshotSignal:
         self._snapshot: Callable[[str], None] | None = snapshot
         self._before: Any = None
         self._rests_until_ns = 0
+        self._active = self
+        left = getattr(signal.getsignal(number), "__self__", None)
+        if isinstance(left, SnapshotSignal) and left._snapshot is None:  # see `close`
+            self._active, left._snapshot = left, snapshot
+            return
         try:
             self._before = signal.signal(number, self._handle)
         except (ValueError, OSError) as error:  # not in the main thread, or a signal that cannot be handled
@@ -61,11 +66,12 @@ class SnapshotSignal:
 
     def close(self) -> None:
         """Restore the signal's handler, unless the program has set another one since."""
-        self._snapshot = None
-        if signal.getsignal(self._number) == self._handle:
+        active = self._active
+        active._snapshot = None
+        if signal.getsignal(self._number) == active._handle:
             try:
-                signal.signal(self._number, self._before if self._before is not None else signal.SIG_DFL)
-            except ValueError:  # another thread stops the session: the handler stays, and takes no snapshots
+                signal.signal(self._number, active._before if active._before is not None else signal.SIG_DFL)
+            except ValueError:  # another thread stops the session: the handler stays, for the next session to take over
                 pass
 
 

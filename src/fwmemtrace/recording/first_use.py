@@ -44,10 +44,10 @@ class FirstUse:
             is_alone = self._lock.acquire(timeout=_LONGEST_WAIT_S)
             if is_alone and not self._is_over:
                 self._starter = get_ident()
-                self._is_over = True
                 self._start()
+                self._is_over = True
+            active.at_first_use(None)  # not if a signal handler has raised: the next phase tries again
         finally:
-            active.at_first_use(None)
             if is_alone:
                 self._starter = 0
                 self._lock.release()

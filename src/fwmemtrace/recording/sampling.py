@@ -92,6 +92,7 @@ class SamplingRecorder:
         self._share = share
         self._clock = clock
         self._processor_clock = processor_clock
+        self._is_forked = False
         self._start()
 
     def _start(self) -> None:
@@ -201,8 +202,8 @@ class SamplingRecorder:
             self._flush_at(now)
 
     def _flush_at_once(self, now: int) -> None:
-        """Write what was counted if this is a pool's worker, which is killed as soon as the pool has its results."""
-        if not _is_worker():
+        """Write what was counted if this is a worker: pools kill theirs as soon as they have the results."""
+        if not (self._is_forked or _is_worker()):
             self._next_at_once_ns = _NEVER_NS
             return
         began_ns = self._processor_clock()
@@ -231,6 +232,7 @@ class SamplingRecorder:
         """This is a forked worker: what was counted before is the parent's to tell."""
         inside = [span for span in _spans() if span.tracer is self]
         self._start()
+        self._is_forked = True
         for span in inside:
             span.closed = True
         for span in reversed(_spans()):

@@ -224,10 +224,15 @@ def start_from_environment(*, worker: bool) -> None:
         inheritance = workers.inherited()
         settings = config.load({}) if inheritance is None else inheritance.settings
         if not worker and {*settings.probes, *settings.required} <= {"resident"}:
-            _first_use = FirstUse(_start_unasked)
+            _first_use = FirstUse(_start_at_first_use)
             active.at_first_use(_first_use)
         else:
             _start_unasked()
+
+
+def _start_at_first_use() -> None:
+    if _on is None:
+        _start_unasked()
 
 
 def join_parent() -> None:

@@ -22,20 +22,20 @@ _HINTS = (
 )  # fmt: skip
 _NAMED_HINTS = (
     "token", "secret", "pass", "pwd", "key", "cred", "auth", "cookie", "jwt", "sig", "bearer", "psk", "sess", "sid",
-    "csrf", "xsrf", "card", "cvv", "cvc", "ssn", "iban", "hmac", "otp", "number", "code", "link",
+    "csrf", "xsrf", "pw", "sas", "card", "cvv", "cvc", "ssn", "iban", "hmac", "otp", "number", "code", "link",
 )  # fmt: skip
-_SPOKEN_HINTS = ("password", "passwd", "passphrase", "secret", "token", " key ")
-_USERS = (" -u", " --user ")
+_SPOKEN_HINTS = ("password", "passwd", "passphrase", "secret", "token", "apikey ", " key ", " key:")
+_USERS = (" -u", " -U", "-user ")
 
 
 def may_match(text: str) -> bool:
     """Return whether one of the expressions may match; False is certain."""
     has = text.__contains__
-    if any(map(has, _HINTS)) or any(map(has, TOKEN_STARTS)) or text.startswith("-u") or any(map(has, _USERS)):
+    if any(map(has, _HINTS)) or any(map(has, TOKEN_STARTS)) or text.startswith(("-u", "-U")) or any(map(has, _USERS)):
         return True
     if " " in text and _mentions(text, _SPOKEN_HINTS):
         return True
-    is_named = "=" in text or ":" in text or ("-" in text and " " in text)
+    is_named = "=" in text or ":" in text or "</" in text or ("-" in text and " " in text)
     return is_named and _mentions(text, _NAMED_HINTS)
 
 

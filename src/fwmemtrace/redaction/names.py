@@ -17,7 +17,7 @@ _SECRET = _words_of(
 )
 _SECRET_ENDS = (
     "password", "passwd", "passphrase", "secret", "token", "apikey", "credentials", "privatekey", "secretkey",
-    "accesskey", "authkey", "signingkey", "cookie",
+    "accesskey", "authkey", "signingkey", "cookie", "storepass", "keypass", "dbpass", "userpass", "rootpass",
 )  # fmt: skip
 _SECRET_PAIRS = {
     ("card", "number"), ("credit", "card"), ("account", "number"), ("mfa", "code"), ("recovery", "code"),

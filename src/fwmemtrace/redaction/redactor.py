@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..values import Scalar
     from .text_rules import TextRules
 
+_USER_OPTIONS = ("u", "U", "user", "proxy-user")
 _MOST_KNOWN = 1024  # results that are kept for the next time
 _LONGEST_KNOWN = 64  # characters of a text whose result is kept
 
@@ -75,7 +76,7 @@ class Redactor:
             is_option = start != name
             if option and not word.startswith("--") and self._is_secret_option(option, word):
                 word = REDACTED
-            elif option in ("u", "user") and ":" in word and not is_number(word.partition(":")[2]):
+            elif option in _USER_OPTIONS and ":" in word and not is_number(word.partition(":")[2]):
                 word = f"{word.partition(':')[0]}:{REDACTED}"
             elif equals and is_option and name == "key":
                 word = f"{start}={REDACTED}"

@@ -19,7 +19,7 @@ _SHAPES = (
     r"SG\.[\w-]{16,}\.[\w-]{16,}",
     r"SK[0-9a-f]{32}",
     r"1//0[\w-]{20,}",
-    r"\d{8,10}:AA[\w-]{30,}",
+    r"(?:bot)?\d{8,10}:AA[\w-]{30,}",
 )
 
 
@@ -34,18 +34,18 @@ class TextRules:
         user, password = r"[^/\s?#\"'<>]+@", r"[^/\s?#\"'<>:@]*:(?!\d{1,5}[/?#])[^\s\"'<>]+@"
         self._urls = re.compile(rf"(?i)\b([a-z][a-z0-9+.-]{{0,30}}://)(?:{password}|{user})")
         self._queries = re.compile(r"([?&](?:key=(?=[^&\s\"'<>]{8})|code=(?=[^&\s\"'<>]{12})))[^&\s\"'<>]+")
-        self._cookies = re.compile(r"(?i)\b((?:set-)?cookie\s{0,3}:\s{0,3})[^\n\"']+")
+        header = r"(?:(?:set-)?cookie|(?:proxy-)?authorization)"
+        self._headers = re.compile(rf"(?i)\b({header}\s{{0,3}}:\s{{0,3}})[^\n\"']+")
+        self._elements = re.compile(r"<([\w.-]{1,64})>([^<]+)(?=</)")
         self._options = re.compile(r"(?<!\S)(--?[A-Za-z][\w-]{1,63})(\s+)([^\s-]\S*)")
         # As in "curl -u me:word", "mysql -pword", "the password is 'word'", "token word1234 has expired".
-        self._users = re.compile(r"(?<!\S)(-u ?|--user[ =])([^\s:/]+):(?!\d+(?!\S))([^\s\"']+)")
+        self._users = re.compile(r"(?<!\S)(-[uU] ?|--(?:proxy-)?user[ =])([^\s:/]+):(?!\d+(?!\S))([^\s\"']+)")
         self._short = re.compile(
             r"(\b(?:mysql\w*|mariadb\w*|sshpass|docker login)\s(?:[^|;&]*?\s)?-p\s?)([^\s\"'-][^\s\"']*)"
         )
-        spoken = (
-            r"(?i)\b((?:password|passwd|passphrase|secret|token|(?:api|access|private) key)\s{1,3}(?:is\s|was\s|of\s)?)"
-        )
+        spoken = r"(?:password|passwd|passphrase|secret|token|(?:api|access|private) ?key:?)\s{1,3}(?:is\s|was\s|of\s)?"
         mixed = r"(?=[\w.+/~!@#$%^&*-]*[a-z])(?=[\w.+/~!@#$%^&*-]*\d)[\w.+/~!@#$%^&*-]{8,}"
-        self._spoken = re.compile(rf"{spoken}(?:'[^']+'|\"[^\"]+\"|{mixed})")
+        self._spoken = re.compile(rf"(?i)\b({spoken})(?:'[^']+'|\"[^\"]+\"|{mixed})")
         self._bearer = re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{8,}")
         starts = "|".join(map(re.escape, TOKEN_STARTS))
         # Other names begin so too, `sk-learn-pipeline` for one. Tokens have long runs, or capitals and digits.
@@ -55,8 +55,10 @@ class TextRules:
             r"""(?x) (?<![\w.-]) [\w.-]{1,64} (?= \\* ["']? \s{0,3} [=:] ) (?! :// )"""  # what stands before "=" or ":"
         )
         self._value = re.compile(
-            r"""(?ix) ( \\* ["']? \s{0,3} [=:] \s{0,3} ) (?: (?:bearer|basic|digest|token) \s+ )?
-            (?: \\+" (.*?) \\+" | "([^"]*)" | '([^']*)' | ([^\s,;&"'}\])]+) )"""
+            r"""(?ix) ( \\* ["']? \s{0,3} (?: := | => | [=:] ) \s{0,3} ) (?: (?:bearer|basic|digest|token) \s+ )?
+            (?: \\+" (.*?) \\+"
+              | (?: \w{1,30}\( )? [bru]{0,2} (?: "((?:[^"\\]|\\.)*)" | '((?:[^'\\]|\\.)*)' )  # as b'...', Secret('...')
+              | ([^\s,;&"'}\])]+) )"""
         )
 
     def apply(self, text: str) -> str:
@@ -64,7 +66,8 @@ class TextRules:
         text = self._keys.sub(REDACTED, text)
         text = self._urls.sub(rf"\1{REDACTED}@", text)
         text = self._queries.sub(rf"\1{REDACTED}", text)
-        text = self._cookies.sub(rf"\1{REDACTED}", text)
+        text = self._headers.sub(rf"\1{REDACTED}", text)
+        text = self._elements.sub(_without_content, text)
         text = self._options.sub(_without_value, text)
         text = self._users.sub(rf"\1\2:{REDACTED}", text)
         text = self._short.sub(rf"\1{REDACTED}", text)
@@ -92,3 +95,10 @@ def _without_value(option: re.Match[str]) -> str:
     name, space, value = option.groups()
     secrecy = rank(name)
     return option[0] if not secrecy or (secrecy == 1 and is_number(value)) else f"{name}{space}{REDACTED}"
+
+
+def _without_content(element: re.Match[str]) -> str:
+    """Return an element of XML up to its end tag, without its content if that is a secret."""
+    name, content = element.groups()
+    secrecy = rank(name)
+    return element[0] if not secrecy or (secrecy == 1 and is_number(content)) else f"<{name}>{REDACTED}"
