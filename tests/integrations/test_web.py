@@ -408,8 +408,12 @@ def test_grpc(sink: MemorySink) -> None:
             with fwmemtrace.phase("item"):
                 yield bytes([number])
 
+    def refuse(request: bytes, context: Any) -> None:
+        context.abort(grpc.StatusCode.NOT_FOUND, "no such prompt")
+
     server = grpc.server(ThreadPoolExecutor(2), interceptors=[MemoryInterceptor()])
     handlers = {
+        "Refuse": grpc.unary_unary_rpc_method_handler(refuse),
         "Echo": grpc.unary_unary_rpc_method_handler(echo),
         "Count": grpc.unary_stream_rpc_method_handler(count),
     }
@@ -419,11 +423,16 @@ def test_grpc(sink: MemorySink) -> None:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         assert channel.unary_unary("/guard.Firewall/Echo")(b"x") == b"x"
         assert len(list(channel.unary_stream("/guard.Firewall/Count")(b""))) == 3
-        with pytest.raises(grpc.RpcError):
-            channel.unary_unary("/guard.Firewall/Nothing")(b"")
+        for missing in ("Nothing", "Refuse"):
+            with pytest.raises(grpc.RpcError):
+                channel.unary_unary(f"/guard.Firewall/{missing}")(b"")
     server.stop(None).wait()
-    names = [name for name, _, _ in requests_of(sink)]
-    assert names == ["/guard.Firewall/Echo", "/guard.Firewall/Count", "item", "item", "item"]
+    assert requests_of(sink) == [
+        ("/guard.Firewall/Echo", "OK", None),
+        ("/guard.Firewall/Count", "OK", None),
+        *[("item", None, None)] * 3,
+        ("/guard.Firewall/Refuse", "NOT_FOUND", "Exception"),
+    ]
 
 
 def test_grpc_aio(sink: MemorySink) -> None:
@@ -440,12 +449,21 @@ def test_grpc_aio(sink: MemorySink) -> None:
     async def writes(request: bytes, context: Any) -> None:
         await context.write(b"x")
 
+    def blocks(request: bytes, context: Any) -> bytes:  # which the server runs in a thread
+        return request
+
+    async def exists(request: bytes, context: Any) -> bytes:
+        context.set_code(grpc.StatusCode.ALREADY_EXISTS)
+        return b""
+
     async def ask() -> None:
         server = grpc.aio.server(interceptors=[AsyncMemoryInterceptor()])
         handlers = {
             "Echo": grpc.unary_unary_rpc_method_handler(echo),
             "Count": grpc.unary_stream_rpc_method_handler(count),
             "Writes": grpc.unary_stream_rpc_method_handler(writes),
+            "Blocks": grpc.unary_unary_rpc_method_handler(blocks),
+            "Exists": grpc.unary_unary_rpc_method_handler(exists),
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("guard.Firewall", handlers),))
         port = server.add_insecure_port("127.0.0.1:0")
@@ -454,11 +472,19 @@ def test_grpc_aio(sink: MemorySink) -> None:
             assert await channel.unary_unary("/guard.Firewall/Echo")(b"x") == b"x"
             assert len([one async for one in channel.unary_stream("/guard.Firewall/Count")(b"")]) == 3
             assert [one async for one in channel.unary_stream("/guard.Firewall/Writes")(b"")] == [b"x"]
+            assert await channel.unary_unary("/guard.Firewall/Blocks")(b"y") == b"y"
+            with pytest.raises(grpc.aio.AioRpcError):
+                await channel.unary_unary("/guard.Firewall/Exists")(b"")
         await server.stop(None)
 
     asyncio.run(ask())
-    names = [name for name, _, _ in requests_of(sink)]
-    assert names == ["/guard.Firewall/Echo", "/guard.Firewall/Count", "/guard.Firewall/Writes"]
+    assert [(name.rpartition("/")[2], status) for name, status, _ in requests_of(sink)] == [
+        ("Echo", "OK"),
+        ("Count", "OK"),
+        ("Writes", "OK"),
+        ("Blocks", "OK"),
+        ("Exists", "ALREADY_EXISTS"),
+    ]
 
 
 def test_celery(sink: MemorySink) -> None:
