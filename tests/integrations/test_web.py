@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -267,6 +268,32 @@ def test_wsgi_applications_that_raise_or_are_cut_short(sink: MemorySink) -> None
     assert next(iter(body)) == b"a"
     body.close()  # type: ignore[attr-defined]
     assert requests_of(sink) == [("GET /raises", None, "LookupError"), ("GET /cut", 206, None)]
+
+
+def test_a_server_sees_of_an_application_what_it_sees_without_the_middleware(sink: MemorySink) -> None:
+    from wsgiref.handlers import SimpleHandler
+    from wsgiref.util import setup_testing_defaults
+
+    from fwmemtrace.integrations.wsgi import WsgiMiddleware
+
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [], exc_info=None)
+        return iter([b"ab"]) if environ["PATH_INFO"] == "/stream" else [b"ab"]
+
+    def answer(app: Any, path: str) -> bytes:
+        sent = io.BytesIO()
+        environ: dict[str, Any] = {"PATH_INFO": path}
+        setup_testing_defaults(environ)
+        handler = SimpleHandler(io.BytesIO(), sent, io.StringIO(), environ)
+        handler.http_version = "1.0"
+        handler.run(app)
+        return b"\n".join(line for line in sent.getvalue().splitlines() if not line.startswith(b"Date"))
+
+    app = WsgiMiddleware(application, route=lambda environ: environ["PATH_INFO"])
+    for path in ("/list", "/stream"):
+        assert answer(app, path) == answer(application, path)
+    assert b"Content-Length: 2" in answer(app, "/list")
+    assert {status for _, status, _ in requests_of(sink)} == {200}
 
 
 DJANGO = """
