@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -304,3 +305,33 @@ def test_the_session_of_the_environment_gives_way(run: Any, tmp_path: Path, monk
     result = run("def test_it(): pass\n", "--fwmemtrace")
     result.assert_outcomes(passed=1)
     assert not (tmp_path / "trace.bin").exists()
+
+
+def test_growth_is_measured_with_what_was_there_before_left_out_of_collections() -> None:
+    """The program's own frozen objects stay frozen, others do not, and cycles that a call leaves are collected."""
+    from fwmemtrace.integrations.pytest_plugin.growth import measure_growth
+
+    alive = [0]
+    seen = set()
+
+    class Node:
+        def __init__(self) -> None:
+            self.itself = self
+            alive[0] += 1
+
+        def __del__(self) -> None:
+            alive[0] -= 1
+
+    def call() -> None:
+        seen.add((gc.get_freeze_count() > 0, alive[0]))
+        Node()
+
+    measure_growth(call, 30, 0, rss=lambda: 10_000_000)
+    assert seen == {(True, 0)}
+    assert gc.get_freeze_count() == 0
+    gc.freeze()
+    try:
+        measure_growth(lambda: None, 30, 0, rss=lambda: 10_000_000)
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()

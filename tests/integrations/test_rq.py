@@ -61,6 +61,8 @@ def test_jobs_run_in_phases(redis: Any, tmp_path: Path, worker: str) -> None:
 
     (tmp_path / "jobs.py").write_text(textwrap.dedent(JOBS))
     queue = Queue("checks", connection=redis)
+    garbled = queue.enqueue("jobs.check", "x")
+    redis.hset(garbled.key, "data", b"no pickle")
     checks = [queue.enqueue("jobs.check", "ab"), queue.enqueue("jobs.check", "abc")]
     failing = queue.enqueue("jobs.fail", "lost")
     command = ["rq", "worker", "--burst", "--worker-class", f"fwmemtrace.integrations.rq.{worker}", "checks"]
@@ -80,13 +82,13 @@ def test_jobs_run_in_phases(redis: Any, tmp_path: Path, worker: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert [job.return_value() for job in checks] == [2, 3], done.stderr
-    assert failing.get_status() == JobStatus.FAILED
+    assert [job.get_status() for job in (garbled, failing)] == [JobStatus.FAILED] * 2
     rows = [row for row in fwmemtrace.read(tmp_path / "trace.bin").phases if row.path]
     by_path: dict[str, list[Any]] = {}
     for row in rows:
         by_path.setdefault(row.path, []).append(row)
-    assert set(by_path) == {"jobs.check", "jobs.check/embed", "jobs.fail"}
-    assert len({row.pid for row in rows}) == (3 if worker == "MemoryWorker" else 1)  # a work horse for each job
+    assert set(by_path) == {"job", "jobs.check", "jobs.check/embed", "jobs.fail"}
+    assert len({row.pid for row in rows}) == (4 if worker == "MemoryWorker" else 1)  # a work horse for each job
     assert sum(row.calls for row in by_path["jobs.check"]) == 2
     assert all(row.resident.delta_bytes >= 20_000_000 for row in by_path["jobs.check"])
     assert [row.open_calls for row in rows] == [0] * len(rows)

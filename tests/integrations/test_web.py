@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -269,6 +270,32 @@ def test_wsgi_applications_that_raise_or_are_cut_short(sink: MemorySink) -> None
     assert requests_of(sink) == [("GET /raises", None, "LookupError"), ("GET /cut", 206, None)]
 
 
+def test_a_server_sees_of_an_application_what_it_sees_without_the_middleware(sink: MemorySink) -> None:
+    from wsgiref.handlers import SimpleHandler
+    from wsgiref.util import setup_testing_defaults
+
+    from fwmemtrace.integrations.wsgi import WsgiMiddleware
+
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [], exc_info=None)
+        return iter([b"ab"]) if environ["PATH_INFO"] == "/stream" else [b"ab"]
+
+    def answer(app: Any, path: str) -> bytes:
+        sent = io.BytesIO()
+        environ: dict[str, Any] = {"PATH_INFO": path}
+        setup_testing_defaults(environ)
+        handler = SimpleHandler(io.BytesIO(), sent, io.StringIO(), environ)
+        handler.http_version = "1.0"
+        handler.run(app)
+        return b"\n".join(line for line in sent.getvalue().splitlines() if not line.startswith(b"Date"))
+
+    app = WsgiMiddleware(application, route=lambda environ: environ["PATH_INFO"])
+    for path in ("/list", "/stream"):
+        assert answer(app, path) == answer(application, path)
+    assert b"Content-Length: 2" in answer(app, "/list")
+    assert {status for _, status, _ in requests_of(sink)} == {200}
+
+
 DJANGO = """
     import asyncio, sys
     import django
@@ -408,8 +435,12 @@ def test_grpc(sink: MemorySink) -> None:
             with fwmemtrace.phase("item"):
                 yield bytes([number])
 
+    def refuse(request: bytes, context: Any) -> None:
+        context.abort(grpc.StatusCode.NOT_FOUND, "no such prompt")
+
     server = grpc.server(ThreadPoolExecutor(2), interceptors=[MemoryInterceptor()])
     handlers = {
+        "Refuse": grpc.unary_unary_rpc_method_handler(refuse),
         "Echo": grpc.unary_unary_rpc_method_handler(echo),
         "Count": grpc.unary_stream_rpc_method_handler(count),
     }
@@ -419,11 +450,16 @@ def test_grpc(sink: MemorySink) -> None:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         assert channel.unary_unary("/guard.Firewall/Echo")(b"x") == b"x"
         assert len(list(channel.unary_stream("/guard.Firewall/Count")(b""))) == 3
-        with pytest.raises(grpc.RpcError):
-            channel.unary_unary("/guard.Firewall/Nothing")(b"")
+        for missing in ("Nothing", "Refuse"):
+            with pytest.raises(grpc.RpcError):
+                channel.unary_unary(f"/guard.Firewall/{missing}")(b"")
     server.stop(None).wait()
-    names = [name for name, _, _ in requests_of(sink)]
-    assert names == ["/guard.Firewall/Echo", "/guard.Firewall/Count", "item", "item", "item"]
+    assert requests_of(sink) == [
+        ("/guard.Firewall/Echo", "OK", None),
+        ("/guard.Firewall/Count", "OK", None),
+        *[("item", None, None)] * 3,
+        ("/guard.Firewall/Refuse", "NOT_FOUND", "Exception"),
+    ]
 
 
 def test_grpc_aio(sink: MemorySink) -> None:
@@ -440,12 +476,21 @@ def test_grpc_aio(sink: MemorySink) -> None:
     async def writes(request: bytes, context: Any) -> None:
         await context.write(b"x")
 
+    def blocks(request: bytes, context: Any) -> bytes:  # which the server runs in a thread
+        return request
+
+    async def exists(request: bytes, context: Any) -> bytes:
+        context.set_code(grpc.StatusCode.ALREADY_EXISTS)
+        return b""
+
     async def ask() -> None:
         server = grpc.aio.server(interceptors=[AsyncMemoryInterceptor()])
         handlers = {
             "Echo": grpc.unary_unary_rpc_method_handler(echo),
             "Count": grpc.unary_stream_rpc_method_handler(count),
             "Writes": grpc.unary_stream_rpc_method_handler(writes),
+            "Blocks": grpc.unary_unary_rpc_method_handler(blocks),
+            "Exists": grpc.unary_unary_rpc_method_handler(exists),
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("guard.Firewall", handlers),))
         port = server.add_insecure_port("127.0.0.1:0")
@@ -454,11 +499,19 @@ def test_grpc_aio(sink: MemorySink) -> None:
             assert await channel.unary_unary("/guard.Firewall/Echo")(b"x") == b"x"
             assert len([one async for one in channel.unary_stream("/guard.Firewall/Count")(b"")]) == 3
             assert [one async for one in channel.unary_stream("/guard.Firewall/Writes")(b"")] == [b"x"]
+            assert await channel.unary_unary("/guard.Firewall/Blocks")(b"y") == b"y"
+            with pytest.raises(grpc.aio.AioRpcError):
+                await channel.unary_unary("/guard.Firewall/Exists")(b"")
         await server.stop(None)
 
     asyncio.run(ask())
-    names = [name for name, _, _ in requests_of(sink)]
-    assert names == ["/guard.Firewall/Echo", "/guard.Firewall/Count", "/guard.Firewall/Writes"]
+    assert [(name.rpartition("/")[2], status) for name, status, _ in requests_of(sink)] == [
+        ("Echo", "OK"),
+        ("Count", "OK"),
+        ("Writes", "OK"),
+        ("Blocks", "OK"),
+        ("Exists", "ALREADY_EXISTS"),
+    ]
 
 
 def test_celery(sink: MemorySink) -> None:

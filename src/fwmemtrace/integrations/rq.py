@@ -16,10 +16,18 @@ class _InPhases:
 
     def perform_job(self, job: Any, queue: Any, *further: Any) -> bool:
         """Run a job."""  # RQ 3 added an argument
-        with phase(job.func_name or "job", queue=queue.name):
+        with phase(_name_of(job), queue=queue.name):
             succeeded = bool(super().perform_job(job, queue, *further))  # type: ignore[misc]
             annotate(state="finished" if succeeded else "failed")
         return succeeded
+
+
+def _name_of(job: Any) -> str:
+    try:
+        name: str | None = job.func_name
+    except Exception:  # data that cannot be read, on which the worker fails the job
+        name = None
+    return name or "job"
 
 
 class MemoryWorker(_InPhases, Worker):

@@ -43,8 +43,8 @@ class WsgiMiddleware:
         status: list[int] = []
         length: list[int] = []
 
-        def watch(line: str, headers: Any, exc_info: Any = None, /) -> Any:
-            status[:] = [int(line.split(None, 1)[0])]
+        def watch(line: str, headers: Any, exc_info: Any = None) -> Any:
+            status[:] = _status_code(line)
             length[:] = _content_length(headers)
             return start_response(line, headers, *(() if exc_info is None else (exc_info,)))
 
@@ -55,7 +55,8 @@ class WsgiMiddleware:
             if isinstance(wrapper, type) and isinstance(body, wrapper):  # the server may send the file itself
                 request.end(status)
                 return body
-            response = ResponseBody(body, request, status, length)
+            kind = _SizedBody if hasattr(type(body), "__len__") else ResponseBody
+            response = kind(body, request, status, length)
         except BaseException as error:
             request.end(status, error)
             raise
@@ -70,6 +71,13 @@ class WsgiMiddleware:
         line = {200: "200 OK", 404: "404 Not Found"}.get(status, f"{status} Error")
         start_response(line, [("Content-Type", page.content_type(status)), ("Content-Length", str(len(body)))])
         return [body]
+
+
+def _status_code(line: Any) -> list[int]:
+    try:
+        return [int(line.split(None, 1)[0])]
+    except (AttributeError, IndexError, ValueError):  # for the server to complain of
+        return []
 
 
 def _content_length(headers: Any) -> list[int]:
@@ -129,3 +137,10 @@ class ResponseBody:
                 close()
         finally:
             self._request.end(self._status)
+
+
+class _SizedBody(ResponseBody):
+    """The same of a body that has a length, by which servers add the header Content-Length."""
+
+    def __len__(self) -> int:
+        return len(self._body)  # type: ignore[arg-type]

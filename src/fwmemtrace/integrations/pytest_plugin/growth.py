@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from ...analysis.growth_verdict import GrowthVerdict, judge
 from ...system.allocators import AllocatorReader
 
-_MOST_READINGS = 50  # each collects garbage first, which takes a tenth of a second in a process with torch
+_MOST_READINGS = 50  # each collects garbage first
 _LEAST_RISE = {"RSS": 256 * 1024, "allocated memory": 2048}
 
 
@@ -22,6 +23,19 @@ class Growth(NamedTuple):
     def exceeds(self, limit_bytes: float) -> bool:
         """Return whether it grows, beyond noise, by more than a number of bytes per call."""
         return self.verdict.verdict == "growing" and self.verdict.estimate.low > limit_bytes
+
+
+@contextmanager
+def _quick_collections() -> Iterator[None]:
+    """Leave what is there already out of collections, which take a tenth of a second in a process with torch."""
+    if gc.get_freeze_count():  # by the program, of which nothing else would be known afterwards
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def measure_growth(call: Callable[[], object], calls: int, warmup: int, rss: Callable[[], int]) -> list[Growth]:
@@ -52,11 +66,12 @@ def measure_growth(call: Callable[[], object], calls: int, warmup: int, rss: Cal
     read()  # what it needs itself is there from now on
     resident.clear()
     in_use.clear()
-    for _ in range(warmup):
-        call()
-    for number in range(calls):
-        call()
-        if (number + 1) % step == 0:
-            read()
+    with _quick_collections():
+        for _ in range(warmup):
+            call()
+        for number in range(calls):
+            call()
+            if (number + 1) % step == 0:
+                read()
     found = [("RSS", resident)] + ([("allocated memory", in_use)] if in_use else [])
     return [Growth(name, judge(values, step, _LEAST_RISE[name])) for name, values in found]
