@@ -324,7 +324,7 @@ def test_growth_of_one_object_a_call_is_told_from_none(tmp_path):
     trace = tmp_path / "trace.bin"
     subprocess.run(
         [sys.executable, "-m", "fwmemtrace", "run", "--probes", "objects", "-o", str(trace), str(program)],
-        env={**os.environ, "FWMEMTRACE_DETAIL_SHARE": "1"},
+        env={**os.environ, "FWMEMTRACE_DETAIL_SHARE": "1", "FWMEMTRACE_INTERVAL": "0"},
         check=True,
         timeout=600,
     )

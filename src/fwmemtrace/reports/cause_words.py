@@ -157,7 +157,8 @@ def _parts(cause: results.Cause) -> list[Inline]:
 
 
 def _part_place(part: results.Frame, whole: results.Frame | None) -> list[Inline]:
-    if whole is not None and (part.file, part.function) == (whole.file, whole.function):
+    same = whole is not None and (part.file, part.function) == (whole.file, whole.function)
+    if same or not is_named(part.function):
         return [" at ", Code(f"{short(part.file)}:{part.line}")]
     return [" in ", *location_words(part)]
 
