@@ -31,6 +31,12 @@ PyObject *held_open(PyObject *module, PyObject *path);
 PyObject *held_read(PyObject *module, PyObject *arguments);
 PyObject *held_close(PyObject *module, PyObject *descriptor);
 
+// ---- thread_frames.c
+
+#ifndef Py_GIL_DISABLED
+PyObject *thread_frames(PyObject *module, PyObject *nothing);
+#endif
+
 // ---- symbol_table.c: names of functions
 
 extern PyTypeObject symbol_table_type;

@@ -206,6 +206,9 @@ static PyMethodDef methods[] = {
     {"held_read", held_read, METH_VARARGS, "Read from a descriptor at an offset; the interpreter's lock is kept."},
     {"held_close", held_close, METH_O, "Close a descriptor; the interpreter's lock is kept."},
     {"crc32", crc32, METH_O, "Return the checksum of bytes, as zlib.crc32 does."},
+#ifndef Py_GIL_DISABLED
+    {"thread_frames", thread_frames, METH_NOARGS, "Return the frames of this interpreter's threads by their identifiers."},
+#endif
     {"context_value", heap_context_value, METH_O, "Return the value of a context variable, as the sampler reads it."},
     {NULL, NULL, 0, NULL},
 };

@@ -7,6 +7,8 @@ from threading import get_ident
 from types import FrameType
 from typing import Any
 
+from ..system.thread_frames import current_frames
+
 _OPTIMIZED = 0x1  # CO_OPTIMIZED: a function; the variables of a module or class are a namespace, which it does show
 _REFERENCES_OF_OURS = 3  # to a snapshot that the program has not: the frame's, ours, and that of the call that counts
 
@@ -19,7 +21,7 @@ def local_variables() -> list[dict[str, Any]]:
     copy, as after `locals()`: then it keeps them alive anyway.
     """
     found: list[dict[str, Any]] = []
-    frames = sys._current_frames()
+    frames = current_frames()
     # Not this thread's: a frame that its own variables refer to outlives its call, and so would all these values.
     frames.pop(get_ident(), None)
     below: FrameType | None = sys._getframe(1)

@@ -8,12 +8,12 @@ place are then charged to the functions that made RSS rise, in the same proporti
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from types import CodeType
 from typing import NamedTuple, TypeAlias
 
+from ...system.thread_frames import current_frames
 from ..attribution import Accounted
 from ..governor import TimeBudget
 from .makers import Makers
@@ -118,7 +118,7 @@ class CloseLook:
         return charged
 
     def _forget_ended_threads(self) -> None:
-        lasting = sys._current_frames().keys()
+        lasting = current_frames().keys()
         for known in (self._ran_in, self._waited_at):
             for thread in known.keys() - lasting:
                 del known[thread]
@@ -129,7 +129,7 @@ class CloseLook:
         found = watch.take() if watch is not None and not self._settled else {}
         ended: dict[Stack, int] = {}
         if found:
-            for thread in found.keys() - rises.keys() - sys._current_frames().keys():
+            for thread in found.keys() - rises.keys() - current_frames().keys():
                 for stack, size in found[thread].items():
                     ended[stack] = ended.get(stack, 0) + size
         return _Findings(found, ended, was_on and self._was_on)

@@ -6,7 +6,6 @@ the stacks of the threads that ran when it has risen. That costs a tenth of a lo
 
 from __future__ import annotations
 
-import sys
 import threading
 from typing import NamedTuple, Protocol
 
@@ -14,6 +13,7 @@ from ... import core
 from ...foreign_errors import pass_on
 from ...system.held_reads import HeldReads
 from ...system.own_thread import are_threads_real
+from ...system.thread_frames import current_frames
 from .running_threads import ThreadReading
 from .stacks import Stack, own_frames
 
@@ -203,7 +203,7 @@ class WatchedPauses:
 def _running_codes() -> dict[int, CodeType]:
     """Return the code objects of all frames by their addresses: a copy of one of them would not be the same object."""
     codes: dict[int, CodeType] = {}
-    for innermost in sys._current_frames().values():
+    for innermost in current_frames().values():
         frame: FrameType | None = innermost
         while frame is not None:
             codes[id(frame.f_code)] = frame.f_code

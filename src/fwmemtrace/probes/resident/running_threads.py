@@ -8,7 +8,6 @@ waits for them.
 from __future__ import annotations
 
 import _thread
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -18,6 +17,7 @@ from typing import NamedTuple
 
 from ...packages import package_of
 from ...system.held_reads import HeldReads
+from ...system.thread_frames import current_frames
 from ...system.threads import file_of, forget, page_faults, processor_time_ns
 from .stacks import OURS, Stack, stack_of
 
@@ -189,7 +189,7 @@ class RunningThreads:
         Args:
             known: those of threads that were read before.
         """
-        frames = sys._current_frames()
+        frames = current_frames()
         frames.pop(threading.get_ident(), None)
         self._ran = [thread for thread in self._ran if thread in frames or thread in known]
         waiting = (thread for thread in reversed(self._order) if thread not in self._ran and thread in frames)

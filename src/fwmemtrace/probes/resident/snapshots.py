@@ -10,6 +10,7 @@ from time import perf_counter_ns
 
 from ...heap.census import take_census
 from ...records import Note, Snapshot, ThreadStack
+from ...system.thread_frames import current_frames
 from ...units import format_bytes
 from ..base import ProbeContext
 from .stacks import OURS, line_of, stack_of
@@ -69,7 +70,7 @@ def _threads(redact: Callable[[str], str]) -> list[ThreadStack]:
     """Return where all threads of the program are, without frames of the tracer's that are innermost."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     found = []
-    for ident, frame in sys._current_frames().items():
+    for ident, frame in current_frames().items():
         inside = dropwhile(lambda step: step[0].co_filename.startswith(OURS), stack_of(frame).frames())
         frames = [(code.co_qualname, code.co_filename, line_of(code, at)) for code, at in islice(inside, _DEEPEST)]
         if frames:  # else it is a thread of the tracer's
