@@ -67,7 +67,7 @@ def suite_limit() -> str:
         return "uses a control group for each process"
     if importlib.util.find_spec("resource") is None:
         return "does not work on this system"
-    return "uses RLIMIT_AS, which counts address space and not resident memory, since no control group can be made"
+    return "limits address space, as no control group can be made"
 
 
 def diagnosis(name: str) -> str:
