@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ...core._compiled import RssWatch
 
 _NS = 1_000_000_000
-_LONGEST_STEP_NS = 10_000_000
+_FINE_STEP_NS, _LONGEST_STEP_NS = 1_000_000, 10_000_000
 _MOST_KNOWN = 512  # stacks
 _TEMPLATE = (lambda: None).__code__
 
@@ -59,7 +59,7 @@ class Longest(NamedTuple):
     """When a pause is over, whatever is or is not read in it.
 
     Attributes:
-        rising_s: seconds since the first reading.
+        rising_s: seconds since the first reading, or since a thread has begun, of which the next look knows more.
         idle_s: seconds since its begin, while RSS stays as it is.
     """
 
@@ -72,9 +72,11 @@ class Pauses(Protocol):
 
     Attributes:
         sparing_s: the pause in seconds with which looks take about a percent of the time.
+        is_fine: whether to read RSS every millisecond for now, whatever the pause.
     """
 
     sparing_s: float
+    is_fine: bool
 
     def rest(self, pause_s: float, longest: Longest, rss: int, most: int) -> bool:
         """Wait. It keeps no new object, since a census of the program's may be under way.
@@ -92,6 +94,9 @@ class Pauses(Protocol):
     def take(self) -> Sequence[Reading]:
         """Return what was read during the latest rest."""
 
+    def prepare(self) -> None:
+        """Get ready for the next rest, after a look."""
+
     def stop(self) -> None:
         """End the wait that is under way, and all later ones."""
 
@@ -102,6 +107,7 @@ class PlainPauses:
     sparing_s = 0.02
 
     def __init__(self) -> None:
+        self.is_fine = False  # what takes the interpreter's lock each time cannot be
         self._stopped = threading.Lock()
         self._stopped.acquire()
 
@@ -110,6 +116,9 @@ class PlainPauses:
 
     def take(self) -> Sequence[Reading]:
         return ()
+
+    def prepare(self) -> None:
+        pass
 
     def stop(self) -> None:
         if self._stopped.locked():  # a signal handler may have raised in an earlier call
@@ -132,19 +141,20 @@ class WatchedPauses:
         self._files = files
         self._thread_files = thread_files
         self._plain = PlainPauses()
+        self.is_fine = False
         self._numbers: list[tuple[int, int]] = []  # of the threads' files
         self._codes: list[CodeType] = []
         # By numbers of codes: how many of our own frames are innermost, the others' codes, and the hash of these.
         self._known: dict[tuple[int, ...], tuple[int, tuple[CodeType, ...], int]] = {}
 
     def rest(self, pause_s: float, longest: Longest, rss: int, most: int) -> bool:
-        step_ns = int(pause_s * _NS)
+        step_ns = _FINE_STEP_NS if self.is_fine else int(pause_s * _NS)
         is_ours = self._watch.wait(
             self._files.number("statm"),
             self._numbers,
             rss,
             step_ns,
-            max(step_ns, _LONGEST_STEP_NS),
+            step_ns if self.is_fine else max(step_ns, _LONGEST_STEP_NS),
             int(longest.rising_s * _NS),
             int(longest.idle_s * _NS),
             most,
@@ -153,8 +163,10 @@ class WatchedPauses:
             return self._plain.rest(pause_s, longest, rss, most)
         return not self._watch.stopped
 
-    def take(self) -> Sequence[Reading]:
+    def prepare(self) -> None:
         self._numbers = self._thread_files()
+
+    def take(self) -> Sequence[Reading]:
         samples, new_codes, known = self._watch.take()
         if known < len(self._codes) or len(self._known) >= _MOST_KNOWN:
             del self._codes[known:]

@@ -81,6 +81,7 @@ class RunningThreads:
         # By native identifier: the other one is soon that of another thread.
         self._processor_ns: dict[int, int] = {}
         self._faults: dict[int, int] = {}
+        self._credited: dict[int, int] = {}  # page faults charged to new threads, whose own could not be read yet
         self._new_faults: dict[int, int] = {}  # since the look before
         self._order: dict[int, None] = {}  # threads by when they ran last, the latest last
         self._ran: list[int] = []
@@ -109,18 +110,29 @@ class RunningThreads:
         took = {thread: self._processor_ns[number] - before.get(number, 0) for thread, number in native.items()}
         ran = sorted((thread for thread in took if took[thread] >= _RAN_NS), key=lambda thread: -took[thread])
         self._ran = ran[:_MOST_CANDIDATES]
+        older = []  # of which it is not known how many they had before
         for thread in self._ran:
             number = native[thread]
             faults = page_faults(number, self._files)
-            if faults is not None:
-                self._new_faults[thread] = faults - self._faults.get(number, faults if is_first else 0)
-                self._faults[number] = faults
-        if was_alone and self._main in self._new_faults:  # its own were not read while it was alone
-            self._new_faults[self._main] = 0
-            self._new_faults[self._main] = max(0, self._all_new - sum(self._new_faults.values()))
+            if faults is None:
+                continue
+            is_older = number in before and number not in self._credited
+            at_begin = faults if is_first or is_older else self._credited.pop(number, 0)
+            self._new_faults[thread] = faults - self._faults.get(number, at_begin)
+            if (is_older and number not in self._faults) or (was_alone and thread == self._main):
+                self._new_faults[thread] = 0
+                older.append(thread)
+            self._faults[number] = faults
+        if not is_first:
+            self._share_rest(older, took)
+            # Threads have run on since those of all were read.
+            self._all_new = max(self._all_new, sum(self._new_faults.values()))
+            self._all_before = all_before + self._all_new
         for number in self._faults.keys() - self._processor_ns.keys():
             del self._faults[number]
             forget(number, self._files)
+        for number in self._credited.keys() - self._processor_ns.keys():
+            del self._credited[number]
         self._note_order(ran)
         for thread in self._order.keys() - native.keys():
             del self._order[thread]
@@ -151,19 +163,27 @@ class RunningThreads:
         readings = [one for one in readings if took[one.ident] >= _RAN_NS]
         readings.sort(key=lambda one: -took[one.ident])
         self._ran = [one.ident for one in readings]
-        unknown = []
+        unknown, new = [], []
         for one in readings:
-            self._processor_ns[one.native_id] = one.processor_ns
             if one.faults >= 0 and one.native_id in self._faults:
                 self._new_faults[one.ident] = one.faults - self._faults[one.native_id]
                 self._faults[one.native_id] = one.faults
             else:
                 unknown.append(one.ident)
-        rest = max(0, self._all_new - sum(self._new_faults.values()))
-        whole = sum(took[thread] for thread in unknown)
-        for thread in unknown:
-            self._new_faults[thread] = rest * took[thread] // whole
+                if one.native_id not in self._processor_ns or one.native_id in self._credited:
+                    new.append(one)
+            self._processor_ns[one.native_id] = one.processor_ns
+        self._share_rest(unknown, took)
+        for one in new:
+            self._credited[one.native_id] = self._credited.get(one.native_id, 0) + self._new_faults[one.ident]
         self._note_order(self._ran)
+
+    def _share_rest(self, threads: list[int], took: dict[int, int]) -> None:
+        """Share out the page faults that no other thread has had, by the processor time that each thread took."""
+        rest = max(0, self._all_new - sum(self._new_faults.values()))
+        whole = sum(took[thread] for thread in threads)
+        for thread in threads:
+            self._new_faults[thread] = rest * took[thread] // whole
 
     def _note_order(self, ran: list[int]) -> None:
         for thread in reversed(ran):

@@ -136,8 +136,9 @@ class Timeline:
         pause, rss, spent = _RISING_S, self._rss(), thread_time_ns()
         rising = min(self._interval_ns / 1e9, _LONGEST_S)
         has_others_to_serve = self._triggers is not None or self._keeps_to_share
-        longest = Longest(rising, rising if has_others_to_serve else _LONGEST_IDLE_S)
+        idle = rising if has_others_to_serve else _LONGEST_IDLE_S
         most = _MOST_READINGS
+        longest = Longest(rising, idle)
         while self._pauses.rest(pause, longest, rss, most):
             with self._turn:
                 if self._over:
@@ -153,7 +154,9 @@ class Timeline:
                     self._triggers.look(rss, began)
                 rose = self._rises.look(rss, began) or rose
                 if self._close_look is not None:
-                    rose = self._close_look.looks_often() or rose
+                    # In longer steps, looks may fall between the program's requests each time.
+                    self._pauses.is_fine = self._close_look.looks_often()
+                    rose = self._pauses.is_fine or rose
                     # What a watch finds belongs to one look.
                     most = 0 if self._close_look.is_under_way else _MOST_READINGS
                 if self._points.take(rss, began):
@@ -164,6 +167,7 @@ class Timeline:
                 before, spent = spent, thread_time_ns()
                 self._budget.spend(spent - before)
                 pause = self._next_pause(pause, rose=rose, waited=perf_counter_ns() - began >= _WAITED_NS)
+                self._pauses.prepare()
                 self._work.end()
 
     def _take_in(self) -> bool:
