@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from types import CodeType
 from typing import NamedTuple, TypeAlias
 
@@ -181,14 +182,16 @@ class CloseLook:
         """Return the stack to charge with a rise of a thread that was seen while it ran.
 
         One that was there at the look before as well has made RSS rise there. Else it may have been somewhere else in
-        between, which a watch knows better. What is learnt helps the next time that the thread is seen only when it
-        waits.
+        between, which a watch knows better if it has seen such a call. What is learnt helps the next time that the
+        thread is seen only when it waits.
         """
         code = stack.codes[0] if stack else None
         before, self._ran_in[thread] = self._ran_in.get(thread), code
         makers = self._caller_of(thread, stack)
         if makers is not None:
-            if makers.is_watched and code is not before:
+            # Other threads do the same again and again, whatever the watch has seen of it; the main one takes steps.
+            alike = thread != self._main or makers.know(self._call_of(thread, stack))
+            if makers.is_watched and code is not before and alike:
                 return makers.charge(stack, size)
             if not makers.is_watched:
                 makers.learn({stack: size})
@@ -204,6 +207,11 @@ class CloseLook:
         """Return the makers of where the thread waited last, if what it does now was called by the function there."""
         waited_in, makers = self._waited_at.get(thread, (None, None))
         return makers if _is_called_by(waited_in, stack) else None
+
+    def _call_of(self, thread: int, stack: Stack) -> CodeType:
+        """Return what the function in which the thread waited last has called in this stack."""
+        waited_in = self._waited_at[thread][0]
+        return next(call for call, caller in pairwise(stack.codes) if caller is waited_in)
 
     def _consider(self, request: _Request) -> None:
         """Have the program watched, if this may show who made RSS rise."""

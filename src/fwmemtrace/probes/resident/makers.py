@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from .stacks import Stack
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+
 _WORTH_IT = 1_000_000  # bytes at one place before it is watched, and before it is watched again
 _WORTH_AGAIN = 0.25  # of all that rose there
 _FADING = 0.9  # of what earlier watches found, at each one: programs change
@@ -36,6 +40,10 @@ class Makers:
     def worth_a_watch(self) -> bool:
         """Whether enough has risen here since watching last showed who, so that it should again."""
         return self.risen - self._settled >= max(_WORTH_IT, _WORTH_AGAIN * self.risen)
+
+    def know(self, call: CodeType) -> bool:
+        """Return whether any of them was this function, or was called by it."""
+        return any(code is call for stack in self._made for code in stack.codes)
 
     def learn(self, made: dict[Stack, int]) -> None:
         """Take note of what a watch has found."""

@@ -94,6 +94,7 @@ class RunningThreads:
         if _thread._count() == 1:  # the one that looks; the main thread is not counted
             self._processor_ns, self._ran = {}, [self._main]
             self._all_before, self._was_alone = self._all_faults(), True
+            self._note_main_faults()
             return
         own = threading.get_ident()
         native = {
@@ -136,6 +137,15 @@ class RunningThreads:
         self._note_order(ran)
         for thread in self._order.keys() - native.keys():
             del self._order[thread]
+        self._note_main_faults()
+
+    def _note_main_faults(self) -> None:
+        """Have the next reading compare with now: what ended threads made before has been charged."""
+        before, _, begun = self._main_faults
+        native_id = threading.main_thread().native_id
+        if before >= 0 and native_id is not None:
+            faults = page_faults(native_id, self._files)
+            self._main_faults = -1 if faults is None else faults, self._all_before, begun
 
     def advance_to(self, readings: list[ThreadReading], all_faults: int, begun: int, *, is_alone: bool) -> None:
         """Take note of who ran since the last call, by what was read at a moment since then.
