@@ -45,7 +45,7 @@ MANY = """
 """
 
 # Each walk over this heap needs megabytes while it lasts. The allocator keeps some for the next walk, so the first few
-# count as warm-up: what is kept must not become more.
+# count as warm-up: what is kept must not become more. Single readings can be higher: it depends on where it is kept.
 BIG = """
     kept = [(str(number + 1000), [number / 7]) for number in range(15_000)]
 
@@ -58,8 +58,8 @@ BIG = """
 
     with fwmemtrace.session(Drop(), probes=sys.argv[1].split(), interval=0, detail_share=1, holders=0):
         more = [(str(number + 1000), [number / 7]) for number in range(15_000)]
-        before = run(4)
-        print(json.dumps(run(6) - before))
+        readings = [run(1) for _ in range(12)]
+        print(json.dumps(min(readings[8:]) - min(readings[4:8])))
 """
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads RSS from /proc")]
