@@ -58,8 +58,8 @@ BIG = """
 
     with fwmemtrace.session(Drop(), probes=sys.argv[1].split(), interval=0, detail_share=1, holders=0):
         more = [(str(number + 1000), [number / 7]) for number in range(15_000)]
-        readings = [run(1) for _ in range(12)]
-        print(json.dumps(min(readings[8:]) - min(readings[4:8])))
+        readings = [run(1) for _ in range(14)]
+        print(json.dumps(min(readings[10:]) - min(readings[4:8])))
 """
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads RSS from /proc")]

@@ -189,12 +189,11 @@ class CloseLook:
         before, self._ran_in[thread] = self._ran_in.get(thread), code
         makers = self._caller_of(thread, stack)
         if makers is not None:
-            # Other threads do the same again and again, whatever the watch has seen of it; the main one takes steps.
-            alike = thread != self._main or makers.know(self._call_of(thread, stack))
-            if makers.is_watched and code is not before and alike:
-                return makers.charge(stack, size)
             if not makers.is_watched:
                 makers.learn({stack: size})
+            # Other threads do the same again and again, whatever the watch has seen of it; the main one takes steps.
+            elif code is not before and (thread != self._main or makers.know(self._call_of(thread, stack))):
+                return makers.charge(stack, size)
         if thread != self._main:
             self._ended.learn({stack: size})
         return stack

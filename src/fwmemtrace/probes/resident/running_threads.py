@@ -117,12 +117,13 @@ class RunningThreads:
             faults = page_faults(number, self._files)
             if faults is None:
                 continue
-            is_older = number in before and number not in self._credited
-            at_begin = faults if is_first or is_older else self._credited.pop(number, 0)
-            self._new_faults[thread] = faults - self._faults.get(number, at_begin)
-            if (is_older and number not in self._faults) or (was_alone and thread == self._main):
+            is_known = number in self._faults or number in self._credited or number not in before
+            if (was_alone and thread == self._main) or not is_known:
                 self._new_faults[thread] = 0
                 older.append(thread)
+            else:
+                at_begin = faults if is_first else self._credited.pop(number, 0)
+                self._new_faults[thread] = faults - self._faults.get(number, at_begin)
             self._faults[number] = faults
         if not is_first:
             self._share_rest(older, took)
